@@ -1,0 +1,207 @@
+"""Downloads against aria2c and against the ancestor's one wget process per file, from one nginx on the loopback.
+
+    python benchmarks/download.py [--rounds 5] [--case big|throttled|small] [--folder DIR]
+
+`--folder`: where the files of the server and of the programs lie; a temporary folder if not given.
+
+Each round runs every program once, in an order drawn anew, on the same files, into an empty
+folder; a first round is not counted, and what a program wrote is on the disk before the next begins. Medians are told.
+Times are of whole processes, start of Python included; `worker_s` is the same without it, as a worker of the pipeline
+downloads, who started long ago. Peak memory is of one process.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from spec.servers import find
+from spec.servers.web import nginx
+
+PARALLEL = 10
+OURS = ("ours", "worker")
+LIMIT_MB = 4.0
+"""Megabytes (2**20 bytes) a second that nginx gives each connection in the throttled case."""
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    files: int
+    size: int
+    """Bytes of each file."""
+    rate: str = "0"
+
+
+CASES = (
+    Case("big", 24, 64_000_000),
+    Case("throttled", 20, 32 << 20, f"{LIMIT_MB:g}m"),
+    Case("small", 2000, 20_000),
+)
+
+
+def ours(urls: Path, folder: Path) -> list[list[str]]:
+    pileus = Path(sys.executable).with_name("pileus")
+    return [[str(pileus), "download", "-i", str(urls), "-o", str(folder), "--parallel", str(PARALLEL)]]
+
+
+def aria2c(urls: Path, folder: Path) -> list[list[str]]:
+    aria = ["aria2c", "--quiet", "--file-allocation=none", f"-j{PARALLEL}", "-x1", "--conditional-get=false"]
+    return [[*aria, "-d", str(folder), "-i", str(urls)]]
+
+
+def wget(urls: Path, folder: Path) -> list[list[str]]:
+    """The ancestor's way: a process a file, at most PARALLEL at once."""
+    return [["wget", "-q", "-P", str(folder), url] for url in urls.read_text().split()]
+
+
+WARM = """
+import sys, time
+from pathlib import Path
+from pileus.documents import Provider
+from pileus.download import download, granule_of
+from pileus.edges.providers import connect
+from pileus.edges.secrets import Secrets
+urls, folder, parallel, host = sys.argv[1:]
+edge = connect(Provider(id="site", protocol="http", host=host), secrets=Secrets(environ={}))
+granules = [granule_of(url) for url in Path(urls).read_text().split()]
+started = time.perf_counter()
+download(granules, Path(folder), edge, parallel=int(parallel))
+Path(folder, "seconds").write_text(str(time.perf_counter() - started))
+"""
+
+
+def worker(urls: Path, folder: Path) -> list[list[str]]:
+    """Ours as a worker runs it: Python has started long ago. It writes down how long it took."""
+    host = urls.read_text().partition("//")[2].partition("/")[0]
+    return [[sys.executable, "-c", WARM, str(urls), str(folder), str(PARALLEL), host]]
+
+
+PROGRAMS: dict[str, Callable[[Path, Path], list[list[str]]]] = {
+    "ours": ours,
+    "worker": worker,
+    "aria2c": aria2c,
+    "wget": wget,
+}
+
+
+def run(commands: list[list[str]]) -> tuple[float, float, float]:
+    """Seconds until all commands, PARALLEL at once, are done; their CPU seconds; the peak memory of one in MB."""
+    waiting, peak, busy = list(reversed(commands)), 0, 0.0
+    running: set[int] = set()
+    started = time.perf_counter()
+    while waiting or running:
+        while waiting and len(running) < PARALLEL:
+            command = waiting.pop()
+            quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+            running.add(os.posix_spawnp(command[0], command, os.environ, file_actions=quiet))
+        # Not through subprocess: it would reap children, and their memory with them.
+        process, status, usage = os.wait3(0)
+        if process not in running:
+            continue
+        running.remove(process)
+        peak = max(peak, usage.ru_maxrss)
+        busy += usage.ru_utime + usage.ru_stime
+        if status:
+            raise SystemExit(f"a download failed with {os.waitstatus_to_exitcode(status)}: {command[0]}")
+    return time.perf_counter() - started, busy, peak / 1024
+
+
+@contextmanager
+def site(case: Case, work: Path) -> Iterator[Path]:
+    """Serve the files of a case; the path of their list."""
+    folder = work / "site"
+    folder.mkdir()
+    block = os.urandom(min(case.size, 1 << 20))
+    for number in range(case.files):
+        with (folder / f"{number:04}.bin").open("wb") as file:
+            for start in range(0, case.size, len(block)):
+                file.write(block[: case.size - start])
+    with nginx(folder, work / "nginx", rate=case.rate) as served:
+        urls = work / "urls.txt"
+        urls.write_text("".join(f"{served.url}/{number:04}.bin\n" for number in range(case.files)))
+        yield urls
+
+
+def _warm(path: Path, size: int) -> None:
+    """Fill and free as much memory as the files will take: a virtual machine's first touch of a page is slow."""
+    block = bytes(1 << 20)
+    with path.open("wb") as file:
+        for _ in range(size >> 20):
+            file.write(block)
+    path.unlink()
+
+
+def measure(case: Case, rounds: int, work: Path) -> None:
+    programs = [name for name in PROGRAMS if name in OURS or find(name)]
+    if case.rate != "0" and "wget" in programs:
+        programs.remove("wget")  # every program waits for the same limit
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    cpu: dict[str, list[float]] = {name: [] for name in programs}
+    peaks = dict.fromkeys(programs, 0.0)
+    with site(case, work) as urls:
+        os.sync()
+        for number in range(rounds + 1):
+            for name in random.Random(number).sample(programs, len(programs)):
+                folder = work / "out"
+                _warm(work / "warm", min(case.files * case.size, 2 << 30))
+                seconds, busy, peak = run(PROGRAMS[name](urls, folder))
+                assert sum(path.stat().st_size for path in folder.glob("*.bin")) == case.files * case.size
+                if name == "worker":
+                    seconds = float((folder / "seconds").read_text())
+                if number:
+                    times[name].append(seconds)
+                    peaks[name] = max(peaks[name], peak)
+                    cpu[name].append(busy)
+                shutil.rmtree(folder)
+                os.sync()
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    whole = case.files * case.size
+    for peer in [name for name in PROGRAMS if name not in OURS]:
+        told = {"case": f"{case.name}: {case.files} x {case.size} B", "ours_s": round(medians["ours"], 3), "peer": peer}
+        if peer not in medians:
+            print(json.dumps({**told, "peer_s": None, "note": "not installed, or not in this case"}))
+            continue
+        speed = {"ours_mb_s": round(whole / medians["ours"] / 1e6), "peer_mb_s": round(whole / medians[peer] / 1e6)}
+        share = (
+            {"share_of_limit": round(whole / medians["ours"] / (PARALLEL * LIMIT_MB * 2**20), 3)}
+            if case.rate != "0"
+            else {}
+        )
+        ratio = {"peer_s": round(medians[peer], 3), "ratio": round(medians[peer] / medians["ours"], 2)}
+        ratio |= {"worker_s": round(medians["worker"], 3), "worker_ratio": round(medians[peer] / medians["worker"], 2)}
+        # On a machine that others use too, this tells more than the clock.
+        ratio |= {
+            f"{who}_cpu_s": round(statistics.median(cpu[name]), 2) for who, name in (("ours", "ours"), ("peer", peer))
+        }
+        memory = {"ours_mb": round(peaks["ours"]), "peer_mb": round(peaks[peer])}
+        print(json.dumps({**told, **ratio, **memory, **speed, **share, "rounds": rounds}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--case", choices=[case.name for case in CASES], action="append")
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    if not find("nginx"):
+        raise SystemExit("nginx is missing: apt-get install nginx")
+    for case in CASES:
+        if not asked.case or case.name in asked.case:
+            with tempfile.TemporaryDirectory(dir=asked.folder) as work:
+                measure(case, asked.rounds, Path(work))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The ancestor's statistics: each zone cut out of a raster by gippy, and `stats()` of what was cut.
+
+    task.py RASTER... --zones ZONES.geojson --month 201501 --out FOLDER [--by COLUMN]
+
+RASTER is a GeoTIFF; the part of its name that says the tile (75N060E) is taken from it, else its whole name. Writes
+FOLDER/{zone}_{month}_{tile}.csv with min, max, mean, stddev, skew and count, and prints a line of JSON for each. Zero
+is nodata, as it was for the ancestor: the cut-out is filled with it around the zone. Runs inside its own image only.
+"""
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
+TILE = re.compile(r"\d{2}[NS]\d{3}[EW]")
+
+
+def features(path: Path, column: str) -> list[tuple[str, dict]]:
+    """Name and GeoJSON of each zone."""
+    value = json.loads(path.read_text())
+    found = value.get("features", [value])
+    return [(str(feature["properties"][column]), feature) for feature in found]
+
+
+def cut(raster: Path, feature: dict, folder: Path) -> dict[str, float] | None:
+    """The ancestor's six numbers for one zone; None where the zone holds no pixel that counts."""
+    import gippy
+    from gippy.algorithms import cookie_cutter
+
+    zone = folder / "zone.geojson"
+    zone.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    image = gippy.GeoImage.open([str(raster)])
+    image.set_nodata(0)
+    size = image.resolution()
+    vector = gippy.GeoVector(str(zone))
+    try:
+        clip = cookie_cutter(
+            [image], str(folder / "clip.tif"), vector[0], True, image.srs(), abs(size.x()), abs(size.y())
+        )
+        values = clip[0].stats()
+    except (RuntimeError, ValueError):
+        return None
+    numbers = dict(zip(COLUMNS, (float(v) for v in values), strict=True))
+    return numbers if numbers["count"] else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rasters", nargs="+", type=Path)
+    parser.add_argument("--zones", type=Path, required=True)
+    parser.add_argument("--by", default="id")
+    parser.add_argument("--month", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    for raster in args.rasters:
+        named = TILE.search(raster.name)
+        tile = named.group() if named else raster.stem
+        for name, feature in features(args.zones, args.by):
+            with tempfile.TemporaryDirectory() as folder:
+                numbers = cut(raster, feature, Path(folder))
+            if numbers is None:
+                continue
+            row = ",".join(repr(numbers[column]) for column in COLUMNS)
+            path = args.out / f"{quote(name, safe='._-~ ()')}_{args.month}_{tile}.csv"
+            path.write_text(f"{','.join(COLUMNS)}\n{row}\n")
+            sys.stdout.write(json.dumps({"zone": name, "tile": tile, "file": path.name, **numbers}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

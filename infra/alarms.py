@@ -1,0 +1,137 @@
+"""What a person is told of, and what they look at: alarms, and one dashboard."""
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.settings import Settings
+from pileus.metrics import HOPS
+
+if TYPE_CHECKING:
+    from infra.core import Core, Lane
+
+NAMESPACE = "Pileus"
+"""Of the metrics that workers write; see pileus/metrics.py."""
+FIVE = Duration.minutes(5)
+
+
+def measured(settings: Settings, name: str, statistic: str, **dimensions: str) -> cloudwatch.Metric:
+    """A metric of the workers of this stack."""
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=name,
+        statistic=statistic,
+        period=FIVE,
+        dimensions_map={"Stack": settings.stack, **dimensions},
+    )
+
+
+class Alarms(Construct):
+    """`topic` is told of every alarm; `settings.alarm_email` hears of it."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, core: "Core") -> None:
+        super().__init__(scope, "Alarms")
+        self._settings = settings
+        self.topic = sns.Topic(self, "Topic", topic_name=f"{settings.stack}-alarms", enforce_ssl=True)
+        if settings.alarm_email:
+            self.topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
+        for name, lane in (("ingest", core.ingest), ("backfill", core.backfill)):
+            self._lane(name, lane)
+        self.alarm(
+            "FailedPartitions",
+            measured(settings, "PartitionsFailed", "Sum"),
+            1,
+            "A partition failed: `pileus status` says which and why.",
+        )
+        for machine, name in zip(core.machines, ("Trigger", "Process"), strict=True):
+            self.alarm(f"{name}Failed", machine.metric_failed(period=FIVE), 1, "A workflow's execution failed.")
+        self.alarm(
+            "Disk",
+            measured(settings, "ScratchFreeShare", "Minimum"),
+            0.1,
+            "A scratch volume is nearly full: groups wait. Raise volume_size.",
+            below=True,
+        )
+        dashboard(self, settings, core)
+
+    def _lane(self, name: str, lane: "Lane") -> None:
+        self.alarm(
+            f"{name.title()}Dead",
+            lane.dead.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum"),
+            1,
+            f"A group killed its workers: it lies in {lane.dead.queue_name}.",
+        )
+        self.alarm(
+            f"{name.title()}Age",
+            lane.queue.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
+            self._settings.silence_seconds * 3 // 4,
+            "A group has waited for three quarters of the time that its workflow gives it: are there workers?",
+        )
+
+    def alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        description: str,
+        *,
+        below: bool = False,
+        periods: int = 1,
+    ) -> cloudwatch.Alarm:
+        """One alarm that tells the topic."""
+        operator = cloudwatch.ComparisonOperator
+        made = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_name=f"{self._settings.stack}-{name}",
+            alarm_description=description,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=periods,
+            comparison_operator=operator.LESS_THAN_THRESHOLD if below else operator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        made.add_alarm_action(actions.SnsAction(self.topic))
+        return made
+
+
+def dashboard(scope: Construct, settings: Settings, core: "Core") -> cloudwatch.Dashboard:
+    """One page: what waits, what runs, what it brings, what fails."""
+    lanes = (core.ingest, core.backfill)
+    made = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=settings.stack)
+    made.add_widgets(
+        _graph("Groups waiting", [lane.queue.metric_approximate_number_of_messages_visible() for lane in lanes]),
+        _graph("Groups under way", [lane.queue.metric_approximate_number_of_messages_not_visible() for lane in lanes]),
+        _graph("Workers", [running_workers(settings, "Maximum")]),
+    )
+    made.add_widgets(
+        _graph("Partitions", [measured(settings, f"Partitions{end}", "Sum") for end in ("Succeeded", "Failed")]),
+        _graph("Bytes downloaded", [measured(settings, "BytesDownloaded", "Sum")]),
+        _graph("Seconds by hop", [measured(settings, "Seconds", "Average", Hop=hop).with_(label=hop) for hop in HOPS]),
+    )
+    made.add_widgets(
+        _graph("Scratch, free share", [measured(settings, "ScratchFreeShare", "Minimum")]),
+        _graph("Dead letters", [lane.dead.metric_approximate_number_of_messages_visible() for lane in lanes]),
+        _graph("Age of the oldest group", [lane.queue.metric_approximate_age_of_oldest_message() for lane in lanes]),
+    )
+    return made
+
+
+def running_workers(settings: Settings, statistic: str) -> cloudwatch.Metric:
+    """Tasks that run, as Container Insights counts them."""
+    return cloudwatch.Metric(
+        namespace="ECS/ContainerInsights",
+        metric_name="RunningTaskCount",
+        statistic=statistic,
+        period=FIVE,
+        dimensions_map={"ClusterName": settings.stack, "ServiceName": f"{settings.stack}-workers"},
+    )
+
+
+def _graph(title: str, metrics: list[cloudwatch.Metric]) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8, height=6)

@@ -1,0 +1,54 @@
+"""The CDK app. `pileus synth` runs it; settings come as JSON in PILEUS_SETTINGS."""
+
+import os
+import sys
+
+from aws_cdk import App, DefaultStackSynthesizer, Validations
+from aws_cdk import aws_lambda as lambda_
+from pydantic import ValidationError
+
+from infra.core import Core
+from infra.data import Data
+from infra.settings import Settings, explain
+from infra.workers import Workers
+
+
+def main() -> None:
+    """Synthesize into CDK_OUTDIR. LAMBDA_CODE is the folder of the Lambda package; PILEUS_NAG asks for the checks."""
+    try:
+        settings = Settings.model_validate_json(os.environ.get("PILEUS_SETTINGS", "{}"))
+    except ValidationError as error:
+        sys.exit(f"settings: {explain(error)}")
+    make(settings, code=os.environ["LAMBDA_CODE"], nag="PILEUS_NAG" in os.environ).synth()
+
+
+def make(settings: Settings, *, code: str, nag: bool = False, out: str | None = None) -> App:
+    """The app with the stacks that the settings ask for. `code`: folder of the Lambda package; `out`: of templates."""
+    app = App(context={"@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True}, outdir=out)
+    Data(app, settings=settings, synthesizer=synthesizer(settings))
+    asset = lambda_.Code.from_asset(code)
+    core = Core(app, settings=settings, code=asset, synthesizer=synthesizer(settings))
+    if settings.worker_image and not settings.embedded:
+        Workers(app, settings=settings, core=core, synthesizer=synthesizer(settings))
+    if nag:
+        check(app)
+    return app
+
+
+def check(app: App) -> None:
+    """Let cdk-nag look at every stack."""
+    from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
+
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True), NIST80053R5Checks(app, verbose=True))
+
+
+def synthesizer(settings: Settings) -> DefaultStackSynthesizer:
+    """Assets go to a bucket of our own, so that an account needs no CDK bootstrap."""
+    return DefaultStackSynthesizer(
+        file_assets_bucket_name=f"{settings.stack}-code-${{AWS::AccountId}}-${{AWS::Region}}",
+        generate_bootstrap_version_rule=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

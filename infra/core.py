@@ -1,0 +1,299 @@
+"""The core stack: tables, queues, topic, Lambdas, workflows. Deploys anywhere, embedded too."""
+
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra import access, reasons
+from infra.alarms import Alarms
+from infra.data import bucket_name
+from infra.network import retention
+from infra.settings import Settings
+
+WORKFLOWS = Path(__file__).parent / "workflows"
+
+
+class Tables(Construct):
+    """The live index. All of it can be rebuilt from S3."""
+
+    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        super().__init__(scope, "Tables")
+        self.partitions = self._table(settings, "partitions", "collection", "partition")
+        self.backfills = self._table(settings, "backfills", "id")
+        self.connections = self._table(settings, "connections", "provider", "lease")
+
+    def _table(self, settings: Settings, name: str, key: str, sort: str | None = None) -> dynamodb.Table:
+        text = dynamodb.AttributeType.STRING
+        return dynamodb.Table(
+            self,
+            name.title(),
+            table_name=f"{settings.stack}-{name}",
+            partition_key=dynamodb.Attribute(name=key, type=text),
+            sort_key=dynamodb.Attribute(name=sort, type=text) if sort else None,
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+
+class Lane(Construct):
+    """A queue of groups for the workers, with its dead letters.
+
+    Workers bury what killed too many of them; a message held back often is no dead one, so SQS itself counts to 1000.
+    """
+
+    def __init__(self, scope: Construct, name: str, *, settings: Settings) -> None:
+        super().__init__(scope, f"{name.title()}Lane")
+        self.dead = sqs.Queue(
+            self,
+            "Dead",
+            queue_name=f"{settings.stack}-{name}-dead",
+            retention_period=Duration.days(14),
+            enforce_ssl=not settings.embedded,
+        )
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            queue_name=f"{settings.stack}-{name}",
+            visibility_timeout=Duration.seconds(settings.visibility_seconds),
+            retention_period=Duration.days(14),
+            enforce_ssl=not settings.embedded,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead, max_receive_count=1000),
+        )
+
+
+class Task(Construct):
+    """One Lambda: its handler in lambdas/<name>/handler.py, its log group, its environment."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, settings: Settings, code: lambda_.Code, environment: dict[str, str]
+    ) -> None:
+        super().__init__(scope, name)
+        self.logs = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/pileus/{settings.stack}/{name}",
+            retention=retention(settings),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        access.allow(
+            self.role,
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            [f"{_group_arn(self, settings, name)}:*"],
+            why="The streams of its own log group, which Lambda names.",
+        )
+        folder = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=f"{settings.stack}-{name}",
+            runtime=lambda_.Runtime.PYTHON_3_12,
+            code=code,
+            handler=f"lambdas.{folder}.handler.handler",
+            timeout=Duration.minutes(15),
+            memory_size=512,
+            environment=environment,
+            log_group=self.logs,
+            role=self.role,
+            architecture=lambda_.Architecture.ARM_64
+            if settings.architecture == "arm64"
+            else lambda_.Architecture.X86_64,
+        )
+
+
+class Workflow(Construct):
+    """A state machine from infra/workflows/<name>.asl.json, allowed to run its own Distributed Maps."""
+
+    def __init__(self, scope: Construct, name: str, *, settings: Settings, values: dict[str, str]) -> None:
+        super().__init__(scope, name)
+        full_name = f"{settings.stack}-{name}"
+        self.machine = sfn.StateMachine(
+            self,
+            "Machine",
+            state_machine_name=full_name,
+            definition_body=sfn.DefinitionBody.from_string((WORKFLOWS / f"{name}.asl.json").read_text()),
+            definition_substitutions=values,
+            **(_logged(self, settings, name) if not settings.embedded else {}),
+        )
+        if not settings.embedded:
+            access.accept(self.machine, "*", "What Step Functions needs to deliver logs can be granted on all only.")
+        self.grant_executions(full_name)
+
+    def grant_executions(self, name: str) -> None:
+        """Let the workflow start, watch and stop executions of the machine (or machines, by `*`) called `name`."""
+        machines = [_states_arn(self, "stateMachine", name)]
+        access.allow(self.machine, ["states:StartExecution"], machines, why="A template names its workflow.")
+        # Those of a Distributed Map stand behind a slash.
+        executions = [_states_arn(self, "execution", f"{name}{rest}") for rest in (":*", "/*")]
+        why = "Executions are named as they start."
+        access.allow(self.machine, ["states:DescribeExecution", "states:StopExecution"], executions, why=why)
+
+    def grant_waiting(self) -> None:
+        """`startExecution.sync` learns by a rule of EventBridge, which Step Functions keeps, that the child ended."""
+        rule = Stack.of(self).format_arn(
+            service="events", resource="rule", resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule"
+        )
+        access.allow(self.machine, ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])
+
+
+def _group_arn(scope: Construct, settings: Settings, name: str) -> str:
+    return Stack.of(scope).format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"/pileus/{settings.stack}/{name}",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+
+
+def _logged(scope: Construct, settings: Settings, name: str) -> dict[str, Any]:
+    """Errors go to a log. Its name begins as AWS asks of logs that are delivered."""
+    group = logs.LogGroup(
+        scope,
+        "Logs",
+        log_group_name=f"/aws/vendedlogs/states/{settings.stack}-{name}",
+        retention=retention(settings),
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    return {"logs": sfn.LogOptions(destination=group, level=sfn.LogLevel.ERROR, include_execution_data=False)}
+
+
+def _states_arn(scope: Construct, resource: str, name: str) -> str:
+    return Stack.of(scope).format_arn(
+        service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+
+
+class Core(Stack):
+    """Names, wires and grants; everything with a shape is a construct above."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, code: lambda_.Code, **kwargs: Any) -> None:
+        super().__init__(scope, f"{settings.stack}-core", **kwargs)
+        self.internal = s3.Bucket.from_bucket_name(self, "Internal", bucket_name(self, settings, "internal"))
+        self.protected = s3.Bucket.from_bucket_name(self, "Protected", bucket_name(self, settings, "protected"))
+        self.tables = Tables(self, settings=settings)
+        self.ingest = Lane(self, "ingest", settings=settings)
+        self.backfill = Lane(self, "backfill", settings=settings)
+        self.topic = sns.Topic(self, "Reports", topic_name=f"{settings.stack}-reports", enforce_ssl=True)
+        self.schedules = scheduler.CfnScheduleGroup(self, "Schedules", name=settings.stack)
+
+        self.names = self._names(settings)
+        lambdas = [
+            Task(self, name, settings=settings, code=code, environment=self.names).function
+            for name in ("GenerateCollections", "DiscoverGranules", "ReportStatus")
+        ]
+        self._wire(settings, *lambdas)
+        if not settings.embedded:
+            self.repository = self._repository(settings)
+            self.alarms = Alarms(self, settings=settings, core=self)
+            reasons.give(self)
+        for name, value in self.names.items():
+            CfnOutput(self, name.title().replace("_", ""), value=value)
+
+    def _names(self, settings: Settings) -> dict[str, str]:
+        """What every entry point is told of the stack; `pileus.edges.aws.Stack` reads it."""
+        return {
+            "PILEUS_STACK": settings.stack,
+            "PILEUS_INTERNAL": self.internal.bucket_name,
+            "PILEUS_PROTECTED": self.protected.bucket_name,
+            "PILEUS_PARTITIONS": self.tables.partitions.table_name,
+            "PILEUS_BACKFILLS": self.tables.backfills.table_name,
+            "PILEUS_CONNECTIONS": self.tables.connections.table_name,
+            "PILEUS_INGEST": self.ingest.queue.queue_url,
+            "PILEUS_INGEST_DEAD": self.ingest.dead.queue_url,
+            "PILEUS_BACKFILL": self.backfill.queue.queue_url,
+            "PILEUS_BACKFILL_DEAD": self.backfill.dead.queue_url,
+            "PILEUS_TOPIC": self.topic.topic_arn,
+            "PILEUS_WORKFLOWS": _states_arn(self, "stateMachine", f"{settings.stack}-"),
+            "PILEUS_VISIBILITY": str(settings.visibility_seconds),
+            "PILEUS_DEATHS": str(settings.deaths),
+        }
+
+    def _wire(
+        self, settings: Settings, generate: lambda_.Function, discover: lambda_.Function, report: lambda_.Function
+    ) -> None:
+        values = {
+            "GenerateCollectionsArn": generate.function_arn,
+            "DiscoverGranulesArn": discover.function_arn,
+            "ReportStatusArn": report.function_arn,
+            "PointConcurrency": str(settings.point_concurrency),
+            "GroupConcurrency": str(settings.group_concurrency),
+            "SilenceSeconds": str(settings.silence_seconds),
+            "TimeoutSeconds": str(settings.timeout_seconds),
+        }
+        trigger = Workflow(self, "GenerateCollectionsTriggerWorkflows", settings=settings, values=values)
+        process = Workflow(self, "DiscoverAndProcessGranules", settings=settings, values=values)
+        # The template names the workflow, so the trigger may start any of this stack's.
+        trigger.grant_executions(f"{settings.stack}-*")
+        trigger.grant_waiting()
+        for function, workflow in ((generate, trigger), (report, trigger), (discover, process), (report, process)):
+            access.allow(workflow.machine, ["lambda:InvokeFunction"], [function.function_arn])
+        for workflow in (trigger, process):
+            access.allow_workflow(workflow.machine, self.internal)
+        access.allow_sending(process.machine, [lane.queue for lane in (self.ingest, self.backfill)])
+        self.machines = (trigger.machine, process.machine)
+        # A token belongs to the machine, or to its Distributed Map by the Map's label.
+        name = f"{settings.stack}-DiscoverAndProcessGranules"
+        self.token_arns = [_states_arn(self, "stateMachine", part) for part in (name, f"{name}/EachGroup")]
+
+        access.allow_generate(generate, self)
+        access.allow_discover(discover, settings, self)
+        access.allow_report(report, self)
+        access.allow(report, ["sns:Publish"], [self.topic.topic_arn])
+        self._stopped_executions(settings, trigger, report)
+        self._schedule_role(settings, trigger)
+
+    def _repository(self, settings: Settings) -> ecr.Repository:
+        """Where the worker's images are pushed to."""
+        return ecr.Repository(
+            self,
+            "Images",
+            repository_name=f"{settings.stack}-worker",
+            image_scan_on_push=True,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            encryption=ecr.RepositoryEncryption.AES_256,
+            lifecycle_rules=[ecr.LifecycleRule(max_image_count=10)],
+            removal_policy=RemovalPolicy.DESTROY,
+            empty_on_delete=True,
+        )
+
+    def _stopped_executions(self, settings: Settings, trigger: Workflow, report: lambda_.Function) -> None:
+        """An execution that is stopped or dies outside our hands still ends in the record."""
+        events.Rule(
+            self,
+            "Stopped",
+            rule_name=f"{settings.stack}-stopped",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [trigger.machine.state_machine_arn],
+                    "status": ["ABORTED", "FAILED", "TIMED_OUT"],
+                },
+            ),
+            targets=[targets.LambdaFunction(report)],
+        )
+
+    def _schedule_role(self, settings: Settings, trigger: Workflow) -> None:
+        """What EventBridge Scheduler becomes to start a rule's workflow; `populate` makes the schedules."""
+        role = iam.Role(
+            self,
+            "ScheduleRole",
+            role_name=f"{settings.stack}-schedules-{self.region}",
+            assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"),
+        )
+        trigger.machine.grant_start_execution(role)
+        CfnOutput(self, "PileusScheduleRole", value=role.role_arn)

@@ -1,0 +1,193 @@
+"""Every setting of a deployment. `pileus synth` and `pileus deploy` take them from a JSON file or PILEUS_SETTINGS."""
+
+import math
+import re
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+FARGATE_MEMORY = {
+    256: (512, 2048, 512),
+    512: (1024, 4096, 1024),
+    1024: (2048, 8192, 1024),
+    2048: (4096, 16384, 1024),
+    4096: (8192, 30720, 1024),
+    8192: (16384, 61440, 4096),
+    16384: (32768, 122880, 8192),
+}
+"""CPU units: least and most MiB, and the step between (AWS's table of task sizes)."""
+FARGATE_DISK = (21, 200)
+"""GiB of ephemeral storage that Fargate lets one choose."""
+INSTANCES = {
+    "large": (2, 8),
+    "xlarge": (4, 16),
+    "2xlarge": (8, 32),
+    "4xlarge": (16, 64),
+    "8xlarge": (32, 128),
+}
+"""vCPU and GiB of the sizes of the m families, which we choose from."""
+FAMILIES = {"x86_64": ("m5", "m6i", "m6a", "m7i", "m7a"), "arm64": ("m6g", "m7g", "m8g")}
+RESERVED_MIB = 512
+"""What the operating system and the ECS agent keep of an instance."""
+STEPS = 20
+"""Step adjustments that one scaling policy may have (a limit of Application Auto Scaling)."""
+SECRET = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:(secret:|parameter/)[^*?]+")
+
+
+class Settings(BaseModel):
+    """Defaults suit an account; the embedded stack overrides a few."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stack: str = Field("pileus", pattern=r"^[a-z][a-z0-9-]{0,24}$")
+    """Prefix of every name."""
+    embedded: bool = False
+    """On one machine: Lambdas use the packages that are installed there."""
+    point_concurrency: int = Field(40, ge=1, le=1000)
+    """Points in time under way at once in one backfill."""
+    group_concurrency: int = Field(100, ge=1, le=1000)
+    """Groups of one point in time under way at once."""
+    visibility_seconds: int = Field(120, ge=5, le=43200)
+    """A worker that gives no sign of life for this long has lost its partition."""
+    deaths: int = Field(3, ge=1, le=100)
+    """Workers that may die on a group before it is dead."""
+    silence_seconds: int = Field(6 * 3600, ge=60)
+    """Longest time a group may wait in its queue or be worked on without a heartbeat."""
+    timeout_seconds: int = Field(24 * 3600, ge=60)
+    """Longest time for one group, waiting included."""
+    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365] = 30
+    """Days that logs are kept."""
+
+    worker_image: str | None = Field(None, pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]+$")
+    """Address of the worker's image. None: no workers stack, the workers run elsewhere."""
+    compute: Literal["ec2", "fargate"] = "ec2"
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    """Of the image, the instances and the Lambdas."""
+    spot: bool = False
+    """Cheaper workers that AWS may take back with two minutes' notice; what they do is then handed back."""
+    instance_type: str | None = None
+    """EC2 only. None: m6i.xlarge, or m7g.xlarge for arm64."""
+    max_workers: int = Field(4, ge=1, le=400)
+    """Most worker containers at once; the fewest is 0."""
+    groups_per_worker: int = Field(2, ge=1, le=1000)
+    """Groups waiting or under way for which one more worker is started."""
+    idle_minutes: int = Field(10, ge=1, le=60)
+    """Minutes without any group after which all workers stop."""
+    worker_cpu: int = Field(2048, ge=256, le=16384)
+    """CPU units of one worker; 1024 are one vCPU."""
+    worker_memory: int = Field(7168, ge=512, le=122880)
+    """MiB of one worker."""
+    volume_size: int = Field(150, ge=1, le=16384)
+    """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task."""
+    group_size: float = Field(12, gt=0)
+    """GB of scratch that the largest group needs: six tiles of 0.7 GB as .tgz, and what is made of them."""
+    stop_seconds: int = Field(60, ge=10, le=120)
+    """Time that a worker has to hand back its group before it is killed."""
+
+    vpc_id: str | None = Field(None, pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")
+    """Workers go into this VPC. None: one is made, without NAT."""
+    subnet_ids: tuple[str, ...] = ()
+    """Subnets of `vpc_id` for the workers."""
+    secret_arns: tuple[str, ...] = ()
+    """Secrets (Secrets Manager or SSM parameters) that hold the providers' credentials."""
+    read_buckets: tuple[str, ...] = ()
+    """Buckets that are providers themselves, or hold zones."""
+    alarm_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    """Who is written to when an alarm goes off."""
+
+    @property
+    def instance(self) -> str:
+        """Instance type of the workers on EC2."""
+        return self.instance_type or ("m6i.xlarge" if self.architecture == "x86_64" else "m7g.xlarge")
+
+    @property
+    def workers_per_instance(self) -> int:
+        """How many fit by CPU and memory; 0 when not one does. On Fargate each has a machine of its own."""
+        if self.compute == "fargate":
+            return 1
+        cpus, memory = INSTANCES[self.instance.partition(".")[2]]
+        return min(cpus * 1024 // self.worker_cpu, (memory * 1024 - RESERVED_MIB) // self.worker_memory)
+
+    @property
+    def max_instances(self) -> int:
+        """Most instances at once; on Fargate, most tasks."""
+        return math.ceil(self.max_workers / self.workers_per_instance)
+
+    @property
+    def max_vcpus(self) -> float:
+        """Most processors at once."""
+        if self.compute == "fargate":
+            return self.max_workers * self.worker_cpu / 1024
+        return self.max_instances * INSTANCES[self.instance.partition(".")[2]][0]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.compute == "ec2":
+            self._check_instance()
+        else:
+            self._check_fargate()
+        workers = min(self.workers_per_instance, self.max_workers)
+        if self.volume_size < self.group_size * workers:
+            raise wrong(
+                "volume_size",
+                f"{self.volume_size} GB cannot hold the groups of {workers} workers at {self.group_size:g} GB each",
+            )
+        if bool(self.vpc_id) != bool(self.subnet_ids):
+            raise wrong("subnet_ids" if self.vpc_id else "vpc_id", "vpc_id and subnet_ids go together")
+        if self.silence_seconds > self.timeout_seconds:
+            raise wrong("silence_seconds", f"{self.silence_seconds} is longer than timeout_seconds")
+        for arn in self.secret_arns:
+            if not SECRET.fullmatch(arn):
+                raise wrong("secret_arns", f"{arn!r} names no secret or parameter")
+        for subnet in self.subnet_ids:
+            if not re.fullmatch(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})", subnet):
+                raise wrong("subnet_ids", f"{subnet!r} is no subnet")
+
+        for name in self.read_buckets:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
+                raise wrong("read_buckets", f"{name!r} is no name of a bucket")
+        return self
+
+    def _check_instance(self) -> None:
+        family, _, size = self.instance.partition(".")
+        families = FAMILIES[self.architecture]
+        if family not in families or size not in INSTANCES:
+            raise wrong(
+                "instance_type",
+                f"{self.instance!r} is none for {self.architecture}: expected one of {', '.join(families)} "
+                f"with .{', .'.join(INSTANCES)}",
+            )
+        if not self.workers_per_instance:
+            raise wrong("worker_memory", f"no worker of this size fits on {self.instance}")
+
+    def _check_fargate(self) -> None:
+        if self.instance_type is not None:
+            raise wrong("instance_type", "Fargate has no instances: leave it out")
+        if self.worker_cpu not in FARGATE_MEMORY:
+            raise wrong("worker_cpu", f"Fargate has {', '.join(map(str, FARGATE_MEMORY))}, not {self.worker_cpu}")
+        least, most, step = FARGATE_MEMORY[self.worker_cpu]
+        if not least <= self.worker_memory <= most or self.worker_memory % step:
+            raise wrong("worker_memory", f"with worker_cpu {self.worker_cpu}: {least} to {most} in steps of {step}")
+        low, high = FARGATE_DISK
+        if not low <= self.volume_size <= high:
+            raise wrong("volume_size", f"Fargate has {low} to {high} GB")
+
+
+def wrong(setting: str, why: str) -> PydanticCustomError:
+    """A setting that contradicts another."""
+    return PydanticCustomError("settings", "{setting}: {why}", {"setting": setting, "why": why})
+
+
+def explain(error: ValidationError) -> str:
+    """One line that names the setting.
+
+    >>> try:
+    ...     Settings(max_workers=0)
+    ... except ValidationError as error:
+    ...     explain(error)
+    'max_workers: Input should be greater than or equal to 1'
+    """
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]

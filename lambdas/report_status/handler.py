@@ -1,0 +1,20 @@
+"""The Lambda's entry: the environment names the stack, one call does the work."""
+
+import os
+from functools import cache
+from typing import Any
+
+from pileus.steps.report_status import report_status
+from pileus.wiring import Edges, wire
+
+
+@cache
+def edges() -> Edges:
+    """Made at the first event, and kept while the Lambda is warm."""
+    return wire(os.environ)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """See `pileus.steps.report_status`."""
+    del context
+    return report_status(edges(), event)

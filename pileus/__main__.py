@@ -1,0 +1,5 @@
+"""`python -m pileus` is the command line."""
+
+from pileus.cli.app import main
+
+main()

@@ -1,0 +1,93 @@
+"""pileus backfill, backfills: run history."""
+
+import sys
+from getpass import getuser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pileus.backfill import Order, Select
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.cli.watch import watch
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.backfill import Backfill
+    from pileus.registry import Registry
+
+
+@app.command()
+def backfill(
+    collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
+    first: Annotated[
+        str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last month, included.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    name: Annotated[str | None, typer.Option(help="Id of the backfill; made up if not given.")] = None,
+    select: Annotated[Select, typer.Option(help="Which partitions to run.")] = "needed",
+    order: Annotated[Order, typer.Option(help="Which point in time comes first.")] = "oldest",
+    max_running: Annotated[int | None, typer.Option(min=1, help="Groups under way at once.")] = None,
+    max_failures: Annotated[int | None, typer.Option(min=0, help="Stop when more partitions than this failed.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Start the workflow for every point in time of a template's span, and print the backfill's id."""
+    from pileus.backfills import new_backfill, read_registry, start
+
+    session = Session()
+    edges = session.edges
+    registry = read_registry(edges.store, session.stack)
+    planned = new_backfill(
+        registry,
+        collection,
+        now=edges.now(),
+        version=version,
+        first=first,
+        last=last,
+        id=name,
+        select=select,
+        order=order,
+        max_running=max_running,
+        max_failures=max_failures,
+        started_by=getuser(),
+        command=" ".join(["pileus", *sys.argv[1:]]),
+    )
+    if order == "smallest" and edges.record.backfill(planned.id) is None:
+        _keep_order(session, registry, planned)
+    started = start(edges, session.workflows, planned)
+    if not json:
+        show.line(started.id)
+    if wait:
+        raise typer.Exit(watch(session, started.id, json=json))
+    if json:
+        show.as_json(started.to_json())
+
+
+def _keep_order(session: Session, registry: "Registry", planned: "Backfill") -> None:
+    """Sizes are the provider's to tell: list it all, and leave the order for the workflow."""
+    from json import dumps
+
+    from pileus.backfills import order_url
+    from pileus.preview import preview
+
+    template = registry.collection(planned.collection, planned.version)
+    found = preview(session.edges, template, registry.provider_of(template), planned)
+    session.edges.store.put(order_url(session.edges, planned), dumps(found.periods).encode(), "application/json")
+
+
+@app.command()
+def backfills(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+    """List all backfills, newest first."""
+    found = list(Session().edges.record.backfills())
+    if json:
+        show.as_json([backfill.to_json() for backfill in found])
+    elif not found:
+        show.line("no backfills yet: `pileus backfill COLLECTION` starts one")
+    else:
+        columns = ("id", "state", "collection", "from", "to", "run", "started", "by")
+        show.table(
+            columns,
+            [(b.id, b.state, b.collection, b.first, b.last, b.run, b.started[:19], b.started_by) for b in found],
+        )

@@ -1,0 +1,67 @@
+"""pileus dashboard: a page to look at outputs and backfills; pileus outputs site: the same as files."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.cli.outputs import outputs
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.dashboard.server import Action
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Without buttons that change a backfill.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Serve a page with maps, series and backfills on 127.0.0.1, until Ctrl-C."""
+    from pileus.dashboard.server import Dashboard
+    from pileus.errors import UsageError
+    from pileus.status import settle
+
+    session = Session()
+    edges, workflows = session.edges, session.workflows
+    try:
+        server = Dashboard(
+            edges,
+            port=port,
+            actions=_actions(session),
+            read_only=read_only,
+            settle=lambda backfill: settle(edges, workflows, backfill),
+        )
+    except OSError as exc:
+        raise UsageError(f"port {port} cannot be had: {exc.strerror}; choose another with --port") from exc
+    show.line(f"dashboard at {server.url}{' (read-only)' if read_only else ''}; Ctrl-C stops it")
+    if open_:
+        typer.launch(server.url)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        show.line("stopped")
+    finally:
+        server.server_close()
+
+
+def _actions(session: Session) -> dict[str, "Action"]:
+    from pileus import backfills
+
+    def act(change: Any) -> "Action":
+        return lambda id: change(session.edges, session.workflows, id)
+
+    return {name: act(getattr(backfills, name)) for name in ("pause", "resume", "cancel", "retry")}
+
+
+@outputs.command()
+def site() -> None:
+    """Write the dashboard's page, with the data of now, as static files into the bucket under site/."""
+    from pileus.dashboard.export import write_site
+
+    session = Session()
+    written = write_site(session.edges)
+    total = sum(size for _, size in written)
+    show.line(f"{written[0][0]}  and {len(written) - 1} more files, {show.size(total)}")

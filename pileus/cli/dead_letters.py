@@ -1,0 +1,106 @@
+"""pileus dead-letters: messages that no worker could deal with."""
+
+import json as js
+import sys
+from datetime import UTC, datetime
+from getpass import getuser
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.edges.dead_letters import Letter
+
+dead = typer.Typer(help="Messages that no worker could deal with.", no_args_is_help=True)
+app.add_typer(dead, name="dead-letters")
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` shows them.")]
+
+
+@dead.command("list")
+def list_letters(json: Json = False) -> None:
+    """List them, oldest first."""
+    session = Session()
+    letters = session.dead_letters.all()
+    if json:
+        show.as_json([_facts(session, letter) for letter in letters])
+    elif not letters:
+        show.line("no dead letters")
+    else:
+        rows = [_facts(session, letter) for letter in letters]
+        columns = ("id", "lane", "sent", "backfill", "partition", "why")
+        show.table(columns, [[row[column] for column in columns] for row in rows])
+
+
+def _facts(session: Session, letter: "Letter") -> dict[str, Any]:
+    """What is known of a letter; why it died stands in the record."""
+    from pileus.models import Partition
+
+    why = None if letter.partition else "not a message of ours"
+    entry = session.edges.record.entry(Partition.parse(letter.partition)) if letter.partition else None
+    if entry:
+        why = str(entry.failure) if entry.failure else f"by now {entry.state}"
+    return {
+        "id": letter.id,
+        "lane": letter.lane,
+        "sent": datetime.fromtimestamp(letter.sent, UTC).isoformat(timespec="seconds"),
+        "backfill": letter.backfill,
+        "partition": letter.partition,
+        "why": why,
+    }
+
+
+def _find(session: Session, id: str) -> "Letter":
+    from pileus.errors import UsageError
+
+    for letter in session.dead_letters.all():
+        if letter.id == id:
+            return letter
+    raise UsageError(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
+
+
+@dead.command("show")
+def show_letter(id: Id) -> None:
+    """Show one as it was sent."""
+    body = _find(Session(), id).body
+    try:
+        show.as_json(js.loads(body))
+    except js.JSONDecodeError:
+        show.line(body)
+
+
+@dead.command()
+def redrive(id: Id) -> None:
+    """Run its partition again, in a backfill of its own, and take the letter away.
+
+    The message itself is of no more use: the workflow that waited for its answer has its answer.
+    """
+    from pileus.backfills import find, new_backfill, read_registry, start
+    from pileus.errors import UsageError
+    from pileus.models import Partition
+
+    session = Session()
+    edges = session.edges
+    letter = _find(session, id)
+    if letter.partition is None or letter.backfill is None:
+        raise UsageError(f"{id} is not a message of ours: `pileus dead-letters show` it; it stays")
+    partition = Partition.parse(letter.partition)
+    planned = new_backfill(
+        read_registry(edges.store, session.stack),
+        partition.collection,
+        now=edges.now(),
+        version=partition.version,
+        first=partition.period,
+        last=partition.period,
+        onward=True,
+        lane=find(edges, letter.backfill).lane,
+        started_by=getuser(),
+        command=" ".join(["pileus", *sys.argv[1:]]),
+    )
+    started = start(edges, session.workflows, planned)
+    session.dead_letters.remove(id)
+    show.line(started.id)

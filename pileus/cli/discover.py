@@ -1,0 +1,117 @@
+"""pileus discover: what a provider has for one point in time, with no stack running."""
+
+import os
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+
+if TYPE_CHECKING:
+    from pileus.documents import Collection, Provider
+    from pileus.edges.secrets import Secrets
+    from pileus.group import Grouped
+    from pileus.models import Group
+
+
+@app.command()
+def discover(
+    collection: Annotated[str, typer.Argument(help="A template in collections/ by name, or a .json file.")],
+    period: Annotated[str | None, typer.Option(help="Point in time, as 2015-01 or '-2 months'.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Another provider: its id, or a .json file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """List a provider's files for one point in time, in groups: which are complete, and what is missing."""
+    template, source = _collection(collection, provider)
+    point = _point(template, period)
+    grouped = _groups(point, source)
+    if json:
+        show.as_json(
+            {
+                "collection": point.name,
+                "provider": source.id,
+                "groups": [{**group.to_json(), "complete": group.complete} for group in grouped.groups],
+                "problems": [{"kind": p.kind, "name": p.name, "detail": p.detail} for p in grouped.problems],
+            }
+        )
+        return
+    rows = [(g.key, _state(g), len(g.granules), show.size(g.size), ", ".join(g.missing)) for g in grouped.groups]
+    if rows:
+        show.table(("group", "state", "files", "size", "missing"), rows)
+    else:
+        show.line("nothing is published")
+    for problem in grouped.problems:
+        show.line(f"{problem.kind}: {problem.name}: {problem.detail}", "yellow")
+
+
+def _state(group: "Group") -> str:
+    return "complete" if group.complete else f"waiting ({len(group.missing)} missing)"
+
+
+def _collection(name: str, provider: str | None) -> "tuple[Collection, Provider]":
+    """The template and its provider, from files where they are named, else from the project.
+
+    Raises DocumentError, UsageError.
+    """
+    from pileus.documents import Collection, Provider, read
+    from pileus.errors import UsageError
+    from pileus.project import find_project
+
+    alone = name.endswith(".json")
+    template = read(Collection, Path(name)) if alone else None
+    source = read(Provider, Path(provider)) if provider and provider.endswith(".json") else None
+    if template is None or source is None:
+        registry, _ = find_project(Path(name).resolve().parent if alone else Path.cwd()).registry()
+        template = template or registry.collection(name)
+        if source is None and not (provider or template.provider):
+            raise UsageError("names no provider: expected --provider", where=name)
+        source = source or registry.provider_of(template, provider)
+    return template, source
+
+
+def _point(template: "Collection", period: str | None) -> "Collection":
+    """The concrete collection of a point in time; a collection without a span is one already."""
+    from pileus.errors import UsageError
+    from pileus.expand import expand
+    from pileus.periods import Period
+
+    if template.options is None:
+        if period is not None:
+            raise UsageError("has no span (options), so --period says nothing to it", where=template.name)
+        return template
+    if period is None:
+        raise UsageError("is a template: expected --period, such as --period 2015-01", where=template.name)
+    when = Period.parse(period, template.options.spanUnit, datetime.now(UTC).date())
+    return expand(template, when, when)[0].collection
+
+
+def _groups(point: "Collection", provider: "Provider") -> "Grouped":
+    from pileus.discover import discover as hop
+    from pileus.edges.providers import connect
+    from pileus.errors import DocumentError
+    from pileus.group import group
+
+    with closing(connect(provider, secrets=machine_secrets())) as edge:
+        grouped = group(hop(edge, point.provider_path, point.files), point.meta.group)
+    strangers = [problem for problem in grouped.problems if problem.kind == "stranger"]
+    if strangers and not any(g.granules for g in grouped.groups) and len(strangers) == len(grouped.problems):
+        words = f"files[].regex matches none of the {len(strangers)} files listed, such as {strangers[0].name}"
+        raise DocumentError(words, where=point.name)
+    return grouped
+
+
+def machine_secrets() -> "Secrets":
+    """Secrets by reference with what this machine may read: its environment, and AWS if it has credentials."""
+    from pileus.edges.secrets import Secrets
+
+    # boto3 is imported only where a reference leads to AWS: it would double the time of a short command.
+    def client(service: str) -> Any:
+        import boto3
+
+        return boto3.client(service)  # type: ignore[call-overload]
+
+    return Secrets(environ=os.environ, secretsmanager=lambda: client("secretsmanager"), ssm=lambda: client("ssm"))

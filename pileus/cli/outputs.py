@@ -1,0 +1,174 @@
+"""pileus outputs: what is in the bucket `protected`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from pileus.periods import Period
+
+outputs = typer.Typer(help="Look at what was written, and hand it to other tools.", no_args_is_help=True)
+app.add_typer(outputs, name="outputs")
+
+Name = Annotated[str, typer.Argument(help="Name of a collection.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Zones = Annotated[list[str] | None, typer.Option("--zone", help="Id or name of a zone; may be given again.")]
+Band = Annotated[str | None, typer.Option(help="Band; the first if not given.")]
+From = Annotated[str | None, typer.Option("--from", help="First month, as 2015-01.")]
+To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
+
+
+@outputs.command("ls")
+def list_(collection: Name, json: Json = False) -> None:
+    """List the objects of a collection."""
+    from pileus.outputs.read import objects
+
+    session = Session()
+    found = list(objects(session.edges.store, session.stack.protected, collection))
+    if not found:
+        known(session, collection)
+    if json:
+        show.as_json([{"url": url, "size": size} for url, size in found])
+        return
+    for url, size in found:
+        show.line(f"{show.size(size):>9}  {url}")
+    if not found:
+        show.line(f"no outputs of {collection} yet")
+
+
+@outputs.command("show")
+def show_(
+    collection: Name,
+    zone: Zones = None,
+    stat: Annotated[str | None, typer.Option(help="Statistic of the spark line.")] = None,
+    band: Band = None,
+    first: From = None,
+    last: To = None,
+    json: Json = False,
+) -> None:
+    """Show a line per zone with its course over time; with --zone its rows, and why a month has none."""
+    from pileus.outputs import series
+
+    session = Session()
+    table = rows_of(session, collection)
+    if table is None:
+        show.as_json([]) if json else show.line(f"no rows of {collection} yet")
+        return
+    zones = series.pick_zones(table, zone or [])
+    stat = series.pick("statistic", stat, _mean_first(series.statistics_of(table)))
+    band = series.pick("band", band, series.bands_of(table))
+    first, last = period(table, first), period(table, last)
+    picked = series.between(table, first, last)
+    if json:
+        show.as_json([row for row in picked.to_pylist() if row["zone"] in zones])
+        return
+    axis = series.axis(picked["period"].to_pylist(), first, last)
+    lines = [series.series(series.newest(picked), one, stat, band, axis) for one in zones]
+    if zone:
+        for line in lines:
+            _rows(picked, line.zone, band)
+            show.line(f"{line.name}  {stat}  {series.spark(line.values)}")
+    else:
+        columns = ("zone", "name", "months", "least", "greatest", "latest", f"{stat} over time")
+        show.table(columns, [_summary(line) for line in lines])
+    say_gaps(session, collection, lines[0].missing if lines else ())
+
+
+def _mean_first(stats: list[str]) -> list[str]:
+    return sorted(stats, key=lambda stat: stat != "mean")
+
+
+def _summary(line: "object") -> list[object]:
+    from pileus.outputs.series import Series, spark
+
+    assert isinstance(line, Series)
+    some = [value for value in line.values if value is not None]
+    latest = some[-1] if some else None
+    low, high = (min(some), max(some)) if some else (None, None)
+    return [line.zone, line.name, len(some), low, high, latest, spark(line.values)]
+
+
+def _rows(table: "pa.Table", zone: str, band: str) -> None:
+    rows = [row for row in table.to_pylist() if (row["zone"], row["band"]) == (zone, band)]
+    hidden = {"version", "group", "time", "zone_name"}
+    columns = [name for name in table.column_names if name not in hidden]
+    show.table(columns, ([row[name] for name in columns] for row in sorted(rows, key=lambda row: row["period"])))
+
+
+def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> None:
+    """Say which months have no rows, and why."""
+    if not missing:
+        return
+    told = why(session, collection, missing)
+    for period in missing[:20]:
+        show.line(f"{period.iso}  {told[period.iso]}", style="yellow")
+    if len(missing) > 20:
+        show.line(f"and {len(missing) - 20} more months without rows: `pileus status` tells of each")
+
+
+def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
+    """Why each of these periods has no rows."""
+    from pileus.backfills import read_registry
+    from pileus.errors import UsageError
+    from pileus.outputs.reasons import UNKNOWN, reasons
+
+    edges = session.edges
+    try:
+        version = read_registry(edges.store, session.stack).collection(collection).version
+    except UsageError:  # outputs outlive the documents they were made by
+        return {period.iso: UNKNOWN for period in missing}
+    found = reasons(edges.record.entries(collection, version, missing[0].iso, missing[-1].iso))
+    return {period.iso: found.get(period.iso, UNKNOWN) for period in missing}
+
+
+def rows_of(session: Session, collection: str) -> "pa.Table | None":
+    """All rows of a collection; None for one that is populated and has none yet. Raises UsageError for no such one."""
+    from pileus.outputs.read import read_stats
+
+    table = read_stats(session.edges.store, session.stack.protected, collection)
+    if table.num_rows:
+        return table
+    known(session, collection)
+    return None
+
+
+def known(session: Session, collection: str) -> None:
+    """Raises UsageError, with the near matches, for a collection that is neither populated nor has outputs."""
+    from pileus.backfills import read_registry
+    from pileus.errors import UsageError
+    from pileus.outputs.read import collections
+    from pileus.outputs.series import near
+
+    names = set(collections(session.edges.store, session.stack.protected))
+    try:
+        registry = read_registry(session.edges.store, session.stack)
+        names |= {document.name for document in registry.collections.values()}
+    except UsageError:
+        if not names:
+            raise
+    if collection not in names:
+        raise near("collection", collection, names)
+
+
+def period(table: "pa.Table", text: str | None) -> str | None:
+    """A period as a person writes it, in ISO 8601. Raises UsageError."""
+    from datetime import UTC, datetime
+
+    from pileus.outputs.series import parse_period
+    from pileus.periods import Period
+
+    if text is None:
+        return None
+    unit = parse_period(table["period"][0].as_py()).unit
+    return Period.parse(text, unit, datetime.now(UTC).date()).iso
+
+
+from pileus.cli import outputs_pictures, outputs_write  # noqa: E402, F401  (they add their commands to `outputs`)

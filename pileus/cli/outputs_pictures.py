@@ -1,0 +1,94 @@
+"""pileus outputs stac, movie, sheet: the catalog, and a zone over the months as pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.outputs import Band, From, Name, To, outputs, period, why
+from pileus.cli.outputs_write import Out, required, write
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.outputs.frames import Frames
+
+OneZone = Annotated[str, typer.Option("--zone", help="Id or name of a zone.")]
+
+
+@outputs.command()
+def stac(collection: Name) -> None:
+    """Write a static STAC catalog of all items into the bucket, and an index of them as stac-geoparquet."""
+    from pileus.backfills import read_registry
+    from pileus.cli.outputs import known
+    from pileus.errors import UsageError
+    from pileus.outputs.catalog import write_catalog
+
+    session = Session()
+    known(session, collection)
+    try:
+        document = read_registry(session.edges.store, session.stack).collection(collection)
+    except UsageError:  # outputs outlive the documents they were made by
+        document = None
+    for url in write_catalog(session.edges.store, session.stack.protected, collection, document):
+        show.line(url)
+
+
+@outputs.command()
+def movie(
+    collection: Name,
+    zone: OneZone,
+    band: Band = None,
+    first: From = None,
+    last: To = None,
+    milliseconds: Annotated[int, typer.Option(min=20, help="How long each month is shown.")] = 500,
+    out: Out = None,
+) -> None:
+    """Animate a zone over the months, from its clips: .webp or .gif."""
+    from pileus.outputs.frames import animate
+
+    out = out or Path(f"{collection}.webp")
+    frames = _frames(Session(), collection, zone, band, first, last)
+    write(out, animate(frames, out.suffix.lower(), milliseconds=milliseconds))
+
+
+@outputs.command()
+def sheet(
+    collection: Name, zone: OneZone, band: Band = None, first: From = None, last: To = None, out: Out = None
+) -> None:
+    """Draw a contact sheet of a zone, a row a year, from its clips: .png."""
+    from pileus.outputs.frames import contact_sheet
+    from pileus.outputs.pictures import png
+
+    frames = _frames(Session(), collection, zone, band, first, last)
+    write(out or Path(f"{collection}-sheet.png"), png(contact_sheet(frames)))
+
+
+def _frames(
+    session: Session, collection: str, zone: str, band: str | None, first: str | None, last: str | None
+) -> "Frames":
+    from dataclasses import replace
+
+    import shapely
+
+    from pileus.backfills import read_registry
+    from pileus.cli.outputs_write import zone_shapes
+    from pileus.errors import UsageError
+    from pileus.outputs import series
+    from pileus.outputs.gather import frames
+
+    table = required(session, collection)
+    band = series.pick("band", band, series.bands_of(table))
+    first, last = period(table, first), period(table, last)
+    table = series.newest(series.between(table, first, last))
+    picked = series.pick_zones(table, [zone])[0]
+    axis = series.axis(table["period"].to_pylist(), first, last)
+    shapes = zone_shapes(session, collection)
+    if picked not in shapes:
+        raise UsageError(f"zone {picked} has rows, but is no longer among the zones of {collection}")
+    shape = shapely.geometry.shape(shapes[picked])
+    told = why(session, collection, axis)
+    store, bucket = session.edges.store, session.stack.protected
+    found = frames(store, bucket, table, collection, picked, band, axis, shape, told)
+    about = read_registry(store, session.stack).collection(collection).meta.bands.get(band)
+    return replace(found, display=about.display if about else None)

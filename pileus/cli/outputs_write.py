@@ -1,0 +1,131 @@
+"""pileus outputs plot, export, ddl: files for people and other tools."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.outputs import Band, From, Name, To, Zones, outputs, period, rows_of, say_gaps
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write.", show_default=False)]
+
+
+def required(session: Session, collection: str) -> "pa.Table":
+    """The rows of a collection. Raises UsageError where there are none."""
+    from pileus.errors import UsageError
+
+    table = rows_of(session, collection)
+    if table is None:
+        raise UsageError(f"no rows of {collection} yet: `pileus backfill {collection}` makes them")
+    return table
+
+
+@outputs.command()
+def plot(
+    collection: Name,
+    zone: Zones = None,
+    stat: Annotated[str, typer.Option(help="Statistic.")] = "mean",
+    band: Band = None,
+    rolling: Annotated[int | None, typer.Option(min=2, help="Also draw a mean over this many months.")] = None,
+    first: From = None,
+    last: To = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Light lines on dark ground.")] = False,
+    out: Out = None,
+) -> None:
+    """Draw zones over time, gaps as gaps, the valid share below: .png, .svg or .pdf."""
+    from pileus.errors import UsageError
+    from pileus.outputs import chart, series
+
+    session = Session()
+    out = out or Path(f"{collection}-{stat}.png")
+    kind = chart.format_of(out)
+    table = required(session, collection)
+    zones = series.pick_zones(table, zone or [])
+    stat = series.pick("statistic", stat, series.statistics_of(table))
+    band = series.pick("band", band, series.bands_of(table))
+    if len(zones) > 12:
+        raise UsageError(f"{len(zones)} zones do not fit one chart: name up to 12 with --zone")
+    first, last = period(table, first), period(table, last)
+    table = series.newest(series.between(table, first, last))
+    axis = series.axis(table["period"].to_pylist(), first, last)
+    lines = [series.series(table, one, stat, band, axis) for one in zones]
+    picture = chart.draw(lines, title=f"{collection}: {stat} of {band}", format=kind, window=rolling, dark=dark)
+    write(out, picture)
+    say_gaps(session, collection, lines[0].missing)
+
+
+@outputs.command()
+def export(
+    collection: Name,
+    format: Annotated[str | None, typer.Option(help="csv, parquet, geojson or xlsx; else by the file's name.")] = None,
+    zone: Zones = None,
+    first: From = None,
+    last: To = None,
+    out: Out = None,
+) -> None:
+    """Write the rows as CSV, Parquet, GeoJSON or Excel; CSV and GeoJSON to standard output when no file is named."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from pileus.errors import UsageError
+    from pileus.outputs import export as files
+    from pileus.outputs import series
+
+    format = format or (out.suffix[1:].lower() if out else "csv")
+    if format not in files.FORMATS:
+        raise series.near("format", format, files.FORMATS)
+    if out is None and format in ("parquet", "xlsx"):
+        raise UsageError(f"{format} is not for a terminal: name a file with --out")
+    session = Session()
+    table = required(session, collection)
+    table = series.between(table, period(table, first), period(table, last))
+    if zone:
+        table = table.filter(pc.is_in(table["zone"], pa.array(series.pick_zones(table, zone))))
+    body = files.export(table, format, zone_shapes(session, collection) if format == "geojson" else None)
+    if out is None:
+        sys.stdout.buffer.write(body)
+        return
+    write(out, body)
+
+
+@outputs.command()
+def ddl(
+    collection: Name,
+    database: Annotated[str, typer.Option(help="Database of the table.")] = "default",
+) -> None:
+    """Print the CREATE TABLE with which Athena reads the statistics."""
+    from pileus.outputs.athena import ddl as make
+
+    session = Session()
+    print(make(required(session, collection), session.stack.protected, collection, database), end="")
+
+
+def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
+    """GeoJSON geometry of each zone of a collection."""
+    from pileus.backfills import read_registry
+    from pileus.outputs.shapes import geojson
+    from pileus.zonal.zones import read_zones
+
+    rules = read_registry(session.edges.store, session.stack).collection(collection).meta.process
+    if rules is None:
+        return {}
+    return geojson(read_zones(session.edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones))
+
+
+def write(path: Path, body: bytes) -> None:
+    """Write a file whole and say so. Raises UsageError where that is not possible."""
+    from pileus.errors import UsageError
+
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(body)
+        part.replace(path)
+    except OSError as exc:
+        raise UsageError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
+    show.line(f"{path}  {show.size(len(body))}")

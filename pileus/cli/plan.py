@@ -1,0 +1,62 @@
+"""pileus plan: what a backfill would do, and why, before anything is done."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pileus.backfill import Order, Select
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.preview import Preview
+
+
+@app.command()
+def plan(
+    collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
+    first: Annotated[
+        str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last month, included.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    select: Annotated[Select, typer.Option(help="Which partitions would run.")] = "needed",
+    order: Annotated[Order, typer.Option(help="Which point in time would come first.")] = "oldest",
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Ask the provider and the record what a backfill would do to each partition, and why. Writes nothing."""
+    from pileus.backfills import new_backfill, read_registry
+    from pileus.preview import preview
+
+    session = Session()
+    edges = session.edges
+    registry = read_registry(edges.store, session.stack)
+    wanted = new_backfill(
+        registry, collection, now=edges.now(), version=version, first=first, last=last, select=select, order=order
+    )
+    template = registry.collection(collection, version)
+    found = preview(edges, template, registry.provider_of(template), wanted)
+    if json:
+        show.as_json(found.to_json())
+    else:
+        _tell(found)
+
+
+def _tell(found: "Preview") -> None:
+    rows = [
+        (row.partition.period, row.partition.group, row.action, row.reason, row.files, show.size(row.size))
+        for row in found.rows
+    ]
+    show.table(("period", "group", "action", "why", "files", "size"), rows)
+    actions = ", ".join(f"{count} {action}" for action, count in found.actions.most_common())
+    files = sum(row.files for row in found.running)
+    scratch = max((row.scratch for row in found.running), default=0)
+    show.line(f"{len(found.rows)} partitions: {actions}", style="bold")
+    show.line(f"{files} files, {show.size(found.size)} to download; scratch for one group {show.size(scratch)}")
+    if found.minutes is None:
+        show.line("time: unknown, nothing of this collection has been done yet")
+    else:
+        show.line(
+            f"time: {show.seconds(found.minutes * 60)} for one worker, at {show.size(found.speed or 0)}/s as measured"
+        )

@@ -1,0 +1,48 @@
+"""pileus populate, schemas: documents."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pileus.cli.app import app
+from pileus.cli.show import as_json, line, table
+from pileus.session import Session
+
+
+@app.command()
+def populate(
+    check: Annotated[bool, typer.Option("--check", help="Only validate; needs no stack.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Validate every document of the project, then make them what the stack works with: all or nothing."""
+    from pileus.populate import populate as write
+    from pileus.populate import validate
+    from pileus.rules import apply
+
+    session = Session()
+    registry, zones = validate(session.project, datetime.now(UTC).date())
+    if check:
+        line(f"{len(registry.collections) + len(registry.providers) + len(registry.rules)} documents are valid")
+        return
+    written, changes = write(session.edges.store, session.stack.internal, registry, zones)
+    fired = apply(session.edges, session.workflows, session.schedules, written)
+    if json:
+        as_json([{"kind": kind, "name": name, "change": change} for kind, name, change in changes])
+        return
+    table(("kind", "name", "change"), changes)
+    for name, what in fired:
+        if what == "started":
+            line(f"rule {name} started")
+
+
+@app.command()
+def schemas(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder.")] = Path("data/schemas"),
+) -> None:
+    """Write the JSON Schemas of collection, provider and rule, for editors to complete from."""
+    from pileus.schemas import write_schemas
+
+    for path in write_schemas(out):
+        line(f"wrote {path}")

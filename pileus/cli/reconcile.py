@@ -1,0 +1,80 @@
+"""pileus reconcile: whether provider, objects, record and rows tell the same story; and mending it."""
+
+import sys
+from getpass import getuser
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.cli.watch import watch
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.audit import Audit
+    from pileus.registry import Registry
+
+LISTED = 200
+
+
+@app.command()
+def reconcile(
+    collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
+    repair: Annotated[bool, typer.Option("--repair", help="Mend the record, and queue what is missing.")] = False,
+    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Find what is lost, missing, corrupt, orphaned or undone. Ends 1 when something is and it is not repaired."""
+    from pileus.audit import audit
+    from pileus.audit import repair as mend
+    from pileus.backfills import new_backfill, read_registry
+
+    session = Session()
+    edges = session.edges
+    registry = read_registry(edges.store, session.stack)
+    template = registry.collection(collection, version)
+    whole = new_backfill(registry, collection, now=edges.now(), version=version)
+    found = audit(edges, template, registry.provider_of(template), whole)
+    started = None
+    if repair and (periods := mend(edges, found)):
+        started = _start(session, registry, collection, template.version, periods)
+    if json:
+        show.as_json(found.to_json() | {"backfill": started})
+    else:
+        _tell(found)
+        if started:
+            show.line(f"{started} runs {len(found.rerun)} partitions again")
+    if started and wait:
+        raise typer.Exit(watch(session, started, json=False))
+    raise typer.Exit(1 if found.findings and not repair else 0)
+
+
+def _start(session: Session, registry: "Registry", collection: str, version: str, periods: list[str]) -> str:
+    """A backfill from the first to the last of the periods, of what is missing there."""
+    from pileus.backfills import new_backfill, start
+
+    planned = new_backfill(
+        registry,
+        collection,
+        now=session.edges.now(),
+        version=version,
+        first=periods[0],
+        last=periods[-1],
+        onward=True,
+        select="missing",
+        started_by=getuser(),
+        command=" ".join(["pileus", *sys.argv[1:]]),
+    )
+    return start(session.edges, session.workflows, planned).id
+
+
+def _tell(found: "Audit") -> None:
+    rows = [(f.kind, f.partition, f.detail) for f in found.findings[:LISTED]]
+    if rows:
+        show.table(("what", "partition", "detail"), rows)
+    if len(found.findings) > LISTED:
+        show.line(f"and {len(found.findings) - LISTED} more: --json shows all")
+    verdict = f"{len(found.findings)} findings" if found.findings else "all agree"
+    show.line(f"{found.partitions} partitions, {found.objects} objects: {verdict}", style="bold")

@@ -1,0 +1,117 @@
+"""pileus rules: what starts by itself."""
+
+import json as js
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.registry import Registry
+
+rules = typer.Typer(help="Rules that start backfills, once or on a schedule.", no_args_is_help=True)
+app.add_typer(rules, name="rules")
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Name = Annotated[str, typer.Argument(help="Rule.")]
+
+
+def _registry(session: Session) -> "Registry":
+    from pileus.backfills import read_registry
+
+    return read_registry(session.edges.store, session.stack)
+
+
+@rules.command("list")
+def list_rules(json: Json = False) -> None:
+    """List the populated rules."""
+    found = sorted(_registry(Session()).rules.values(), key=lambda rule: rule.name)
+    if json:
+        show.as_json([rule.model_dump(mode="json", exclude_defaults=True) for rule in found])
+    elif not found:
+        show.line("no rules: put one in rules/*.json and run `pileus populate`")
+    else:
+        span = {rule.name: f"{rule.meta.spanStart or 'template'} to {rule.meta.spanEnd or 'now'}" for rule in found}
+        show.table(
+            ("rule", "state", "type", "when", "zone", "collection", "span"),
+            [
+                (r.name, r.state, r.rule.type, r.rule.value, r.rule.timezone, r.collection.name, span[r.name])
+                for r in found
+            ],
+        )
+
+
+@rules.command()
+def enable(name: Name) -> None:
+    """Let a rule fire; a onetime rule that has not fired does so now."""
+    _set(name, "ENABLED")
+
+
+@rules.command()
+def disable(name: Name) -> None:
+    """Keep a rule from firing. What it started goes on."""
+    _set(name, "DISABLED")
+
+
+def _set(name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
+    """In the registry and in the project's document, so that the next populate does not turn it back."""
+    from pileus.registry import Registry
+    from pileus.rules import apply, find
+
+    session = Session()
+    registry = _registry(session)
+    rule = find(registry, name).model_copy(update={"state": state})
+    changed = Registry(registry.collections, registry.providers, {**registry.rules, name: rule})
+    url = session.edges.internal("registry.json")
+    session.edges.store.put(url, changed.to_json(), "application/json")
+    done = apply(session.edges, session.workflows, session.schedules, changed)
+    show.line(f"{name} is {state.lower()}" + "".join(f"; {rule} {what}" for rule, what in done if what == "started"))
+    for path in (session.project.root / "rules").glob("*.json"):
+        value: Any = js.loads(path.read_text())
+        if value.get("name") == name and value.get("state", "ENABLED") != state:
+            path.write_text(js.dumps(value | {"state": state}, indent=2) + "\n")
+            show.line(f"changed {path.relative_to(session.project.root)} to say so")
+
+
+@rules.command()
+def run(name: Name) -> None:
+    """Fire a rule now, whatever its state."""
+    from pileus.rules import find
+    from pileus.rules import run as fire
+
+    session = Session()
+    show.line(fire(session.edges, session.workflows, find(_registry(session), name)))
+
+
+@rules.command("next")
+def next_firings(
+    name: Annotated[str | None, typer.Argument(help="Rule; all if not given.")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=100, help="Firings to show of each.")] = 3,
+    json: Json = False,
+) -> None:
+    """Show when rules fire next."""
+    from zoneinfo import ZoneInfo
+
+    from pileus.rules import find, firings
+
+    session = Session()
+    registry, now = _registry(session), datetime.now(UTC)
+    chosen = [find(registry, name)] if name else sorted(registry.rules.values(), key=lambda rule: rule.name)
+    found = {rule.name: list(islice(firings(rule, session.schedules, now), count)) for rule in chosen}
+    if json:
+        show.as_json({rule: [moment.isoformat() for moment in moments] for rule, moments in found.items()})
+        return
+    zones = {rule.name: ZoneInfo(rule.rule.timezone) for rule in chosen}
+    rows = [
+        (rule, f"{moment.astimezone(zones[rule]):%Y-%m-%d %H:%M %Z}", f"{moment:%Y-%m-%d %H:%M} UTC")
+        for rule, moments in found.items()
+        for moment in moments
+    ]
+    if rows:
+        show.table(("rule", "fires", ""), rows)
+    else:
+        show.line("nothing fires: no scheduled rule is enabled")

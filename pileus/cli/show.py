@@ -1,0 +1,69 @@
+"""How results are shown: tables for people, JSON for machines, plain where there is no terminal."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def as_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, default=str))
+
+
+def line(text: str, style: str = "") -> None:
+    """One line, with nothing in it taken for markup."""
+    console.print(Text(text, style=style))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table; numbers to the right, missing values as a dash."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    rows = [list(row) for row in rows]
+    for number, column in enumerate(columns):
+        numeric = all(isinstance(row[number], int | float | None) for row in rows)
+        shown.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        shown.add_row(*(Text(_cell(value)) for value in row))
+    wide = Console(width=None if sys.stdout.isatty() else 400, highlight=False)
+    wide.print(shown)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.0f}"
+    return str(value)
+
+
+def size(count: float) -> str:
+    """Bytes for people.
+
+    >>> size(0), size(1500), size(2_500_000)
+    ('0 B', '1.5 kB', '2.5 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def seconds(value: float) -> str:
+    """A length of time for people.
+
+    >>> seconds(0.42), seconds(75), seconds(7300)
+    ('0.4 s', '1 min 15 s', '2 h 1 min')
+    """
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    if value < 3600:
+        return f"{int(value) // 60} min {int(value) % 60} s"
+    return f"{int(value) // 3600} h {int(value) % 3600 // 60} min"

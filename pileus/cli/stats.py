@@ -1,0 +1,243 @@
+"""pileus stats: zonal statistics of rasters and archives, with no stack."""
+
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.documents import DEFAULT_STATISTICS, Process, parse_value
+from pileus.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pileus.zonal import Measured, Source
+
+SHOWN = 40
+"""Rows that a terminal is given; a file gets all."""
+
+Rasters = Annotated[list[Path], typer.Argument(help="GeoTIFF, anything rasterio opens, .tgz, .tar, .gz or .zip.")]
+ZonesFile = Annotated[Path, typer.Option("--zones", "-z", help="Polygons: GeoJSON, GeoPackage, Shapefile, ...")]
+By = Annotated[str | None, typer.Option("--by", help="Column that names a zone.")]
+Stats = Annotated[str, typer.Option("--stats", "-s", help="Statistics, with commas; percentiles as p5.")]
+Band = Annotated[list[str] | None, typer.Option("--band", "-b", help="Band: NAME.BAND.tif, description or number.")]
+Mask = Annotated[str | None, typer.Option("--mask", "-m", help="Band, or file, that says which pixels count.")]
+MaskMin = Annotated[float, typer.Option(help="Pixels count where the mask is at least this.")]
+Coverage = Annotated[str, typer.Option(help="exact, center or all_touched.")]
+Range = Annotated[tuple[float, float] | None, typer.Option(help="Values outside do not count.")]
+Nodata = Annotated[float | None, typer.Option(help="Overrides the raster's own.")]
+Zero = Annotated[bool, typer.Option("--zero-is-nodata", help="A zero does not count.")]
+Area = Annotated[bool, typer.Option("--area-weighted", help="Weigh pixels by their true area.")]
+Each = Annotated[bool, typer.Option("--each", help="Measure every raster by itself, not all as one mosaic.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write a .csv or .parquet.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads that measure.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder of compiled zones; the user's cache if not given.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the zones anew, keep nothing.")]
+
+
+@app.command()
+def stats(
+    rasters: Rasters,
+    zones: ZonesFile,
+    by: By = None,
+    stats: Stats = ",".join(DEFAULT_STATISTICS),
+    band: Band = None,
+    mask: Mask = None,
+    mask_min: MaskMin = 1,
+    coverage: Coverage = "exact",
+    range: Range = None,
+    nodata: Nodata = None,
+    zero_is_nodata: Zero = False,
+    area_weighted: Area = False,
+    each: Each = False,
+    output: Output = None,
+    json: Json = False,
+    threads: Threads = os.cpu_count() or 2,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Statistics of the pixels in each zone: a row per zone and band."""
+    from pileus.zonal import FolderCache, measure, read_zones
+
+    write = _writer(output)
+    mask_file = Path(mask) if mask and Path(mask).is_file() else None
+    bands = band or [_band(rasters)]
+    rules: dict[str, Any] = {"band": bands, "zones": str(zones), "zone_id": by, "coverage": coverage, "range": range,
+                             "nodata": nodata, "zero_is_nodata": zero_is_nodata, "area_weighted": area_weighted,
+                             "stats": [name.strip() for name in stats.split(",")]}  # fmt: skip
+    if mask:
+        rules["valid"] = {"band": "mask" if mask_file else mask, "min": mask_min}
+    process = _process(rules)
+    places = read_zones(zones, zone_id=by, where=str(zones))
+    kept = None if no_cache else FolderCache(cache or _cache_folder())
+    groups = [[path] for path in rasters] if each else [rasters]
+    tables, notes = [], dict.fromkeys(places.notes)
+    with tempfile.TemporaryDirectory() as scratch, _bar(rasters) as advance:
+        for group in groups:
+            sources = [_source(path, advance, bands, mask_file is not None) for path in group]
+            sources += [_mask(mask_file)] if mask_file else []
+            measured = measure(sources, process, places, cache=kept, scratch=Path(scratch), threads=threads)
+            notes |= dict.fromkeys(measured.notes)
+            tables.append(_named(measured, group[0] if each else None))
+    for note in notes:
+        show.errors.print(f"note: {note}", style="dim", markup=False, soft_wrap=True)
+    _show(_together(tables), write, json=json)
+
+
+def _process(rules: dict[str, Any]) -> Process:
+    from pileus.errors import DocumentError
+
+    try:
+        return parse_value(Process, rules, "options")
+    except DocumentError as error:
+        raise UsageError(error.message) from error
+
+
+def _band(rasters: list[Path]) -> str:
+    """The band of a raster file by its name: the last part of NAME.BAND.tif, or the name itself."""
+    from pileus.zonal.archive import stem_of
+
+    name = rasters[0].name
+    if not name.lower().endswith((".tif", ".tiff")):
+        raise UsageError("say with --band which band to measure", where=str(rasters[0]))
+    return stem_of(name).rpartition(".")[2]
+
+
+def _source(path: Path, advance: Callable[[int], None], bands: list[str], masked_by_file: bool) -> "Source":
+    from pileus.unpack import is_archive
+    from pileus.zonal import Source
+
+    if path.is_file() and is_archive(path):
+        return Source(str(path), open=lambda: cast(BinaryIO, _Counted(path, advance)))
+    alone = len(bands) == 1 and (masked_by_file or not _named_band(path, bands))
+    return Source(str(path), path=path, band=bands[0] if alone and _single(path) else None)
+
+
+def _named_band(path: Path, bands: list[str]) -> bool:
+    """Whether the file's name, or its number of bands, says what it holds."""
+    return "." in path.stem and bands[0] != path.stem.rpartition(".")[2]
+
+
+def _single(path: Path) -> bool:
+    import rasterio
+
+    try:
+        with rasterio.open(path) as dataset:
+            return bool(dataset.count == 1)
+    except rasterio.errors.RasterioError:
+        return True  # `measure` says what is wrong
+
+
+def _mask(path: Path) -> "Source":
+    from pileus.zonal import Source
+
+    return Source(str(path), path=path, band="mask")
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how many bytes were read of it."""
+
+    def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
+        self._file, self._advance = path.open("rb", buffering=0), advance
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, view: Any) -> int | None:
+        n = self._file.readinto(view)
+        self._advance(n or 0)
+        return n
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@contextmanager
+def _bar(rasters: list[Path]) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error over the bytes of archives, when a person looks."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if not show.errors.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn("measuring"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=show.errors, transient=True) as progress:
+        task = progress.add_task("", total=sum(path.stat().st_size for path in rasters if path.is_file()))
+        yield lambda n: progress.advance(task, n)
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "pileus" / "zones"
+
+
+def _named(measured: "Measured", raster: Path | None) -> "pa.Table":
+    import pyarrow as pa
+
+    if raster is None:
+        return measured.table
+    return measured.table.add_column(0, "raster", pa.array([str(raster)] * measured.table.num_rows, pa.string()))
+
+
+def _together(tables: list["pa.Table"]) -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.concat_tables(tables)
+
+
+def _writer(output: Path | None) -> Callable[["pa.Table"], None] | None:
+    """What writes the file, or None. Refuses an unknown ending before anything is measured."""
+    if output is None:
+        return None
+    if output.suffix.lower() not in (".csv", ".parquet"):
+        raise UsageError("expected a name that ends in .csv or .parquet", where=str(output))
+    if not output.parent.is_dir():
+        raise UsageError("its folder does not exist", where=str(output))
+
+    def write(table: "pa.Table") -> None:
+        import pyarrow.csv
+        import pyarrow.parquet
+
+        temporary = output.with_name(f".{output.name}.part")
+        try:
+            if output.suffix.lower() == ".csv":
+                pyarrow.csv.write_csv(table, temporary)
+            else:
+                pyarrow.parquet.write_table(table, temporary, compression="zstd")
+            temporary.replace(output)
+        finally:
+            temporary.unlink(missing_ok=True)
+        show.errors.print(f"{table.num_rows} rows in {output}", style="dim", markup=False, soft_wrap=True)
+
+    return write
+
+
+def _show(table: "pa.Table", write: Callable[["pa.Table"], None] | None, *, json: bool) -> None:
+    if write:
+        write(table)
+    if json:
+        show.as_json(table.to_pylist())
+    elif not write:
+        rows = table.to_pylist()
+        shown = rows[:SHOWN] if show.console.is_terminal else rows
+        show.table(table.column_names, [list(row.values()) for row in shown])
+        if len(shown) < len(rows):
+            show.line(f"... and {len(rows) - len(shown)} more: write them with -o", style="dim")

@@ -1,0 +1,134 @@
+"""pileus status: what became of each point in time of a backfill."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.app import app
+from pileus.models import State
+from pileus.session import Session
+
+if TYPE_CHECKING:
+    from pileus.glance import Glance
+
+PAUSE = 1.0
+"""Seconds between two looks."""
+PATIENCE = 120
+"""Seconds that the stack may be out of reach."""
+LISTED = 50
+"""Partitions of one state that are listed."""
+
+
+@app.command()
+def status(
+    id: Annotated[str | None, typer.Argument(help="Backfill; the newest if not given.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again until it has ended.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page that needs nothing else.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show the state of every point in time as a grid, and why something failed or waits."""
+    session = Session()
+    id = id or _newest(session)
+    found = _watched(session, id, quiet=json) if watch else _settled(session, id)
+    if html:
+        _write_page(session, found, html)
+    if json:
+        from pileus.status import status as whole
+
+        show.as_json(whole(session.edges, id).to_json())
+    elif not html:
+        _tell(found)
+
+
+def _newest(session: Session) -> str:
+    from pileus.errors import UsageError
+
+    newest = next((backfill.id for backfill in session.edges.record.backfills()), None)
+    if newest is None:
+        raise UsageError("no backfills yet: `pileus backfill COLLECTION` starts one")
+    return newest
+
+
+def _settled(session: Session, id: str) -> "Glance":
+    """As of now; a backfill whose execution ended unnoticed ends now."""
+    from pileus.backfills import find
+    from pileus.glance import glance
+    from pileus.status import settle
+
+    settle(session.edges, session.workflows, find(session.edges, id))
+    return glance(session.edges, id)
+
+
+def _watched(session: Session, id: str, *, quiet: bool) -> "Glance":
+    """Look until the backfill is over; live in a terminal."""
+    from rich.console import Group
+    from rich.live import Live
+
+    from pileus.cli.grid import grid, legend
+
+    found = _settled(session, id)
+    with Live(console=show.errors, auto_refresh=False, transient=True) as live:
+        while not found.backfill.over:
+            if show.errors.is_terminal and not quiet:
+                live.update(Group(f"{id}  {found.backfill.state}", grid(found), legend(found)), refresh=True)
+            time.sleep(PAUSE)
+            found = _patiently(session, id)
+    return found
+
+
+def _patiently(session: Session, id: str) -> "Glance":
+    """A stack that restarts meanwhile is waited for."""
+    from pileus.errors import StoreError
+
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _settled(session, id)
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE)
+
+
+def _tell(found: "Glance") -> None:
+    from pileus.cli.grid import STYLES, grid, legend
+
+    backfill = found.backfill
+    show.line(f"{backfill.id}  {backfill.state}", style="bold")
+    if backfill.problem:
+        show.line(backfill.problem, style="red")
+    show.console.print(grid(found))
+    show.console.print(legend(found))
+    if found.bytes_done:
+        show.line(f"{show.size(found.bytes_done)} downloaded")
+    trouble = list(found.trouble)
+    for state in (State.failed, State.waiting, State.running):
+        mine = [one for one in trouble if one.state is state]
+        for one in mine[:LISTED]:
+            show.line(f"  {state}  {one.period}  {one.group}  {one.why}", style=STYLES[state])
+        if len(mine) > LISTED:
+            show.line(f"  and {len(mine) - LISTED} more {state}: --json shows all")
+
+
+def _write_page(session: Session, found: "Glance", path: Path) -> None:
+    from pileus.edges.store import split
+    from pileus.errors import UsageError
+    from pileus.status_page import page
+
+    def link(url: str) -> str:
+        bucket, key = split(url)
+        if session.aws.endpoint:
+            return f"{session.aws.endpoint}/{bucket}/{quote(key)}"
+        return f"https://console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key)}"
+
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        path.write_text(page(found, session.stack.protected, link, made=made))
+    except OSError as exc:
+        raise UsageError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
+    show.line(f"wrote {path}")

@@ -1,0 +1,36 @@
+"""pileus synth: the CloudFormation templates."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pileus.cli.app import app
+from pileus.cli.show import line
+from pileus.session import Session
+
+Config = Annotated[
+    Path | None, typer.Option("--settings", help="JSON file of settings; PILEUS_SETTINGS changes what it says.")
+]
+
+
+@app.command()
+def synth(
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder; the project's .pileus/cdk if not given.")
+    ] = None,
+    settings: Config = None,
+) -> None:
+    """Synthesize the stacks with CDK. Needs no Docker, no system Node and no account."""
+    from pileus.package import size_of
+    from pileus.synth import read_settings
+    from pileus.synth import synth as synthesize
+
+    session = Session()
+    folder = (out or session.home.assemblies).resolve()
+    assembly = synthesize(session.project.root, folder, read_settings(os.environ, settings))
+    for stack in assembly.stacks():
+        line(f"{os.path.relpath(assembly.folder)}/{stack}.template.json")
+    for path in assembly.folders():
+        line(f"Lambda package: {size_of(path) / 1e6:.1f} MB unzipped")

@@ -1,0 +1,94 @@
+"""Watching a backfill: a live progress bar, then a summary."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pileus.cli import show
+from pileus.models import State
+
+if TYPE_CHECKING:
+    from pileus.session import Session
+    from pileus.status import Status
+
+PAUSE = 0.4
+"""Seconds between two looks at the record."""
+SETTLE_EVERY = 10
+"""Looks between two questions to Step Functions."""
+PATIENCE = 120
+"""Seconds that the stack may be out of reach."""
+
+
+def watch(session: "Session", id: str, *, json: bool) -> int:
+    """Show progress until the backfill ends, then the summary. The exit code: 0, or 1 when something failed."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=show.errors, disable=not sys.stderr.isatty(), transient=True) as progress:
+        months = progress.add_task("points in time", total=None, note="")
+        groups = progress.add_task("groups", total=None, note="")
+        for found in _looks(session, id):
+            done, total = found.periods
+            ended = sum(row.state.ended for row in found.rows)
+            bytes_ = f"{show.size(found.bytes_done)} of {show.size(found.bytes_wanted)}"
+            progress.update(months, completed=done, total=total, note="")
+            progress.update(groups, completed=ended, total=len(found.rows), note=bytes_)
+    if json:
+        show.as_json(found.to_json())
+    else:
+        summary(found)
+    return 1 if found.backfill.state in ("failed", "cancelled") else 0
+
+
+def _looks(session: "Session", id: str) -> "Iterator[Status]":
+    """Statuses until the backfill is over, the last one included. A stack that restarts meanwhile is waited for."""
+    from pileus.errors import StoreError
+    from pileus.status import settle, status
+
+    seen, lost = 0, None
+    while True:
+        began = time.monotonic()
+        try:
+            found = status(session.edges, id)
+            if seen % SETTLE_EVERY == SETTLE_EVERY - 1:
+                settle(session.edges, session.workflows, found.backfill)
+            lost = None
+        except StoreError:
+            lost = lost or time.monotonic()
+            if time.monotonic() - lost > PATIENCE:
+                raise
+        else:
+            yield found
+            if found.backfill.over:
+                return
+        seen += 1
+        time.sleep(max(PAUSE, 9 * (time.monotonic() - began)))  # a tenth of the time at most goes into looking
+
+
+def summary(found: "Status") -> None:
+    """What became of a backfill, and every partition that needs a look."""
+    backfill, counts = found.backfill, found.counts
+    told = ", ".join(f"{count} {state}" for state in State if (count := counts[state]))
+    show.line(f"{backfill.id}  {backfill.state}: {told}", style="bold")
+    if backfill.problem:
+        show.line(backfill.problem, style="red")
+    if set(counts) == {State.skipped}:
+        show.line(f"nothing to do: all {len(found.rows)} partitions are up to date")
+    elif found.bytes_done:
+        show.line(f"{show.size(found.bytes_done)} downloaded")
+    for state in (State.failed, State.waiting, State.running):
+        rows = [row for row in found.rows if row.state is state]
+        for row in rows[:50]:
+            show.line(f"  {state}  {row.partition.period}  {row.partition.group}  {row.why}", style=_STYLE[state])
+        if len(rows) > 50:
+            show.line(f"  and {len(rows) - 50} more {state}: --json shows all")
+
+
+_STYLE = {State.failed: "red", State.waiting: "yellow", State.running: "cyan"}

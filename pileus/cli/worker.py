@@ -1,0 +1,92 @@
+"""pileus worker: one worker of the stack that the environment names."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pileus.cli.app import app
+
+if TYPE_CHECKING:
+    from pileus.steps.process_group import Workbench
+
+
+@app.command()
+def worker(
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when both queues are empty.")] = False,
+) -> None:
+    """Poll the queues and process groups until SIGTERM; what is under way is then handed back."""
+    work(until_idle=until_idle)
+
+
+def work(*, until_idle: bool = False) -> None:
+    """The same, for containers."""
+    from pileus.kernels import bring
+
+    bring(os.environ)
+    from pileus.edges.aws import Aws, Stack
+    from pileus.edges.protection import protected, protection_from
+    from pileus.pulse import pulse_file
+    from pileus.steps.process_group import Watch, Workbench, process_group
+    from pileus.wiring import wire, wire_lanes
+    from pileus.worker import JsonLines, Worker
+
+    output = logging.StreamHandler(sys.stdout)
+    output.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[output])
+    logging.getLogger("rasterio").setLevel(logging.ERROR)  # GDAL warns of every header that is read without its pixels
+    aws, stack = Aws(), Stack.from_env(os.environ)
+    edges = wire(os.environ, aws, stack)
+    scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
+    protection = protection_from(os.environ)
+    pulse = pulse_file(scratch, socket.gethostname())
+
+    # Containers may share a host's name and have the same process id.
+    name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    with closing(Workbench(scratch)) as bench:
+        bench.volume.sweep()
+
+        def task(event: Mapping[str, Any], watch: Watch) -> Mapping[str, Any]:
+            with protected(protection), _measured(bench, stack.stack) as measure:
+                return measure(process_group(edges, event, bench, watch))
+
+        made = Worker(edges, wire_lanes(aws, stack), task, name=name, pulse=lambda: pulse.touch())
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda *_: made.stop())
+        made.run(until_idle=until_idle)
+
+
+@contextmanager
+def _measured(bench: "Workbench", stack: str) -> Iterator[Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
+    """Write the metrics of one group, as lines among the logs, where PILEUS_METRICS names their namespace."""
+    from pileus.errors import Cancelled, HandedBack, NoSpace, PileusError
+    from pileus.metrics import of_group
+
+    def tell(succeeded: bool, result: Mapping[str, Any]) -> None:
+        if namespace := os.environ.get("PILEUS_METRICS"):
+            usage = bench.volume.usage()
+            facts = {"downloaded": result.get("downloaded", 0), "hops": result.get("hops", {})}
+            share = usage.free / usage.total
+            for text in of_group(namespace, stack, succeeded=succeeded, free_share=share, now=time.time(), **facts):
+                print(text, flush=True)
+
+    def measure(result: Mapping[str, Any]) -> Mapping[str, Any]:
+        tell(True, result)
+        return result
+
+    try:
+        yield measure
+    except (HandedBack, Cancelled, NoSpace):
+        raise
+    except PileusError:
+        tell(False, {})
+        raise

@@ -1,0 +1,177 @@
+"""What a backfill costs on AWS, and how long it takes, from a dated table of prices.
+
+The model, in words: workers download at the speed that was measured until the provider's connections are used up;
+each then spends the measured seconds on its group. Instances run for that time, plus what they take to start and the
+idle minutes before they are let go. Requests are counted as the code makes them, rounded up.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+HOURS = 730
+"""Of a month."""
+CONNECTIONS = 6
+"""Of one worker, when nothing limits them."""
+TRANSITIONS_OF_POINT = 7
+"""StartWorkflow and its Map child; start, DiscoverGranules, AnyToDo, EachGroup and end of the point's own workflow."""
+TRANSITIONS_OF_GROUP = 3
+"""Start, ProcessGroup and end of the Map's child."""
+DISCOVER = (5.0, 0.5)
+"""Seconds of one listing, and the Lambda's gigabytes."""
+OBJECTS = 6
+"""Objects that a group writes: table, CSV, item, manifest, and its share of the Map's results."""
+CHANGES = 8
+"""Writes to the index for one group, besides its heartbeats."""
+STARTING = 240
+"""Seconds until a new instance has a worker: alarm, launch, pull."""
+ANCESTOR = (3, 150)
+"""Always-on t2.xlarge instances of the pipeline that Pileus follows, and the gigabytes of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done."""
+
+    points: int
+    """Points in time."""
+    groups: int
+    group_bytes: float
+    """Downloaded for one group."""
+    bytes_per_second: float
+    """Of one worker that has all the connections it wants."""
+    seconds: float
+    """Of one group, downloads not counted."""
+    output_bytes: float
+    """Written for one group."""
+    connections: int
+    """That the provider lets in at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item of the bill."""
+
+    item: str
+    quantity: float
+    unit: str
+    dollars: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    lines: tuple[Line, ...]
+    minutes: float
+    """From the first group to the last."""
+    ancestor_month: float
+    """Dollars of the ancestor's machines in a month, whether they work or not."""
+    prices: str
+    """Date and region of the table."""
+
+    @property
+    def dollars(self) -> float:
+        return sum(line.dollars for line in self.lines)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"dollars": self.dollars}
+
+
+def minutes_of(work: Work, workers: int) -> float:
+    """Time for all groups.
+
+    Ten groups of 60 MB at 1 MB/s and 60 s each: one worker takes 20 minutes; two with six connections each 10;
+    the provider's six connections for both make their downloads take turns.
+
+    >>> ten = Work(10, 10, 60e6, 1e6, 60, 0, connections=12)
+    >>> minutes_of(ten, 1), minutes_of(ten, 2), minutes_of(Work(10, 10, 60e6, 1e6, 60, 0, connections=3), 1)
+    (20.0, 10.0, 30.0)
+    """
+    download = work.group_bytes / work.bytes_per_second
+    most = work.connections / CONNECTIONS  # workers that download at full speed at once
+    by_provider = work.groups * download / most
+    by_workers = work.groups * (download / min(1.0, most) + work.seconds) / min(workers, max(work.groups, 1))
+    return max(by_provider, by_workers) / 60
+
+
+def estimate(work: Work, settings: Any, prices: Mapping[str, Any], *, days: int = 30) -> Estimate:
+    """The bill of one backfill with the results kept for `days`. `settings`: the project's own."""
+    minutes = minutes_of(work, settings.max_workers)
+    hours = (minutes * 60 + STARTING) / 3600 + settings.idle_minutes / 60
+    lines = [
+        *_requests(work, settings, prices, minutes),
+        *_machines(settings, prices, hours if work.groups else 0),
+        *_storage(work, prices, days),
+    ]
+    count, gigabytes = ANCESTOR
+    month = count * (prices["ec2"]["t2.xlarge_hour"] * HOURS + gigabytes * prices["ebs"]["gp2_gigabyte_month"])
+    return Estimate(tuple(lines), minutes, month, f"{prices['date']}, {prices['region']}")
+
+
+def _requests(work: Work, settings: Any, prices: Mapping[str, Any], minutes: float) -> list[Line]:
+    seconds, gigabytes = DISCOVER
+    calls = work.points + 2
+    lambda_ = prices["lambda"]
+    compute = calls * seconds * gigabytes
+    transitions = 6 + work.points * TRANSITIONS_OF_POINT + work.groups * TRANSITIONS_OF_GROUP
+    beats = _beats(work, settings)
+    messages = work.groups * 4 + beats + settings.max_workers * (minutes + settings.idle_minutes) * 60 * 2
+    writes = work.groups * CHANGES + beats
+    return [
+        Line("Lambda", calls, "calls", calls * lambda_["request"]),
+        Line("Lambda", compute, "GB seconds", compute * lambda_["gigabyte_second"][settings.architecture]),
+        Line("Step Functions", transitions, "transitions", transitions * prices["step_functions"]["transition"]),
+        Line("SQS", messages, "requests", messages * prices["sqs"]["request"]),
+        Line("DynamoDB", writes, "writes", writes * prices["dynamodb"]["write"]),
+        Line("DynamoDB", 2 * writes, "reads", 2 * writes * prices["dynamodb"]["read"]),
+        Line("S3", work.groups * OBJECTS, "writes", work.groups * OBJECTS * prices["s3"]["put"]),
+        Line("S3", work.groups * 3, "reads", work.groups * 3 * prices["s3"]["get"]),
+    ]
+
+
+def _beats(work: Work, settings: Any) -> float:
+    busy = work.group_bytes / work.bytes_per_second + work.seconds
+    return float(math.ceil(busy / (settings.visibility_seconds / 3)) * work.groups)
+
+
+def _machines(settings: Any, prices: Mapping[str, Any], hours: float) -> list[Line]:
+    if settings.compute == "fargate":
+        return [*_fargate(settings, prices["fargate"], hours), _address(settings.max_workers, prices, hours)]
+    family, _, size = settings.instance.partition(".")
+    ec2 = prices["ec2"]
+    hourly = ec2["xlarge_hour"][family] * settings.max_vcpus / settings.max_instances / 4
+    hourly *= ec2["spot_share"] if settings.spot else 1
+    running = settings.max_instances * hours
+    disk = running * (settings.volume_size + 30)
+    name = f"EC2 {family}.{size}{' spot' if settings.spot else ''}"
+    return [
+        Line(name, running, "instance hours", running * hourly),
+        Line("EBS gp3", disk / HOURS, "GB months", disk / HOURS * prices["ebs"]["gp3_gigabyte_month"]),
+        _address(settings.max_instances, prices, hours),
+    ]
+
+
+def _fargate(settings: Any, prices: Mapping[str, Any], hours: float) -> list[Line]:
+    share = prices["spot_share"] if settings.spot else 1
+    tasks = settings.max_workers * hours
+    cpu, memory = tasks * settings.worker_cpu / 1024, tasks * settings.worker_memory / 1024
+    disk = tasks * max(0, settings.volume_size - prices["free_storage"])
+    kind = settings.architecture
+    return [
+        Line("Fargate", cpu, "vCPU hours", cpu * prices["vcpu_hour"][kind] * share),
+        Line("Fargate", memory, "GB hours", memory * prices["gigabyte_hour"][kind] * share),
+        Line("Fargate", disk, "GB hours of disk", disk * prices["storage_gigabyte_hour"]),
+    ]
+
+
+def _address(count: int, prices: Mapping[str, Any], hours: float) -> Line:
+    return Line("public IPv4", count * hours, "address hours", count * hours * prices["ipv4_hour"])
+
+
+def _storage(work: Work, prices: Mapping[str, Any], days: int) -> list[Line]:
+    kept = work.groups * work.output_bytes / 1e9 * days / 30
+    arrived = work.groups * work.group_bytes / 1e9
+    return [
+        Line("S3", kept, "GB months", kept * prices["s3"]["gigabyte_month"]),
+        Line("transfer in", arrived, "GB", arrived * prices["transfer_in_gigabyte"]),
+    ]

@@ -1,0 +1,174 @@
+"""The page's files, made from the stack when they are asked for."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pileus.backfill import Backfill
+from pileus.backfills import read_registry
+from pileus.errors import NotFound, PileusError, UsageError
+from pileus.models import safe
+from pileus.outputs import page
+from pileus.outputs.read import collections, read_stats
+from pileus.outputs.series import newest, zones_of
+from pileus.outputs.shapes import geojson
+from pileus.status import status
+from pileus.wiring import Edges
+from pileus.zonal.zones import read_zones
+
+Settle = Callable[[Backfill], Backfill]
+"""Ends a backfill in the record whose execution has ended unnoticed."""
+FRESH = 15.0
+"""Seconds for which rows that were read, and a backfill that is over, are shown without looking again."""
+SETTLE_EVERY = 10.0
+"""Seconds between two questions to Step Functions."""
+
+
+@dataclass
+class _Seen:
+    """A collection as it was when it was last read."""
+
+    read: float
+    """Monotonic time."""
+    table: pa.Table
+    entry: dict[str, Any]
+    """In the index."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Value files by path."""
+
+
+class Source:
+    """Files of the page by their path. Safe for several threads: rows are read by one at a time, and kept."""
+
+    def __init__(self, edges: Edges, *, live: bool, pictures: str, settle: Settle | None = None) -> None:
+        self._edges, self._live, self._pictures, self._settle = edges, live, pictures, settle
+        self._settled = 0.0
+        self._summaries: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+        self._seen: dict[str, _Seen] = {}
+        self._shapes: dict[str, dict[str, Any]] = {}
+
+    def get(self, path: str) -> Any:
+        """The JSON value of a path such as `data/index.json`. Raises NotFound."""
+        match path.removesuffix(".json").split("/"):
+            case ["data", "index"]:
+                return self.index()
+            case ["data", "backfills"]:
+                return self.backfills()
+            case ["data", "backfills", key]:
+                return page.backfill_json(status(self._edges, self._backfill(key)))
+            case ["data", key, "zones"]:
+                name = self._name(key)
+                return page.zones_json(self.rows(name), self.shapes(name))
+            case ["data", key, "pictures"]:
+                seen = self._look(self._name(key))
+                zones, version = list(zones_of(seen.table)), seen.entry["version"]
+                bucket = self._edges.stack.protected
+                return page.pictures_json(self._edges.store, bucket, seen.entry["name"], version, zones)
+            case ["data", key, _, _]:
+                return self._values(path, self._name(key))
+        raise NotFound("there is no such file", where=path)
+
+    def _name(self, key: str) -> str:
+        for name in self.names():
+            if safe(name) == key:
+                return name
+        raise NotFound("there is no such collection", where=key)
+
+    def _backfill(self, key: str) -> str:
+        for backfill in self._edges.record.backfills():
+            if safe(backfill.id) == key:
+                return backfill.id
+        raise NotFound("there is no such backfill", where=key)
+
+    def names(self) -> list[str]:
+        """Collections that have rows."""
+        return collections(self._edges.store, self._edges.stack.protected)
+
+    def _look(self, name: str) -> _Seen:
+        """The collection, read again when it is not fresh."""
+        with self._lock:
+            seen = self._seen.get(name)
+            if seen is None or time.monotonic() - seen.read > FRESH:
+                table = newest(read_stats(self._edges.store, self._edges.stack.protected, name))
+                if not table.num_rows:
+                    raise NotFound("there are no rows of this collection", where=name)
+                entries = self._edges.record.entries(name, table["version"][0].as_py(), "0000", "9999")
+                seen = self._seen[name] = _Seen(time.monotonic(), table, page.index_entry(name, table, entries))
+            return seen
+
+    def rows(self, name: str) -> pa.Table:
+        """All rows of the newest version of a collection."""
+        return self._look(name).table
+
+    def index(self) -> Any:
+        """All collections that have rows."""
+        found = [self._look(name).entry for name in self.names()]
+        return page.index_json(found, now=self._edges.now(), live=self._live, pictures=self._pictures)
+
+    def _values(self, path: str, name: str) -> Any:
+        seen = self._look(name)
+        if path not in seen.values:
+            for found, band, stat in page.value_files(seen.entry):
+                if found == path:
+                    seen.values[path] = page.values_json(seen.table, band, stat, seen.entry["periods"])
+        if path not in seen.values:
+            raise NotFound("there is no such statistic", where=path)
+        return seen.values[path]
+
+    def shapes(self, name: str) -> dict[str, Any]:
+        """GeoJSON geometry by zone, as far as the zones of a collection are populated and can be read."""
+        try:
+            rules = read_registry(self._edges.store, self._edges.stack).collection(name).meta.process
+        except UsageError:  # outputs outlive the documents they were made by
+            return {}
+        if rules is None:
+            return {}
+        key = f"{rules.zones} {rules.zone_id}"
+        if key not in self._shapes:
+            try:
+                zones = read_zones(self._edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
+            except PileusError:  # the map is empty then; the numbers are there all the same
+                return {}
+            self._shapes[key] = geojson(zones, detail=page.DETAIL)
+        return self._shapes[key]
+
+    def backfills(self) -> list[dict[str, Any]]:
+        """All backfills, newest first."""
+        every = list(self._edges.record.backfills())
+        if self._settle and time.monotonic() - self._settled > SETTLE_EVERY:
+            self._settled = time.monotonic()
+            every = [self._settle(backfill) for backfill in every]
+        return [self._summary(backfill) for backfill in every]
+
+    def _summary(self, backfill: Backfill) -> dict[str, Any]:
+        key = (backfill.id, backfill.revision)
+        seen, summary = self._summaries.get(key, (float("-inf"), {}))
+        if not backfill.over or time.monotonic() - seen > FRESH:
+            summary = page.backfill_summary(status(self._edges, backfill.id))
+            self._summaries[key] = (time.monotonic(), summary)
+        return summary
+
+    def everything(self) -> Iterator[tuple[str, bytes]]:
+        """Path and bytes of every file, for an export."""
+        index = self.index()
+        yield "data/index.json", compact(index)
+        yield "data/backfills.json", compact(self.backfills())
+        for backfill in self._edges.record.backfills():
+            yield f"data/backfills/{safe(backfill.id)}.json", compact(self.get(f"data/backfills/{safe(backfill.id)}"))
+        for entry in index["collections"]:
+            for name in ("zones", "pictures"):
+                path = f"data/{entry['key']}/{name}.json"
+                yield path, compact(self.get(path))
+            for path, _, _ in page.value_files(entry):
+                yield path, compact(self.get(path))
+
+
+def compact(value: Any) -> bytes:
+    """JSON without a space too many."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -1,0 +1,232 @@
+"""The scratch volume, shared by every worker that can see it: reserve before writing, sweep what the dead left.
+
+A worker has a folder of its own on the volume and a lock file beside it, which it keeps locked while it lives; the
+kernel lets go when it dies, however it dies, and also between containers, whose process ids tell each other nothing.
+In the lock file stand the bytes it has reserved. All reservations are made under one lock of the volume:
+
+    room = free bytes - what others have reserved and not yet written
+
+So the volume never fills up: a group that does not fit waits until another is done.
+"""
+
+import fcntl
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from pileus.errors import HandedBack, VolumeTooSmall
+from pileus.models import Group
+
+LEDGER = ".pileus-ledger"
+"""The lock of the volume, a file in its root."""
+SUFFIX = ".worker"
+"""Of lock files; a worker's folder has the same name without it."""
+SPARE = 64 * 2**20
+"""Bytes of the volume that are never given away: the file system's own needs."""
+UNKNOWN_FACTOR = 1.5
+"""Bytes on the volume per byte downloaded while no group of a collection has been done."""
+MARGIN = 1.1
+"""What a group may need beyond the hungriest one seen."""
+POLL = 1.0
+"""Seconds between two looks for room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The volume at one moment, in bytes."""
+
+    total: int
+    free: int
+    promised: int
+    """Reserved by living workers and not yet written."""
+
+    @property
+    def room(self) -> int:
+        """What can still be reserved."""
+        return self.free - self.promised - SPARE
+
+    @property
+    def most(self) -> int:
+        """What could be reserved if no worker had anything."""
+        return self.total - SPARE
+
+
+class Volume:
+    """One worker's share of the scratch volume at `root`. A context manager; leaving removes the worker's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock: IO[str] | None = None
+        self.folder = root / f"worker-{uuid.uuid4().hex[:12]}"
+        """This worker's own."""
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def open(self) -> Self:
+        """Take a share: a folder, and its lock."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with self._ledger():
+            self._lock = self._lock_file(self.folder).open("w+")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.folder.mkdir(exist_ok=True)
+        self.sweep()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the share back."""
+        with self._ledger():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._lock_file(self.folder).unlink(missing_ok=True)
+            if self._lock:
+                self._lock.close()
+                self._lock = None
+
+    @contextmanager
+    def reserved(self, size: int, *, cancelled: threading.Event | None = None) -> Iterator[Path]:
+        """Wait for `size` bytes of room; an empty folder to use them in, removed at the end.
+
+        Raises VolumeTooSmall when the volume could never hold them, HandedBack soon after `cancelled` is set.
+        """
+        cancelled = cancelled or threading.Event()
+        while not self._reserve(size):
+            if cancelled.wait(POLL):
+                raise HandedBack("stopped while it waited for room on the scratch volume", where=str(self._root))
+        folder = self.folder / uuid.uuid4().hex[:12]
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._write(0)
+
+    def _reserve(self, size: int) -> bool:
+        """Raises VolumeTooSmall."""
+        self.sweep()
+        with self._ledger():
+            usage = self._usage()
+            if size > usage.most:
+                raise VolumeTooSmall(
+                    f"{size} bytes are needed, the volume has {usage.most}: raise volume_size", where=str(self._root)
+                )
+            if size > usage.room:
+                return False
+            self._write(size)
+        return True
+
+    def usage(self) -> Usage:
+        """As of now."""
+        with self._ledger():
+            return self._usage()
+
+    def _usage(self) -> Usage:
+        disk = os.statvfs(self._root)
+        promised = sum(max(0, _bytes(path) - written(_folder(path))) for path in self._workers())
+        return Usage(disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize, promised)
+
+    def sweep(self) -> list[Path]:
+        """Remove the folders of dead workers; which they were."""
+        swept = []
+        with self._ledger():
+            for path in self._workers():
+                if path != self._lock_file(self.folder) and _dead(path):
+                    shutil.rmtree(_folder(path), ignore_errors=True)
+                    path.unlink(missing_ok=True)
+                    swept.append(_folder(path))
+        return swept
+
+    def _write(self, size: int) -> None:
+        assert self._lock is not None  # only inside the context
+        self._lock.seek(0)
+        self._lock.write(f"{size:020d}")
+        self._lock.flush()
+
+    def _workers(self) -> list[Path]:
+        return sorted(self._root.glob(f"*{SUFFIX}"))
+
+    @staticmethod
+    def _lock_file(folder: Path) -> Path:
+        return folder.with_name(folder.name + SUFFIX)
+
+    @contextmanager
+    def _ledger(self) -> Iterator[None]:
+        with (self._root / LEDGER).open("a") as ledger:
+            fcntl.flock(ledger, fcntl.LOCK_EX)
+            yield
+
+
+def written(folder: Path) -> int:
+    """Bytes on disk of all files below `folder`; those that vanish meanwhile count nothing."""
+    total = 0
+    for base, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(base) / name).lstat().st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total
+
+
+@dataclass
+class Need:
+    """What the groups of one collection need on the volume, learnt from those that were done."""
+
+    factor: float | None = None
+    """Most bytes on the volume at once per byte downloaded, the largest seen; None before the first."""
+    largest: int = 0
+    """Bytes downloaded of the largest group seen."""
+
+    def saw(self, downloaded: int, scratch: int) -> None:
+        """A group was done: bytes downloaded, and most bytes on the volume at once."""
+        if downloaded > 0:
+            self.factor = max(self.factor or 0, scratch / downloaded)
+            self.largest = max(self.largest, downloaded)
+
+    def of(self, group: Group) -> int:
+        """Bytes to reserve for a group. Where a size was not listed, the largest group seen stands for it.
+
+        >>> from pileus.models import Granule, Listed
+        >>> need = Need()
+        >>> need.saw(100, 130)
+        >>> group = Group("g", (Granule(Listed("a", "http://x/a", size=1000), {}),))
+        >>> round(1000 * 1.3 * MARGIN) == need.of(group)
+        True
+        """
+        known = all(granule.file.size is not None for granule in group.granules)
+        downloads = group.size if known else max(group.size, self.largest)
+        return round(downloads * (UNKNOWN_FACTOR if self.factor is None else self.factor * MARGIN))
+
+
+def _folder(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(SUFFIX))
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return int(path.read_text() or 0)
+    except FileNotFoundError:
+        return 0
+
+
+def _dead(path: Path) -> bool:
+    """Whether nobody holds the worker's lock. Called under the ledger's lock: no worker is just being born."""
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,127 @@
+"""What a deployment or a backfill needs, looked at before it is missed."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pileus.documents import Provider
+from pileus.edges.aws import Aws
+
+QUOTAS = {
+    "ec2": ("ec2", "L-1216C47A", "vCPUs of on-demand instances"),
+    "ec2 spot": ("ec2", "L-34B43A08", "vCPUs of spot instances"),
+    "fargate": ("fargate", "L-3032A538", "Fargate vCPUs"),
+    "fargate spot": ("fargate", "L-36FBB829", "Fargate spot vCPUs"),
+}
+"""Service, code and name of the quota that limits the workers' processors."""
+DISK = ("ebs", "L-7A658B76", "TiB of gp3 volumes")
+LAMBDA = ("lambda", "L-B99A9384", "Lambdas at once")
+PORTS = {"http": 80, "https": 443, "ftp": 21, "sftp": 22, "s3": 443}
+FREE = 5 * 10**9
+"""Bytes that the embedded stack should find free."""
+SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool | None
+    """None: it could not be found out."""
+    found: str
+    advice: str = ""
+    """What to do about it."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path) -> list[Check]:
+    """Look at everything. `settings`: the project's own."""
+    account = credentials(aws)
+    checks = [account, docker(settings), disk(root)]
+    if account.ok:
+        checks += quotas(aws, settings)
+    return checks + [reachable(provider) for provider in providers]
+
+
+def credentials(aws: Aws) -> Check:
+    """Whether there are any, and whose."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        who = aws.sts.get_caller_identity()
+    except (BotoCoreError, ClientError) as exc:
+        advice = "run `aws configure` or `aws sso login`, or set AWS_PROFILE; only a deployment needs them"
+        return Check("AWS credentials", False, str(exc), advice)
+    return Check("AWS credentials", True, f"{who['Arn']} in {aws.sts.meta.region_name}")
+
+
+def quotas(aws: Aws, settings: Any) -> list[Check]:
+    """The account's limits against what the settings would use at most."""
+    kind = f"{settings.compute}{' spot' if settings.spot else ''}"
+    gibibytes = settings.max_instances * (settings.volume_size + 30)
+    checks = [
+        quota(aws, *QUOTAS[kind], settings.max_vcpus),
+        quota(aws, *LAMBDA, settings.point_concurrency),
+    ]
+    return checks + ([quota(aws, *DISK, gibibytes / 1024)] if settings.compute == "ec2" else [])
+
+
+def quota(aws: Aws, service: str, code: str, name: str, needed: float) -> Check:
+    """One limit of the account."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        limit = aws.quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
+    except (BotoCoreError, ClientError) as exc:
+        return Check(name, None, f"not to be had: {exc}", "allow servicequotas:GetServiceQuota, or look in the console")
+    found = f"{limit:g} allowed, {needed:g} wanted at most"
+    advice = f"lower max_workers, or ask AWS to raise quota {code} of {service}"
+    return Check(name, limit >= needed, found, advice)
+
+
+def docker(settings: Any) -> Check:
+    """Whether images can be built and workers run in containers here."""
+    if shutil.which("docker") is None:
+        return Check("Docker", None, "not installed", "only `make images` and `pileus up --workers docker` need it")
+    asked = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True)
+    if asked.returncode:
+        return Check("Docker", False, "its engine does not answer", "start it: `systemctl start docker`, or `dockerd`")
+    image = settings.worker_image
+    return Check("Docker", True, f"engine {asked.stdout.strip()}; worker_image {image or 'not set'}")
+
+
+def disk(root: Path) -> Check:
+    """Free bytes where the embedded stack works."""
+    free = shutil.disk_usage(root).free
+    advice = f"free some: one group of six tiles needs about {FREE / 1e9:g} GB"
+    return Check("disk", free >= FREE, f"{free / 1e9:.1f} GB free at {root}", advice)
+
+
+def reachable(provider: Provider) -> Check:
+    """Whether the provider lets a connection in."""
+    name = f"provider {provider.id}"
+    if provider.protocol == "file":
+        there = Path(provider.host or "/").exists()
+        return Check(name, there, provider.host or "/", "the folder is missing")
+    host, port = _address(provider)
+    try:
+        socket.create_connection((host, port), timeout=SECONDS).close()
+    except OSError as exc:
+        advice = "look at host and port in its document; at a proxy or firewall; at the provider's own status page"
+        return Check(name, False, f"{host}:{port}: {exc}", advice)
+    return Check(name, True, f"{host}:{port} answers")
+
+
+def _address(provider: Provider) -> tuple[str, int]:
+    split = urlsplit(provider.host if "://" in provider.host else f"{provider.protocol}://{provider.host}")
+    if provider.protocol == "s3" and split.scheme == "s3":
+        return "s3.amazonaws.com", 443
+    return split.hostname or "", provider.port or split.port or PORTS[provider.protocol]

@@ -1,0 +1,46 @@
+"""The documents a user writes: collection, provider, rule. Cumulus names; unknown keys are an error.
+
+Each model checks one document by itself; `check` in `registry.py` holds them against each other.
+"""
+
+from pileus.documents.base import Document, parse, parse_value, read
+from pileus.documents.collection import (
+    DEFAULT_STATISTICS,
+    STATISTICS,
+    Band,
+    Collection,
+    File,
+    Grouping,
+    Meta,
+    Options,
+    Process,
+    Valid,
+    resolve_span,
+)
+from pileus.documents.provider import Credentials, Provider, SecretRef
+from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf
+
+__all__ = [
+    "DEFAULT_STATISTICS",
+    "STATISTICS",
+    "Band",
+    "Collection",
+    "CollectionRef",
+    "Credentials",
+    "Document",
+    "File",
+    "Grouping",
+    "Meta",
+    "Options",
+    "Process",
+    "Provider",
+    "Rule",
+    "RuleMeta",
+    "RuleOf",
+    "SecretRef",
+    "Valid",
+    "parse",
+    "parse_value",
+    "read",
+    "resolve_span",
+]

@@ -1,0 +1,151 @@
+"""Archives kept in S3, and what happens when one of the same name is there already (`duplicateHandling`).
+
+The rules are Cumulus's:
+
+1. The same bytes are there already: the old object stays, whatever the handling.
+2. `error`: StoreError. 3. `skip`: the old object stays. 4. `replace`: the new one takes its place.
+5. `version`: the old one is renamed to KEY.vYYYYMMDDTHHmmssSSS, the time it was written (UTC), and the new one takes
+   its place. At no moment is there no object of that key.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pileus.edges.store import Store
+from pileus.errors import StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Handling = Literal["error", "skip", "replace", "version"]
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where an archive is now, and what was done."""
+
+    url: str
+    size: int
+    """Bytes of the object at `url`."""
+    sha256: str | None
+    """Hex; None for an old object whose hash nobody has written down."""
+    action: Literal["written", "kept", "replaced", "versioned"]
+    previous: str | None = None
+    """Where the old object is now, when it was renamed."""
+
+
+class Archives(Protocol):
+    """Keeps archives by the rules above."""
+
+    def keep(self, path: Path, url: str, handling: Handling) -> Kept:
+        """Put the file at `path` to `url` (s3://BUCKET/KEY). Raises StoreError."""
+
+
+class StoreArchives:
+    """Archives in a Store that knows no rules: the newest stays. For work with no AWS at all."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def keep(self, path: Path, url: str, handling: Handling) -> Kept:
+        """See Archives."""
+        del handling
+        self._store.put(url, path.read_bytes())
+        return Kept(url, path.stat().st_size, _digest(path, "sha256"), "written")
+
+
+class ArchiveStore:
+    """Archives in S3. `client`: of S3."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self._client = client
+
+    def keep(self, path: Path, url: str, handling: Handling) -> Kept:
+        """Put the file at `path` to `url` (s3://BUCKET/KEY), by the rules above. Raises StoreError."""
+        bucket, key = urlsplit(url).netloc, urlsplit(url).path.removeprefix("/")
+        digest = _digest(path, "sha256")
+        with _refusals(url):
+            old = self._head(bucket, key)
+            if old is None:
+                return self._write(path, url, bucket, key, digest, "written")
+            if self._is_same(path, digest, old, bucket, key):
+                return Kept(url, old["ContentLength"], digest, "kept")
+            if handling == "skip":
+                return Kept(url, old["ContentLength"], old["Metadata"].get("sha256"), "kept")
+            if handling == "error":
+                raise StoreError("another archive of this name is there already (duplicateHandling: error)", where=url)
+            if handling == "replace":
+                return self._write(path, url, bucket, key, digest, "replaced")
+            versioned = f"{key}.v{stamp(old['LastModified'])}"
+            self._client.copy({"Bucket": bucket, "Key": key}, bucket, versioned)
+            return self._write(path, url, bucket, key, digest, "versioned", f"s3://{bucket}/{versioned}")
+
+    def _head(self, bucket: str, key: str) -> Any:
+        try:
+            return self._client.head_object(Bucket=bucket, Key=key)
+        except ClientError as exc:
+            if exc.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise
+
+    def _is_same(self, path: Path, digest: str, old: Any, bucket: str, key: str) -> bool:
+        """By size; then by the hash that we wrote down, the ETag where it is the MD5, or the bytes themselves."""
+        if old["ContentLength"] != path.stat().st_size:
+            return False
+        if written := old["Metadata"].get("sha256"):
+            return bool(written == digest)
+        etag = old["ETag"].strip('"')
+        if re.fullmatch(r"[0-9a-f]{32}", etag) and old.get("ServerSideEncryption", "AES256") == "AES256":
+            return bool(_digest(path, "md5") == etag)
+        stored = hashlib.sha256()
+        for block in self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(BLOCK):
+            stored.update(block)
+        return stored.hexdigest() == digest
+
+    def _write(
+        self,
+        path: Path,
+        url: str,
+        bucket: str,
+        key: str,
+        digest: str,
+        action: Literal["written", "replaced", "versioned"],
+        previous: str | None = None,
+    ) -> Kept:
+        self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": digest}})
+        return Kept(url, path.stat().st_size, digest, action, previous)
+
+
+def stamp(when: datetime) -> str:
+    """The time in the name of a renamed archive.
+
+    >>> stamp(datetime(2015, 5, 11, 17, 9, 3, 45_000, tzinfo=UTC))
+    '20150511T170903045'
+    """
+    told = when.astimezone(UTC)
+    return f"{told:%Y%m%dT%H%M%S}{told.microsecond // 1000:03}"
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+@contextmanager
+def _refusals(url: str) -> Iterator[None]:
+    from boto3.exceptions import Boto3Error
+
+    try:
+        yield
+    except (ClientError, BotoCoreError, Boto3Error) as exc:
+        raise StoreError(f"the archive cannot be kept: {exc}", where=url) from exc

@@ -1,0 +1,161 @@
+"""The stack that this process works with, and the boto3 clients to reach it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pileus.errors import UsageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_sts import STSClient
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Names of what the core stack made."""
+
+    stack: str
+    internal: str
+    """Bucket."""
+    protected: str
+    """Bucket."""
+    partitions: str
+    """Table."""
+    backfills: str
+    """Table."""
+    connections: str
+    """Table."""
+    ingest: str
+    """Queue address."""
+    ingest_dead: str
+    backfill: str
+    """Queue address."""
+    backfill_dead: str
+    topic: str
+    """ARN."""
+    workflows: str
+    """ARN of a state machine, less its name: it begins with the stack's."""
+    visibility: str
+    """Seconds without a sign of life after which a worker has lost its partition."""
+    deaths: str
+    """Workers that may die on a group before it is dead."""
+    schedule_role: str = ""
+    """ARN."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Stack":
+        """As Lambdas and workers are told. Raises UsageError when the environment names no stack."""
+        names = {field.name: f"PILEUS_{field.name.upper()}" for field in fields(cls)}
+        if "PILEUS_INTERNAL" not in environ:
+            raise UsageError("this process knows no stack: expected PILEUS_INTERNAL and its kin in the environment")
+        return cls(**{name: environ[key] for name, key in names.items() if key in environ})
+
+    @classmethod
+    def from_outputs(cls, outputs: Mapping[str, str]) -> "Stack":
+        """From the outputs of the CloudFormation stack."""
+        names = {field.name: "Pileus" + field.name.title().replace("_", "") for field in fields(cls)}
+        return cls(**{name: outputs[key] for name, key in names.items() if key in outputs})
+
+    def to_env(self) -> dict[str, str]:
+        """The environment that `from_env` reads."""
+        return {f"PILEUS_{field.name.upper()}": getattr(self, field.name) for field in fields(self)}
+
+    def workflow_arn(self, name: str) -> str:
+        return f"{self.workflows}{name}"
+
+    def lane(self, name: str) -> str:
+        """Queue address of the lane `ingest` or `backfill`."""
+        return self.ingest if name == "ingest" else self.backfill
+
+
+class Aws:
+    """Clients, each made at its first use. `endpoint`: the embedded AWS; None: the environment decides."""
+
+    def __init__(self, endpoint: str | None = None, *, connections: int = 20) -> None:
+        self.endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL")
+        self._connections = connections
+
+    def _client(self, service: str) -> object:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(
+            max_pool_connections=self._connections,
+            parameter_validation=False,  # mypy has checked the calls, and the services check them again
+            retries={"mode": "standard", "max_attempts": 5},
+            s3={"addressing_style": "path"} if self.endpoint else {},
+        )
+        if self.endpoint:
+            session = boto3.Session(
+                aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+                aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+                region_name=os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")),
+            )
+        else:
+            session = boto3.Session()
+        return session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        return self._client("s3")  # type: ignore[return-value]
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        return self._client("dynamodb")  # type: ignore[return-value]
+
+    @cached_property
+    def ecs(self) -> "ECSClient":
+        return self._client("ecs")  # type: ignore[return-value]
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        return self._client("sqs")  # type: ignore[return-value]
+
+    @cached_property
+    def sns(self) -> "SNSClient":
+        return self._client("sns")  # type: ignore[return-value]
+
+    @cached_property
+    def stepfunctions(self) -> "SFNClient":
+        return self._client("stepfunctions")  # type: ignore[return-value]
+
+    @cached_property
+    def scheduler(self) -> "EventBridgeSchedulerClient":
+        return self._client("scheduler")  # type: ignore[return-value]
+
+    @cached_property
+    def logs(self) -> Any:
+        return self._client("logs")
+
+    @cached_property
+    def cloudformation(self) -> "CloudFormationClient":
+        return self._client("cloudformation")  # type: ignore[return-value]
+
+    @cached_property
+    def secretsmanager(self) -> "SecretsManagerClient":
+        return self._client("secretsmanager")  # type: ignore[return-value]
+
+    @cached_property
+    def ssm(self) -> "SSMClient":
+        return self._client("ssm")  # type: ignore[return-value]
+
+    @cached_property
+    def quotas(self) -> "ServiceQuotasClient":
+        return self._client("service-quotas")  # type: ignore[return-value]
+
+    @cached_property
+    def sts(self) -> "STSClient":
+        return self._client("sts")  # type: ignore[return-value]

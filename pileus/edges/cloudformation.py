@@ -1,0 +1,168 @@
+"""Stacks through CloudFormation, with their assets. The same for the embedded AWS and the real one."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pileus.edges.aws import Aws
+from pileus.errors import StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+CAPABILITIES: Any = ["CAPABILITY_NAMED_IAM"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A folder that CDK synthesized."""
+
+    folder: Path
+
+    def stacks(self) -> list[str]:
+        """Names of its stacks, in the order to deploy them: buckets, core, workers."""
+        names = [path.name.removesuffix(".template.json") for path in self.folder.glob("*.template.json")]
+        return sorted(names, key=lambda name: ("data", "core", "workers").index(name.rpartition("-")[2]))
+
+    def folders(self) -> list[Path]:
+        """The packages of code in it."""
+        return sorted(path for path in self.folder.glob("asset.*") if path.is_dir())
+
+    def template(self, stack: str) -> str:
+        return (self.folder / f"{stack}.template.json").read_text()
+
+    def resources(self, stack: str) -> dict[str, Any]:
+        """Its resources by logical id."""
+        found: dict[str, Any] = json.loads(self.template(stack)).get("Resources", {})
+        return found
+
+    def bucket(self, stack: str) -> str:
+        """Where its assets go, with CloudFormation's placeholders."""
+        listed = json.loads((self.folder / f"{stack}.assets.json").read_text())["files"].values()
+        name: str = next(place["bucketName"] for asset in listed for place in asset["destinations"].values())
+        return name
+
+    def assets(self, stack: str) -> Iterator[tuple[Path, str, str]]:
+        """Path, bucket (with its CloudFormation placeholders) and key of each file to upload."""
+        listed = json.loads((self.folder / f"{stack}.assets.json").read_text())["files"].values()
+        for asset in listed:
+            path = self.folder / asset["source"]["path"]
+            if path.name != f"{stack}.template.json":
+                for place in asset["destinations"].values():
+                    yield path, place["bucketName"], place["objectKey"]
+
+
+def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
+    """Create or update one stack and wait for it. Its outputs. Raises StoreError with CloudFormation's reason."""
+    upload(aws, assembly, stack)
+    template = assembly.template(stack)
+    client = aws.cloudformation
+    if describe(aws, stack) is None:
+        client.create_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
+    else:
+        try:
+            client.update_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
+        except client.exceptions.ClientError as exc:
+            if "No updates are to be performed" not in str(exc):
+                raise StoreError(f"CloudFormation refused: {exc}", where=stack) from exc
+    return _outputs(settled(aws, stack))
+
+
+def outputs(aws: Aws, stack: str) -> dict[str, str] | None:
+    """Outputs of a deployed stack, or None when there is none. Raises StoreError when AWS cannot be reached."""
+    found = describe(aws, stack)
+    return _outputs(found) if found else None
+
+
+def _outputs(stack: "StackTypeDef") -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+
+
+def describe(aws: Aws, stack: str) -> "StackTypeDef | None":
+    """The stack as of now, or None when there is none. Raises StoreError when AWS cannot be reached."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return aws.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as exc:
+        if "does not exist" in str(exc):
+            return None
+        raise StoreError(f"CloudFormation refused: {exc}", where=stack) from exc
+    except BotoCoreError as exc:
+        raise StoreError(f"AWS cannot be reached: {exc}", where=stack) from exc
+
+
+def settled(aws: Aws, stack: str, tell: Callable[[str], None] | None = None) -> "StackTypeDef":
+    """Wait until a stack is created or updated. Raises StoreError with the reason when it ends otherwise."""
+    pause = 0.05
+    while (found := describe(aws, stack)) and found["StackStatus"].endswith("IN_PROGRESS"):
+        if tell:
+            tell(found["StackStatus"])
+        time.sleep(pause)
+        pause = min(pause * 1.5, 5)
+    if found is None or found["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        status = found["StackStatus"] if found else "gone"
+        raise StoreError(f"ended {status}: {reason(aws, stack)}", where=stack)
+    return found
+
+
+def reason(aws: Aws, stack: str) -> str:
+    """What CloudFormation says went wrong first."""
+    events = aws.cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
+    if not failed:
+        return "no reason given"
+    return f"{failed[-1].get('LogicalResourceId')}: {failed[-1].get('ResourceStatusReason')}"
+
+
+def upload(aws: Aws, assembly: Assembly, stack: str) -> str:
+    """Send a stack's assets, each once; the bucket they are in."""
+    bucket = _filled(aws, assembly.bucket(stack))
+    _ensure_bucket(aws, bucket)
+    for path, _, key in assembly.assets(stack):
+        if aws.s3.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount"):
+            continue  # the key is the content's hash
+        aws.s3.put_object(Bucket=bucket, Key=key, Body=_zip(path) if path.is_dir() else path.read_bytes())
+    return bucket
+
+
+def upload_object(aws: Aws, bucket: str, key: str, body: bytes) -> str:
+    """Write one object; its https address."""
+    aws.s3.put_object(Bucket=bucket, Key=key, Body=body)
+    host = aws.s3.meta.endpoint_url if aws.endpoint else f"https://s3.{aws.s3.meta.region_name}.amazonaws.com"
+    return f"{host}/{bucket}/{key}"
+
+
+def _filled(aws: Aws, bucket: str) -> str:
+    region = aws.s3.meta.region_name
+    account = aws.sts.get_caller_identity()["Account"]
+    return bucket.replace("${AWS::AccountId}", account).replace("${AWS::Region}", region)
+
+
+def _ensure_bucket(aws: Aws, bucket: str) -> None:
+    """The bucket for code, private and encrypted (S3's defaults since 2023)."""
+    from botocore.exceptions import ClientError
+
+    region = aws.s3.meta.region_name
+    where: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    try:
+        aws.s3.head_bucket(Bucket=bucket)
+    except ClientError:
+        aws.s3.create_bucket(Bucket=bucket, **where)
+
+
+def _zip(folder: Path) -> bytes:
+    """The same bytes for the same files."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                info = zipfile.ZipInfo(str(path.relative_to(folder)), (1980, 1, 1, 0, 0, 0))
+                info.external_attr = 0o644 << 16
+                archive.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return sink.getvalue()

@@ -1,0 +1,90 @@
+"""Messages that no worker could deal with: looked at without taking them away, and sent again."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pileus.edges.lanes import LANES, Queue
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+HOLD = 30
+"""Seconds for which a message that was looked at stays hidden from the next look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead message."""
+
+    id: str
+    lane: str
+    receipt: str
+    body: str
+    sent: float
+    """Unix time."""
+
+    @property
+    def task(self) -> Mapping[str, Any]:
+        """The task of a group; empty when the message is not one of ours."""
+        try:
+            value = json.loads(self.body)
+            task: Mapping[str, Any] = value["task"]
+            return task if "partition" in task["config"] else {}
+        except (json.JSONDecodeError, KeyError, TypeError):
+            return {}
+
+    @property
+    def partition(self) -> str | None:
+        return self.task["config"]["partition"] if self.task else None
+
+    @property
+    def backfill(self) -> str | None:
+        return self.task["config"]["backfill"] if self.task else None
+
+
+class DeadLetters:
+    """The dead queues of both lanes."""
+
+    def __init__(self, sqs: "SQSClient", queues: Mapping[str, Queue]) -> None:
+        self._sqs = sqs
+        self._queues = queues
+
+    def all(self) -> list[Letter]:
+        """All of them, oldest first. They stay hidden while they are looked at, and are back when this returns."""
+        found = {letter.id: letter for lane in LANES for letter in self._take(lane)}
+        for letter in found.values():
+            self._sqs.change_message_visibility(
+                QueueUrl=self._queues[letter.lane].dead_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+            )
+        return sorted(found.values(), key=lambda letter: letter.sent)
+
+    def remove(self, id: str) -> Letter | None:
+        """Take one away for good; None: it is not there any more."""
+        for lane in LANES:
+            taken = list(self._take(lane))
+            for letter in taken:
+                url = self._queues[lane].dead_url
+                if letter.id == id:
+                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
+                else:
+                    self._sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
+            for letter in taken:
+                if letter.id == id:
+                    return letter
+        return None
+
+    def _take(self, lane: str) -> Iterator[Letter]:
+        while True:
+            found = self._sqs.receive_message(
+                QueueUrl=self._queues[lane].dead_url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=HOLD,
+                MessageSystemAttributeNames=["SentTimestamp"],
+            ).get("Messages")
+            if not found:
+                return
+            for message in found:
+                sent = float(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
+                yield Letter(message["MessageId"], lane, message["ReceiptHandle"], message["Body"], sent)

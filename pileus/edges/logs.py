@@ -1,0 +1,69 @@
+"""What workers wrote about one partition: from the files of the embedded workers, or from CloudWatch Logs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from pileus.errors import StoreError
+
+Line = dict[str, Any]
+"""`time`, `level`, `message` and what else the worker said."""
+
+
+class WorkerLogs(Protocol):
+    """Raises StoreError when the logs cannot be read."""
+
+    def lines(self, backfill: str, partition: str) -> Iterator[Line]:
+        """What was said of the partition (its key) in any run of the backfill, oldest first."""
+
+
+class FolderLogs:
+    """The files worker-N.log of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def lines(self, backfill: str, partition: str) -> Iterator[Line]:
+        found: list[Line] = []
+        for path in sorted(self._folder.glob("worker-*.log")):
+            with path.open(errors="replace") as file:
+                found += [line for text in file if partition in text and (line := _line(text))]
+        mine = (line for line in found if _is_of(line, backfill, partition))
+        yield from sorted(mine, key=lambda line: str(line.get("time", "")))
+
+
+class CloudWatchLogs:
+    """The log group of the workers on AWS."""
+
+    def __init__(self, client: Any, group: str) -> None:
+        self._client = client
+        self._group = group
+
+    def lines(self, backfill: str, partition: str) -> Iterator[Line]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        pattern = f'{{ $.partition = {json.dumps(partition)} && $.run = "{backfill}/*" }}'
+        pages = self._client.get_paginator("filter_log_events").paginate(
+            logGroupName=self._group, filterPattern=pattern
+        )
+        try:
+            for page in pages:
+                for event in page["events"]:
+                    line = _line(event["message"])
+                    if line and _is_of(line, backfill, partition):
+                        yield line
+        except (ClientError, BotoCoreError) as exc:
+            raise StoreError(f"CloudWatch Logs refused: {exc}", where=self._group) from exc
+
+
+def _is_of(line: Line, backfill: str, partition: str) -> bool:
+    return line.get("partition") == partition and str(line.get("run", "")).rpartition("/")[0] == backfill
+
+
+def _line(text: str) -> Line | None:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return None  # not a worker's: a library's warning, or a line that a kill cut short
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,108 @@
+"""Addresses: from a provider's host and a collection's path to URLs, and what may be shown of them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pileus.documents import Provider
+from pileus.errors import DocumentError, UsageError
+from pileus.source import Limits
+
+PORTS = {"http": 80, "https": 443, "ftp": 21, "sftp": 22}
+LISTS = (".txt", ".lst", ".list", ".urls")
+"""Endings of a provider path that is a list of URLs in place of a folder."""
+SAFE = "/%:@!$&'()*+,;=~-._"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: what credentials belong to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return self.host if self.port == PORTS.get(self.scheme) else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if self.port == PORTS.get(self.scheme) else f":{self.port}")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where a provider's paths begin."""
+
+    origin: Origin
+    path: str
+    """Folder that relative paths are joined to; begins with `/`."""
+
+    def folder(self, path: str) -> str:
+        """Absolute path of a folder, ending with `/`, or of a list of URLs.
+
+        1. A path that begins with `/` replaces the path of the host.
+        2. Any other path is joined to it.
+
+        >>> base = Base(Origin("https", "x.org", 443), "/old/")
+        >>> base.folder("v10/201501"), base.folder("/v10"), base.folder(""), base.folder("urls.txt")
+        ('/old/v10/201501/', '/v10/', '/old/', '/old/urls.txt')
+        """
+        joined = path if path.startswith("/") else f"{self.path.rstrip('/')}/{path}"
+        if joined.lower().endswith(LISTS):
+            return joined
+        return joined.rstrip("/") + "/"
+
+    def url(self, path: str, *, encoded: bool = False) -> str:
+        """`encoded`: percent signs of `path` are escapes already."""
+        return self.origin.url + quote(path, safe=SAFE if encoded else SAFE.replace("%", ""))
+
+
+def base_of(provider: Provider) -> Base:
+    """Read a provider's host: bare, with a port, or a whole URL. Raises DocumentError.
+
+    >>> base_of(Provider(id="x", protocol="https", host="x.org:8443")).origin
+    Origin(scheme='https', host='x.org', port=8443)
+    """
+    where = f"provider {provider.id}"
+    text = provider.host if "://" in provider.host else f"{provider.protocol}://{provider.host}"
+    try:
+        split = urlsplit(text)
+        port = provider.port or split.port or PORTS[provider.protocol]
+    except ValueError as exc:
+        raise DocumentError(f"host: {provider.host!r} is not a host: {exc}", where=where) from exc
+    if split.username is not None or split.password is not None:
+        raise DocumentError("host: holds a user name or a password: they belong in credentials", where=where)
+    if not split.hostname or any(character.isspace() for character in split.hostname):
+        raise DocumentError(f"host: {provider.host!r} is not a host", where=where)
+    return Base(Origin(split.scheme, split.hostname, port), split.path or "/")
+
+
+@lru_cache(256)
+def origin_of(url: str) -> Origin:
+    """Raises UsageError for a URL without a host or of a scheme that has no port."""
+    try:
+        split = urlsplit(url)
+        return Origin(split.scheme, split.hostname or "", split.port or PORTS[split.scheme])
+    except (ValueError, KeyError) as exc:
+        raise UsageError(f"not a URL with one of {', '.join(PORTS)}", where=shown(url)) from exc
+
+
+def shown(url: str) -> str:
+    """A URL for a person: without user, password and query, which may hold secrets.
+
+    >>> shown("https://me:pw@x.org/a.tgz?X-Amz-Signature=1")
+    'https://x.org/a.tgz'
+    """
+    split = urlsplit(url)
+    return urlunsplit((split.scheme, split.netloc.rpartition("@")[2], split.path, "", ""))
+
+
+def limits_of(provider: Provider) -> Limits:
+    return Limits(
+        attempts=provider.attempts,
+        read_seconds=provider.read_seconds,
+        total_seconds=provider.total_seconds,
+        min_bytes_per_second=provider.min_bytes_per_second,
+    )

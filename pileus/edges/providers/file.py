@@ -1,0 +1,111 @@
+"""Protocol file: a folder of this machine, or one that is mounted."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from pileus.documents import Provider
+from pileus.edges.connections import Connections
+from pileus.edges.providers.address import LISTS, limits_of, shown
+from pileus.edges.providers.faults import Row, translated
+from pileus.edges.providers.url_list import parse_url_list
+from pileus.edges.secrets import Secrets
+from pileus.errors import Changed, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
+from pileus.models import Listed
+from pileus.source import Limits
+
+FAULTS: tuple[Row, ...] = (
+    (FileNotFoundError, NotFound, "no such file or folder"),
+    (NotADirectoryError, NotAListing, "is not a folder"),
+    (IsADirectoryError, NotFound, "is a folder, not a file"),
+    (PermissionError, Refused, "may not be read"),
+    (OSError, Unreachable, "cannot be read: {detail}"),
+)
+
+
+class FileEdge:
+    """A ProviderEdge over the file system. Paths are absolute, or relative to the folder in `host`, if any."""
+
+    def __init__(self, provider: Provider, _secrets: Secrets, _connections: Connections) -> None:
+        self._root = Path(unquote(urlsplit(provider.host).path) if "://" in provider.host else provider.host)
+        self.limits: Limits = limits_of(provider)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def list(self, path: str) -> Iterator[Listed]:
+        """See Lister."""
+        folder = self._root / path
+        with translated(FAULTS, _url(folder)):
+            if path.lower().endswith(LISTS):
+                yield from parse_url_list(folder.read_bytes(), _url(folder))
+                return
+            for entry in folder.iterdir():
+                if entry.is_file():
+                    status = entry.stat()
+                    modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
+                    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+                    yield Listed(entry.name, _url(entry), status.st_size, modified, etag)
+
+    def describe(self, file: Listed) -> Listed:
+        """See Lister."""
+        return file
+
+    def open(
+        self, url: str, offset: int = 0, validator: str | None = None, *, pulse: Callable[[], None] | None = None
+    ) -> "FileResponse":
+        """See Opener."""
+        if urlsplit(url).scheme != "file":
+            raise UsageError("expected a file:// URL", where=shown(url))
+        if pulse:
+            pulse()
+        with translated(FAULTS, url):
+            response = FileResponse(url, offset)
+        if validator is not None and response.validator != validator:
+            response.close()
+            raise Changed("the file is not the one that was begun", where=url)
+        return response
+
+    def rest(self) -> None:
+        """See Opener."""
+
+    def close(self) -> None:
+        """See ProviderEdge."""
+
+
+class FileResponse:
+    """See Response."""
+
+    def __init__(self, url: str, offset: int) -> None:
+        self.url = url
+        self._file = Path(unquote(urlsplit(url).path)).open("rb", buffering=0)  # noqa: SIM115
+        status = os.fstat(self._file.fileno())
+        self._file.seek(offset)
+        self.offset, self.size = offset, status.st_size
+        self.validator: str | None = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+        self.checksum: str | None = None
+        self.content_type: str | None = None
+        self.modified: float | None = status.st_mtime
+        self._left = status.st_size - offset
+
+    def readinto(self, buffer: memoryview) -> int | None:
+        """See Response."""
+        if self._left <= 0:
+            return 0
+        with translated(FAULTS, self.url):
+            count = self._file.readinto(buffer[: self._left])
+        if not count:
+            raise Truncated(f"ended {self._left} bytes early", where=self.url)
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        """See Response."""
+        self._file.close()
+
+
+def _url(path: Path) -> str:
+    return "file://" + quote(str(path.absolute()))

@@ -1,0 +1,262 @@
+"""Protocol ftp."""
+
+import ftplib
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from urllib.parse import unquote, urlsplit
+
+from pileus.documents import Provider
+from pileus.edges.connections import Connections, Lease
+from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
+from pileus.edges.providers.faults import Row, translated
+from pileus.edges.providers.lines import Lines
+from pileus.edges.providers.login import login_of
+from pileus.edges.secrets import Secrets
+from pileus.errors import (
+    Busy,
+    Changed,
+    NotAListing,
+    NotFound,
+    ProviderError,
+    Refused,
+    Truncated,
+    Unreachable,
+    UsageError,
+)
+from pileus.models import Listed
+from pileus.source import Limits
+from pileus.transfer import persistently
+
+FAULTS: tuple[Row, ...] = (
+    (ftplib.error_proto, Unreachable, "the answer is not FTP"),
+    (ftplib.error_reply, ProviderError, "an answer came that was not expected"),
+    (ftplib.Error, ProviderError, "the server refused"),
+    (socket.gaierror, Unreachable, "the host name is not known"),
+    (TimeoutError, Unreachable, "no answer in time"),
+    (EOFError, Unreachable, "hung up"),
+    (UnicodeError, UsageError, "a name that FTP cannot write"),
+    (OSError, Unreachable, "the connection failed: {detail}"),
+)
+FAREWELL = 0.5
+"""Seconds that a server gets to say goodbye."""
+SECOND = struct.pack("@ll", 1, 0)
+_UNIX = re.compile(r"-\S{9}\S?\s+\d+\s+\S+\s+\S+\s+(\d+)\s+\w{3}\s+\d+\s+[\d:]+\s(.+)")
+"""A file in the output of `ls -l`: size and name."""
+
+
+class FtpLine:
+    """One session. See Line."""
+
+    def __init__(self, lease: Lease, dial: Callable[[], ftplib.FTP]) -> None:
+        self.lease = lease
+        self._dial = dial
+        self._ftp: ftplib.FTP | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._ftp is not None
+
+    def session(self) -> ftplib.FTP:
+        """Signed in and answering: an idle session that the server ended is replaced."""
+        if self._ftp is not None:
+            try:
+                self._ftp.voidcmd("TYPE I")
+                return self._ftp
+            except (*ftplib.all_errors,):
+                self.hang_up()
+        self._ftp = self._dial()
+        self._ftp.voidcmd("TYPE I")
+        return self._ftp
+
+    def hang_up(self) -> None:
+        if self._ftp is not None:
+            # The server has counted one less when it has answered, before the lease goes back.
+            with suppress(*ftplib.all_errors):
+                if self._ftp.sock is not None:
+                    self._ftp.sock.settimeout(FAREWELL)
+                self._ftp.quit()
+        self.break_off()
+
+    def break_off(self) -> None:
+        """Close at once, in the middle of a transfer."""
+        if self._ftp is not None:
+            self._ftp.close()
+        self._ftp = None
+
+
+class FtpEdge:
+    """A ProviderEdge over FTP, in passive mode. Without credentials it signs in as anonymous."""
+
+    def __init__(self, provider: Provider, secrets: Secrets, connections: Connections) -> None:
+        self._base = base_of(provider)
+        self._provider = provider
+        self._login = login_of(provider, secrets, self._base.origin.host)
+        self._lines = Lines(
+            provider.id, provider.globalConnectionLimit, connections, lambda lease: FtpLine(lease, self._dial)
+        )
+        self.limits: Limits = limits_of(provider)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def list(self, path: str) -> Iterator[Listed]:
+        """See Lister. MLSD where the server has it, else what `LIST` prints, if that looks like `ls -l`."""
+        folder = self._base.folder(path)
+        url = self._base.url(folder)
+        for name, size, modified in persistently(lambda: self._entries(folder, url), self):
+            yield Listed(name, self._base.url(folder + name), size, modified)
+
+    def _entries(self, folder: str, url: str) -> Sequence[tuple[str, int | None, str | None]]:
+        line = self._lines.take(None)
+        try:
+            with translated(FAULTS, url), answers(url):
+                return [*_entries(line.session(), folder, url)]
+        finally:
+            self._lines.drop(line)
+
+    def describe(self, file: Listed) -> Listed:
+        """See Lister. Sizes are listed."""
+        return file
+
+    def open(
+        self, url: str, offset: int = 0, validator: str | None = None, *, pulse: Callable[[], None] | None = None
+    ) -> "FtpResponse":
+        """See Opener."""
+        if origin_of(url) != self._base.origin:
+            raise UsageError(f"is not on {self._base.origin.url}", where=shown(url))
+        with self._lines.lent(pulse) as line, translated(FAULTS, url), answers(url):
+            return FtpResponse(line, line.session(), url, offset, validator, self._lines.give_back)
+
+    def rest(self) -> None:
+        """See Opener."""
+        self._lines.rest()
+
+    def close(self) -> None:
+        """See ProviderEdge."""
+        self.rest()
+
+    def _dial(self) -> ftplib.FTP:
+        ftp = ftplib.FTP(encoding="utf-8")
+        try:
+            ftp.connect(self._base.origin.host, self._base.origin.port, self._provider.connect_seconds)
+            assert ftp.sock is not None
+            ftp.sock.settimeout(self._provider.read_seconds)
+            ftp.login(*(self._login.reveal() if self._login else ()))
+        except BaseException:
+            ftp.close()
+            raise
+        return ftp
+
+
+class FtpResponse:
+    """See Response."""
+
+    def __init__(
+        self,
+        line: FtpLine,
+        ftp: ftplib.FTP,
+        url: str,
+        offset: int,
+        validator: str | None,
+        give_back: Callable[[FtpLine], None],
+    ) -> None:
+        self._line, self._ftp, self._give_back = line, ftp, give_back
+        self.url, self.offset = url, offset
+        path = unquote(urlsplit(url).path)
+        self.size = ftp.size(path)
+        stamp = _try(ftp, f"MDTM {path}").removeprefix("213").strip()
+        self.validator: str | None = f"{stamp}-{self.size}" if stamp else None
+        self.modified = _time(stamp)
+        self.checksum: str | None = None
+        self.content_type: str | None = None
+        if validator is not None and validator != self.validator:
+            raise Changed("the file is not the one that was begun", where=shown(url))
+        self._sock = ftp.transfercmd(f"RETR {path}", offset or None)
+        self._sock.settimeout(None)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SECOND)
+        self._position = offset
+        self._ended = False
+
+    def readinto(self, buffer: memoryview) -> int | None:
+        """See Response."""
+        if self._line.lease.lost:
+            raise Unreachable("the lease of the connection ran out", where=shown(self.url))
+        if self._ended:
+            return 0
+        with translated(FAULTS, self.url), answers(self.url):
+            try:
+                count = self._sock.recv_into(buffer, len(buffer), socket.MSG_WAITALL)
+            except BlockingIOError:
+                return None
+            self._position += count
+            if count:
+                return count
+            self._sock.close()
+            self._ftp.voidresp()
+        if self.size is not None and self._position < self.size:
+            raise Truncated(f"ended {self.size - self._position} bytes early", where=shown(self.url))
+        self._ended = True
+        return 0
+
+    def close(self) -> None:
+        """See Response."""
+        self._sock.close()
+        if not self._ended:
+            self._line.break_off()
+        self._give_back(self._line)
+
+
+@contextmanager
+def answers(url: str) -> Iterator[None]:
+    """Refusals of the server become ours by their code (RFC 959)."""
+    try:
+        yield
+    except (ftplib.error_perm, ftplib.error_temp) as exc:
+        code = str(exc)[:3]
+        words, where = f"the server answered {code}", shown(url)
+        if code in ("530", "532"):
+            raise Refused(f"{words}: sign-in refused", where=where) from None
+        if code in ("550", "553"):
+            raise NotFound(f"{words}: no such file or folder, or not for us", where=where) from exc
+        kind = Busy if code.startswith("4") else ProviderError
+        raise kind(words, where=where) from exc
+
+
+def _entries(ftp: ftplib.FTP, folder: str, url: str) -> Iterator[tuple[str, int | None, str | None]]:
+    """Name, size and date of each file."""
+    ftp.cwd(folder)
+    if "MLST" in _try(ftp, "FEAT").upper():
+        for name, facts in ftp.mlsd(facts=["type", "size", "modify"]):
+            if facts.get("type", "file") == "file":
+                stamp = _time(facts.get("modify", ""))
+                modified = datetime.fromtimestamp(stamp, UTC).isoformat() if stamp is not None else None
+                yield name, int(facts["size"]) if "size" in facts else None, modified
+        return
+    lines: list[str] = []
+    ftp.retrlines("LIST", lines.append)
+    for line in lines:
+        if match := _UNIX.fullmatch(line):
+            yield match[2], int(match[1]), None
+        elif line[:1] not in "dlcbpst":
+            raise NotAListing(f"a line of the listing is not understood: {line[:60]!r}", where=shown(url))
+
+
+def _try(ftp: ftplib.FTP, command: str) -> str:
+    """The answer to a command that not every server has; empty from one that has not."""
+    try:
+        return ftp.sendcmd(command)
+    except ftplib.error_perm:
+        return ""
+
+
+def _time(stamp: str) -> float | None:
+    """Seconds since 1970 of a stamp such as 20150131235959 or 20150131235959.123."""
+    try:
+        return datetime.strptime(stamp[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,240 @@
+"""Protocols http and https: index pages, lists of URLs, and files.
+
+The standard library's client sends the request and reads the head; the body is then read from the socket itself,
+with one system call for up to a block, which is several times faster than through the client's layers.
+"""
+
+import ssl
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar
+from typing import IO
+from urllib.parse import quote, urljoin, urlsplit
+from urllib.request import Request
+
+from pileus import __version__
+from pileus.documents import Provider
+from pileus.edges.connections import Connections
+from pileus.edges.providers.address import SAFE, Origin, base_of, limits_of, origin_of, shown
+from pileus.edges.providers.faults import status_error, translated
+from pileus.edges.providers.http_answer import Answer
+from pileus.edges.providers.http_body import HttpResponse
+from pileus.edges.providers.http_line import FAULTS, Dialler, HttpLine
+from pileus.edges.providers.index_page import parse_index_page
+from pileus.edges.providers.lines import Lines
+from pileus.edges.providers.signin import is_signed, sign_in
+from pileus.edges.providers.url_list import parse_url_list
+from pileus.edges.secrets import Secrets
+from pileus.errors import Changed, DocumentError, NotAListing, Refused, Unreachable
+from pileus.models import Listed
+from pileus.source import Limits, Watch
+from pileus.transfer import BLOCK, Transfer, persistently
+
+REDIRECTS = (301, 302, 303, 307, 308)
+MOST_REDIRECTS = 10
+UNASKED = (400, 403, 405, 501)
+"""Answers to HEAD that say nothing about the file."""
+HEADERS = {"User-Agent": f"pileus/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+class HttpEdge:
+    """A ProviderEdge over HTTP."""
+
+    def __init__(self, provider: Provider, secrets: Secrets, connections: Connections) -> None:
+        self._base = base_of(provider)
+        self._listed = {host.lower() for host in provider.allowedRedirects}
+        self._has_credentials = provider.credentials is not None
+        context = _context(provider)
+        self._dialler = Dialler(context, provider.connect_seconds, secrets.environ)
+        self._sign_in = sign_in(provider, secrets, context, self.now)
+        self._cookies, self._has_cookies = CookieJar(), False
+        self._lines = Lines(
+            provider.id,
+            provider.globalConnectionLimit,
+            connections,
+            lambda lease: HttpLine(lease, self._dialler, provider.read_seconds),
+        )
+        self.limits: Limits = limits_of(provider)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def list(self, path: str) -> Iterator[Listed]:
+        """See Lister. A `path` that ends like a list of URLs is one."""
+        url = self._base.url(self._base.folder(path), encoded=True)
+        with tempfile.SpooledTemporaryFile(max_size=8 * BLOCK) as page:
+            # Read whole before the first entry is used, so that no connection is held meanwhile.
+            transfer = Transfer(self, Listed("index.html", url), Watch(), restart=lambda: _empty(page))
+            block = memoryview(bytearray(BLOCK))
+            try:
+                while count := transfer.readinto(block):
+                    page.write(block[:count])
+            finally:
+                transfer.close()
+                self.rest()
+            page.seek(0)
+            kind = (transfer.content_type or "text/html").partition(";")[0].strip().lower()
+            if kind == "text/plain":
+                yield from parse_url_list(page.read(), transfer.url)
+            elif kind in ("text/html", "application/xhtml+xml"):
+                yield from parse_index_page(page, transfer.url)
+            else:
+                raise NotAListing(f"expected an index page or a list of URLs, got {kind}", where=shown(transfer.url))
+
+    def describe(self, file: Listed) -> Listed:
+        """See Lister. Asks with HEAD; a provider that does not answer it leaves the file as it was."""
+        line, answer, url = persistently(
+            lambda: self._exchange("HEAD", file.url, {}, None, expect=(200, *UNASKED)), self
+        )
+        response = HttpResponse(line, answer, url, self._lines.give_back)
+        response.abandon()
+        if answer.status != 200:
+            return file
+        length = answer.headers.get("Content-Length")
+        etag = answer.headers.get("ETag").removeprefix("W/").strip('"')
+        modified = datetime.fromtimestamp(response.modified, UTC).isoformat() if response.modified else None
+        return replace(
+            file,
+            size=int(length) if length.isdecimal() else file.size,
+            modified=file.modified or modified,
+            etag=etag or file.etag,
+        )
+
+    def open(
+        self, url: str, offset: int = 0, validator: str | None = None, *, pulse: Callable[[], None] | None = None
+    ) -> HttpResponse:
+        """See Opener."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        if offset and validator:
+            headers["If-Range"] = validator
+        return self.open_with(url, headers, pulse)
+
+    def open_with(self, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
+        """`open`, with the headers that say from where and on what condition."""
+        expect = (200, 206) if "Range" in headers else (200,)
+        line, answer, final = self._exchange("GET", url, headers, pulse, expect=expect)
+        try:
+            with translated(FAULTS, final):
+                return HttpResponse(line, answer, final, self._lines.give_back)
+        except BaseException:
+            self._lines.drop(line)
+            raise
+
+    def rest(self) -> None:
+        """See Opener."""
+        self._lines.rest()
+
+    def close(self) -> None:
+        """See ProviderEdge."""
+        self.rest()
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        pulse: Callable[[], None] | None,
+        expect: tuple[int, ...],
+    ) -> tuple[HttpLine, Answer, str]:
+        """Ask, sign in and follow redirects until an answer of an expected status comes."""
+        line = self._lines.take(pulse)
+        renewed = False
+        try:
+            for _ in range(MOST_REDIRECTS):
+                sent = self._headers(url)
+                with translated(FAULTS, url):
+                    answer = self._ask(line, method, url, {**HEADERS, **headers, **sent}, pulse)
+                if answer.status in expect:
+                    return line, answer, url
+                _drain(line, answer)
+                location = answer.headers.get("Location")
+                if answer.status in REDIRECTS and location:
+                    url = self._follow(url, location)
+                elif answer.status == 401 and not renewed and self._sign_in.renew(sent):
+                    renewed = True
+                elif answer.status in (412, 416):
+                    raise Changed("the file is not the one that was begun", where=shown(url))
+                else:
+                    raise status_error(answer.status, answer.reason, url, _retry_after(answer))
+            raise Unreachable(f"redirected {MOST_REDIRECTS} times", where=shown(url))
+        except BaseException:
+            self._lines.drop(line)
+            raise
+
+    def _ask(
+        self, line: HttpLine, method: str, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None
+    ) -> Answer:
+        origin, split = origin_of(url), urlsplit(url)
+        target = quote(split.path or "/", safe=SAFE) + (f"?{split.query}" if split.query else "")
+        answer = line.ask(origin, method, self._dialler.target(origin, target), headers, pulse)
+        if "Set-Cookie" in answer.headers:
+            self._cookies.extract_cookies(answer, Request(url))  # type: ignore[arg-type]
+            self._has_cookies = True
+        return answer
+
+    def _headers(self, url: str) -> dict[str, str]:
+        """Credentials and cookies for a URL; none for a host that is not trusted with them."""
+        origin = origin_of(url)
+        home = origin == self._base.origin
+        headers = (
+            {}
+            if not (home or self._trusts(origin)) or is_signed(url)
+            else dict(self._sign_in.headers(origin, home=home))
+        )
+        if self._has_cookies:
+            request = Request(url)
+            self._cookies.add_cookie_header(request)
+            if cookie := request.get_header("Cookie"):
+                headers["Cookie"] = cookie
+        return headers
+
+    def _trusts(self, origin: Origin) -> bool:
+        encrypted = origin.scheme == "https" or self._base.origin.scheme == "http"
+        return encrypted and str(origin).lower() in self._listed
+
+    def _follow(self, url: str, location: str) -> str:
+        """Where a redirect leads. Raises Refused when a provider with credentials leaves its hosts."""
+        target = urljoin(url, location)
+        origin = origin_of(target)
+        if origin.scheme not in ("http", "https"):
+            raise Refused(f"redirects to {origin.scheme}://, which is not followed", where=shown(url))
+        if self._has_credentials and origin != self._base.origin and not self._trusts(origin):
+            raise Refused(f"redirects to {origin}, which allowedRedirects does not list", where=shown(url))
+        return target
+
+
+def _context(provider: Provider) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=provider.ca_file)
+    except OSError as exc:
+        detail = exc.strerror or "not a PEM file"
+        raise DocumentError(
+            f"ca_file: {provider.ca_file} cannot be read: {detail}", where=f"provider {provider.id}"
+        ) from exc
+
+
+def _empty(page: IO[bytes]) -> None:
+    page.seek(0)
+    page.truncate()
+
+
+def _drain(line: HttpLine, answer: Answer) -> None:
+    """Leave the connection usable when the whole body, which nobody wants, came with the head; else close it."""
+    if answer.length != len(answer.rest) or answer.will_close:
+        line.break_off()
+
+
+def _retry_after(answer: Answer) -> float | None:
+    """Seconds, from a number or a date.  None where there is neither."""
+    told = answer.headers.get("Retry-After").strip()
+    if told.isdecimal():
+        return float(told)
+    try:
+        date = parsedate_to_datetime(answer.headers.get("Date"))
+        return max(0.0, (parsedate_to_datetime(told) - date).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,159 @@
+"""HTTP connections, each with a lease of the provider's budget, kept open between requests."""
+
+import http.client
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+from pileus.edges.connections import Lease, Pulse
+from pileus.edges.providers.address import Origin
+from pileus.edges.providers.faults import Row
+from pileus.edges.providers.http_answer import Answer, head_end, parse_head, request
+from pileus.errors import Refused, Truncated, Unreachable, UsageError
+
+FAULTS: tuple[Row, ...] = (
+    (ssl.SSLCertVerificationError, Refused, "its certificate is not trusted (ca_file names another authority)"),
+    (ssl.SSLError, Unreachable, "TLS failed: {detail}"),
+    (socket.gaierror, Unreachable, "the host name is not known"),
+    (TimeoutError, Unreachable, "no answer in time"),
+    (http.client.IncompleteRead, Truncated, "the body ended early"),
+    (http.client.InvalidURL, UsageError, "not a URL"),
+    (http.client.RemoteDisconnected, Unreachable, "hung up without an answer"),
+    (http.client.HTTPException, Unreachable, "the answer is not HTTP: {detail}"),
+    (UnicodeError, UsageError, "not a URL"),
+    (OSError, Unreachable, "the connection failed: {detail}"),
+)
+STALE = (ConnectionError, http.client.BadStatusLine, ssl.SSLError)
+"""How a connection ends that the server closed while it was idle."""
+BUFFER = 1 << 16
+SECOND = struct.pack("@ll", 1, 0)
+"""Longest wait in one read."""
+FAREWELL = 0.5
+"""Seconds that a server gets to close its side."""
+
+
+class HttpLine:
+    """One connection at most, and the lease for it. For one thread at a time."""
+
+    def __init__(self, lease: Lease, dial: Callable[[Origin], socket.socket], read_seconds: float) -> None:
+        self.lease = lease
+        self.sock: socket.socket | None = None
+        self._dial, self._read_seconds = dial, read_seconds
+        self._origin: Origin | None = None
+
+    def ask(self, origin: Origin, method: str, target: str, headers: Mapping[str, str], pulse: Pulse | None) -> Answer:
+        """Send a request and read the head of the answer. A stale connection is replaced once.
+
+        Raises what FAULTS translates, and what `pulse` raises.
+        """
+        words = request(method, target, {"Host": origin.url.partition("//")[2], **headers})
+        if origin != self._origin:
+            self.hang_up()
+        if self.sock is not None:
+            try:
+                return self._ask(self.sock, words, method, pulse)
+            except STALE:
+                self.break_off()
+        if pulse:
+            pulse()
+        self.sock, self._origin = self._dial(origin), origin
+        return self._ask(self.sock, words, method, pulse)
+
+    def _ask(self, sock: socket.socket, words: bytes, method: str, pulse: Pulse | None) -> Answer:
+        sock.sendall(words)
+        came, waited = b"", 0.0
+        while True:
+            block = receive(sock, BUFFER)
+            if block is None:
+                waited += 1
+                if pulse:
+                    pulse()
+                if waited >= self._read_seconds:
+                    raise TimeoutError
+                continue
+            if not block:
+                raise http.client.RemoteDisconnected(f"after {len(came)} bytes")
+            came += block
+            while (end := head_end(came)) > 0:
+                answer = parse_head(came, end, method)
+                if answer.status >= 200:
+                    return answer
+                came = answer.rest  # 100 Continue and its like
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a connection."""
+        return self.sock is not None
+
+    def hang_up(self) -> None:
+        """Close the connection; the lease stays.
+
+        Waits a moment for the server to close its side, so that it has counted one less when the lease goes back.
+        """
+        if self.sock is not None:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
+                self.sock.settimeout(FAREWELL)
+                self.sock.recv(1)
+        self.break_off()
+
+    def break_off(self) -> None:
+        """Close at once, in the middle of a body."""
+        if self.sock is not None:
+            self.sock.close()
+        self.sock, self._origin = None, None
+
+
+def receive(sock: socket.socket, most: int) -> bytes | None:
+    """What has come; empty at the end; None when nothing came for a second."""
+    try:
+        return sock.recv(most)
+    except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
+        return None
+
+
+class Dialler:
+    """Opens connections: with the provider's authority, and through a proxy where the environment names one."""
+
+    def __init__(self, context: ssl.SSLContext, connect_seconds: float, environ: Mapping[str, str]) -> None:
+        self._context, self._seconds, self._environ = context, connect_seconds, environ
+
+    def __call__(self, origin: Origin) -> socket.socket:
+        proxy = self._proxy(origin)
+        host, port = (proxy.hostname or "", proxy.port or 3128) if proxy else (origin.host, origin.port)
+        client: http.client.HTTPConnection
+        if origin.scheme == "https":
+            client = http.client.HTTPSConnection(host, port, timeout=self._seconds, context=self._context)
+            if proxy:
+                client.set_tunnel(origin.host, origin.port)
+        else:
+            client = http.client.HTTPConnection(host, port, timeout=self._seconds)
+        try:
+            client.connect()
+        except BaseException:
+            client.close()
+            raise
+        sock = client.sock
+        if isinstance(sock, ssl.SSLSocket):
+            sock.settimeout(1.0)
+        else:
+            # The kernel keeps time: a read is one system call, where Python would make it two.
+            sock.settimeout(None)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SECOND)
+        return sock
+
+    def target(self, origin: Origin, path: str) -> str:
+        """What the request line names: a proxy for http wants the whole URL."""
+        return origin.url + path if origin.scheme == "http" and self._proxy(origin) else path
+
+    def _proxy(self, origin: Origin) -> SplitResult | None:
+        name = f"{origin.scheme}_proxy"
+        value = self._environ.get(name) or (self._environ.get(name.upper()) if origin.scheme == "https" else None)
+        bypass = {"no": self._environ.get("no_proxy") or self._environ.get("NO_PROXY") or ""}
+        if not value or proxy_bypass_environment(origin.host, bypass):
+            return None
+        return urlsplit(value if "://" in value else f"http://{value}")

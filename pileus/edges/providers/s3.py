@@ -1,0 +1,188 @@
+"""Protocol s3: a bucket of another account, a public one, or one at another endpoint.
+
+boto3 lists and signs; the bytes come through the HTTP edge by signed URLs, with its limits, budget and continuing.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+import boto3
+import botocore
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+)
+from botocore.exceptions import (
+    ConnectionError as NoConnection,
+)
+
+from pileus.documents import Provider
+from pileus.edges.connections import Connections
+from pileus.edges.providers.address import limits_of
+from pileus.edges.providers.faults import Row, status_error, translated
+from pileus.edges.providers.http import HttpEdge
+from pileus.edges.providers.http_body import HttpResponse
+from pileus.edges.secrets import Secrets
+from pileus.errors import DocumentError, NotFound, ProviderError, Refused, Unreachable, UsageError
+from pileus.models import Listed
+from pileus.source import Limits
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+FAULTS: tuple[Row, ...] = (
+    (NoCredentialsError, Refused, "there are no AWS credentials"),
+    (NoConnection, Unreachable, "the connection failed: {detail}"),
+    (HTTPClientError, Unreachable, "the connection failed: {detail}"),
+    (BotoCoreError, ProviderError, "S3 could not be asked: {detail}"),
+)
+SIGNED_SECONDS = 3600
+"""Life of a signed URL; a transfer that continues later signs anew."""
+
+
+class S3Edge:
+    """A ProviderEdge over S3. `host` is the bucket, or s3://BUCKET/PREFIX."""
+
+    def __init__(self, provider: Provider, secrets: Secrets, connections: Connections) -> None:
+        split = urlsplit(provider.host if "://" in provider.host else f"s3://{provider.host}")
+        self._bucket, self._prefix = split.netloc, split.path.strip("/")
+        self._payer: dict[str, Any] = {"RequestPayer": "requester"} if provider.requester_pays else {}
+        self._provider, self._connections = provider, connections
+        self._client = _client(provider, secrets)
+        # Only for its lines and bodies: what it asks for is signed already.
+        plain = Provider(
+            **{
+                **provider.model_dump(exclude={"credentials", "endpoint"}),
+                "protocol": urlsplit(self._client.meta.endpoint_url).scheme,
+                "host": urlsplit(self._client.meta.endpoint_url).netloc,
+                "port": None,
+            }
+        )
+        self._http = HttpEdge(plain, secrets, connections)
+        self._homes: set[str] = set()
+        self.limits: Limits = limits_of(provider)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def list(self, path: str) -> Iterator[Listed]:
+        """See Lister. A prefix without objects is NotFound, as a folder would be that is not there."""
+        joined = path.strip("/") if path.startswith("/") else f"{self._prefix}/{path}".strip("/")
+        prefix = f"{joined}/" if joined else ""
+        where = f"s3://{self._bucket}/{prefix}"
+        token: dict[str, Any] = {}
+        found = False
+        while True:
+            lease = self._connections.acquire(self._provider.id, self._provider.globalConnectionLimit)
+            with lease, _refusals(where):
+                page = self._client.list_objects_v2(
+                    Bucket=self._bucket, Prefix=prefix, Delimiter="/", **token, **self._payer
+                )
+            found = found or bool(page.get("Contents") or page.get("CommonPrefixes"))
+            for entry in page.get("Contents", []):
+                key = entry["Key"]
+                if key == prefix:
+                    continue
+                modified = entry["LastModified"].isoformat()
+                url = f"s3://{self._bucket}/{quote(key)}"
+                yield Listed(key.rpartition("/")[2], url, entry["Size"], modified, entry["ETag"].strip('"'))
+            if not page.get("IsTruncated"):
+                break
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+        if not found:
+            raise NotFound("nothing is under this prefix", where=where)
+
+    def describe(self, file: Listed) -> Listed:
+        """See Lister. Listings of S3 are complete."""
+        return file
+
+    def open(
+        self, url: str, offset: int = 0, validator: str | None = None, *, pulse: Callable[[], None] | None = None
+    ) -> HttpResponse:
+        """See Opener."""
+        split = urlsplit(url)
+        if split.scheme != "s3" or not split.path.strip("/"):
+            raise UsageError("expected s3://BUCKET/KEY", where=url)
+        key = unquote(split.path.removeprefix("/"))
+        self._find_region(split.netloc)
+        with _refusals(url):
+            signed = self._client.generate_presigned_url(
+                "get_object", Params={"Bucket": split.netloc, "Key": key, **self._payer}, ExpiresIn=SIGNED_SECONDS
+            )
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        if offset and validator:
+            headers["If-Match"] = validator
+        if self._provider.requester_pays:
+            # The signature covers this header.
+            headers["x-amz-request-payer"] = "requester"
+        return self._http.open_with(signed, headers, pulse)
+
+    def _find_region(self, bucket: str) -> None:
+        """Have boto3 learn where the bucket is, or it would sign for the wrong region."""
+        if self._provider.endpoint is None and bucket not in self._homes:
+            # Refused or not, the answer names the region; the transfer itself tells what is wrong.
+            with suppress(ClientError, BotoCoreError):
+                self._client.head_bucket(Bucket=bucket)
+            self._homes.add(bucket)
+
+    def rest(self) -> None:
+        """See Opener."""
+        self._http.rest()
+
+    def close(self) -> None:
+        """See ProviderEdge."""
+        self._http.close()
+        self._client.close()
+
+
+def _client(provider: Provider, secrets: Secrets) -> "S3Client":
+    """Signs with the provider's keys, else with those of the machine, else not at all (public buckets)."""
+    credentials = provider.credentials
+    keys: dict[str, Any] = {}
+    where = f"provider {provider.id}: credentials"
+    if credentials is not None:
+        if credentials.type != "aws" or not credentials.access_key or not credentials.secret_key:
+            raise DocumentError(f"type: {credentials.type} is not for protocol s3: expected aws", where=where)
+        keys = {
+            "aws_access_key_id": secrets.resolve(credentials.access_key, f"{where}.access_key").reveal(),
+            "aws_secret_access_key": secrets.resolve(credentials.secret_key, f"{where}.secret_key").reveal(),
+        }
+    session = boto3.Session(**keys)
+    unsigned: dict[str, Any] = {} if session.get_credentials() else {"signature_version": botocore.UNSIGNED}
+    config = Config(
+        connect_timeout=provider.connect_seconds,
+        read_timeout=provider.read_seconds,
+        retries={"mode": "standard", "total_max_attempts": 5},
+        **({"signature_version": "s3v4"} | unsigned),
+    )
+    client = session.client(
+        "s3",
+        region_name=session.region_name or "us-east-1",
+        endpoint_url=provider.endpoint,
+        verify=provider.ca_file or None,
+        config=config,
+    )
+    # A connection ends with its request, for the lease does too.
+    client.meta.events.register("before-send.s3", _close_after)
+    return client
+
+
+def _close_after(request: Any, **_: object) -> None:
+    request.headers["Connection"] = "close"
+
+
+@contextmanager
+def _refusals(url: str) -> Iterator[None]:
+    """What boto3 raises becomes ours; a ClientError by its HTTP status."""
+    with translated(FAULTS, url):
+        try:
+            yield
+        except ClientError as exc:
+            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            raise status_error(status, exc.response.get("Error", {}).get("Code", ""), url) from exc

@@ -1,0 +1,48 @@
+"""Reports of ends: whoever subscribed to the topic hears of them."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pileus.errors import StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+SUBJECT = 100
+"""Longest subject that SNS takes."""
+
+
+class Reports(Protocol):
+    """Raises StoreError when a report cannot be sent."""
+
+    def tell(self, subject: str, report: Mapping[str, Any]) -> None:
+        """Send one report; `subject` is a line for a person."""
+
+
+class SnsReports:
+    """Reports on an SNS topic, as JSON."""
+
+    def __init__(self, client: "SNSClient", topic: str) -> None:
+        self._client = client
+        self._topic = topic
+
+    def tell(self, subject: str, report: Mapping[str, Any]) -> None:
+        """See Reports."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.publish(TopicArn=self._topic, Subject=subject[:SUBJECT], Message=json.dumps(report))
+        except (ClientError, BotoCoreError) as exc:
+            raise StoreError(f"SNS refused: {exc}", where=self._topic) from exc
+
+
+class KeptReports:
+    """Reports in a list, for work with no AWS at all."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Mapping[str, Any]]] = []
+
+    def tell(self, subject: str, report: Mapping[str, Any]) -> None:
+        """See Reports."""
+        self.told.append((subject, report))

@@ -1,0 +1,47 @@
+"""The data and core stacks on the embedded AWS."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pileus import __version__
+from pileus.edges.aws import Aws, Stack
+from pileus.edges.cloudformation import Assembly, deploy
+from pileus.embedded.home import Home
+from pileus.errors import UsageError
+from pileus.synth import synth
+
+SETTINGS: dict[str, Any] = {
+    "embedded": True,
+    "point_concurrency": 24,
+    "group_concurrency": 20,
+    "visibility_seconds": 30,
+}
+
+
+def deploy_embedded(aws: Aws, home: Home) -> Stack:
+    """Synthesize and deploy. Buckets that an earlier run left on disk are taken as they are."""
+    assembly = synth(home.project, home.assemblies, settings(os.environ))
+    data, core = _named(assembly, "-data"), _named(assembly, "-core")
+    names = {bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]}
+    stack = Stack.from_outputs(deploy(aws, assembly, core))
+    if not {stack.internal, stack.protected} <= names:
+        deploy(aws, assembly, data)
+        for bucket in (stack.internal, stack.protected):
+            # An empty bucket would not be on disk after kill -9.
+            aws.s3.put_object(Bucket=bucket, Key="pileus.json", Body=json.dumps({"version": __version__}).encode())
+    return stack
+
+
+def settings(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The embedded settings, with what PILEUS_SETTINGS (JSON) changes. Raises UsageError for what is not JSON."""
+    try:
+        changes: dict[str, Any] = json.loads(environ.get("PILEUS_SETTINGS", "{}"))
+    except json.JSONDecodeError as exc:
+        raise UsageError(f"PILEUS_SETTINGS is not JSON: {exc}") from exc
+    return SETTINGS | changes
+
+
+def _named(assembly: Assembly, suffix: str) -> str:
+    return next(stack for stack in assembly.stacks() if stack.endswith(suffix))

@@ -1,0 +1,91 @@
+"""The folder .pileus of a project: what runs, where, and its files."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `pileus up` started. `ready`: the stack is deployed and the workers poll."""
+
+    supervisor: int
+    """Process id."""
+    endpoint: str
+    ministack: int
+    """Process id; 0 while it is not running."""
+    workers: tuple[int, ...]
+    """Process ids."""
+    stack: dict[str, str]
+    """Names of what the core stack made, as `Stack.to_env` gives them."""
+    ready: bool
+    doing: str = ""
+    """What it is busy with, for those who wait."""
+
+
+class Home:
+    """Paths under one .pileus."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+        self.path = project / ".pileus"
+        self.data = self.path / "s3"
+        self.logs = self.path / "logs"
+        self.scratch = self.path / "scratch"
+        self.assemblies = self.path / "cdk"
+        self._state = self.path / "state.json"
+
+    def running(self) -> Running | None:
+        """What was noted last, whether or not it still lives."""
+        try:
+            value = json.loads(self._state.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return Running(**{**value, "workers": tuple(value["workers"])})
+
+    def note(self, running: Running) -> None:
+        part = self._state.with_suffix(".part")
+        part.write_text(json.dumps(asdict(running)))
+        part.replace(self._state)
+
+    def forget(self) -> None:
+        self._state.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Whether this process is the one that runs the stack. The kernel lets go when the process dies."""
+        self.path.mkdir(exist_ok=True)
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def supervised(self) -> bool:
+        """Whether a supervisor lives."""
+        with self.locked() as free:
+            return not free
+
+
+def alive(pid: int, marker: str) -> bool:
+    """Whether process `pid` lives and is ours: its command line contains `marker`."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
+        return _answers(pid) if not Path("/proc").is_dir() else False
+    return marker in command
+
+
+def _answers(pid: int) -> bool:
+    """For systems without /proc."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return pid > 0

@@ -1,0 +1,253 @@
+"""`pileus up`: the embedded AWS and its workers, kept running until told to stop.
+
+Crash-only: S3's objects are on disk at once, everything else is rebuilt from them at each start. So a start after
+`kill -9` is the same as any other.
+"""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from pileus import __version__
+from pileus.edges.aws import Aws, Stack
+from pileus.embedded.containers import Containers, find_image, sweep_containers
+from pileus.embedded.deployment import deploy_embedded
+from pileus.embedded.home import Home, Running, alive
+from pileus.errors import StoreError, UsageError
+from pileus.reconcile import recover, restore_schedules
+from pileus.wiring import wire, wire_schedules, wire_workflows
+
+MINISTACK = [sys.executable, "-m", "pileus.embedded.ministack"]
+PILEUS = [sys.executable, "-m", "pileus"]
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+GRACE = 10
+"""Seconds that a process has to end after SIGTERM."""
+
+
+class Supervisor:
+    """Runs in the foreground. `workers`: processes, `containers`: likewise; `tell` gets a line about each step."""
+
+    def __init__(self, home: Home, *, workers: int, containers: int = 0, tell: Callable[[str], None]) -> None:
+        self._home = home
+        self._count = workers
+        self._contained = containers
+        self._containers: Containers | None = None
+        self._tell = tell
+        self._stopping = threading.Event()
+        self._ministack: subprocess.Popen[bytes] | None = None
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._port = 0
+        self._stack: Stack | None = None
+
+    def stop(self, *_: object) -> None:
+        """Safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Start, then keep alive until stopped. Raises UsageError when the stack is up already."""
+        if importlib.util.find_spec("ministack") is None:
+            raise UsageError("the embedded AWS needs the extra embedded: pip install 'pileus[embedded,infra]'")
+        with self._home.locked() as ours:
+            if not ours:
+                raise UsageError("it is up already: `pileus down` stops it")
+            self._sweep()
+            try:
+                self._start()
+                while not self._stopping.wait(0.25):
+                    self._mend()
+            finally:
+                self._end()
+
+    def _sweep(self) -> None:
+        """Stop what a supervisor that was killed left behind."""
+        left = self._home.running()
+        sweep_containers(self._home)
+        if left is None:
+            return
+        self._port = int(left.endpoint.rpartition(":")[2] or 0)
+        for pid, marker in [(left.ministack, "ministack"), *((pid, "worker") for pid in left.workers)]:
+            if pid and alive(pid, marker):
+                self._tell(f"stopping process {pid}, left behind")
+                os.kill(pid, signal.SIGTERM)
+                deadline = time.monotonic() + GRACE
+                while alive(pid, marker) and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                if alive(pid, marker):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _start(self) -> None:
+        self._note("starting the embedded AWS", ready=False)
+        self._start_ministack()
+        aws = Aws(self.endpoint)
+        self._note("deploying the core stack", ready=False)
+        self._stack = deploy_embedded(aws, self._home)
+        self._note("reading the record from S3", ready=False)
+        edges = wire(os.environ, aws, self._stack)
+        recover(edges, wire_workflows(aws, self._stack), self._tell)
+        restore_schedules(edges, wire_schedules(aws, self._stack))
+        while len(self._workers) < self._count and not self._stopping.is_set():
+            self._workers.append(self._start_worker(len(self._workers)))
+        if self._contained:
+            image = find_image(__version__)
+            self._containers = Containers(aws, self._stack, self._home, count=self._contained, image=image)
+            self._containers.start()
+        self._note("", ready=True)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def _note(self, doing: str, *, ready: bool) -> None:
+        if doing:
+            self._tell(doing)
+        running = Running(
+            os.getpid(),
+            self.endpoint,
+            self._ministack.pid if self._ministack else 0,
+            tuple(worker.pid for worker in self._workers),
+            self._stack.to_env() if self._stack else {},
+            ready,
+            doing,
+        )
+        self._home.note(running)
+
+    def _start_ministack(self) -> None:
+        self._port = self._port if self._port and _free(self._port) else _any_free_port()
+        self._home.data.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self._port),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self._home.data),
+            "LOG_LEVEL": "WARNING",
+            "IOT_MTLS_ENABLED": "0",  # it would listen on every interface
+            "SFTP_ENABLED": "0",
+        }
+        self._ministack = self._spawn("ministack", MINISTACK, settings)
+        deadline = time.monotonic() + 30
+        while not _answers(self.endpoint):
+            if self._ministack.poll() is not None or time.monotonic() > deadline:
+                raise StoreError("the embedded AWS did not start", where=str(self._home.logs / "ministack.log"))
+            time.sleep(0.05)
+
+    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+        assert self._stack is not None  # workers start after the stack is deployed
+        settings = self._stack.to_env() | {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "PILEUS_SCRATCH": str(self._home.scratch),
+        }
+        return self._spawn(f"worker-{number}", [*PILEUS, "worker"], settings)
+
+    def _spawn(self, name: str, command: list[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
+        self._home.logs.mkdir(parents=True, exist_ok=True)
+        with (self._home.logs / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                command,
+                env=os.environ | CREDENTIALS | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=self._home.path,
+            )
+
+    def _mend(self) -> None:
+        """Start again what has died."""
+        if self._ministack and self._ministack.poll() is not None:
+            self._tell("the embedded AWS died: starting it again")
+            self._start()
+        for number, worker in enumerate(self._workers):
+            if worker.poll() is not None:
+                self._tell(f"worker {number} died: starting it again")
+                self._workers[number] = self._start_worker(number)
+                self._note("", ready=True)
+
+    def _end(self) -> None:
+        """Workers first, so that they can hand back; then the embedded AWS."""
+        _end_all(self._workers)
+        if self._containers:
+            self._containers.stop()
+        if self._ministack:
+            _end_all([self._ministack])
+        self._home.forget()
+
+
+def _end_all(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        with urlopen(f"{endpoint}/_ministack/health", timeout=1):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _any_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def start_detached(home: Home, workers: int | str) -> None:
+    """Run a supervisor in the background and return once it is ready. Raises StoreError when it ends instead."""
+    home.logs.mkdir(parents=True, exist_ok=True)
+    log_path = home.logs / "supervisor.log"
+    with log_path.open("ab") as log:
+        supervisor = subprocess.Popen(
+            [*PILEUS, "up", "--workers", str(workers)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=home.project,
+        )
+    while not ((running := home.running()) and running.ready and running.supervisor == supervisor.pid):
+        if supervisor.poll() is not None:
+            last = (log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            raise StoreError(f"it did not start: {last}", where=str(log_path))
+        time.sleep(0.1)
+
+
+def stop_supervisor(home: Home) -> bool:
+    """Stop a running supervisor and what it started, or what one that was killed left. False: nothing ran."""
+    running = home.running()
+    if running is None:
+        return False
+    if home.supervised():
+        os.kill(running.supervisor, signal.SIGTERM)
+        while home.supervised():
+            time.sleep(0.05)
+    else:
+        Supervisor(home, workers=0, tell=lambda _: None)._sweep()
+        home.forget()
+    return True

@@ -1,0 +1,58 @@
+"""Expand: a collection template becomes one concrete collection per point in time."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pileus.documents import Collection, parse_value
+from pileus.errors import DocumentError
+from pileus.periods import Period, span
+
+_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point in time of a template: its period and its concrete collection."""
+
+    period: Period
+    collection: Collection
+    """`name` is the template's `templated_name`, every placeholder is replaced, there is no span."""
+
+
+def expand(template: Collection, first: Period, last: Period) -> list[Point]:
+    """One concrete collection for every period from `first` to `last`, both included, in that order.
+
+    `{{pointInTime}}`, `{{year}}`, `{{month}}` and `{{day}}` are replaced anywhere in the template's text.
+    Raises DocumentError when two points in time get one name, UsageError when `first` is after `last`.
+    """
+    text = json.dumps(template.to_json() | {"name": template.templated_name or template.name})
+    points = [Point(period, _concrete(text, period, template.name)) for period in span(first, last)]
+    _refuse_twins(points, template)
+    return points
+
+
+def _concrete(text: str, period: Period, source: str) -> Collection:
+    values = {
+        "pointInTime": period.point,
+        "year": f"{period.start:%Y}",
+        "month": f"{period.start:%m}",
+        "day": f"{period.start:%d}",
+    }
+    value = json.loads(_PLACEHOLDER.sub(lambda match: values[match[1]], text))
+    value.pop("templated_name", None)
+    value.pop("options", None)
+    return parse_value(Collection, value, f"{source} at {period.point}")
+
+
+def _refuse_twins(points: Sequence[Point], template: Collection) -> None:
+    seen: dict[str, Period] = {}
+    for point in points:
+        if twin := seen.get(point.collection.name):
+            raise DocumentError(
+                f"templated_name: {twin.point} and {point.period.point} both become {point.collection.name!r}: "
+                "expected {{pointInTime}} in it",
+                where=template.name,
+            )
+        seen[point.collection.name] = point.period

@@ -1,0 +1,57 @@
+"""What a partition's result depends on, as four short hashes: source, zones, parameters, code.
+
+A partition is up to date when the fingerprint of its manifest equals the one that would be made now; which of
+the four differs says why it is not.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pileus.documents import Process
+from pileus.models import Granule
+
+STEPS = 1
+"""Raised by whoever changes what the hops from unpack to zonal compute: every older result is then stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Written `source.zones.parameters.code`; `parse` reads it back."""
+
+    source: str
+    zones: str
+    parameters: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.source}.{self.zones}.{self.parameters}.{self.code}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Fingerprint | None":
+        """None for anything that is not a fingerprint: such a record is stale, not an error."""
+        parts = text.split(".")
+        return cls(*parts) if len(parts) == 4 else None
+
+    def difference(self, then: "Fingerprint | None") -> str | None:
+        """Why a result with fingerprint `then` is stale, or None when it is not."""
+        if then is None:
+            return "made by an unknown version"
+        names = {"source": "source changed", "zones": "zones changed", "parameters": "parameters changed"}
+        for name, reason in names.items():
+            if getattr(self, name) != getattr(then, name):
+                return reason
+        return None if self.code == then.code else "processing code changed"
+
+
+def fingerprint(granules: Iterable[Granule], process: Process | None) -> Fingerprint:
+    """Of the granules as listed and the process as populated, where `zones` is an address with the content's hash."""
+    sources = sorted([g.file.name, g.file.size, g.file.etag or g.file.modified, g.file.checksum] for g in granules)
+    parameters = process.model_dump(mode="json", exclude_defaults=True, exclude={"zones"}) if process else None
+    zones = process.zones if process else None
+    return Fingerprint(_hash(sources), _hash(zones), _hash(parameters), str(STEPS))
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

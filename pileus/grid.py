@@ -1,0 +1,139 @@
+"""The grid of a raster: where its pixels lie, and which of them are needed."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from pileus.errors import RasterError
+
+BAND_ROWS = 64
+"""Rows that are measured together. Fixed, so that sums are added in one order whatever the blocks and threads."""
+
+WGS84 = (6378137.0, 298.257223563)
+"""Semi-major axis in metres and inverse flattening."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """`width` x `height` pixels, axis-aligned, north-up or south-up.
+
+    Pixel (row, col) spans x from west + col * dx and y from north + row * dy.
+    """
+
+    width: int
+    height: int
+    west: float
+    """x of the outer edge of column 0, in units of the CRS."""
+    north: float
+    """y of the outer edge of row 0."""
+    dx: float
+    """Width of a pixel, above 0."""
+    dy: float
+    """Step from one row to the next: below 0 for north-up, above 0 for south-up."""
+    crs: str
+    """WKT, or an authority's code."""
+
+    @classmethod
+    def of(cls, dataset: Any, where: str) -> "Grid":
+        """The grid of an open rasterio dataset. Raises RasterError without a georeference, or when rotated."""
+        t = dataset.transform
+        if dataset.crs is None:
+            raise RasterError("has no coordinate reference system", where=where)
+        if t.is_identity:
+            raise RasterError("has no georeference: its pixels lie nowhere", where=where)
+        if t.b or t.d:
+            raise RasterError("is rotated: rotated and sheared grids are not measured; warp it first", where=where)
+        if t.a <= 0 or t.e == 0:
+            raise RasterError(
+                f"has pixels of width {t.a} and height {t.e}: expected columns from west to east", where=where
+            )
+        return cls(dataset.width, dataset.height, t.c, t.f, t.a, t.e, dataset.crs.to_wkt())
+
+    @property
+    def bands(self) -> int:
+        """How many bands of `BAND_ROWS` rows cover the height."""
+        return -(-self.height // BAND_ROWS)
+
+    @property
+    def geographic(self) -> bool:
+        return bool(CRS.from_user_input(self.crs).is_geographic)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Least x, least y, greatest x, greatest y."""
+        ends = (self.north, self.north + self.height * self.dy)
+        return self.west, min(ends), self.west + self.width * self.dx, max(ends)
+
+    @property
+    def hash(self) -> str:
+        """Hex, of the exact numbers."""
+        edges = (float(value).hex() for value in (self.west, self.north, self.dx, self.dy))
+        parts = [self.width, self.height, *edges, self.crs]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def cell_areas(self) -> NDArray[np.float64]:
+        """Area in square metres of a pixel of each row: on the ellipsoid for degrees, the plain product otherwise.
+
+        For degrees the area between two parallels comes from the authalic function q of Snyder, Map Projections:
+        A Working Manual (1987), equation 3-12: area = b^2 / 2 * dlon * (Q(lat2) - Q(lat1)).
+        """
+        crs = CRS.from_user_input(self.crs)
+        if not crs.is_geographic:
+            factor = float(crs.linear_units_factor[1]) if crs.is_projected else 1.0
+            return np.full(self.height, abs(self.dx * self.dy) * factor * factor)
+        edges = np.clip(self.north + np.arange(self.height + 1) * self.dy, -90, 90)
+        a, inverse = WGS84
+        f = 1 / inverse
+        e2 = f * (2 - f)
+        e = math.sqrt(e2)
+        sine = np.sin(np.radians(edges))
+        q = (1 - e2) * (sine / (1 - e2 * sine * sine) + np.arctanh(e * sine) / e)
+        areas: NDArray[np.float64] = a * a * math.radians(self.dx) * np.abs(np.diff(q)) / 2
+        return areas
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """The pixels of a grid that are needed, as stretches of rows, numbered in reading order band by band.
+
+    A band is `BAND_ROWS` rows. The number of a pixel in its band is its place in the band's packed pixels.
+    """
+
+    row: NDArray[np.int32]
+    """Row of each stretch; stretches are ordered by row and column."""
+    col: NDArray[np.int32]
+    """First column."""
+    length: NDArray[np.int32]
+    at: NDArray[np.int32]
+    """Packed number of the first pixel."""
+    starts: NDArray[np.int64]
+    """(bands + 1): where the stretches of each band start."""
+
+    def bands(self) -> Iterator[int]:
+        """The bands of which a pixel is needed."""
+        return (int(b) for b in np.flatnonzero(np.diff(self.starts)))
+
+    def stretches(self, first: int, last: int) -> slice:
+        """The stretches of bands first..last, both included."""
+        return slice(int(self.starts[first]), int(self.starts[last + 1]))
+
+    def pixels(self, band: int) -> int:
+        """How many pixels of a band are needed."""
+        end = self.starts[band + 1]
+        return int(self.at[end - 1] + self.length[end - 1]) if end > self.starts[band] else 0
+
+    def rows(self, band: int) -> tuple[int, int]:
+        """First needed row of a band and the one after the last."""
+        return int(self.row[self.starts[band]]), int(self.row[self.starts[band + 1] - 1]) + 1
+
+    @property
+    def total(self) -> int:
+        """How many pixels are needed in all."""
+        return int(self.length.sum(dtype=np.int64))

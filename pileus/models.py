@@ -1,0 +1,257 @@
+"""What crosses from one hop to the next: frozen, typed, small.
+
+    expand -> discover -> group -> download -> unpack -> raster -> zonal -> outputs
+
+The documents a user writes (collection, provider, rule) are in `documents.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pileus.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of a provider's listing, before its name has been understood."""
+
+    name: str
+    """File name without folder, percent-decoded."""
+    url: str
+    """Absolute, with scheme; what `open` is given."""
+    size: int | None = None
+    """Bytes, exact; None where the listing does not say or rounds."""
+    modified: str | None = None
+    """ISO 8601, as precise as the listing; None where it does not say."""
+    etag: str | None = None
+    """The provider's entity tag without quotes; None where it does not say."""
+    checksum: str | None = None
+    """`algorithm:hex`, given by the listing; None where it is not."""
+    sidecar: str | None = None
+    """URL of a listed file that holds its checksum, such as NAME.md5; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granule:
+    """A listed file whose name the collection's regex has understood."""
+
+    file: Listed
+    parts: Mapping[str, str]
+    """The named groups of the regex, such as {"tile": "75N060E", "created": "201505111709"}."""
+    bucket: str = "internal"
+    """Key of the bucket that keeps the archive when the collection asks for that."""
+    kind: int = 0
+    """Which of the collection's `files` its name matched, counted from 0."""
+
+    def to_json(self) -> dict[str, Any]:
+        listed = {name: getattr(self.file, name) for name in Listed.__slots__ if getattr(self.file, name) is not None}
+        return {
+            **listed,
+            "parts": dict(self.parts),
+            "bucket": self.bucket,
+            **({"kind": self.kind} if self.kind else {}),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Granule":
+        listed = {name: value[name] for name in Listed.__slots__ if name in value}
+        return cls(Listed(**listed), value["parts"], value["bucket"], value.get("kind", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The granules that are processed together, and which of them have not been published yet."""
+
+    key: str
+    """Values of the grouping parts joined by `_`; `all` where the collection does not group."""
+    granules: tuple[Granule, ...]
+    """Ordered by the expected values, then by name."""
+    missing: tuple[str, ...] = ()
+    """Expected values of `each` for which nothing is published."""
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing
+
+    @property
+    def size(self) -> int:
+        """Bytes of all granules; those whose size is unknown count 0."""
+        return sum(granule.file.size or 0 for granule in self.granules)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "granules": [granule.to_json() for granule in self.granules],
+            "missing": list(self.missing),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Group":
+        return cls(value["key"], tuple(map(Granule.from_json, value["granules"])), tuple(value["missing"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something odd in a listing: reported, never guessed about."""
+
+    kind: str
+    """`stranger` (no regex matches), `superseded`, `duplicate`, `empty` (0 bytes) or `unexpected` (value)."""
+    name: str
+    """The file."""
+    detail: str
+    """One line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A granule whose bytes are here and have been verified."""
+
+    granule: Granule
+    path: Path
+    size: int
+    """Bytes on disk."""
+    sha256: str | None = None
+    """Hex; None where it was not computed."""
+
+
+class State(StrEnum):
+    """The life of a partition."""
+
+    planned = "planned"
+    waiting = "waiting"
+    """Not published, or not completely."""
+    queued = "queued"
+    running = "running"
+    succeeded = "succeeded"
+    failed = "failed"
+    cancelled = "cancelled"
+    skipped = "skipped"
+    """Was up to date; nothing was done."""
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more happens to it in this backfill."""
+        return self not in (State.planned, State.queued, State.running)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """The unit of work: one collection, one point in time, one group.
+
+    `key` and `parse` are inverses for any text.
+    """
+
+    collection: str
+    """Name of the template."""
+    version: str
+    period: str
+    """ISO 8601: 2015, 2015-01 or 2015-01-31."""
+    group: str
+
+    @property
+    def key(self) -> str:
+        """Path-safe and unique; also the order of the index.
+
+        >>> Partition("viirs", "001", "2015-01", "20150101").key
+        'viirs/001/2015-01/20150101'
+        """
+        return "/".join(safe(part) for part in (self.collection, self.version, self.period, self.group))
+
+    @classmethod
+    def parse(cls, key: str) -> "Partition":
+        """Raises UsageError for anything that `key` does not write."""
+        parts = key.split("/")
+        if len(parts) != 4 or not all(parts):
+            raise UsageError(f"{key!r} is not a partition: expected COLLECTION/VERSION/PERIOD/GROUP")
+        return cls(*map(unsafe, parts))
+
+    @property
+    def hive(self) -> str:
+        """The folder of its rows, read by DuckDB, Athena and pandas as columns."""
+        names = ("collection", "version", "period", "group")
+        return "/".join(f"{name}={part}" for name, part in zip(names, self.key.split("/"), strict=True))
+
+
+def safe(name: str) -> str:
+    """Percent-encode `name` into one path segment: never empty, never `.` or `..`; `unsafe` is its inverse.
+
+    >>> safe("../../x"), safe("..")
+    ('..%2F..%2Fx', '%2E%2E')
+    """
+    encoded = quote(name, safe="._-~ ()").replace(" ", "%20")
+    return encoded.replace(".", "%2E") if encoded.strip(".") == "" and encoded else encoded or "%"
+
+
+def unsafe(segment: str) -> str:
+    """The name that `safe` wrote."""
+    return "" if segment == "%" else unquote(segment)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One object written for a partition."""
+
+    url: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hex."""
+    kind: str
+    """`table`, `csv`, `ancestor-csv`, `archive`, `clip`, `picture`, `item`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a partition was made from and what it made: the last object written; with it the partition is done."""
+
+    partition: Partition
+    fingerprint: str
+    """Hash of the inputs, the zones, the parameters and the code of the steps that matter."""
+    inputs: tuple[Granule, ...]
+    parameters: Mapping[str, Any]
+    """`meta.process` as it was, and what it led to: rule, index hashes, engine."""
+    outputs: tuple[Output, ...]
+    code: str
+    """Version of Pileus."""
+    finished: str
+    """ISO 8601 UTC."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time by hop."""
+    bytes_downloaded: int = 0
+    scratch_bytes: int = 0
+    """Most bytes on the scratch volume at once."""
+    backfill: str | None = None
+    notes: tuple[str, ...] = ()
+    """Things a person should know: zones repaired, reprojected, off the grid."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "partition": self.partition.key,
+            "fingerprint": self.fingerprint,
+            "inputs": [granule.to_json() for granule in self.inputs],
+            "parameters": dict(self.parameters),
+            "outputs": [{name: getattr(output, name) for name in Output.__slots__} for output in self.outputs],
+            "code": self.code,
+            "finished": self.finished,
+            "seconds": dict(self.seconds),
+            "bytes_downloaded": self.bytes_downloaded,
+            "scratch_bytes": self.scratch_bytes,
+            "backfill": self.backfill,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Manifest":
+        return cls(
+            **{
+                **value,
+                "partition": Partition.parse(value["partition"]),
+                "inputs": tuple(map(Granule.from_json, value["inputs"])),
+                "outputs": tuple(Output(**output) for output in value["outputs"]),
+                "notes": tuple(value["notes"]),
+            }
+        )

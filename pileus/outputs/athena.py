@@ -1,0 +1,62 @@
+"""The table as Athena reads it: its DDL, with partition projection, so that no crawler has to run."""
+
+import re
+
+import pyarrow as pa
+
+from pileus.models import safe
+from pileus.outputs import places
+from pileus.outputs.series import parse_period
+from pileus.periods import Unit
+
+TYPES = {pa.date32(): "date", pa.string(): "string", pa.float64(): "double"}
+PARTITIONS = ("version", "period")
+"""`group` is a folder below; Athena reads what lies in folders below a partition's, whatever their names."""
+JAVA_DATE = {Unit.year: "yyyy", Unit.month: "yyyy-MM", Unit.day: "yyyy-MM-dd"}
+
+
+def ddl(table: pa.Table, bucket: str, collection: str, database: str = "default") -> str:
+    """`CREATE EXTERNAL TABLE` over the tables of a collection. `table`: its rows, as `read_stats` gives them."""
+    columns = [_column(field) for field in table.schema if field.name not in (*PARTITIONS, "group")]
+    periods, versions = (sorted(set(table[name].to_pylist())) for name in ("period", "version"))
+    unit = parse_period(periods[0]).unit
+    location = f"s3://{bucket}/{places.TABLES}/collection={safe(collection)}/"
+    properties = {
+        "projection.enabled": "true",
+        "projection.version.type": "enum",
+        "projection.version.values": ",".join(map(safe, versions)),
+        "projection.period.type": "date",
+        "projection.period.range": f"{periods[0]},NOW",
+        "projection.period.format": JAVA_DATE[unit],
+        "projection.period.interval": "1",
+        "projection.period.interval.unit": f"{unit.upper()}S",
+        "storage.location.template": f"{location}version=${{version}}/period=${{period}}/",
+    }
+    told = ",\n".join(f"  {_text(name)} = {_text(value)}" for name, value in properties.items())
+    partitions = ", ".join(f"`{name}` string" for name in PARTITIONS)
+    return (
+        f"CREATE EXTERNAL TABLE `{database}`.`{table_name(collection)}` (\n"
+        + ",\n".join(columns)
+        + f"\n)\nPARTITIONED BY ({partitions})\nSTORED AS PARQUET\nLOCATION {_text(location)}\n"
+        + f"TBLPROPERTIES (\n{told}\n);\n"
+    )
+
+
+def table_name(collection: str) -> str:
+    """A name that Athena takes without trouble.
+
+    >>> table_name("Viirs-2.template")
+    'viirs_2_template'
+    """
+    return re.sub(r"\W", "_", collection.lower(), flags=re.ASCII)
+
+
+def _column(field: pa.Field) -> str:
+    told = field.metadata or {}
+    words = [told.get(b"description", b"").decode(), told.get(b"unit", b"").decode()]
+    comment = ", ".join(filter(None, words))
+    return f"  `{field.name}` {TYPES.get(field.type, 'string')}" + (f" COMMENT {_text(comment)}" if comment else "")
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

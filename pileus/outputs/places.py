@@ -1,0 +1,89 @@
+"""Where the outputs of a partition are, relative to the bucket `protected`; each builder's inverse beside it."""
+
+from hashlib import sha256
+
+from pileus.errors import UsageError
+from pileus.models import Partition, safe, unsafe
+
+TABLES = "stats"
+MANIFESTS = "manifests"
+
+
+LONGEST = 120
+"""Characters of a zone in a key: S3 takes 1024 bytes for a whole key, most disks 255 for a name."""
+
+
+def segment(zone: str) -> str:
+    """A zone as one segment of a key, different for every zone. No inverse: a long one ends in a hash of itself.
+
+    >>> segment("../../x"), len(segment("x" * 300)), len(segment("🌙" * 100))
+    ('..%2F..%2Fx', 120, 120)
+    """
+    whole = safe(zone)
+    if len(whole) <= LONGEST:
+        return whole
+    # `%~` is in nothing that `safe` writes, so no zone can be named like another's shortened form.
+    ending = f"%~{sha256(zone.encode()).hexdigest()[:16]}"
+    return whole[: LONGEST - len(ending)] + ending
+
+
+def table_key(partition: Partition) -> str:
+    """Parquet under a Hive-style path: one table over all months for DuckDB, Athena and pandas.
+
+    >>> table_key(Partition("viirs", "001", "2015-01", "20150101"))
+    'stats/collection=viirs/version=001/period=2015-01/group=20150101/stats.parquet'
+    """
+    return f"{TABLES}/{partition.hive}/stats.parquet"
+
+
+def csv_key(partition: Partition) -> str:
+    return f"csv/{partition.key}.csv"
+
+
+def manifest_key(partition: Partition) -> str:
+    return f"{MANIFESTS}/{partition.key}/manifest.json"
+
+
+def partition_of(key: str) -> Partition:
+    """Inverse of `table_key`, `csv_key` and `manifest_key`. Raises UsageError for any other key."""
+    kind, _, rest = key.partition("/")
+    if kind == MANIFESTS:
+        return Partition.parse(rest.removesuffix("/manifest.json"))
+    if kind == "csv":
+        return Partition.parse(rest.removesuffix(".csv"))
+    if kind == TABLES:
+        return Partition(*(unsafe(part.partition("=")[2]) for part in rest.split("/")[:4]))
+    raise UsageError(f"{key!r} is not an output of a partition")
+
+
+def ancestor_key(partition: Partition, zone: str, tile: str) -> str:
+    """The ancestor's CSV.
+
+    >>> ancestor_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W")
+    'sezu-stats/Coega_201501_00N060W.csv'
+    """
+    return f"sezu-stats/{segment(zone)}_{partition.period.replace('-', '')}_{safe(tile)}.csv"
+
+
+def archive_key(partition: Partition, name: str) -> str:
+    """A kept archive; the bucket is the one that `files[].bucket` names.
+
+    >>> archive_key(Partition("viirs", "001", "2015-01", "20150101"), "a.tgz")
+    'archives/viirs/001/a.tgz'
+    """
+    return f"archives/{safe(partition.collection)}/{safe(partition.version)}/{segment(name)}"
+
+
+def clip_key(partition: Partition, band: str, zone: str) -> str:
+    return f"clips/{partition.hive}/{safe(band)}/{segment(zone)}.tif"
+
+
+def picture_key(partition: Partition, band: str, zone: str) -> str:
+    return f"pictures/{partition.hive}/{safe(band)}/{segment(zone)}.png"
+
+
+def item_key(partition: Partition) -> str:
+    """The STAC item."""
+    return (
+        f"stac/{safe(partition.collection)}/{safe(partition.version)}/{partition.period}/{safe(partition.group)}.json"
+    )

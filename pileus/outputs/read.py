@@ -1,0 +1,66 @@
+"""Read statistics back: one Arrow table over all months of a collection."""
+
+import io
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from pileus.edges.store import Store
+from pileus.models import Partition, safe, unsafe
+from pileus.outputs import places
+from pileus.outputs.series import near
+
+PARALLEL = 8
+"""Objects that are fetched at once."""
+KINDS = (places.TABLES, "clips", "pictures")
+
+
+def tables(store: Store, bucket: str, collection: str) -> Iterator[tuple[Partition, str, int]]:
+    """Partition, address and size of every table of a collection, all versions, in order of address."""
+    root = f"s3://{bucket}/"
+    for url, size in store.list(f"{root}{places.TABLES}/collection={safe(collection)}/"):
+        yield places.partition_of(url.removeprefix(root)), url, size
+
+
+def objects(store: Store, bucket: str, collection: str) -> Iterator[tuple[str, int]]:
+    """Address and size in bytes of everything that was written for a collection."""
+    name = safe(collection)
+    folders = [f"{kind}/collection={name}/" for kind in KINDS]
+    for prefix in (*folders, f"csv/{name}/", f"stac/{name}/", f"{places.MANIFESTS}/{name}/"):
+        yield from store.list(f"s3://{bucket}/{prefix}")
+
+
+def collections(store: Store, bucket: str) -> list[str]:
+    """Names of the collections that have statistics."""
+    root = f"s3://{bucket}/{places.TABLES}/collection="
+    return sorted({unsafe(url.removeprefix(root).split("/")[0]) for url, _ in store.list(root)})
+
+
+def read_stats(store: Store, bucket: str, collection: str) -> pa.Table:
+    """All rows, with the columns `version`, `period` and `group` of their partition; empty where there are none."""
+    return together(store, [(partition, url) for partition, url, _ in tables(store, bucket, collection)])
+
+
+def require_stats(store: Store, bucket: str, collection: str) -> pa.Table:
+    """`read_stats`, for a collection that must have rows. Raises UsageError with the near matches."""
+    table = read_stats(store, bucket, collection)
+    if not table.num_rows:
+        raise near("collection", collection, collections(store, bucket))
+    return table
+
+
+def together(store: Store, found: Iterable[tuple[Partition, str]]) -> pa.Table:
+    """The rows of these tables, each with the columns of its partition in front."""
+
+    def one(item: tuple[Partition, str]) -> pa.Table:
+        partition, url = item
+        table = pa.parquet.read_table(io.BytesIO(store.get(url)))
+        for name in ("group", "period", "version"):
+            table = table.add_column(0, name, pa.array([getattr(partition, name)] * table.num_rows, pa.string()))
+        return table
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        parts = list(pool.map(one, found))
+    return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})

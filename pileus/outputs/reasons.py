@@ -1,0 +1,19 @@
+"""Why a month has no rows, as the index of partitions tells it."""
+
+from collections.abc import Iterable, Mapping
+
+from pileus.life import Entry
+from pileus.models import State
+
+UNKNOWN = "no rows: never processed"
+
+
+def reasons(entries: Iterable[Entry]) -> Mapping[str, str]:
+    """One line by period (ISO 8601) for the periods of which a partition did not succeed."""
+    told: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.state is State.succeeded:
+            continue
+        why = str(entry.failure) if entry.failure else entry.reason
+        told.setdefault(entry.partition.period, []).append(f"{entry.state}: {why}" if why else str(entry.state))
+    return {period: "; ".join(lines) for period, lines in told.items()}

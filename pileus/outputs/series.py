@@ -1,0 +1,237 @@
+"""One statistic of one zone over time, with its gaps; and how people name zones, bands and statistics."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pileus.errors import UsageError
+from pileus.periods import Period, Unit, span
+
+KEYS = ("version", "period", "group", "time", "zone", "zone_name", "band")
+"""Columns that say what a row is about; all others are statistics."""
+BLOCKS = "▁▂▃▄▅▆▇█"
+THIN = 0.1
+"""Where a smaller share of a zone's pixels was valid, a value says little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values by period, no period left out."""
+
+    zone: str
+    name: str
+    band: str
+    stat: str
+    unit: str
+    periods: tuple[Period, ...]
+    values: tuple[float | None, ...]
+    """None: nothing was observed, or there is no row."""
+    share: tuple[float | None, ...]
+    """Valid pixels over all, 0..1; None where there is no row."""
+
+    @property
+    def unobserved(self) -> tuple[Period, ...]:
+        """Periods with a row and no value: the zone was not seen."""
+        pairs = zip(self.periods, self.values, self.share, strict=True)
+        return tuple(p for p, value, share in pairs if value is None and share is not None)
+
+    @property
+    def missing(self) -> tuple[Period, ...]:
+        """Periods without a row."""
+        pairs = zip(self.periods, self.values, self.share, strict=True)
+        return tuple(p for p, value, share in pairs if value is None and share is None)
+
+
+def near(kind: str, name: str, there: Iterable[str]) -> UsageError:
+    """The error for an unknown name, with the near matches, or with what there is.
+
+    >>> near("statistic", "maen", ["mean", "min", "max"]).message
+    "unknown statistic 'maen': did you mean mean, min or max?"
+    >>> near("zone", "x", []).message
+    "unknown zone 'x': there is none yet"
+    """
+    names = sorted(set(there))
+    folded = {known.casefold(): known for known in names}
+    close = [folded[c] for c in get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
+    close += [known for known in names if name and name.casefold() in known.casefold() and known not in close]
+    shown = name if len(name) <= 60 else f"{name[:57]}..."
+    if close:
+        *first, last = close[:3]
+        either = f"{', '.join(first)} or {last}" if first else last
+        return UsageError(f"unknown {kind} {shown!r}: did you mean {either}?")
+    if not names:
+        return UsageError(f"unknown {kind} {shown!r}: there is none yet")
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return UsageError(f"unknown {kind} {shown!r}: there are {', '.join(names[:8])}{more}")
+
+
+def statistics_of(table: pa.Table) -> list[str]:
+    """The columns that hold statistics.
+
+    >>> statistics_of(pa.table({"zone": ["a"], "mean": [1.0]}))
+    ['mean']
+    """
+    return [name for name in table.column_names if name not in KEYS]
+
+
+def zones_of(table: pa.Table) -> dict[str, str]:
+    """Name of each zone by its id, in order of first appearance."""
+    if not table.num_rows:
+        return {}
+    found = table.select(["zone", "zone_name"]).group_by(["zone", "zone_name"], use_threads=False).aggregate([])
+    return dict(zip(found["zone"].to_pylist(), found["zone_name"].to_pylist(), strict=True))
+
+
+def pick_zones(table: pa.Table, wanted: Sequence[str]) -> list[str]:
+    """Ids of the zones a person named, by id, by name or by either in any case; all where none is named.
+
+    Raises UsageError with the near matches.
+    """
+    zones = zones_of(table)
+    if not wanted:
+        return list(zones)
+    picked = []
+    for name in wanted:
+        exact = [name] if name in zones else [z for z, title in zones.items() if title == name]
+        folded = [z for z, title in zones.items() if name.casefold() in (z.casefold(), (title or "").casefold())]
+        if not (found := exact or folded):
+            raise near("zone", name, {*zones, *filter(None, zones.values())})
+        picked += [zone for zone in found if zone not in picked]
+    return picked
+
+
+def pick(kind: str, name: str | None, there: Collection[str]) -> str:
+    """The named one, or the first. Raises UsageError with the near matches."""
+    if name is None:
+        if not there:
+            raise UsageError(f"there is no {kind} yet")
+        return next(iter(there))
+    if name not in there:
+        raise near(kind, name, there)
+    return name
+
+
+def bands_of(table: pa.Table) -> list[str]:
+    """In order of first appearance."""
+    return list(dict.fromkeys(table["band"].to_pylist())) if table.num_rows else []
+
+
+def unit_of(table: pa.Table, stat: str) -> str:
+    """Unit of a statistic, from the Parquet metadata; empty where it has none."""
+    unit = (table.schema.field(stat).metadata or {}).get(b"unit", b"").decode()
+    return "" if unit == "1" else unit
+
+
+def parse_period(text: str) -> Period:
+    """An ISO 8601 period as partitions are named by.
+
+    >>> parse_period("2015-01").unit, parse_period("2015").unit
+    (<Unit.month: 'month'>, <Unit.year: 'year'>)
+    """
+    unit = {4: Unit.year, 7: Unit.month}.get(len(text), Unit.day)
+    return Period.parse(text, unit, date.min)
+
+
+def axis(texts: Iterable[str], first: str | None = None, last: str | None = None) -> tuple[Period, ...]:
+    """Every period from the first to the last, with those between that are not in `texts`. `first`, `last`: ISO 8601.
+
+    >>> [p.iso for p in axis(["2015-01", "2015-03"])]
+    ['2015-01', '2015-02', '2015-03']
+    """
+    known = sorted({*texts, *filter(None, (first, last))})
+    if not known:
+        return ()
+    return tuple(span(parse_period(first or known[0]), parse_period(last or known[-1])))
+
+
+def between(table: pa.Table, first: str | None, last: str | None) -> pa.Table:
+    """Rows of periods from `first` to `last` (ISO 8601), both included."""
+    if first:
+        table = table.filter(pc.greater_equal(table["period"], first))
+    if last:
+        table = table.filter(pc.less_equal(table["period"], last))
+    return table
+
+
+def newest(table: pa.Table) -> pa.Table:
+    """Rows of the highest version alone, so that a period comes once."""
+    if not table.num_rows:
+        return table
+    return table.filter(pc.equal(table["version"], pc.max(table["version"])))
+
+
+def series(table: pa.Table, zone: str, stat: str, band: str, periods: Sequence[Period] | None = None) -> Series:
+    """The series of one zone. `periods`: the axis; None: from the table's first to its last.
+
+    Where a period has several groups, the one with the most valid pixels counts.
+    """
+    periods = periods if periods is not None else axis(table["period"].to_pylist())
+    mine = table.filter(pc.and_(pc.equal(table["zone"], zone), pc.equal(table["band"], band)))
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in mine.to_pylist():
+        held = best.get(row["period"])
+        if held is None or (row.get("count") or 0) > (held.get("count") or 0):
+            best[row["period"]] = row
+    values = tuple(_number(best.get(period.iso, {}).get(stat)) for period in periods)
+    share = tuple(_share(best.get(period.iso)) for period in periods)
+    name = next((row["zone_name"] for row in best.values() if row["zone_name"]), zone)
+    return Series(zone, name, band, stat, unit_of(table, stat), tuple(periods), values, share)
+
+
+def _share(row: Mapping[str, Any] | None) -> float | None:
+    if row is None:
+        return None
+    if row.get("valid_share") is not None:
+        return float(row["valid_share"])
+    return 1.0 if row.get("count") or row.get("mean") is not None else 0.0
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or value != value else float(value)
+
+
+def rolling(values: Sequence[float | None], window: int) -> list[float | None]:
+    """Centred mean over `window` values, of those that are there; None where fewer than half are.
+
+    >>> rolling([1, 2, 3, None, None, None], 3)
+    [1.5, 2.0, 2.5, None, None, None]
+    """
+    before, smooth = window // 2, []
+    for at in range(len(values)):
+        some = [v for v in values[max(0, at - before) : at - before + window] if v is not None]
+        smooth.append(sum(some) / len(some) if 2 * len(some) > window else None)
+    return smooth
+
+
+def spark(values: Sequence[float | None]) -> str:
+    """A line of blocks, a gap where there is no value.
+
+    >>> spark([0, 1, None, 7])
+    '▁▂·█'
+    """
+    some = [v for v in values if v is not None]
+    low, high = (min(some), max(some)) if some else (0.0, 0.0)
+    top = len(BLOCKS) - 1
+    return "".join(
+        "·" if v is None else BLOCKS[round((v - low) / (high - low) * top) if high > low else 3] for v in values
+    )
+
+
+def gaps(periods: Sequence[Period]) -> str:
+    """Periods as people write them, neighbours joined.
+
+    >>> gaps(axis(["2015-01", "2015-03"]) + axis(["2015-06"]))
+    '2015-01 to 2015-03, 2015-06'
+    """
+    runs: list[list[Period]] = []
+    for period in periods:
+        if runs and runs[-1][-1].shift(1) == period:
+            runs[-1].append(period)
+        else:
+            runs.append([period])
+    return ", ".join(run[0].iso if len(run) == 1 else f"{run[0].iso} to {run[-1].iso}" for run in runs)

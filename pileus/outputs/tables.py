@@ -1,0 +1,71 @@
+"""Rows of statistics as Parquet, CSV and the ancestor's CSV."""
+
+import io
+from collections.abc import Mapping
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from pileus.models import Partition
+
+ANCESTOR_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
+MEANING = {
+    "time": ("date", "first day of the period"),
+    "zone": ("text", "id of the zone"),
+    "zone_name": ("text", "name of the zone"),
+    "band": ("text", "band that was measured"),
+    "count": ("pixels", "valid pixels, each by the share of it that lies in the zone"),
+    "sum": ("{unit} x pixels", "sum of valid pixels, each by its share"),
+    "mean": ("{unit}", "mean of valid pixels, each by its share"),
+    "min": ("{unit}", "least valid pixel"),
+    "max": ("{unit}", "greatest valid pixel"),
+    "stddev": ("{unit}", "population standard deviation"),
+    "skew": ("1", "population skewness, third standardized moment"),
+    "kurtosis": ("1", "excess kurtosis, fourth standardized moment less 3"),
+    "median": ("{unit}", "weighted median"),
+    "valid_share": ("1", "valid pixels over all pixels of the zone on the grid"),
+    "area": ("m2", "true area of the valid part"),
+}
+
+
+def with_time(table: pa.Table, partition: Partition) -> pa.Table:
+    """The rows with the first day of their period in front. `table`: as `measure` gives it."""
+    day = date.fromisoformat((partition.period + "-01-01")[:10] if len(partition.period) < 8 else partition.period)
+    return table.add_column(0, "time", pa.array([day] * table.num_rows, pa.date32()))
+
+
+def to_parquet(table: pa.Table, partition: Partition, units: Mapping[str, str]) -> bytes:
+    """Parquet bytes, ZSTD. Every column's unit and meaning are in its field metadata.
+
+    `units`: unit of each band; where bands have several units a column says so.
+    """
+    unit = " or ".join(sorted(set(units.values()))) or "unit of the band"
+    fields = [_described(field, unit) for field in table.schema]
+    schema = pa.schema(fields, metadata={"pileus": "statistics", "partition": partition.key})
+    sink = io.BytesIO()
+    pa.parquet.write_table(table.cast(schema), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _described(field: pa.Field, unit: str) -> pa.Field:
+    measure, meaning = MEANING.get(field.name, ("{unit}", f"weighted percentile {field.name[1:]}"))
+    return field.with_metadata({"unit": measure.format(unit=unit), "description": meaning})
+
+
+def to_csv(table: pa.Table) -> bytes:
+    """CSV bytes with a header; missing values are empty."""
+    sink = io.BytesIO()
+    pa.csv.write_csv(table, sink)
+    return sink.getvalue()
+
+
+def ancestor_csv(row: Mapping[str, float | None]) -> bytes:
+    """One zone on one tile, as the ancestor wrote it.
+
+    >>> ancestor_csv({"min": 0.0, "max": 2.0, "mean": 1.0, "stddev": 1.0, "skew": 0.0, "count": 2.0}).decode()
+    'min,max,mean,stddev,skew,count\\n0.0,2.0,1.0,1.0,0.0,2.0\\n'
+    """
+    values = ("" if row[name] is None else repr(float(row[name] or 0)) for name in ANCESTOR_COLUMNS)
+    return f"{','.join(ANCESTOR_COLUMNS)}\n{','.join(values)}\n".encode()

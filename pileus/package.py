@@ -1,0 +1,76 @@
+"""The Lambda package: the library, the handlers and, for AWS, what they import, for Lambda's own platform.
+
+No Docker: pip fetches wheels of another platform than the one it runs on. boto3 is part of Lambda's runtime.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from pileus.errors import UsageError
+
+NEEDS = ("paramiko", "pydantic>=2", "urllib3")
+"""What the Lambdas import; they list and decide, and never open a raster."""
+PYTHON = "3.12"
+"""Lambda's; the functions' runtime in infra/core.py."""
+PLATFORMS = {
+    "x86_64": ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux_2_34_x86_64"),
+    "arm64": ("manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64"),
+}
+"""Tags of wheels that run on Amazon Linux 2023 (glibc 2.34), by architecture."""
+NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", "static", "embedded", "*.md")
+
+
+def package(root: Path, out: Path, *, architecture: str | None) -> Path:
+    """Make the package anew in a folder under `out`. `architecture`: None for the embedded stack, which has all it
+    needs installed. Raises UsageError when pip cannot fetch a wheel.
+    """
+    folder = out / "lambda-package"
+    shutil.rmtree(folder, ignore_errors=True)
+    if architecture is None:
+        folder.mkdir(parents=True)
+    else:
+        shutil.copytree(_dependencies(root, out, architecture), folder)
+    shutil.copytree(Path(__file__).parent, folder / "pileus", ignore=NOT_CODE)
+    shutil.copytree(root / "lambdas", folder / "lambdas", ignore=NOT_CODE)
+    return folder
+
+
+def _dependencies(root: Path, out: Path, architecture: str) -> Path:
+    """Wheels unpacked, kept from one synthesis to the next while their pins are the same."""
+    constraints = root / "constraints.txt"
+    pins = constraints.read_bytes() if constraints.exists() else b""
+    key = hashlib.sha256("\n".join((*NEEDS, PYTHON, architecture)).encode() + pins).hexdigest()[:16]
+    folder = out / f"lambda-wheels-{key}"
+    if folder.exists():
+        return folder
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"]
+    command += [f"--target={part}", f"--python-version={PYTHON}", "--implementation=cp"]
+    command += [f"--platform={platform}" for platform in PLATFORMS[architecture]]
+    command += [f"--constraint={constraints}"] if pins else []
+    done = subprocess.run([*command, *NEEDS], capture_output=True, text=True)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no word"]
+        raise UsageError(f"the Lambda package cannot be made: {said[-1]}")
+    _strip(part, ("bin", "*.dist-info/licenses", "**/tests", "**/*.pyi"))
+    part.rename(folder)
+    return folder
+
+
+def _strip(folder: Path, patterns: Iterable[str]) -> None:
+    for pattern in patterns:
+        for path in list(folder.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

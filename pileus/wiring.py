@@ -1,0 +1,101 @@
+"""The edges that an entry point works with, wired once: to a stack, or to a folder with no AWS at all."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pileus.edges.archive_store import Archives, ArchiveStore, StoreArchives
+from pileus.edges.aws import Aws, Stack
+from pileus.edges.connections import Connections, DynamoConnections, LocalConnections
+from pileus.edges.dead_letters import DeadLetters
+from pileus.edges.dynamo_record import DynamoRecord
+from pileus.edges.lanes import Lanes, Queue, SqsLanes
+from pileus.edges.record import MemoryRecord, Record
+from pileus.edges.reports import KeptReports, Reports, SnsReports
+from pileus.edges.schedules import EventBridgeSchedules, Schedules
+from pileus.edges.secrets import Secrets
+from pileus.edges.store import FolderStore, S3Store, Store
+from pileus.edges.workflows import StepFunctions, Workflows
+from pileus.outputs import places
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Everything outside the process."""
+
+    stack: Stack
+    store: Store
+    record: Record
+    secrets: Secrets
+    connections: Connections
+    archives: Archives
+    reports: Reports
+    now: Callable[[], float] = time.time
+    """Unix time."""
+
+    def internal(self, key: str) -> str:
+        return f"s3://{self.stack.internal}/{key}"
+
+    def protected(self, key: str) -> str:
+        return f"s3://{self.stack.protected}/{key}"
+
+
+def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None = None) -> Edges:
+    """Edges to the stack that the environment names. Raises UsageError when it names none."""
+    stack = stack or Stack.from_env(environ)
+    aws = aws or Aws()
+    return Edges(
+        stack=stack,
+        store=S3Store(aws.s3),
+        record=DynamoRecord(
+            aws.dynamodb,
+            partitions=stack.partitions,
+            backfills=stack.backfills,
+            manifests=f"s3://{stack.protected}/{places.MANIFESTS}/",
+        ),
+        secrets=Secrets(secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm, environ=environ),
+        connections=DynamoConnections(aws.dynamodb, stack.connections),
+        archives=ArchiveStore(aws.s3),
+        reports=SnsReports(aws.sns, stack.topic),
+    )
+
+
+def wire_workflows(aws: Aws, stack: Stack) -> Workflows:
+    return StepFunctions(aws.stepfunctions, stack.workflows)
+
+
+def wire_schedules(aws: Aws, stack: Stack) -> Schedules:
+    return EventBridgeSchedules(aws.scheduler, stack.stack, stack.schedule_role)
+
+
+def wire_lanes(aws: Aws, stack: Stack) -> Lanes:
+    return SqsLanes(aws.sqs, aws.stepfunctions, _queues(stack))
+
+
+def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:
+    return DeadLetters(aws.sqs, _queues(stack))
+
+
+def _queues(stack: Stack) -> dict[str, Queue]:
+    return {
+        "ingest": Queue(stack.ingest, stack.ingest_dead),
+        "backfill": Queue(stack.backfill, stack.backfill_dead),
+    }
+
+
+def wire_folder(folder: Path, environ: Mapping[str, str]) -> Edges:
+    """Edges to a folder: objects are files under it, the index lives in memory, nothing is queued."""
+    names = {name: name for name in ("internal", "protected", "partitions", "backfills", "connections")}
+    queues = dict.fromkeys(("ingest", "ingest_dead", "backfill", "backfill_dead", "topic"), "")
+    stack = Stack(stack="folder", workflows="", visibility="120", deaths="3", **names, **queues)
+    store = FolderStore(folder)
+    return Edges(
+        stack=stack,
+        store=store,
+        record=MemoryRecord(),
+        secrets=Secrets(environ=environ),
+        connections=LocalConnections(),
+        archives=StoreArchives(store),
+        reports=KeptReports(),
+    )

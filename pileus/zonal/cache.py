@@ -1,0 +1,105 @@
+"""Where compiled zone indexes are kept: compiled once, fetched by every worker after that."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from pileus.grid import Grid
+from pileus.zonal.compile import compile_index
+from pileus.zonal.index import Index, Rule, index_key
+from pileus.zonal.zones import Zones
+
+
+class IndexCache(Protocol):
+    """Bytes by key. Keys are hex; what is kept under one never changes, so that writing it twice is no harm."""
+
+    def get(self, key: str) -> bytes | None:
+        """What was put under `key`, None when nothing was."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep `value`."""
+
+
+class MemoryCache:
+    """An IndexCache that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        return self.kept.get(key)
+
+    def put(self, key: str, value: bytes) -> None:
+        self.kept[key] = value
+
+
+class FolderCache:
+    """An IndexCache in a folder: a file a key, written beside and moved into place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.zones"
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def put(self, key: str, value: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _sibling(self._path(key)) as temporary:
+            temporary.write_bytes(value)
+
+
+@contextmanager
+def _sibling(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    os.close(handle)
+    try:
+        yield Path(name)
+        Path(name).replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+
+
+class TieredCache:
+    """The first of several caches that has it; the ones before it are given a copy."""
+
+    def __init__(self, *caches: IndexCache) -> None:
+        self.caches = caches
+
+    def get(self, key: str) -> bytes | None:
+        for position, cache in enumerate(self.caches):
+            if (value := cache.get(key)) is not None:
+                for earlier in self.caches[:position]:
+                    earlier.put(key, value)
+                return value
+        return None
+
+    def put(self, key: str, value: bytes) -> None:
+        for cache in self.caches:
+            cache.put(key, value)
+
+
+def fetch_index(
+    zones: Zones, grid: Grid, rule: Rule, cache: IndexCache | None, *, threads: int = 2, where: str = "zones"
+) -> tuple[Index, str, bool]:
+    """The index of zones on a grid, its key, and whether it came from the cache. Raises ZonesError.
+
+    A damaged entry is compiled again and overwritten.
+    """
+    key = index_key(zones, grid, rule)
+    if cache is not None and (blob := cache.get(key)) is not None:
+        with suppress(ValueError):
+            return Index.from_bytes(blob), key, True
+    index = compile_index(zones, grid, rule, threads=threads, where=where)
+    if cache is not None:
+        cache.put(key, index.to_bytes())
+    return index, key, False

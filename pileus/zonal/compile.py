@@ -1,0 +1,248 @@
+"""Compile zones onto a grid: from polygons to a zone index."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.warp import transform
+
+from pileus.errors import ZonesError
+from pileus.grid import BAND_ROWS, Grid
+from pileus.jit import compiled
+from pileus.zonal.burn import burn
+from pileus.zonal.index import Index, Rule
+from pileus.zonal.trace import STEP, Traced, entries, trace
+from pileus.zonal.zones import Zones
+
+GAP = 24
+"""Pixels between two needed stretches of a row that are packed along rather than skipped."""
+
+
+def compile_index(zones: Zones, grid: Grid, rule: Rule = "exact", *, threads: int = 2, where: str = "zones") -> Index:
+    """Work out which pixels of `grid` each zone covers. Raises ZonesError when zones cannot be brought to its CRS."""
+    geometries, notes = _in_crs(zones, grid, where)
+    geometries, numbers = _placed(geometries, grid)
+    traced = _trace(geometries, numbers, grid, threads) if rule == "exact" else _burn(geometries, numbers, grid, rule)
+    return _assemble(traced, len(zones), grid, notes)
+
+
+def _in_crs(zones: Zones, grid: Grid, where: str) -> tuple[Any, tuple[str, ...]]:
+    source, target = CRS.from_user_input(zones.crs), CRS.from_user_input(grid.crs)
+    if source == target:
+        return zones.geometries, ()
+    coordinates = shapely.get_coordinates(zones.geometries)
+    x, y = transform(source, target, coordinates[:, 0], coordinates[:, 1])
+    moved = np.column_stack([x, y])
+    if not np.isfinite(moved).all():
+        raise ZonesError("a zone lies where the raster's coordinate system has no coordinates", where=where)
+    # Two spellings of one system give the same coordinates: no reprojection then, so that no digit is lost.
+    if source.is_geographic == target.is_geographic and np.abs(moved - coordinates).max() < 1e-6 * grid.dx:
+        return zones.geometries, ()
+    shapes = shapely.orient_polygons(shapely.set_coordinates(zones.geometries.copy(), moved))
+    note = f"zones reprojected from {source.to_string()[:40]} to {target.to_string()[:40]}"
+    return shapes, (note,)
+
+
+def _placed(geometries: Any, grid: Grid) -> tuple[Any, NDArray[np.int32]]:
+    """The geometries that meet the grid and their numbers; those in degrees also a turn of the globe away.
+
+    A turn is tried only for zones or grids that leave -180..180: elsewhere it could only add slivers that the
+    raster's own half pixel beyond 180 shows.
+    """
+    bounds = shapely.bounds(geometries)
+    west, south, east, north = grid.bounds
+    beyond = np.zeros(len(geometries), bool)
+    if grid.geographic:
+        wide = west < -180 - grid.dx or east > 180 + grid.dx
+        beyond = wide | (bounds[:, 0] < -180) | (bounds[:, 2] > 180)
+    shapes, numbers = [], []
+    for turn in (-360.0, 0.0, 360.0):
+        meets = (bounds[:, 0] + turn < east) & (bounds[:, 2] + turn > west)
+        meets &= (bounds[:, 1] < north) & (bounds[:, 3] > south)
+        if turn:
+            meets &= beyond
+        which = np.flatnonzero(meets)
+        chosen = geometries[which]
+        if turn and len(which):
+            chosen = shapely.transform(chosen, lambda c, turn=turn: c + np.array([turn, 0.0]))
+        shapes.append(chosen)
+        numbers.append(which)
+    return np.concatenate(shapes), np.concatenate(numbers).astype(np.int32)
+
+
+def _pixel_coordinates(geometries: Any, grid: Grid) -> tuple[Any, Any, Any, Any]:
+    """x, y in pixels, where rings start, where zones' rings start."""
+    _, coordinates, (rings, polygons, multis) = shapely.to_ragged_array(geometries)
+    xs = np.round((coordinates[:, 0] - grid.west) / grid.dx * STEP) / STEP
+    ys = np.round((coordinates[:, 1] - grid.north) / grid.dy * STEP) / STEP
+    return xs, ys, rings.astype(np.int64), polygons[multis].astype(np.int64)
+
+
+def _trace(geometries: Any, numbers: Any, grid: Grid, threads: int) -> Traced:
+    if len(geometries) == 0:
+        geometries, numbers = np.array([shapely.MultiPolygon()]), np.zeros(1, np.int32)
+    xs, ys, rings, zone_rings = _pixel_coordinates(geometries, grid)
+    turn = 1.0 if grid.dy < 0 else -1.0
+    weight = rings[zone_rings]  # vertices before each zone: chunks of like work
+    chunks = min(4 * threads, len(geometries)) if threads > 1 else 1
+    cuts = np.unique(np.r_[0, np.searchsorted(weight, np.linspace(0, weight[-1], chunks + 1))[1:-1], len(geometries)])
+
+    def one(first: int, last: int) -> Traced:
+        ends = zone_rings[first : last + 1]
+        return trace(xs, ys, rings, ends, numbers[first:last], grid.width, grid.height, turn)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return _joined(list(pool.map(one, cuts[:-1], cuts[1:])))
+
+
+def _joined(pieces: list[Traced]) -> Traced:
+    """Several lists of entries, one after the other."""
+
+    def ends(name: str) -> Any:
+        sizes = [np.diff(getattr(piece, name)) for piece in pieces]
+        return np.r_[0, np.cumsum(np.concatenate(sizes), dtype=np.int64)]
+
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(piece, name) for piece in pieces])
+
+    return Traced(
+        column("zone"),
+        column("row"),
+        ends("runs"),
+        ends("parts"),
+        *(column(name) for name in ("run_col", "run_len", "part_col", "part_share")),
+    )
+
+
+def _burn(geometries: Any, numbers: Any, grid: Grid, rule: Rule) -> Traced:
+    bounds = shapely.bounds(geometries).reshape(-1, 4)
+    columns: list[list[Any]] = [[np.empty(0, np.int32)] for _ in range(4)]
+    for geometry, zone, (x0, y0, x1, y1) in zip(geometries, numbers, bounds, strict=True):
+        ys = sorted(((y0 - grid.north) / grid.dy, (y1 - grid.north) / grid.dy))
+        pixels = ((x0 - grid.west) / grid.dx, ys[0], (x1 - grid.west) / grid.dx, ys[1])
+        row, col, length = burn(geometry, pixels, grid, rule == "all_touched")
+        for column, values in zip(columns, (np.full(len(row), zone, np.int32), row, col, length), strict=True):
+            column.append(values)
+    zone, row, col, length = map(np.concatenate, columns)
+    return entries(zone, row, col, length, np.ones(len(zone), np.float32))
+
+
+def _assemble(traced: Traced, zone_count: int, grid: Grid, notes: tuple[str, ...]) -> Index:
+    zone, row, runs, parts = traced.zone, traced.row, traced.runs, traced.parts
+    run_len, part_share = traced.run_len, traced.part_share
+    totals = _totals(zone, row, runs, parts, run_len, part_share, grid.cell_areas(), zone_count)
+    by_row = np.argsort(row, kind="stable")
+    stretches, run_at, part_at = _number(
+        row, runs, parts, traced.run_col, run_len, traced.part_col, by_row, grid.width, BAND_ROWS
+    )
+    stretch_row, stretch_col, stretch_len, stretch_at = stretches
+    band = row // BAND_ROWS
+    order = np.lexsort((row, zone, band))
+    run_starts, run_at, run_len = _reordered(order, runs, run_at, run_len)
+    part_starts, part_at, part_share = _reordered(order, parts, part_at, part_share)
+    zone, row, band = zone[order], row[order], band[order]
+    new = np.r_[True, (zone[1:] != zone[:-1]) | (band[1:] != band[:-1])] if len(zone) else np.empty(0, bool)
+    starts = np.flatnonzero(new)
+    bands = np.arange(grid.bands + 1)
+    return Index(
+        zones=totals,
+        stretch_row=stretch_row,
+        stretch_col=stretch_col,
+        stretch_len=stretch_len,
+        stretch_at=stretch_at,
+        band_stretches=np.searchsorted(stretch_row, bands * BAND_ROWS).astype(np.int64),
+        band_slots=np.searchsorted(band[starts], bands).astype(np.int64),
+        slot_zone=zone[starts],
+        slot_entries=np.r_[starts, len(zone)].astype(np.int64),
+        entry_row=row,
+        entry_runs=run_starts,
+        entry_parts=part_starts,
+        run_at=run_at,
+        run_len=run_len,
+        part_at=part_at,
+        part_share=part_share,
+        notes=notes,
+    )
+
+
+def _reordered(order: Any, starts: Any, first: Any, second: Any) -> tuple[Any, Any, Any]:
+    """Two ragged columns with their rows in another order, and where the rows start then."""
+    sizes = np.diff(starts)[order]
+    after = np.r_[0, np.cumsum(sizes)].astype(np.int64)
+    take = np.repeat(starts[:-1][order] - after[:-1], sizes) + np.arange(after[-1])
+    return after, first[take], second[take]
+
+
+def _totals(zone: Any, row: Any, runs: Any, parts: Any, run_len: Any, part_share: Any, areas: Any, count: int) -> Any:
+    """(zones, 2): coverage of each zone in pixels and in square metres."""
+    full = np.r_[0, np.cumsum(run_len, dtype=np.int64)]
+    covered = (full[runs[1:]] - full[runs[:-1]]).astype(np.float64)
+    some = np.flatnonzero(parts[1:] > parts[:-1])
+    if len(some):
+        covered[some] += np.add.reduceat(part_share.astype(np.float64), parts[:-1][some])
+    pixels = np.bincount(zone, covered, count)
+    metres = np.bincount(zone, covered * areas[row], count)
+    return np.column_stack([pixels, metres])
+
+
+@compiled
+def _number(
+    row: Any, runs: Any, parts: Any, run_col: Any, run_len: Any, part_col: Any, by_row: Any, width: int, band_rows: int
+) -> Any:
+    """Number the needed pixels. Returns the stretches and the packed number of every run and part."""
+    run_at = np.empty(run_col.size, np.uint32)
+    part_at = np.empty(part_col.size, np.uint32)
+    stretches = np.empty((4, 1024), np.int32)
+    n = 0
+    needed = np.zeros(width, np.uint8)
+    number = np.empty(width, np.int32)
+    i, band, packed = 0, -1, 0
+    while i < by_row.size:
+        this = row[by_row[i]]
+        if this // band_rows != band:
+            band, packed = this // band_rows, 0
+        j, low, high = i, width, 0
+        while j < by_row.size and row[by_row[j]] == this:
+            entry = by_row[j]
+            for k in range(runs[entry], runs[entry + 1]):
+                needed[run_col[k] : run_col[k] + run_len[k]] = 1
+                low, high = min(low, run_col[k]), max(high, run_col[k] + run_len[k])
+            for k in range(parts[entry], parts[entry + 1]):
+                needed[part_col[k]] = 1
+                low, high = min(low, part_col[k]), max(high, part_col[k] + 1)
+            j += 1
+        c = low
+        while c < high:
+            if needed[c] == 0:
+                c += 1
+                continue
+            start, end, free = c, c, 0
+            while c < high and free <= GAP:
+                if needed[c] != 0:
+                    end, free = c + 1, 0
+                else:
+                    free += 1
+                c += 1
+            c = end
+            if n == stretches.shape[1]:
+                larger = np.empty((4, 2 * n), np.int32)
+                larger[:, :n] = stretches
+                stretches = larger
+            stretches[0, n], stretches[1, n], stretches[2, n], stretches[3, n] = this, start, end - start, packed
+            n += 1
+            for at in range(start, end):
+                number[at] = packed + at - start
+            packed += end - start
+        for k in range(i, j):
+            entry = by_row[k]
+            for r in range(runs[entry], runs[entry + 1]):
+                run_at[r] = number[run_col[r]]
+            for p in range(parts[entry], parts[entry + 1]):
+                part_at[p] = number[part_col[p]]
+        needed[low:high] = 0
+        i = j
+    out = stretches[:, :n].copy()
+    return (out[0], out[1], out[2], out[3]), run_at, part_at

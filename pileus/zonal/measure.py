@@ -1,0 +1,235 @@
+"""Measure: rasters and archives of rasters, under zones, to a table."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from pileus.documents import Process
+from pileus.errors import RasterError, UsageError
+from pileus.grid import Grid
+from pileus.raster import FileLayer, WindowLayer, open_file
+from pileus.unpack import Limits, is_archive
+from pileus.zonal.archive import ArchiveBands, band_of, stem_of
+from pileus.zonal.cache import IndexCache, fetch_index
+from pileus.zonal.index import Index
+from pileus.zonal.kernel import Validity
+from pileus.zonal.tally import Found, Tally, by_tile, percent_of, table
+from pileus.zonal.zones import Zones
+
+ANCESTOR = ("min", "max", "mean", "stddev", "skew", "count")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file to measure: a raster, or an archive with rasters in it. Give `path` or `open`."""
+
+    name: str
+    """Of the file, for messages and rows."""
+    tile: str | None = None
+    path: Path | None = None
+    open: Callable[[], BinaryIO] | None = None
+    """Makes a stream of an archive's bytes, read once from front to back."""
+    band: str | None = None
+    """What band a raster file holds, where its name does not say."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows, and what they were made with."""
+
+    table: pa.Table
+    """A row per band and zone: zone, zone_name, band, then the statistics as float64."""
+    by_tile: pa.Table
+    """A row per source, band and zone on its grid: tile, zone, zone_name, band, then the ancestor's statistics."""
+    engine: str
+    """How pixels were read: `stream`, `scratch`, `direct` or `windowed`, joined by `+` where sources differ."""
+    index_hashes: tuple[str, ...]
+    """Keys of the zone indexes, a grid each."""
+    notes: tuple[str, ...]
+    """What a person should know: zones repaired, reprojected, off every grid."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time of `compile` (or fetching the index) and `measure`."""
+    scratch_bytes: int = 0
+    """Most bytes that were on the scratch volume at once."""
+
+
+class Bench:
+    """What all sources of one call share: rules, zones, indexes by grid."""
+
+    def __init__(
+        self, process: Process, zones: Zones, cache: IndexCache | None, scratch: Path, threads: int, limits: Limits
+    ) -> None:
+        self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
+        self.mask = process.valid.band if process.valid else None
+        self._cache = cache
+        self._indexes: dict[str, tuple[Index, str]] = {}
+        self.compile_seconds = 0.0
+        self.engines: set[str] = set()
+        self.notes: list[str] = list(zones.notes)
+        self.scratch_bytes = 0
+
+    def index(self, grid: Grid) -> Index:
+        """The zone index of a grid, fetched or compiled once."""
+        if grid.hash not in self._indexes:
+            started = time.perf_counter()
+            index, key, _ = fetch_index(self.zones, grid, self.process.coverage, self._cache, threads=self.threads)
+            self._indexes[grid.hash] = (index, key)
+            self.notes += [note for note in index.notes if note not in self.notes]
+            self.compile_seconds += time.perf_counter() - started
+        return self._indexes[grid.hash][0]
+
+    @property
+    def index_hashes(self) -> tuple[str, ...]:
+        return tuple(sorted(key for _, key in self._indexes.values()))
+
+    def tally(self, grid: Grid, nodata: float | None) -> Tally:
+        """A fresh tally for a band with `nodata` on `grid`."""
+        process = self.process
+        low, high = process.range or (-np.inf, np.inf)
+        skip = process.nodata if process.nodata is not None else nodata
+        validity = Validity(low, high, np.nan if skip is None else skip, process.zero_is_nodata)
+        percentiles = any(percent_of(stat) is not None for stat in process.stats)
+        return Tally(self.index(grid), grid.cell_areas(), validity, process.area_weighted, percentiles)
+
+
+def measure(
+    sources: Sequence[Source],
+    process: Process,
+    zones: Zones,
+    *,
+    cache: IndexCache | None = None,
+    scratch: Path,
+    threads: int = 2,
+    limits: Limits | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Measured:
+    """Measure zones over sources that together make one mosaic.
+
+    `process` says which bands, which pixels count and which statistics; `statistics` in `moments.py` defines those.
+    `cache` keeps compiled zone indexes; `scratch` is a folder for what cannot be streamed (nothing stays in it);
+    `progress` is called with the name of each source that is done. Nothing is returned unless every source was read
+    to its end and its checksums held. Raises ArchiveError, RasterError, ZonesError and whatever a stream raises.
+    """
+    started = time.perf_counter()
+    bench = Bench(process, zones, cache, scratch, threads, limits or Limits())
+    found: list[Found] = []
+    plain: list[Source] = []
+    for source in sorted(sources, key=lambda s: s.name):
+        if _is_archive(source):
+            found += ArchiveBands(bench, source).found()
+            if progress:
+                progress(source.name)
+        else:
+            plain.append(source)
+    found += _files(bench, plain, progress)
+    ids, names = zones.ids, zones.names
+    seconds = {"compile": bench.compile_seconds, "measure": time.perf_counter() - started - bench.compile_seconds}
+    return Measured(
+        table(found, process.bands, ids, names, process.stats),
+        by_tile(found, ids, names, ANCESTOR),
+        "+".join(sorted(bench.engines)),
+        bench.index_hashes,
+        tuple(bench.notes + _off(found, ids)),
+        seconds,
+        bench.scratch_bytes,
+    )
+
+
+def _off(found: Iterable[Found], ids: Sequence[str]) -> list[str]:
+    totals = sum((f.totals[:, 0] for f in found), np.zeros(len(ids)))
+    off = [ids[int(i)] for i in np.flatnonzero(totals == 0)]
+    if not off:
+        return []
+    shown = ", ".join(off[:5]) + (", ..." if len(off) > 5 else "")
+    return [f"{len(off)} of {len(ids)} zones touch no raster: {shown}"]
+
+
+def _is_archive(source: Source) -> bool:
+    if source.path is None:
+        return True
+    try:
+        return is_archive(source.path)
+    except FileNotFoundError as exc:
+        raise UsageError("no such file", where=source.name) from exc
+    except OSError as exc:
+        raise RasterError(f"cannot be read: {exc.strerror}", where=source.name) from exc
+
+
+Layer = FileLayer | WindowLayer
+
+
+def _files(bench: Bench, sources: list[Source], progress: Callable[[str], None] | None) -> list[Found]:
+    """Measure raster files. A mask is a file, or a band of a file, on exactly the grid of what it masks."""
+    layers: dict[str, dict[str, tuple[Source, Layer]]] = defaultdict(dict)
+    for source in sources:
+        for band, layer in _layers(bench, source).items():
+            on_grid = layers[layer.grid.hash]
+            if band in on_grid:
+                other = on_grid[band][0].name
+                raise RasterError(
+                    f"covers the same grid as {other} with band {band}: measure them apart", where=source.name
+                )
+            on_grid[band] = (source, layer)
+    if sources and not any(set(bench.process.bands) & set(on_grid) for on_grid in layers.values()):
+        raise RasterError(f"holds no band {' or '.join(bench.process.bands)}", where=sources[0].name)
+    found = []
+    for on_grid in layers.values():
+        mask = on_grid.get(bench.mask or "")
+        for band in bench.process.bands:
+            if band not in on_grid:
+                continue
+            source, layer = on_grid[band]
+            if bench.mask and mask is None:
+                raise RasterError(
+                    f"has no band {bench.mask} to mask it with: expected one on the same grid", where=source.name
+                )
+            found.append(_file(bench, source, band, layer, mask[1] if mask else None))
+            if progress:
+                progress(source.name)
+    return found
+
+
+def _layers(bench: Bench, source: Source) -> dict[str, Layer]:
+    """The bands of a raster file that are wanted."""
+    assert source.path is not None  # streams are archives
+    process, wanted = bench.process, {*bench.process.bands, *filter(None, [bench.mask])}
+    if source.band is not None:
+        return {source.band: open_file(source.path, None, source.name)}
+    try:
+        layer = open_file(source.path, None, source.name)
+    except RasterError as error:
+        if "bands: name one" not in error.message:
+            raise
+        return {band: open_file(source.path, band, source.name) for band in sorted(wanted)}
+    if band := band_of(source.name, wanted):
+        return {band: layer}
+    return {process.bands[0]: layer} if len(process.bands) == 1 and "." not in stem_of(source.name) else {}
+
+
+def _file(bench: Bench, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
+    tally = bench.tally(layer.grid, layer.nodata)
+    needed = tally.index.needed
+    bench.engines.add(layer.engine)
+    with ExitStack() as stack:
+        handle: Any = stack.enter_context(layer.open())
+        mask_handle: Any = stack.enter_context(mask.open()) if mask else None
+        least = bench.process.valid.min if bench.process.valid else 0
+
+        def one(unit: list[int]) -> None:
+            packed = layer.read(handle, needed, unit)
+            masks = mask.read(mask_handle, needed, unit) if mask else [None] * len(unit)
+            for number, pixels, over in zip(unit, packed, masks, strict=True):
+                tally.add(number, pixels, None if over is None else (over >= least).view(np.uint8))
+
+        with ThreadPoolExecutor(max(1, bench.threads)) as pool:
+            for _ in pool.map(one, layer.units(needed)):
+                pass
+    return tally.result(source.name, source.tile, band)

