@@ -22,7 +22,6 @@ from types import TracebackType
 from typing import IO, Self
 
 from pileus.errors import HandedBack, VolumeTooSmall
-from pileus.models import Group
 
 LEDGER = ".pileus-ledger"
 """The lock of the volume, a file in its root."""
@@ -30,10 +29,6 @@ SUFFIX = ".worker"
 """Of lock files; a worker's folder has the same name without it."""
 SPARE = 64 * 2**20
 """Bytes of the volume that are never given away: the file system's own needs."""
-UNKNOWN_FACTOR = 1.5
-"""Bytes on the volume per byte downloaded while no group of a collection has been done."""
-MARGIN = 1.1
-"""What a group may need beyond the hungriest one seen."""
 POLL = 1.0
 """Seconds between two looks for room."""
 
@@ -177,36 +172,6 @@ def written(folder: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
-
-
-@dataclass
-class Need:
-    """What the groups of one collection need on the volume, learnt from those that were done."""
-
-    factor: float | None = None
-    """Most bytes on the volume at once per byte downloaded, the largest seen; None before the first."""
-    largest: int = 0
-    """Bytes downloaded of the largest group seen."""
-
-    def saw(self, downloaded: int, scratch: int) -> None:
-        """A group was done: bytes downloaded, and most bytes on the volume at once."""
-        if downloaded > 0:
-            self.factor = max(self.factor or 0, scratch / downloaded)
-            self.largest = max(self.largest, downloaded)
-
-    def of(self, group: Group) -> int:
-        """Bytes to reserve for a group. Where a size was not listed, the largest group seen stands for it.
-
-        >>> from pileus.models import Granule, Listed
-        >>> need = Need()
-        >>> need.saw(100, 130)
-        >>> group = Group("g", (Granule(Listed("a", "http://x/a", size=1000), {}),))
-        >>> round(1000 * 1.3 * MARGIN) == need.of(group)
-        True
-        """
-        known = all(granule.file.size is not None for granule in group.granules)
-        downloads = group.size if known else max(group.size, self.largest)
-        return round(downloads * (UNKNOWN_FACTOR if self.factor is None else self.factor * MARGIN))
 
 
 def _folder(path: Path) -> Path:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from pileus.backfill import Backfill, Order
 from pileus.backfills import WHOLE_POINT
 from pileus.discover import Lister, discover
-from pileus.disk import Need
 from pileus.documents import Collection, Provider
 from pileus.edges.connections import LocalConnections
 from pileus.edges.providers import connect
@@ -21,7 +20,7 @@ from pileus.fingerprint import fingerprint
 from pileus.group import group
 from pileus.life import Entry
 from pileus.models import Listed, Partition, State
-from pileus.need import learnt
+from pileus.need import Need, learnt
 from pileus.periods import Period, Unit
 from pileus.plan import decide
 from pileus.wiring import Edges

@@ -159,11 +159,12 @@ def test_a_worker_with_fewer_connections_goes_first(table: Any) -> None:
     greedy = DynamoConnections(table, "connections", worker="greedy")
     modest = DynamoConnections(table, "connections", worker="modest", poll_seconds=0.01)
     leases = [greedy.acquire("fair", 3) for _ in range(3)]
-    got = threading.Event()
+    got, enough = threading.Event(), threading.Event()
 
     def wait() -> None:
         with modest.acquire("fair", 3):
             got.set()
+            enough.wait(30)
 
     waiter = threading.Thread(target=wait)
     waiter.start()
@@ -174,6 +175,7 @@ def test_a_worker_with_fewer_connections_goes_first(table: Any) -> None:
     with pytest.raises(UsageError):
         greedy.acquire("fair", 3, impatient)
     assert got.wait(10)
+    enough.set()
     waiter.join()
     for lease in leases:
         lease.release()

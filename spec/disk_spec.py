@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pileus.disk import MARGIN, SUFFIX, UNKNOWN_FACTOR, Need, Volume, written
+from pileus.disk import SUFFIX, Volume, written
 from pileus.errors import HandedBack, VolumeTooSmall
-from pileus.models import Granule, Group, Listed
 
 MB = 2**20
 
@@ -156,24 +155,6 @@ def test_many_workers_at_once_never_promise_more_than_there_is(tmp_path: Path) -
     assert 1 <= worst <= 2
 
 
-def test_need_is_learnt_from_what_groups_needed() -> None:
-    need = Need()
-    group = Group("g", (granule(600), granule(400)))
-    assert need.of(group) == round(1000 * UNKNOWN_FACTOR)
-    need.saw(500, 500)
-    assert need.of(group) == round(1000 * MARGIN)
-    need.saw(1000, 4000)
-    assert need.of(group) == round(4000 * MARGIN)
-    need.saw(0, 0)
-    assert need.of(group) == round(4000 * MARGIN)
-
-
-def test_where_a_size_is_not_listed_the_largest_group_stands_for_it() -> None:
-    need = Need()
-    need.saw(5000, 5000)
-    assert need.of(Group("g", (granule(600), granule(None)))) == round(5000 * MARGIN)
-
-
 def test_written_counts_what_is_on_disk(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(os.urandom(8192))
     (tmp_path / "sub").mkdir()
@@ -186,7 +167,3 @@ def test_a_lock_file_without_a_folder_is_swept(tmp_path: Path) -> None:
     (tmp_path / f"worker-{uuid.uuid4().hex[:12]}{SUFFIX}").write_text("7")
     with Volume(tmp_path) as volume:
         assert volume.usage().promised == 0
-
-
-def granule(size: int | None) -> Granule:
-    return Granule(Listed("a.tgz", "http://x/a.tgz", size=size), {})

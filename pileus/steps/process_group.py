@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from pileus import __version__
-from pileus.disk import Need, Volume
+from pileus.disk import Volume
 from pileus.documents import Collection, Process, Provider, parse_value
 from pileus.edges.batch import Batch
 from pileus.edges.indexes import StoreIndexCache
 from pileus.edges.providers import connect
 from pileus.errors import NotFound
 from pileus.models import Group, Manifest, Output, Partition
-from pileus.need import learnt
+from pileus.need import Need, learnt
 from pileus.outputs import places
 from pileus.outputs.stac import TYPES
 from pileus.outputs.tables import ancestor_csv, to_csv, to_parquet, with_time
