@@ -7,15 +7,19 @@ In the lock file stand the bytes it has reserved. All reservations are made unde
     room = free bytes - what others have reserved and not yet written
 
 So the volume never fills up: a group that does not fit waits until another is done.
+
+What a dead worker had downloaded is moved to `left`, under the name of its reservation, and given to whoever reserves
+under that name next. It is cleared away when room is short, or when nobody came for it.
 """
 
 import fcntl
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +33,10 @@ SUFFIX = ".worker"
 """Of lock files; a worker's folder has the same name without it."""
 SPARE = 64 * 2**20
 """Bytes of the volume that are never given away: the file system's own needs."""
+ARCHIVES = "archives"
+"""The folder of a reservation whose files outlive their worker: downloads, which others can go on with."""
+LEFT = "left"
+"""Where they wait, a folder in the root."""
 POLL = 1.0
 """Seconds between two looks for room."""
 
@@ -54,10 +62,13 @@ class Usage:
 
 
 class Volume:
-    """One worker's share of the scratch volume at `root`. A context manager; leaving removes the worker's folder."""
+    """One worker's share of the scratch volume at `root`. A context manager; leaving removes the worker's folder.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    `patience`: seconds that downloads of dead workers wait for an heir.
+    """
+
+    def __init__(self, root: Path, *, patience: float = 900) -> None:
+        self._root, self._patience = root, patience
         self._lock: IO[str] | None = None
         self.folder = root / f"worker-{uuid.uuid4().hex[:12]}"
         """This worker's own."""
@@ -90,18 +101,23 @@ class Volume:
                 self._lock = None
 
     @contextmanager
-    def reserved(self, size: int, *, cancelled: threading.Event | None = None) -> Iterator[Path]:
-        """Wait for `size` bytes of room; an empty folder to use them in, removed at the end.
+    def reserved(
+        self, size: int, *, name: str | None = None, cancelled: threading.Event | None = None
+    ) -> Iterator[Path]:
+        """Wait for `size` bytes of room; a folder to use them in, removed at the end.
 
-        Raises VolumeTooSmall when the volume could never hold them, HandedBack soon after `cancelled` is set.
+        Its subfolder ARCHIVES holds what a dead worker had downloaded under the same `name`, else the folder is
+        empty: `name` must say which files, of which version. Raises VolumeTooSmall when the volume could never
+        hold them, HandedBack soon after `cancelled` is set.
         """
         cancelled = cancelled or threading.Event()
         while not self._reserve(size):
             if cancelled.wait(POLL):
                 raise HandedBack("stopped while it waited for room on the scratch volume", where=str(self._root))
-        folder = self.folder / uuid.uuid4().hex[:12]
+        folder = self.folder / (name or uuid.uuid4().hex[:12])
         try:
             folder.mkdir()
+            self._inherit(folder)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -116,6 +132,9 @@ class Volume:
                 raise VolumeTooSmall(
                     f"{size} bytes are needed, the volume has {usage.most}: raise volume_size", where=str(self._root)
                 )
+            if size > usage.room:
+                shutil.rmtree(self._root / LEFT, ignore_errors=True)
+                usage = self._usage()
             if size > usage.room:
                 return False
             self._write(size)
@@ -132,15 +151,32 @@ class Volume:
         return Usage(disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize, promised)
 
     def sweep(self) -> list[Path]:
-        """Remove the folders of dead workers; which they were."""
+        """Remove the folders of dead workers, but for their downloads; which they were."""
         swept = []
         with self._ledger():
             for path in self._workers():
                 if path != self._lock_file(self.folder) and _dead(path):
-                    shutil.rmtree(_folder(path), ignore_errors=True)
+                    self._leave(_folder(path))
                     path.unlink(missing_ok=True)
                     swept.append(_folder(path))
+            for left in (self._root / LEFT).glob("*"):
+                if left.stat().st_mtime < time.time() - self._patience:
+                    shutil.rmtree(left)
         return swept
+
+    def _leave(self, dead: Path) -> None:
+        """Keep a dead worker's downloads for an heir, and remove the rest."""
+        for archives in dead.glob(f"*/{ARCHIVES}"):
+            left = self._root / LEFT / archives.parent.name
+            left.parent.mkdir(exist_ok=True)
+            shutil.rmtree(left, ignore_errors=True)
+            archives.replace(left)
+            os.utime(left)
+        shutil.rmtree(dead, ignore_errors=True)
+
+    def _inherit(self, folder: Path) -> None:
+        with self._ledger(), suppress(FileNotFoundError):
+            (self._root / LEFT / folder.name).replace(folder / ARCHIVES)
 
     def _write(self, size: int) -> None:
         assert self._lock is not None  # only inside the context

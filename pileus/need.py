@@ -46,7 +46,7 @@ class Need:
 
 
 def learnt(edges: Edges, collection: str) -> Need:
-    """From the manifests of its latest periods. One that cannot be read teaches nothing: `pileus reconcile` finds it."""
+    """From the manifests of its latest periods. What cannot be read teaches nothing: `pileus reconcile` finds it."""
     need = Need()
     urls = [url for url, _ in edges.store.list(edges.protected(f"{places.MANIFESTS}/{safe(collection)}/"))]
     for url in urls[-LEARN:]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pileus.disk import ARCHIVES
 from pileus.documents import Process
 from pileus.download import download
 from pileus.edges.providers import ProviderEdge
@@ -46,11 +47,14 @@ def process(
 ) -> Processed:
     """Download a group and measure it.
 
-    `each`: the named group that tells the group's members apart, for the ancestor's CSV. `scratch`: an empty
-    folder that the caller removes. Raises what the hops raise; `HandedBack` soon after `cancelled` is set.
+    `each`: the named group that tells the group's members apart, for the ancestor's CSV. `scratch`: a folder that
+    the caller removes, empty but for what earlier tries downloaded. Raises what the hops raise; `HandedBack` soon
+    after `cancelled` is set.
     """
     started = time.perf_counter()
-    archives = download(group.granules, scratch, edge, parallel=parallel, progress=progress, cancelled=cancelled)
+    archives = download(
+        group.granules, scratch / ARCHIVES, edge, parallel=parallel, progress=progress, cancelled=cancelled
+    )
     seconds = {"download": time.perf_counter() - started}
     size = sum(archive.size for archive in archives)
     if rules is None or zones is None:

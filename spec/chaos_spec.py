@@ -140,6 +140,6 @@ def test_chaos(project: Project, site: Site) -> None:
         assert row == clean[key], "the row of the quiet run"
     assert len(rows(project, "chaos")) == len(clean)
     assert max(site.whole.values()) <= 2, "no archive was sent in full more than twice"
-    assert not list(project.home.scratch.rglob("*.tgz")), "scratch is empty"
+    project.wait_for(lambda: not list(project.home.scratch.rglob("*.tgz")), 180)  # what nobody came for is kept a while
     project.wait_for(lambda: {b["state"] for b in project.json("backfills")} == {"succeeded"}, 60)
     assert not counts(project, "chaos")["running"]

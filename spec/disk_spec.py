@@ -6,13 +6,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pileus.disk import SUFFIX, Volume, written
+from pileus.disk import ARCHIVES, LEFT, SUFFIX, Volume, written
 from pileus.errors import HandedBack, VolumeTooSmall
 
 MB = 2**20
@@ -77,9 +78,11 @@ def test_a_worker_told_to_stop_does_not_wait_for_room(tmp_path: Path) -> None:
 DIES = """
 import os, sys
 from pathlib import Path
-from pileus.disk import Volume
-with Volume(Path(sys.argv[1])) as volume, volume.reserved(int(sys.argv[2])) as folder:
-    (folder / "half-a-tile").write_bytes(bytes(1000))
+from pileus.disk import ARCHIVES, Volume
+with Volume(Path(sys.argv[1])) as volume, volume.reserved(int(sys.argv[2]), name="six-tiles") as folder:
+    (folder / "unpacked").write_bytes(bytes(1000))
+    (folder / ARCHIVES).mkdir()
+    (folder / ARCHIVES / "tile.tgz").write_bytes(b"whole")
     print(folder, flush=True)
     sys.stdin.read()
 """
@@ -115,6 +118,46 @@ def test_scratch_of_a_killed_worker_is_swept_and_its_reservation_void(
         with volume.reserved(size):
             assert not folder.exists()
             assert not folder.parent.exists()
+
+
+@pytest.fixture
+def dead(tmp_path: Path, doomed: Callable[[int], tuple[subprocess.Popen[str], Path]]) -> Path:
+    """The volume of a worker that was killed after it had downloaded a tile."""
+    process, _ = doomed(1000)
+    process.kill()
+    process.communicate()
+    return tmp_path
+
+
+def test_what_a_killed_worker_downloaded_is_for_whoever_takes_its_group_next(dead: Path) -> None:
+    with Volume(dead) as heir:
+        with heir.reserved(1000, name="six-tiles") as folder:
+            assert [path.name for path in folder.iterdir()] == [ARCHIVES]
+            assert (folder / ARCHIVES / "tile.tgz").read_bytes() == b"whole"
+        with heir.reserved(1000, name="six-tiles") as folder:
+            assert list(folder.iterdir()) == []
+
+
+def test_another_group_gets_an_empty_folder(dead: Path) -> None:
+    with Volume(dead) as other, other.reserved(1000, name="another-version") as folder:
+        assert list(folder.iterdir()) == []
+
+
+def test_downloads_of_the_dead_make_way_when_room_is_short(dead: Path) -> None:
+    with Volume(dead) as volume:
+        (dead / LEFT / "six-tiles" / "large.tgz").write_bytes(os.urandom(8 * MB))
+        os.sync()
+        with volume.reserved(volume.usage().room + 4 * MB):
+            assert not (dead / LEFT).exists()
+
+
+def test_downloads_of_the_dead_are_removed_when_nobody_comes_for_them(dead: Path) -> None:
+    with Volume(dead, patience=60) as volume:
+        tile = dead / LEFT / "six-tiles" / "tile.tgz"
+        assert tile.exists()
+        os.utime(tile.parent, (0, time.time() - 61))
+        volume.sweep()
+        assert not tile.exists()
 
 
 def test_a_living_worker_is_not_swept(

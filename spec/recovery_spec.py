@@ -127,6 +127,7 @@ def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: Site) 
     site.gate.set()
     project.wait_for(lambda: counts(project, "swept") == {"succeeded": 3}, 90)
     assert not list(project.home.scratch.rglob("*.part"))
+    assert not list(project.home.scratch.rglob("*.tgz")), "whoever took the group up went on with its downloads"
 
 
 def test_no_message_is_left_behind(project: Project, site: Site) -> None:

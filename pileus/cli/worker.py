@@ -19,6 +19,9 @@ from pileus.cli.app import app
 if TYPE_CHECKING:
     from pileus.steps.process_group import Workbench
 
+LEASES = 20
+"""Lifetimes of a claim that the downloads of a dead worker are kept: whoever takes its group goes on with them."""
+
 
 @app.command()
 def worker(
@@ -52,14 +55,17 @@ def work(*, until_idle: bool = False) -> None:
 
     # Containers may share a host's name and have the same process id.
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    with closing(Workbench(scratch)) as bench:
-        bench.volume.sweep()
+    with closing(Workbench(scratch, patience=LEASES * float(stack.visibility))) as bench:
+
+        def live() -> None:
+            pulse.touch()
+            bench.volume.sweep()
 
         def task(event: Mapping[str, Any], watch: Watch) -> Mapping[str, Any]:
             with protected(protection), _measured(bench, stack.stack) as measure:
                 return measure(process_group(edges, event, bench, watch))
 
-        made = Worker(edges, wire_lanes(aws, stack), task, name=name, pulse=lambda: pulse.touch())
+        made = Worker(edges, wire_lanes(aws, stack), task, name=name, pulse=live)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: made.stop())
         made.run(until_idle=until_idle)

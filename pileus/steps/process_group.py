@@ -36,6 +36,8 @@ class Workbench:
 
     scratch: Path
     """Root of the volume, which other workers may share."""
+    patience: float = 900
+    """Seconds that downloads of dead workers wait there for an heir."""
     needs: dict[str, Need] = field(default_factory=dict)
     """By collection."""
     zones: dict[str, Zones] = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Workbench:
     @cached_property
     def volume(self) -> Volume:
         """This worker's share of the scratch volume."""
-        return Volume(self.scratch).open()
+        return Volume(self.scratch, patience=self.patience).open()
 
     def close(self) -> None:
         """Leave the volume as it was."""
@@ -81,7 +83,7 @@ def process_group(
     need = _need(edges, partition, bench)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     try:
-        with bench.volume.reserved(need.of(group), cancelled=watch.cancelled) as scratch:
+        with bench.volume.reserved(need.of(group), name=config["fingerprint"], cancelled=watch.cancelled) as scratch:
             processed = process(
                 group,
                 rules,
