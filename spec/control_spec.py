@@ -218,5 +218,5 @@ def test_failures_of_an_older_run_do_not_count(tmp_path: Path) -> None:
     edges = wire_folder(tmp_path, {})
     now = Backfill("b", "x", "001", "2015-01", "2015-01", "month", run=2, revision=1, max_failures=0)
     edges.record.put_backfill(now)
-    count_failure(edges, "b", 1)
+    count_failure(edges, "b/1")
     assert edges.record.backfill("b") == now

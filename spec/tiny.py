@@ -40,7 +40,7 @@ def collection(project: Project, name: str, first: str, last: str, **changes: An
     square = [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]
     zone = {"type": "Feature", "id": "square", "properties": {}, "geometry": {"type": "Polygon", "coordinates": square}}
     project.document("data/zones/tiny.geojson", zone)
-    project.document("data/providers/folder.json", {"id": "folder", "protocol": "file"})
+    project.document("data/providers/folder.json", {"id": "folder", "protocol": "file", "attempts": 2})
     value = {
         "name": name,
         "templated_name": f"{name}_{{{{pointInTime}}}}",

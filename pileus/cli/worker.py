@@ -58,8 +58,8 @@ def work(*, until_idle: bool = False) -> None:
     with closing(Workbench(scratch, patience=LEASES * float(stack.visibility))) as bench:
 
         def live() -> None:
-            pulse.touch()
             bench.volume.sweep()
+            pulse.touch()
 
         def task(event: Mapping[str, Any], watch: Watch) -> Mapping[str, Any]:
             with protected(protection), _measured(bench, stack.stack) as measure:
