@@ -74,6 +74,11 @@ class Checksum:
         self._begun: Callable[[], Iterator[memoryview]] | None = None
         self.expect(expected)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is computed: the bytes need not be seen."""
+        return not self._hashers
+
     def expect(self, expected: str | None) -> None:
         """Add an `algorithm:hex`; an unknown algorithm is left out. The first word on an algorithm stays."""
         algorithm, _, value = (expected or "").partition(":")
@@ -97,6 +102,10 @@ class Checksum:
         expected, self._expected, self._hashers = self._expected, {}, {}
         for algorithm, value in expected.items():
             self.expect(f"{algorithm}:{value}")
+
+    def skip(self) -> None:
+        """Some bytes went by unseen; allowed while idle."""
+        self._clean, self._begun = False, None
 
     def update(self, block: memoryview) -> None:
         self._clean, self._begun = False, None

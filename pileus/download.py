@@ -17,7 +17,7 @@ from pileus.models import Archive, Granule, Listed
 from pileus.source import Opener, Watch
 from pileus.transfer import BLOCK, Transfer
 
-SPARE = 16 * BLOCK
+SPARE = 16 << 20
 """Bytes that stay free on the volume."""
 
 LINGER = 1.5
@@ -159,8 +159,7 @@ def fetch(
         transfer = Transfer(edge, granule.file, watch, restart=half.restart, announced=size_is)
         try:
             half.resume(transfer, granule.file.url)
-            while count := transfer.readinto(block):
-                half.write(block[:count])
+            while transfer.write_to(half.fileno(), block):
                 half.note(transfer, granule.file.url)
                 if progress:
                     progress(granule.file.name, transfer.position)

@@ -1,9 +1,11 @@
 """Half a file: it grows beside its final name, can be continued by a later process, and is renamed when whole."""
 
+import ctypes
 import errno
 import fcntl
 import json
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +14,11 @@ from pathlib import Path
 from pileus.errors import NoSpace, UsageError
 from pileus.transfer import BLOCK, Transfer
 
-NOTED = 8 * BLOCK
+NOTED = 8 << 20
 """Files of at least this many bytes leave a note beside their half, so that a later process can go on with it."""
+_KEEP_SIZE = 1
+"""FALLOC_FL_KEEP_SIZE, which the standard library's posix_fallocate does not know."""
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def half_path(target: Path) -> Path:
@@ -92,15 +97,16 @@ class Half:
         os.lseek(self._fd, 0, os.SEEK_SET)
         self.noted = False
 
-    def write(self, block: memoryview) -> None:
-        while block:
-            block = block[os.write(self._fd, block) :]
+    def fileno(self) -> int:
+        """To write to it, at its end."""
+        return self._fd
 
     def note(self, transfer: Transfer, url: str) -> None:
         if not self.noted and transfer.validator and (transfer.size or 0) >= NOTED:
             note = {"url": url, "size": transfer.size, "validator": transfer.validator}
             self._note.write_text(json.dumps(note))
             self.noted = True
+            _set_aside(self._fd, transfer.size or 0)
 
     def publish(self, modified: float | None) -> None:
         if modified is not None:
@@ -114,6 +120,17 @@ class Half:
         Path(self._path).unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
         self.noted = True
+
+
+def _set_aside(fd: int, size: int) -> None:
+    """Have the file system keep room for `size` bytes, in one piece; the file stays as long as it is.
+
+    Raises OSError when there is no room; a file system that cannot do this does without.
+    """
+    if _LIBC and _LIBC.fallocate(fd, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)):
+        code = ctypes.get_errno()
+        if code in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(code, os.strerror(code))
 
 
 def blocks(path: Path) -> Iterator[memoryview]:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pileus.errors import HandedBack, PileusError
 
@@ -54,6 +54,20 @@ class Response(Protocol):
 
     def close(self) -> None:
         """Give the connection back, or up when the body was not read to its end."""
+        ...
+
+
+@runtime_checkable
+class Pouring(Response, Protocol):
+    """A body that can go into a file without passing through this process."""
+
+    @property
+    def pours(self) -> bool:
+        """Whether what comes next can."""
+        ...
+
+    def pour(self, fd: int, most: int) -> int | None:
+        """Like `readinto`, of at most `most` bytes, written to the file `fd`. Raises what writing to it raises."""
         ...
 
 

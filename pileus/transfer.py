@@ -10,6 +10,7 @@ What keeps a transfer honest, in the order it is checked:
 """
 
 import hashlib
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,11 +29,13 @@ from pileus.errors import (
     Unreachable,
 )
 from pileus.models import Listed
-from pileus.source import Limits, Opener, Response, Watch
+from pileus.source import Limits, Opener, Pouring, Response, Watch
 
 T = TypeVar("T")
-BLOCK = 1 << 20
-"""Bytes read and written at once."""
+BLOCK = 1 << 18
+"""Bytes read and written at once: ten of them fit into a processor's cache."""
+PORTION = 1 << 20
+"""Bytes that go from the kernel to a file at once."""
 SIDECAR_BYTES = 1 << 16
 
 
@@ -92,12 +95,23 @@ class Transfer:
 
         Raises what is not worth another try, or no longer; Changed, see above.
         """
+        return self._next(lambda: self._read(view))
+
+    def write_to(self, fd: int, view: memoryview) -> int:
+        """Read some bytes and write them to the file `fd`; 0 at the end, when all is verified.
+
+        They pass through `view`, or not at all through this process where nobody here must see them. Raises what
+        readinto raises, and what writing raises.
+        """
+        return self._next(lambda: self._pass_on(fd, view))
+
+    def _next(self, go_on: Callable[[], int | None]) -> int:
         while not self._ended:
             try:
                 self._watch.check()
                 if self._response is None and not self._open():
                     self._finish()
-                elif (count := self._read(view)) is not None:
+                elif (count := go_on()) is not None:
                     return count
             except _Final as final:
                 self.close()
@@ -187,10 +201,27 @@ class Transfer:
         self._checksum.update(block)
         if self._prefix is not None:
             self._prefix.update(block)
+        self._advance(count)
+        return count
+
+    def _pass_on(self, fd: int, view: memoryview) -> int | None:
+        unseen = self.position and self._prefix is None and self._checksum.idle
+        if unseen and isinstance(self._response, Pouring) and self._response.pours:
+            count = self._response.pour(fd, PORTION)
+            self._checksum.skip()
+            self._advance(count or 0)  # they are in the file, whatever comes of the pace
+            self._check_pace(count or 0)
+            return count
+        count = self._read(view)
+        block = view[: count or 0]
+        while block:
+            block = block[os.write(fd, block) :]
+        return count
+
+    def _advance(self, count: int) -> None:
         self.position += count
         if self.position > self._furthest:
             self._furthest, self._failures = self.position, 0
-        return count
 
     def _check_pace(self, count: int) -> None:
         """Raises Unreachable after too long a silence, TooSlow for a trickle or when the total time is over."""

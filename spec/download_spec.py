@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from pileus.documents import Provider
 from pileus.download import download, granule_of, open_stream
 from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.providers.memory import MemoryEdge
+from pileus.edges.providers.splice import Chute
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
     Busy,
@@ -34,12 +37,16 @@ from pileus.errors import (
     Unreachable,
     UsageError,
 )
+from pileus.half_file import NOTED
 from pileus.models import Granule, Listed
 from pileus.source import Watch
-from pileus.transfer import Transfer, persistently
+from pileus.transfer import BLOCK, Transfer, persistently
 from spec.servers.faulty import FAULTS, Faulty, faulty
 
 BODY = random.Random(1).randbytes(200_000)
+LARGE = random.Random(2).randbytes(3_000_000)
+"""Large enough to go from the socket to the file within the kernel."""
+both_ways = pytest.mark.parametrize("body", [BODY, LARGE], ids=["small", "large"])
 
 
 def edge_to(site: Faulty, *, attempts: int = 8, read_seconds: float = 0.5, **limits: float) -> ProviderEdge:
@@ -61,18 +68,20 @@ def once(fault: str) -> Callable[[str], str | None]:
     return lambda path: next(faults, None)
 
 
+@both_ways
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_passes_leaves_no_trace(fault: str, tmp_path: Path) -> None:
-    with faulty({"/a.bin": BODY}, once(fault)) as site, closing(edge_to(site)) as edge:
+def test_a_fault_that_passes_leaves_no_trace(fault: str, body: bytes, tmp_path: Path) -> None:
+    with faulty({"/a.bin": body}, once(fault)) as site, closing(edge_to(site)) as edge:
         download([listed(site, "/a.bin")], tmp_path, edge, parallel=1)
     assert site.met == [fault]
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
-    assert (tmp_path / "a.bin").read_bytes() == BODY
+    assert (tmp_path / "a.bin").read_bytes() == body
 
 
+@both_ways
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_stays_ends_as_an_error_and_no_file(fault: str, tmp_path: Path) -> None:
-    with faulty({"/a.bin": BODY}, lambda path: fault) as site, closing(edge_to(site, attempts=3)) as edge:
+def test_a_fault_that_stays_ends_as_an_error_and_no_file(fault: str, body: bytes, tmp_path: Path) -> None:
+    with faulty({"/a.bin": body}, lambda path: fault) as site, closing(edge_to(site, attempts=3)) as edge:
         if fault in ("stall", "truncated", "reset", "trickle", "old version", "too long"):
             edge.limits = replace(edge.limits, total_seconds=2.5)  # type: ignore[misc]
         with pytest.raises(PileusError) as caught:
@@ -85,7 +94,9 @@ def test_a_fault_that_stays_ends_as_an_error_and_no_file(fault: str, tmp_path: P
 @pytest.mark.slow
 def test_three_hundred_faults_over_a_hundred_files_end_bit_identical(tmp_path: Path) -> None:
     rng = random.Random(2015)
-    files = {f"/{n:03}.tgz": gzip.compress(rng.randbytes(rng.randrange(2000, 90_000)), 0) for n in range(100)}
+    files = {
+        f"/{n:03}.tgz": gzip.compress(rng.randbytes(rng.choice((5_000, 90_000, 2_000_000))), 0) for n in range(100)
+    }
     coming = {path: rng.choices(FAULTS, k=3) for path in files}
     plan = {path: iter(faults) for path, faults in coming.items()}
     with faulty(files, lambda path: next(plan[path], None)) as site, closing(edge_to(site)) as edge:
@@ -109,10 +120,34 @@ def test_what_another_try_cannot_help_is_tried_once(
         assert len(site.requests()) == 1
 
 
-def test_a_cut_body_goes_on_where_it_ended(tmp_path: Path) -> None:
-    with faulty({"/a.bin": BODY}, once("truncated")) as site, closing(edge_to(site)) as edge:
+@both_ways
+def test_a_cut_body_goes_on_where_it_ended(body: bytes, tmp_path: Path) -> None:
+    with faulty({"/a.bin": body}, once("truncated")) as site, closing(edge_to(site)) as edge:
         download([listed(site, "/a.bin")], tmp_path, edge, parallel=1)
-    assert [range_ for _, _, range_ in site.asked] == [None, f"bytes={len(BODY) // 2}-"]
+    assert [range_ for _, _, range_ in site.asked] == [None, f"bytes={len(body) // 2}-"]
+
+
+def test_a_file_that_the_kernel_cannot_splice_into_is_written_by_hand(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, closing(Chute()) as chute:
+        theirs.sendall(b"six tiles cover the globe")
+        appended = os.open(tmp_path / "a.bin", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        chute.give(appended, chute.take(ours, 9))
+        os.close(appended)
+    assert (tmp_path / "a.bin").read_bytes() == b"six tiles"
+
+
+def test_room_for_a_large_file_is_set_aside_while_it_comes(tmp_path: Path) -> None:
+    body = bytes(NOTED)
+    sizes = []
+
+    def look(name: str, here: int) -> None:
+        half = (tmp_path / ".a.bin.part").stat()
+        sizes.append((half.st_size == here, half.st_blocks * 512 >= len(body)))
+
+    with faulty({"/a.bin": body}, lambda path: None) as site, closing(edge_to(site)) as edge:
+        download([listed(site, "/a.bin")], tmp_path, edge, parallel=1, progress=look)
+    assert set(sizes) == {(True, True)}, "it is as long as what came, on room for the whole"
 
 
 class Impatient(Watch):
@@ -332,9 +367,9 @@ def test_the_first_failure_stops_the_others_and_names_its_file(tmp_path: Path) -
 
 def test_progress_tells_how_much_of_each_file_is_here(tmp_path: Path) -> None:
     told: list[tuple[str, int]] = []
-    edge = MemoryEdge({"a.bin": bytes(3 << 20)})
+    edge = MemoryEdge({"a.bin": bytes(3 * BLOCK)})
     download([_memory("a.bin")], tmp_path, edge, parallel=1, progress=lambda name, here: told.append((name, here)))
-    assert told == [("a.bin", 1 << 20), ("a.bin", 2 << 20), ("a.bin", 3 << 20)]
+    assert told == [("a.bin", BLOCK), ("a.bin", 2 * BLOCK), ("a.bin", 3 * BLOCK)]
 
 
 cuts = st.lists(st.integers(0, 400), max_size=12)
@@ -410,14 +445,14 @@ def test_a_busy_provider_is_asked_a_bounded_number_of_times(tmp_path: Path) -> N
 
 
 def test_several_that_fetch_the_same_file_at_once_leave_one_whole_file(tmp_path: Path) -> None:
-    edge = MemoryEdge({"a.bin": bytes(3 << 20)})
+    edge = MemoryEdge({"a.bin": bytes(3 * BLOCK)})
     together = threading.Barrier(8)
 
     def fetch() -> None:
         together.wait()
         for _ in range(5):
             download([_memory("a.bin")], tmp_path, edge, parallel=1)
-            assert (tmp_path / "a.bin").stat().st_size == 3 << 20
+            assert (tmp_path / "a.bin").stat().st_size == 3 * BLOCK
 
     threads = [threading.Thread(target=fetch) for _ in range(8)]
     for thread in threads:
@@ -425,4 +460,4 @@ def test_several_that_fetch_the_same_file_at_once_leave_one_whole_file(tmp_path:
     for thread in threads:
         thread.join()
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
-    assert (tmp_path / "a.bin").read_bytes() == bytes(3 << 20)
+    assert (tmp_path / "a.bin").read_bytes() == bytes(3 * BLOCK)

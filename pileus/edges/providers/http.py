@@ -66,7 +66,7 @@ class HttpEdge:
     def list(self, path: str) -> Iterator[Listed]:
         """See Lister. A `path` that ends like a list of URLs is one."""
         url = self._base.url(self._base.folder(path), encoded=True)
-        with tempfile.SpooledTemporaryFile(max_size=8 * BLOCK) as page:
+        with tempfile.SpooledTemporaryFile(max_size=8 << 20) as page:
             # Read whole before the first entry is used, so that no connection is held meanwhile.
             transfer = Transfer(self, Listed("index.html", url), Watch(), restart=lambda: _empty(page))
             block = memoryview(bytearray(BLOCK))

@@ -13,9 +13,12 @@ from pileus.edges.providers.address import shown
 from pileus.edges.providers.faults import translate
 from pileus.edges.providers.http_answer import Answer, Headers
 from pileus.edges.providers.http_line import BUFFER, FAULTS, HttpLine, receive
+from pileus.edges.providers.splice import PLENTY, POURS
 from pileus.errors import Corrupt, Truncated, Unreachable
 
 _DIGEST = re.compile(r"(sha-256|md5)=:?([A-Za-z0-9+/]+=*)", re.IGNORECASE)
+WORTH = 1 << 19
+"""Bytes to come that are worth a pipe."""
 MORE = "more bytes came than were announced"
 
 
@@ -44,8 +47,7 @@ class HttpResponse:
 
     def readinto(self, buffer: memoryview) -> int | None:
         """See Response."""
-        if self._line.lease.lost:
-            raise Unreachable("the lease of the connection ran out", where=shown(self.url))
+        self._check_lease()
         if self._left == 0 or self._ended:
             self._refuse_more()
             return 0
@@ -59,6 +61,39 @@ class HttpResponse:
             raise self._truncated(f"{self._left} bytes")
         if count is not None:
             self._left -= count
+        return count
+
+    @property
+    def pours(self) -> bool:
+        """See Pouring."""
+        plain = not isinstance(self._line.sock, ssl.SSLSocket)
+        return POURS and plain and not self._head and self._left is not None and self._left >= WORTH
+
+    def pour(self, fd: int, most: int) -> int | None:
+        """See Pouring. What goes wrong after some bytes is told at the next call, when those are counted."""
+        self._check_lease()
+        poured, count = 0, PLENTY
+        while poured < most and count >= PLENTY and self._left:
+            count = self._take(most - poured, again=poured > 0)
+            self._line.chute.give(fd, count)
+            self._left -= count
+            poured += count
+        return poured or None
+
+    def _take(self, most: int, *, again: bool) -> int:
+        """Bytes that went into the chute; 0 when there are none now."""
+        assert self._line.sock is not None
+        assert self._left is not None
+        try:
+            count = self._line.chute.take(self._line.sock, min(most, self._left))
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            if again:
+                return 0
+            raise translate(FAULTS, exc, self.url) from exc
+        if count == 0 and not again:
+            raise self._truncated(f"{self._left} bytes")
         return count
 
     def _read_some(self, buffer: memoryview) -> int | None:
@@ -115,6 +150,10 @@ class HttpResponse:
         line, found, rest = text.partition(b"\r\n")
         self._head = memoryview(rest if found else text)
         return line if found else None
+
+    def _check_lease(self) -> None:
+        if self._line.lease.lost:
+            raise Unreachable("the lease of the connection ran out", where=shown(self.url))
 
     def _truncated(self, what: str) -> Truncated:
         return Truncated(f"the connection ended {what} early", where=shown(self.url))
