@@ -142,6 +142,14 @@ def test_download_reads_urls_from_a_file_and_tells_machines(project: Path, tmp_p
     assert len(told.stderr.splitlines()) == 1
 
 
+def test_download_counts_what_came_and_says_what_did_not(project: Path, tmp_path: Path) -> None:
+    site = (project / "site.txt").read_text()
+    told = run("download", f"{site}/v1/201502/t_201502_A.bin", f"{site}/v1/201502/none.bin", cwd=tmp_path)
+    assert told.returncode == 1
+    assert "1 of 2 files, 1.0 kB in " in told.stdout
+    assert told.stderr.strip() == f"pileus: {site}/v1/201502/none.bin: the provider answered 404 Not Found"
+
+
 def test_download_keeps_what_is_here_unless_forced(project: Path, tmp_path: Path) -> None:
     url = f"{(project / 'site.txt').read_text()}/v1/201502/t_201502_A.bin"
     (tmp_path / "t_201502_A.bin").write_bytes(b"x" * 1000)

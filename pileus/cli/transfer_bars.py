@@ -30,6 +30,7 @@ class Bars:
         self._here: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
         self._files = files
+        self._whole = 0
         self._started = time.monotonic()
         self._progress: Progress | None = None
         self._total: TaskID | None = None
@@ -58,9 +59,8 @@ class Bars:
         if not self._quiet and self._files > 1 and error is None:
             took = time.monotonic() - self._started
             whole = sum(self._here.values())
-            show.line(
-                f"{self._files} files, {show.size(whole)} in {took:.1f} s, {show.size(whole / max(took, 1e-3))}/s"
-            )
+            files = f"{self._whole} of {self._files} files" if self._whole < self._files else f"{self._files} files"
+            show.line(f"{files}, {show.size(whole)} in {took:.1f} s, {show.size(whole / max(took, 1e-3))}/s")
 
     def announce(self, name: str, size: int | None) -> None:
         """A file of `size` bytes begins, or goes on."""
@@ -85,6 +85,7 @@ class Bars:
         """A file is whole, or failed."""
         with self._lock:
             self._here[name] = size or 0
+            self._whole += not failed
             if self._progress:
                 if (task := self._tasks.pop(name, None)) is not None:
                     self._progress.remove_task(task)
