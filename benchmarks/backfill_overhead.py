@@ -2,25 +2,38 @@
 
 Makes a project of N days with one tiny archive each (8 x 8 pixels, one zone, protocol `file`), starts the embedded
 stack, backfills, and prints one JSON line: milliseconds a point at 100 and at 1,000 points, their ratio (1 is
-linear growth), the largest event of the last executions in bytes, and the time of a second run that has nothing to do.
+linear growth), the largest event of the last executions in bytes, the time of a second run that has nothing to do, and
+`keeping_ms`: what claim, fingerprint, record and report take of a partition, the median for a worker without a task.
 
     python benchmarks/backfill_overhead.py [--points 100 1000] [--workers 2]
 """
 
 import argparse
 import json
+import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from pileus.documents import Process
+from pileus.edges.aws import Aws, Stack
+from pileus.edges.lanes import Message
+from pileus.embedded.supervisor import CREDENTIALS
+from pileus.fingerprint import fingerprint
+from pileus.models import Granule, Listed
+from pileus.wiring import wire, wire_lanes
+from pileus.worker import Worker
 from spec.tiny import archive
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +57,9 @@ def main() -> None:
                 per_point[count] = backfill(project, skip, count, f"points-{count}") / count * 1000
             again = backfill(project, starts(arguments.points)[-1], arguments.points[-1], "again")
             largest = largest_payloads(project)
+            pileus(project, "down")
+            pileus(project, "up", "--detach", "--workers", "0")
+            kept = keeping(project, starts(arguments.points)[-1] + arguments.points[-1], 150)
         finally:
             pileus(project, "down")
     few, many = arguments.points[0], arguments.points[-1]
@@ -52,6 +68,7 @@ def main() -> None:
         "ms_per_point": {str(count): round(value, 2) for count, value in per_point.items()},
         "growth": round(per_point[many] / per_point[few], 3),
         "nothing_to_do_ms_per_point": round(again / many * 1000, 2),
+        "keeping_ms": round(kept, 2),
         "warm_up_s": round(warm, 2),
         "largest_bytes": largest,
     }
@@ -68,7 +85,7 @@ def make_project(project: Path, days: int) -> None:
     for name in ("infra", "lambdas"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     site, body = project / "site", archive()
-    for number in range(days * 2 + 200):
+    for number in range(days * 2 + 500):
         folder = site / f"{FIRST + timedelta(number):%Y%m%d}"
         folder.mkdir(parents=True)
         (folder / f"tiny_{folder.name}.tgz").write_bytes(body)
@@ -82,7 +99,7 @@ def make_project(project: Path, days: int) -> None:
             "options": {
                 "spanUnit": "day",
                 "spanStart": f"{FIRST:%Y%m%d}",
-                "spanEnd": f"{FIRST + timedelta(days * 2 + 199):%Y%m%d}",
+                "spanEnd": f"{FIRST + timedelta(days * 2 + 499):%Y%m%d}",
             },
             "meta": {"group": {"by": ["day"]}, "process": {"band": "light", "zones": "data/zones/tiny.geojson"}},
         },
@@ -105,6 +122,35 @@ def backfill(project: Path, skip: int, count: int, name: str) -> float:
     began = time.perf_counter()
     pileus(project, "backfill", "tiny", "--from", str(first), "--to", str(last), "--name", name, "--wait")
     return time.perf_counter() - began
+
+
+def keeping(project: Path, skip: int, count: int) -> float:
+    """Milliseconds for the life of one partition: its fingerprint, and a worker's calls from message to answer."""
+    first, last = FIRST + timedelta(skip), FIRST + timedelta(skip + count - 1)
+    pileus(project, "backfill", "tiny", "--from", str(first), "--to", str(last), "--name", "keeping")
+    running = json.loads((project / ".pileus/state.json").read_text())
+    os.environ |= CREDENTIALS
+    aws, stack, spent = Aws(running["endpoint"]), Stack.from_env(running["stack"]), []
+    tile = Granule(Listed("tiny.tgz", "file:///tiny.tgz", size=300, modified="2015-01-01T00:00:00"), {})
+    process = Process(band="light", zones="s3://zones/0123456789ab.geojson")
+
+    class Timed(Worker):
+        def handle(self, message: Message) -> None:
+            began = time.perf_counter()
+            fingerprint([tile] * 6, process)
+            super().handle(message)
+            spent.append(time.perf_counter() - began)
+
+    def task(*_: object) -> Mapping[str, Any]:
+        return {"manifest": "s3://none/manifest.json", "downloaded": 0, "seconds": 0.0}
+
+    worker = Timed(wire(os.environ, aws, stack), wire_lanes(aws, stack), task, name="timed")
+    deadline = time.monotonic() + 120
+    while len(spent) < count and time.monotonic() < deadline:
+        worker.run(until_idle=True)
+    if len(spent) < count:
+        raise SystemExit(f"only {len(spent)} of {count} partitions came")
+    return statistics.median(spent) * 1000
 
 
 def largest_payloads(project: Path) -> dict[str, int]:

@@ -74,14 +74,11 @@ class DynamoRecord:
 
         def year(number: int) -> list[Any]:
             whole = (f"{number}" > first[:4] or len(first) == 4) and (f"{number}" < last[:4] or len(last) == 4)
-            bounds = {} if whole else {":first": {"S": f"{first}/"}, ":last": {"S": f"{last}/~"}}
-            request: dict[str, Any] = {
-                "TableName": self._partitions,
-                "KeyConditionExpression": "#c = :c" + (" AND #p BETWEEN :first AND :last" if bounds else ""),
-                "ExpressionAttributeNames": {"#c": "collection"} | ({"#p": "partition"} if bounds else {}),
-                "ExpressionAttributeValues": {":c": {"S": f"{safe(collection)}/{safe(version)}/{number:04}"}} | bounds,
-                "ConsistentRead": True,
-            }
+            # Key conditions, not an expression: MiniStack parses an expression once for every item.
+            wanted = {"collection": _is("EQ", f"{safe(collection)}/{safe(version)}/{number:04}")}
+            if not whole:
+                wanted["partition"] = _is("BETWEEN", f"{first}/", f"{last}/~")
+            request = {"TableName": self._partitions, "KeyConditions": wanted, "ConsistentRead": True}
             return [item for page in self._pages(request) for item in page]
 
         if len(years) == 1:
@@ -182,7 +179,8 @@ class DynamoRecord:
             item["why"] = {"S": line[:300]}
         if entry.manifest == self._manifest(entry.partition.key):
             body["manifest"] = USUAL
-        return item | {"body": {"S": json.dumps(body, separators=(",", ":"))}}
+        said = {name: value for name, value in body.items() if value}  # what is left out has its default
+        return item | {"body": {"S": json.dumps(said, separators=(",", ":"))}}
 
     def _entry(self, item: Any) -> Entry:
         value = json.loads(item["body"]["S"])
@@ -216,6 +214,10 @@ def _translated(where: str) -> Iterator[None]:
 def _key(partition: Partition) -> dict[str, Any]:
     collection, version, rest = partition.key.split("/", 2)
     return {"collection": {"S": f"{collection}/{version}/{rest[:4]}"}, "partition": {"S": rest}}
+
+
+def _is(operator: str, *values: str) -> dict[str, Any]:
+    return {"ComparisonOperator": operator, "AttributeValueList": [{"S": value} for value in values]}
 
 
 def _number(text: str) -> int | float:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from pileus.backfill import backfill_of
 from pileus.errors import StoreError
 
 Line = dict[str, Any]
@@ -43,7 +44,7 @@ class CloudWatchLogs:
     def lines(self, backfill: str, partition: str) -> Iterator[Line]:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        pattern = f'{{ $.partition = {json.dumps(partition)} && $.run = "{backfill}/*" }}'
+        pattern = f'{{ ($.partition = {json.dumps(partition)}) && ($.run = "{backfill}/*") }}'
         pages = self._client.get_paginator("filter_log_events").paginate(
             logGroupName=self._group, filterPattern=pattern
         )
@@ -58,7 +59,7 @@ class CloudWatchLogs:
 
 
 def _is_of(line: Line, backfill: str, partition: str) -> bool:
-    return line.get("partition") == partition and str(line.get("run", "")).rpartition("/")[0] == backfill
+    return line.get("partition") == partition and backfill_of(str(line.get("run", ""))) == backfill
 
 
 def _line(text: str) -> Line | None:
