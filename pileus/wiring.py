@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pileus.edges.archive_store import Archives, ArchiveStore, StoreArchives
 from pileus.edges.aws import Aws, Stack
-from pileus.edges.connections import Connections, DynamoConnections, LocalConnections
+from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.dead_letters import DeadLetters
+from pileus.edges.dynamo_connections import DynamoConnections
 from pileus.edges.dynamo_record import DynamoRecord
 from pileus.edges.lanes import Lanes, Queue, SqsLanes
 from pileus.edges.record import MemoryRecord, Record

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pileus.edges.connections import Budget, Connections, DynamoConnections, LocalConnections
+from pileus.edges.connections import Connections, LocalConnections
+from pileus.edges.dynamo_connections import Budget, DynamoConnections
 from pileus.errors import StoreError, UsageError
 from spec.servers import Site
 from spec.servers.faulty import faulty

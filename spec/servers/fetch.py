@@ -11,7 +11,7 @@ import boto3
 
 from pileus.documents import Provider
 from pileus.download import download, granule_of
-from pileus.edges.connections import DynamoConnections
+from pileus.edges.dynamo_connections import DynamoConnections
 from pileus.edges.providers import connect
 from pileus.edges.secrets import Secrets
 
