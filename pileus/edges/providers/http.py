@@ -141,9 +141,8 @@ class HttpEdge:
         expect: tuple[int, ...],
     ) -> tuple[HttpLine, Answer, str]:
         """Ask, sign in and follow redirects until an answer of an expected status comes."""
-        line = self._lines.take(pulse)
         renewed = False
-        try:
+        with self._lines.lent(pulse) as line:
             for _ in range(MOST_REDIRECTS):
                 sent = self._headers(url)
                 with translated(FAULTS, url):
@@ -161,9 +160,6 @@ class HttpEdge:
                 else:
                     raise status_error(answer.status, answer.reason, url, _retry_after(answer))
             raise Unreachable(f"redirected {MOST_REDIRECTS} times", where=shown(url))
-        except BaseException:
-            self._lines.drop(line)
-            raise
 
     def _ask(
         self, line: HttpLine, method: str, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None
