@@ -71,14 +71,15 @@ def wire_schedules(aws: Aws, stack: Stack) -> Schedules:
 
 
 def wire_lanes(aws: Aws, stack: Stack) -> Lanes:
-    return SqsLanes(aws.sqs, aws.stepfunctions, _queues(stack))
+    return SqsLanes(aws.sqs, aws.stepfunctions, queues_of(stack))
 
 
 def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:
-    return DeadLetters(aws.sqs, _queues(stack))
+    return DeadLetters(aws.sqs, queues_of(stack))
 
 
-def _queues(stack: Stack) -> dict[str, Queue]:
+def queues_of(stack: Stack) -> dict[str, Queue]:
+    """The queues of a stack, by lane."""
     return {
         "ingest": Queue(stack.ingest, stack.ingest_dead),
         "backfill": Queue(stack.backfill, stack.backfill_dead),

@@ -9,7 +9,6 @@ What becomes of a message, in order:
    worker is told to stop, and claim and message go back for the next worker at once.
 """
 
-import json
 import logging
 import threading
 import traceback
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pileus import life
-from pileus.backfill import Backfill, run_name
+from pileus.backfill import Backfill, backfill_of, run_name
 from pileus.backfills import count_failure
 from pileus.edges.lanes import LANES, Lanes, Message
 from pileus.edges.record import change
@@ -76,6 +75,8 @@ class Worker:
         self._pulse = pulse
         self._visibility = int(edges.stack.visibility)
         self._deaths = int(edges.stack.deaths)
+        self._known: Backfill | None = None
+        """The backfill of the last claim, as of then."""
         self._looked = 0.0
         """When `ingest` was last found empty, Unix time."""
         self.stopping = threading.Event()
@@ -122,27 +123,49 @@ class Worker:
         """Deal with one message, whatever its state. Raises StoreError when the stack cannot be reached."""
         config = message.task["config"]
         partition, run = Partition.parse(config["partition"]), run_name(config["backfill"], config["run"])
+        if "entry" in config and self._take(message, Entry.from_json(config["entry"]), run):
+            return  # the usual case: nobody has touched it since it was queued
         while True:
-            backfill = self._edges.record.backfill(config["backfill"])
             stored = self._edges.record.entry(partition)
-            now = self._edges.now()
-            claimed = life.claim(stored, run, self._name, lease=now + self._visibility, now=now)
-            if backfill is None or not backfill.runs(run) or claimed is None:
+            if self._take(message, stored, run):
+                return
+            backfill, claimed = self._edges.record.backfill(config["backfill"]), self._claim(stored, run)
+            if claimed is None or backfill is None or not backfill.runs(run):
                 self._settle(message, stored, run)
                 return
             if claimed.attempt > self._deaths:
                 self._bury(message, partition, run)
                 return
-            with self._slot(backfill) as free:
-                if not free:
-                    self._lanes.hold(message, FULL_SECONDS)
-                    return
-                try:
-                    self._edges.record.put(claimed, under=backfill)
-                except Conflict:
-                    continue
-                self._work(Job(message, claimed))
-                return
+
+    def _take(self, message: Message, stored: Entry | None, run: str) -> bool:
+        """Claim the partition and work on it, or hold the message until there is room.
+
+        False when it is not ours to take, as `stored` and the backfill are known, or they are not so any more.
+        """
+        claimed, backfill = self._claim(stored, run), self._running(run)
+        if claimed is None or claimed.attempt > self._deaths or backfill is None or not backfill.runs(run):
+            return False
+        with self._slot(backfill) as free:
+            if not free:
+                self._lanes.hold(message, FULL_SECONDS)
+                return True
+            try:
+                self._edges.record.put(claimed, under=backfill)
+            except Conflict:
+                self._known = None
+                return False
+            self._work(Job(message, claimed))
+            return True
+
+    def _claim(self, stored: Entry | None, run: str) -> Entry | None:
+        now = self._edges.now()
+        return life.claim(stored, run, self._name, lease=now + self._visibility, now=now)
+
+    def _running(self, run: str) -> Backfill | None:
+        """The backfill of `run`. While it was running when last read it is not read again: the claim checks it."""
+        if self._known is None or not self._known.runs(run):
+            self._known = self._edges.record.backfill(backfill_of(run))
+        return self._known
 
     def _bury(self, message: Message, partition: Partition, run: str) -> None:
         failure = Failure("WorkerLost", f"{self._deaths} workers in a row died on it", partition.key)
@@ -291,16 +314,3 @@ def _place(error: Exception) -> str:
 
 def _named(job: Job) -> dict[str, Any]:
     return {"partition": job.entry.partition.key, "run": job.entry.run, "attempt": job.entry.attempt}
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line, as CloudWatch Logs Insights reads it."""
-
-    _plain = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage()}
-        line |= {key: value for key, value in vars(record).items() if key not in self._plain}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)

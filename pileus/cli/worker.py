@@ -1,5 +1,6 @@
 """pileus worker: one worker of the stack that the environment names."""
 
+import json
 import logging
 import os
 import signal
@@ -41,7 +42,7 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.pulse import pulse_file
     from pileus.steps.process_group import Watch, Workbench, process_group
     from pileus.wiring import wire, wire_lanes
-    from pileus.worker import JsonLines, Worker
+    from pileus.worker import Worker
 
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(JsonLines())
@@ -96,3 +97,16 @@ def _measured(bench: "Workbench", stack: str) -> Iterator[Callable[[Mapping[str,
     except PileusError:
         tell(False, {})
         raise
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, as CloudWatch Logs Insights reads it."""
+
+    _plain = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage()}
+        line |= {key: value for key, value in vars(record).items() if key not in self._plain}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)

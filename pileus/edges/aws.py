@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pileus import __version__
 from pileus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Aws:
 
         config = Config(
             max_pool_connections=self._connections,
+            user_agent=f"pileus/{__version__}",  # botocore would put its own together for every call
             parameter_validation=False,  # mypy has checked the calls, and the services check them again
             retries={"mode": "standard", "max_attempts": 5},
             s3={"addressing_style": "path"} if self.endpoint else {},

@@ -101,7 +101,7 @@ def _consider(
     )
     if following is None or following.state is not State.queued:
         return None
-    return _task(edges, partition, found, config, str(now))
+    return _task(edges, following, found, config)
 
 
 def _entry(backfill: Backfill, partition: Partition, found: Group, print_: str, decision: Decision) -> Entry:
@@ -117,13 +117,15 @@ def _entry(backfill: Backfill, partition: Partition, found: Group, print_: str, 
     )
 
 
-def _task(edges: Edges, partition: Partition, found: Group, config: Mapping[str, Any], print_: str) -> dict[str, Any]:
+def _task(edges: Edges, entry: Entry, found: Group, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker gets: by address where it is too large for a message."""
     task = {
         "config": {
             "backfill": config["backfill"],
             "run": config["run"],
-            "partition": partition.key,
-            "fingerprint": print_,
+            "partition": entry.partition.key,
+            "fingerprint": entry.fingerprint,
+            "entry": entry.to_json(),
             "collection": config["collection"],
             "provider": config["provider"],
         },
@@ -132,9 +134,9 @@ def _task(edges: Edges, partition: Partition, found: Group, config: Mapping[str,
     body = json.dumps(task).encode()
     if len(body) <= INLINE:
         return task
-    url = edges.internal(f"backfills/{config['backfill']}/run-{config['run']}/tasks/{partition.key}.json")
+    url = edges.internal(f"backfills/{config['backfill']}/run-{config['run']}/tasks/{entry.partition.key}.json")
     edges.store.put(url, body, "application/json")
-    small = {key: value for key, value in task["config"].items() if key in ("backfill", "run", "partition")}
+    small = {key: value for key, value in task["config"].items() if key in ("backfill", "run", "partition", "entry")}
     return {"config": small, "input": {"url": url}}
 
 
