@@ -1,5 +1,5 @@
 """`python -m pileus` is the command line."""
 
-from pileus.cli.app import main
+from pileus.cli.main import main
 
 main()

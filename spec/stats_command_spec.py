@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def pileus(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    code = "from pileus.cli.app import main; main()"
+    code = "from pileus.cli.main import main; main()"
     command = [sys.executable, "-c", code, "stats", *args, "--cache", str(folder / "cache")]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 

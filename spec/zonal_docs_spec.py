@@ -35,7 +35,7 @@ def test_the_commands_print_what_the_page_shows(folder: Path) -> None:
     blocks = re.findall(r"```console\n\$ pileus (.*)\n((?:.*\n)*?)```", PAGE.read_text())
     assert len(blocks) == 2
     for command, shown in blocks:
-        code = "from pileus.cli.app import main; main()"
+        code = "from pileus.cli.main import main; main()"
         environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
         line = [sys.executable, "-c", code, *command.split()]
         done = subprocess.run(line, capture_output=True, text=True, check=True, env=environment)

@@ -16,8 +16,9 @@
 [{'zone': 'left', 'zone_name': 'left', 'band': 'a', 'count': 4.5, 'sum': 19.5}]
 """
 
+from pileus.zonal.bench import Source
 from pileus.zonal.cache import FolderCache, IndexCache, MemoryCache, TieredCache
-from pileus.zonal.measure import Measured, Source, measure
+from pileus.zonal.measure import Measured, measure
 from pileus.zonal.zones import Zones, make_zones, read_zones
 
 __all__ = [

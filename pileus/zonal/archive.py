@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,8 @@ from pileus.grid import Grid
 from pileus.raster import FileLayer, StreamLayer, WindowLayer, open_file, open_stream
 from pileus.streams import CHUNK
 from pileus.unpack import Member, members
+from pileus.zonal.bench import Bench, Source
 from pileus.zonal.tally import Found, Tally
-
-if TYPE_CHECKING:
-    from pileus.zonal.measure import Bench, Source
 
 HOLD = 512 << 20
 """Bytes of pixels that may wait for their mask in memory."""
@@ -92,7 +90,7 @@ class Held:
 class ArchiveBands:
     """Measures the wanted bands of one archive."""
 
-    def __init__(self, bench: "Bench", source: "Source") -> None:
+    def __init__(self, bench: Bench, source: Source) -> None:
         self._bench, self._source = bench, source
         self._wanted = {*bench.process.bands, *filter(None, [bench.mask])}
         self._mask: dict[int, NDArray[np.uint8]] | None = None
