@@ -89,11 +89,23 @@ def test_days_and_years_have_their_grids() -> None:
 
 def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
     console = Console(width=120, record=True)
-    console.print(grid(found), legend(found))
+    console.print(grid(found))
+    console.print(legend(found))
     text = console.export_text()
     assert re.search(r"2015 +f +W +P", text)
     assert "1 up to date" in text
     assert "lower case: not all groups" in text
+
+
+def test_a_month_of_days_fits_into_eighty_columns() -> None:
+    january = [Cell(f"2015-01-{day:02}", Counter([State.succeeded])) for day in range(1, 32)]
+    days = Glance(Backfill("days", "viirs", "001", "2015-01-01", "2015-01-31", "day", revision=1), tuple(january), [])
+    console = Console(width=80, record=True)
+    console.print(grid(days))
+    tens, ones, letters = (line.rstrip() for line in console.export_text().splitlines())
+    assert tens.split() == list("0" * 9 + "1" * 10 + "2" * 10 + "33")
+    assert ones.split() == list("1234567890" * 3 + "1")
+    assert letters == "2015-01 " + " ".join("S" * 31)
 
 
 class Tags(HTMLParser):

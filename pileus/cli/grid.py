@@ -1,15 +1,13 @@
 """The grid of a backfill in the terminal: years down, months across, colour and letter by state."""
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from pileus.models import State
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from pileus.glance import Glance
 
 STYLES = {
@@ -22,30 +20,41 @@ STYLES = {
     State.planned: "dim",
     State.cancelled: "magenta",
 }
+STACKED = 12
+"""More columns than this stand close together."""
 
 
-def grid(found: "Glance") -> "RenderableType":
-    """The table; what lies outside the span is blank."""
+def grid(found: "Glance") -> Text:
+    """Years down and months across, or their like; what lies outside the span is blank.
+
+    Days have their two digits one above the other, so that a month fits into 80 columns.
+    """
     from pileus.glance import layout
 
     heads, rows = layout(found.backfill.unit, found.cells)
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("", style="bold")
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+    margin, stacked = max((len(row.label) for row in rows), default=0), len(heads) > STACKED
+    wide = 1 if stacked else max(map(len, heads))
+    text = Text(no_wrap=True)
+    for line in zip(*heads, strict=True) if stacked else [heads]:
+        text.append(f"{'':{margin}} {' '.join(line)}\n", style="dim")
     for row in rows:
-        letters = (Text(cell.letter, style=STYLES[cell.state]) if cell else Text("") for cell in row.cells)
-        table.add_row(row.label, *letters)
-    return table
+        text.append(f"{row.label:{margin}} ", style="bold")
+        # Runs of one state, not cells: a long backfill has thousands of these.
+        for state, run in groupby(row.cells, key=lambda cell: cell.state if cell else None):
+            letters = " ".join(f"{cell.letter if cell else '':>{wide}}" for cell in run)
+            text.append(f"{letters} ", style=STYLES[state] if state else "")
+        text.append("\n")
+    text.right_crop()
+    return text
 
 
 def legend(found: "Glance") -> Text:
     """What the letters mean, and how many partitions each has."""
     from pileus.glance import LETTERS, MEANINGS
 
-    text = Text()
+    text, counts = Text(), found.counts
     for state in State:
-        if count := found.counts[state]:
+        if count := counts[state]:
             text.append("  " if text else "")
             text.append(LETTERS[state], style=STYLES[state])
             text.append(f" {count} {MEANINGS.get(state, state)}")
