@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PEERS = {"dagster": ("50", "20"), "prefect": ("50",), "luigi": ("1000",)}
+PEERS = {"dagster": ("200", "40"), "prefect": ("50",), "luigi": ("1000",)}
 """Arguments of each peer's script: how many partitions."""
 
 

@@ -165,13 +165,14 @@ class Volume:
         return swept
 
     def _leave(self, dead: Path) -> None:
-        """Keep a dead worker's downloads for an heir, and remove the rest."""
-        for archives in dead.glob(f"*/{ARCHIVES}"):
-            left = self._root / LEFT / archives.parent.name
-            left.parent.mkdir(exist_ok=True)
-            shutil.rmtree(left, ignore_errors=True)
-            archives.replace(left)
-            os.utime(left)
+        """Keep a dead worker's downloads for an heir, and remove the rest. A full volume may not take even that."""
+        with suppress(OSError):
+            for archives in dead.glob(f"*/{ARCHIVES}"):
+                left = self._root / LEFT / archives.parent.name
+                left.parent.mkdir(exist_ok=True)
+                shutil.rmtree(left, ignore_errors=True)
+                archives.replace(left)
+                os.utime(left)
         shutil.rmtree(dead, ignore_errors=True)
 
     def _inherit(self, folder: Path) -> None:
