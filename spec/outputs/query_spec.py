@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import pileus
-from pileus.cli.app import app
+from pileus.cli.main import app
 from pileus.errors import UsageError
 from pileus.outputs import athena, export, places
 from pileus.outputs.shapes import geojson
