@@ -104,11 +104,11 @@ class Checksum:
             self.expect(f"{algorithm}:{value}")
 
     def skip(self) -> None:
-        """Some bytes went by unseen; allowed while idle."""
+        """Some bytes went by; unseen ones only while idle."""
         self._clean, self._begun = False, None
 
     def update(self, block: memoryview) -> None:
-        self._clean, self._begun = False, None
+        self.skip()
         for hasher in self._hashers.values():
             hasher.update(block)
 

@@ -37,6 +37,8 @@ ARCHIVES = "archives"
 """The folder of a reservation whose files outlive their worker: downloads, which others can go on with."""
 LEFT = "left"
 """Where they wait, a folder in the root."""
+PATIENCE = 900.0
+"""Seconds that they wait there for an heir, unless told otherwise."""
 POLL = 1.0
 """Seconds between two looks for room."""
 
@@ -67,7 +69,7 @@ class Volume:
     `patience`: seconds that downloads of dead workers wait for an heir.
     """
 
-    def __init__(self, root: Path, *, patience: float = 900) -> None:
+    def __init__(self, root: Path, *, patience: float = PATIENCE) -> None:
         self._root, self._patience = root, patience
         self._lock: IO[str] | None = None
         self.folder = root / f"worker-{uuid.uuid4().hex[:12]}"

@@ -10,12 +10,13 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pileus.edges.connections import Lease, Pulse
+from pileus.edges.refusals import refusals
 from pileus.errors import StoreError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 RANGE = "budget"
 """Value of the sort key of the item."""
+REFUSED = "the connection budget cannot be kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,7 @@ class DynamoConnections:
                     del self._mine[id_]
 
     def _read(self, provider: str) -> tuple[int, Budget]:
-        with _refusals(provider):
+        with refusals(REFUSED, provider):
             key = {"provider": {"S": provider}, "lease": {"S": RANGE}}
             item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return (int(item["version"]["N"]), Budget.from_json(item["state"]["S"])) if item else (0, Budget())
@@ -234,7 +236,7 @@ class DynamoConnections:
 
     def _write(self, provider: str, version: int, budget: Budget) -> bool:
         """False when somebody else wrote since `version` was read."""
-        with _refusals(provider):
+        with refusals(REFUSED, provider):
             try:
                 self._client.put_item(
                     TableName=self._table,
@@ -250,17 +252,6 @@ class DynamoConnections:
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False
         return True
-
-
-@contextmanager
-def _refusals(provider: str) -> Iterator[None]:
-    """Translate what the client raises."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as exc:
-        raise StoreError(f"the connection budget cannot be kept: {exc}", where=provider) from exc
 
 
 def _without_waiter(budget: Budget, worker: str) -> Budget:

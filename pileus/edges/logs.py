@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pileus.backfill import backfill_of
-from pileus.errors import StoreError
+from pileus.edges.refusals import refusals
 
 Line = dict[str, Any]
 """`time`, `level`, `message` and what else the worker said."""
@@ -42,20 +42,16 @@ class CloudWatchLogs:
         self._group = group
 
     def lines(self, backfill: str, partition: str) -> Iterator[Line]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         pattern = f'{{ ($.partition = {json.dumps(partition)}) && ($.run = "{backfill}/*") }}'
         pages = self._client.get_paginator("filter_log_events").paginate(
             logGroupName=self._group, filterPattern=pattern
         )
-        try:
+        with refusals("CloudWatch Logs refused", self._group):
             for page in pages:
                 for event in page["events"]:
                     line = _line(event["message"])
                     if line and _is_of(line, backfill, partition):
                         yield line
-        except (ClientError, BotoCoreError) as exc:
-            raise StoreError(f"CloudWatch Logs refused: {exc}", where=self._group) from exc
 
 
 def _is_of(line: Line, backfill: str, partition: str) -> bool:

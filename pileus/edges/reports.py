@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pileus.errors import StoreError
+from pileus.edges.refusals import refusals
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -29,12 +29,8 @@ class SnsReports:
 
     def tell(self, subject: str, report: Mapping[str, Any]) -> None:
         """See Reports."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
+        with refusals("SNS refused", self._topic):
             self._client.publish(TopicArn=self._topic, Subject=subject[:SUBJECT], Message=json.dumps(report))
-        except (ClientError, BotoCoreError) as exc:
-            raise StoreError(f"SNS refused: {exc}", where=self._topic) from exc
 
 
 class KeptReports:

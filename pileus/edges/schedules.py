@@ -1,16 +1,17 @@
 """Schedules of EventBridge Scheduler: one for each scheduled rule, in the group that has the stack's name."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pileus.errors import StoreError
+from pileus.edges.refusals import refusals
 
 if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
+
+REFUSED = "EventBridge Scheduler refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class EventBridgeSchedules:
         self._role = role
 
     def all(self) -> dict[str, Schedule]:
-        with _translated(self._group):
+        with refusals(REFUSED, self._group):
             pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._group)
             names = [item["Name"] for page in pages for item in page["Schedules"]]
             return {name: self._one(name) for name in names}
@@ -68,12 +69,12 @@ class EventBridgeSchedules:
         )
 
     def made(self, name: str) -> datetime:
-        with _translated(name):
+        with refusals(REFUSED, name):
             return self._client.get_schedule(GroupName=self._group, Name=name)["CreationDate"]
 
     def put(self, schedule: Schedule, *, new: bool) -> None:
         call: Any = self._client.create_schedule if new else self._client.update_schedule
-        with _translated(schedule.name):
+        with refusals(REFUSED, schedule.name):
             call(
                 GroupName=self._group,
                 Name=schedule.name,
@@ -85,15 +86,5 @@ class EventBridgeSchedules:
             )
 
     def delete(self, name: str) -> None:
-        with _translated(name):
+        with refusals(REFUSED, name):
             self._client.delete_schedule(GroupName=self._group, Name=name)
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (ClientError, BotoCoreError) as exc:
-        raise StoreError(f"EventBridge Scheduler refused: {exc}", where=where) from exc

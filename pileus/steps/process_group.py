@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pileus import __version__
-from pileus.disk import Volume
+from pileus.disk import PATIENCE, Volume
 from pileus.documents import Collection, Process, Provider, parse_value
 from pileus.edges.batch import Batch
 from pileus.edges.indexes import StoreIndexCache
@@ -36,7 +36,7 @@ class Workbench:
 
     scratch: Path
     """Root of the volume, which other workers may share."""
-    patience: float = 900
+    patience: float = PATIENCE
     """Seconds that downloads of dead workers wait there for an heir."""
     needs: dict[str, Need] = field(default_factory=dict)
     """By collection."""
