@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pileus.documents import Process
 from pileus.edges.aws import Aws, Stack
-from pileus.edges.lanes import Message, SqsLanes
+from pileus.edges.queues import Message, SqsQueues
 from pileus.embedded.supervisor import CREDENTIALS
-from pileus.fingerprint import fingerprint
+from pileus.lifecycle.fingerprint import fingerprint
 from pileus.models import Granule, Listed
 from pileus.wiring import queues_of, wire
-from pileus.worker import Worker
+from pileus.worker.loop import Worker
 from spec.tiny import archive
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,7 +143,7 @@ def keeping(project: Path, skip: int, count: int) -> float:
             fingerprint([tile] * 6, process)
             super().handle(message)
 
-    class TimedLanes(SqsLanes):
+    class TimedQueues(SqsQueues):
         def delete(self, message: Message) -> None:
             spent.append(time.perf_counter() - worker.began)
             super().delete(message)
@@ -151,8 +151,8 @@ def keeping(project: Path, skip: int, count: int) -> float:
     def task(*_: object) -> Mapping[str, Any]:
         return {"manifest": "s3://none/manifest.json", "downloaded": 0, "seconds": 0.0}
 
-    lanes = TimedLanes(aws.sqs, aws.stepfunctions, queues_of(stack))
-    worker = Timed(wire(os.environ, aws, stack), lanes, task, name="timed")
+    queues = TimedQueues(aws.sqs, aws.stepfunctions, queues_of(stack))
+    worker = Timed(wire(os.environ, aws, stack), queues, task, name="timed")
     deadline = time.monotonic() + 120
     while len(spent) < count and time.monotonic() < deadline:
         worker.run(until_idle=True)

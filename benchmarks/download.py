@@ -70,7 +70,7 @@ WARM = """
 import sys, time
 from pathlib import Path
 from pileus.documents import Provider
-from pileus.download import download, granule_of
+from pileus.download.fetch import download, granule_of
 from pileus.edges.providers import connect
 from pileus.edges.secrets import Secrets
 urls, folder, parallel, host = sys.argv[1:]

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.scaling_model import Load, Outcome, policy_of, simulate
 from infra.settings import Settings
+from pileus.deploy.synth import synth
 from pileus.embedded.home import Home
-from pileus.simulate import Load, Outcome, policy_of, simulate
-from pileus.synth import synth
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/pileus-worker:0.1.0"

@@ -29,14 +29,14 @@ import shapely
 from isal import isal_zlib
 
 from pileus.documents import Process
-from pileus.grid import Grid
-from pileus.raster import pack
+from pileus.raster.grid import Grid
+from pileus.raster.layers import pack
 from pileus.zonal import FolderCache, Source, Zones, make_zones, measure, read_zones
+from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import fetch_index
 from pileus.zonal.compile import compile_index
-from pileus.zonal.index import Index
+from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import Validity
-from pileus.zonal.tally import Tally
 
 STATS = ("count", "sum", "mean", "min", "max", "stddev")
 PEER_STATS = ["count", "sum", "mean", "min", "max", "stdev"]
@@ -87,7 +87,7 @@ class Bench:
         """Pack and measure every band of a mapped array."""
         with rasterio.open(self.tif) as file:
             grid = Grid.of(file, "tile")
-        from pileus.raster import FileLayer, open_file
+        from pileus.raster.layers import FileLayer, open_file
 
         layer = open_file(self.tif, None, "tile")
         assert isinstance(layer, FileLayer)
@@ -97,7 +97,7 @@ class Bench:
         rows = np.asarray(mapped)
 
         def run() -> None:
-            tally = Tally(index, areas, Validity(), False)
+            tally = Accumulators(index, areas, Validity(), False)
 
             def one(band: int) -> None:
                 first, last = index.needed.rows(band)
@@ -112,7 +112,7 @@ class Bench:
     def mapped_source(self) -> Any:
         from exactextract.raster import NumPyRasterSource
 
-        from pileus.raster import FileLayer, open_file
+        from pileus.raster.layers import FileLayer, open_file
 
         layer = open_file(self.tif, None, "tile")
         assert isinstance(layer, FileLayer)
@@ -215,7 +215,7 @@ def case_d(bench: Bench) -> None:
     bench.unpack()
     grid = grid_of(bench)
     index, key, _ = fetch_index(bench.zones, grid, "exact", bench.cache)
-    fetch = lambda: Index.from_bytes(bench.cache.get(key) or b"")  # noqa: E731
+    fetch = lambda: ZoneIndex.from_bytes(bench.cache.get(key) or b"")  # noqa: E731
     ours, load, peer = alternate(bench.args.runs, lambda: compile_index(bench.zones, grid), fetch,
                                  bench.exactextract(bench.tif))  # fmt: skip
     say("d compile", ours, "exactextract, one run", peer, peak(bench.args, "compile"))

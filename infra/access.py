@@ -50,10 +50,10 @@ def _shown(value: Any) -> str:
 
 
 def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
-    """Take groups from the lanes, answer for them, read zones, write outputs."""
-    queues = [lane.queue.queue_arn for lane in (core.ingest, core.backfill)]
+    """Take groups from the queues, answer for them, read zones, write outputs."""
+    queues = [queue.queue.queue_arn for queue in (core.ingest, core.backfill)]
     allow(role, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], queues)
-    allow(role, ["sqs:SendMessage"], [lane.dead.queue_arn for lane in (core.ingest, core.backfill)])
+    allow(role, ["sqs:SendMessage"], [queue.dead.queue_arn for queue in (core.ingest, core.backfill)])
     allow(
         role,
         ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],

@@ -10,13 +10,13 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.settings import Settings
-from pileus.metrics import HOPS
+from pileus.worker.metrics import HOPS
 
 if TYPE_CHECKING:
-    from infra.core import Core, Lane
+    from infra.core import Core, FedQueue
 
 NAMESPACE = "Pileus"
-"""Of the metrics that workers write; see pileus/metrics.py."""
+"""Of the metrics that workers write; see pileus/worker/metrics.py."""
 FIVE = Duration.minutes(5)
 
 
@@ -40,8 +40,8 @@ class Alarms(Construct):
         self.topic = sns.Topic(self, "Topic", topic_name=f"{settings.stack}-alarms", enforce_ssl=True)
         if settings.alarm_email:
             self.topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
-        for name, lane in (("ingest", core.ingest), ("backfill", core.backfill)):
-            self._lane(name, lane)
+        for name, queue in (("ingest", core.ingest), ("backfill", core.backfill)):
+            self._queue(name, queue)
         self.alarm(
             "FailedPartitions",
             measured(settings, "PartitionsFailed", "Sum"),
@@ -59,16 +59,16 @@ class Alarms(Construct):
         )
         dashboard(self, settings, core)
 
-    def _lane(self, name: str, lane: "Lane") -> None:
+    def _queue(self, name: str, queue: "FedQueue") -> None:
         self.alarm(
             f"{name.title()}Dead",
-            lane.dead.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum"),
+            queue.dead.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum"),
             1,
-            f"A group killed its workers: it lies in {lane.dead.queue_name}.",
+            f"A group killed its workers: it lies in {queue.dead.queue_name}.",
         )
         self.alarm(
             f"{name.title()}Age",
-            lane.queue.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
+            queue.queue.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
             self._settings.silence_seconds * 3 // 4,
             "A group has waited for three quarters of the time that its workflow gives it: are there workers?",
         )
@@ -102,11 +102,11 @@ class Alarms(Construct):
 
 def dashboard(scope: Construct, settings: Settings, core: "Core") -> cloudwatch.Dashboard:
     """One page: what waits, what runs, what it brings, what fails."""
-    lanes = (core.ingest, core.backfill)
+    queues = (core.ingest, core.backfill)
     made = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=settings.stack)
     made.add_widgets(
-        _graph("Groups waiting", [lane.queue.metric_approximate_number_of_messages_visible() for lane in lanes]),
-        _graph("Groups under way", [lane.queue.metric_approximate_number_of_messages_not_visible() for lane in lanes]),
+        _graph("Groups waiting", [q.queue.metric_approximate_number_of_messages_visible() for q in queues]),
+        _graph("Groups under way", [q.queue.metric_approximate_number_of_messages_not_visible() for q in queues]),
         _graph("Workers", [running_workers(settings, "Maximum")]),
     )
     made.add_widgets(
@@ -116,8 +116,8 @@ def dashboard(scope: Construct, settings: Settings, core: "Core") -> cloudwatch.
     )
     made.add_widgets(
         _graph("Scratch, free share", [measured(settings, "ScratchFreeShare", "Minimum")]),
-        _graph("Dead letters", [lane.dead.metric_approximate_number_of_messages_visible() for lane in lanes]),
-        _graph("Age of the oldest group", [lane.queue.metric_approximate_age_of_oldest_message() for lane in lanes]),
+        _graph("Dead letters", [q.dead.metric_approximate_number_of_messages_visible() for q in queues]),
+        _graph("Age of the oldest group", [q.queue.metric_approximate_age_of_oldest_message() for q in queues]),
     )
     return made
 

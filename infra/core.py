@@ -49,14 +49,14 @@ class Tables(Construct):
         )
 
 
-class Lane(Construct):
+class FedQueue(Construct):
     """A queue of groups for the workers, with its dead letters.
 
     Workers bury what killed too many of them; a message held back often is no dead one, so SQS itself counts to 1000.
     """
 
     def __init__(self, scope: Construct, name: str, *, settings: Settings) -> None:
-        super().__init__(scope, f"{name.title()}Lane")
+        super().__init__(scope, f"{name.title()}FedQueue")
         self.dead = sqs.Queue(
             self,
             "Dead",
@@ -185,8 +185,8 @@ class Core(Stack):
         self.internal = s3.Bucket.from_bucket_name(self, "Internal", bucket_name(self, settings, "internal"))
         self.protected = s3.Bucket.from_bucket_name(self, "Protected", bucket_name(self, settings, "protected"))
         self.tables = Tables(self, settings=settings)
-        self.ingest = Lane(self, "ingest", settings=settings)
-        self.backfill = Lane(self, "backfill", settings=settings)
+        self.ingest = FedQueue(self, "ingest", settings=settings)
+        self.backfill = FedQueue(self, "backfill", settings=settings)
         self.topic = sns.Topic(self, "Reports", topic_name=f"{settings.stack}-reports", enforce_ssl=True)
         self.schedules = scheduler.CfnScheduleGroup(self, "Schedules", name=settings.stack)
 
@@ -243,7 +243,7 @@ class Core(Stack):
             access.allow(workflow.machine, ["lambda:InvokeFunction"], [function.function_arn])
         for workflow in (trigger, process):
             access.allow_workflow(workflow.machine, self.internal)
-        access.allow_sending(process.machine, [lane.queue for lane in (self.ingest, self.backfill)])
+        access.allow_sending(process.machine, [queue.queue for queue in (self.ingest, self.backfill)])
         self.machines = (trigger.machine, process.machine)
         # A token belongs to the machine, or to its Distributed Map by the Map's label.
         name = f"{settings.stack}-DiscoverAndProcessGranules"
@@ -271,7 +271,7 @@ class Core(Stack):
         )
 
     def _stopped_executions(self, settings: Settings, trigger: Workflow, report: lambda_.Function) -> None:
-        """An execution that is stopped or dies outside our hands still ends in the record."""
+        """An execution that is stopped or dies outside our hands still ends in the index."""
         events.Rule(
             self,
             "Stopped",

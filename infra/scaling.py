@@ -97,13 +97,13 @@ class Scaling(Construct):
 
 
 def backlog(core: Core) -> cloudwatch.MathExpression:
-    """Groups waiting or under way on both lanes. Queues that nobody has used for long report nothing: 0."""
+    """Groups waiting or under way on both queues. Queues that nobody has used for long report nothing: 0."""
     metrics: dict[str, cloudwatch.IMetric] = {}
-    for lane, queue in (("ingest", core.ingest.queue), ("backfill", core.backfill.queue)):
-        metrics[f"{lane}_waiting"] = queue.metric_approximate_number_of_messages_visible(
+    for queue, queue in (("ingest", core.ingest.queue), ("backfill", core.backfill.queue)):
+        metrics[f"{queue}_waiting"] = queue.metric_approximate_number_of_messages_visible(
             period=PERIOD, statistic="Maximum"
         )
-        metrics[f"{lane}_running"] = queue.metric_approximate_number_of_messages_not_visible(
+        metrics[f"{queue}_running"] = queue.metric_approximate_number_of_messages_not_visible(
             period=PERIOD, statistic="Maximum"
         )
     return cloudwatch.MathExpression(

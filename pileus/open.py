@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pileus import keys
 from pileus.edges.store import FolderStore, S3Store, Store, split
 from pileus.errors import UsageError
-from pileus.outputs import places
 from pileus.outputs.read import require_stats, together
 
 
@@ -29,7 +29,7 @@ def open_stats(source: str) -> pa.Table:
     >>> partition = Partition("lights", "001", "2015-01", "all")
     >>> rows = pa.table({"zone": ["a"], "zone_name": ["A"], "band": ["rad"], "mean": [2.0]})
     >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> file = folder / places.table_key(partition)
+    >>> file = folder / keys.table_key(partition)
     >>> file.parent.mkdir(parents=True)
     >>> _ = file.write_bytes(to_parquet(rows, partition, {"rad": "nW/cm2/sr"}))
     >>> open_stats(str(folder)).to_pylist()
@@ -44,7 +44,7 @@ def open_stats(source: str) -> pa.Table:
     elif (folder := Path(source).resolve()).is_dir():
         table = _under(FolderStore(folder.parent), folder.name, f"s3://{folder.name}/")
     else:
-        from pileus.session import Session
+        from pileus.cli.session import Session
 
         session = Session()
         return require_stats(session.edges.store, session.stack.protected, source)
@@ -55,6 +55,6 @@ def open_stats(source: str) -> pa.Table:
 
 def _under(store: Store, bucket: str, prefix: str) -> pa.Table:
     root = f"s3://{bucket}/"
-    prefix = prefix if len(prefix) > len(root) else f"{root}{places.TABLES}/"
-    urls = [url for url, _ in store.list(prefix) if url.endswith(".parquet") and f"/{places.TABLES}/" in url]
-    return together(store, [(places.partition_of(url.removeprefix(root)), url) for url in urls])
+    prefix = prefix if len(prefix) > len(root) else f"{root}{keys.TABLES}/"
+    urls = [url for url, _ in store.list(prefix) if url.endswith(".parquet") and f"/{keys.TABLES}/" in url]
+    return together(store, [(keys.partition_of(url.removeprefix(root)), url) for url in urls])

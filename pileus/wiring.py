@@ -5,20 +5,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pileus.edges.archive_store import Archives, ArchiveStore, StoreArchives
+from pileus import keys
+from pileus.edges.archives import Archives, ArchiveStore, StoreArchives
 from pileus.edges.aws import Aws, Stack
 from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_connections import DynamoConnections
-from pileus.edges.dynamo_record import DynamoRecord
-from pileus.edges.lanes import Lanes, Queue, SqsLanes
-from pileus.edges.record import MemoryRecord, Record
+from pileus.edges.dynamo_index import DynamoIndex
+from pileus.edges.index import Index, MemoryIndex
+from pileus.edges.queues import Queue, Queues, SqsQueues
 from pileus.edges.reports import KeptReports, Reports, SnsReports
 from pileus.edges.schedules import EventBridgeSchedules, Schedules
 from pileus.edges.secrets import Secrets
 from pileus.edges.store import FolderStore, S3Store, Store
 from pileus.edges.workflows import StepFunctions, Workflows
-from pileus.outputs import places
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Edges:
 
     stack: Stack
     store: Store
-    record: Record
+    index: Index
     secrets: Secrets
     connections: Connections
     archives: Archives
@@ -49,11 +49,11 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
     return Edges(
         stack=stack,
         store=S3Store(aws.s3),
-        record=DynamoRecord(
+        index=DynamoIndex(
             aws.dynamodb,
             partitions=stack.partitions,
             backfills=stack.backfills,
-            manifests=f"s3://{stack.protected}/{places.MANIFESTS}/",
+            manifests=f"s3://{stack.protected}/{keys.MANIFESTS}/",
         ),
         secrets=Secrets(secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm, environ=environ),
         connections=DynamoConnections(aws.dynamodb, stack.connections),
@@ -70,8 +70,8 @@ def wire_schedules(aws: Aws, stack: Stack) -> Schedules:
     return EventBridgeSchedules(aws.scheduler, stack.stack, stack.schedule_role)
 
 
-def wire_lanes(aws: Aws, stack: Stack) -> Lanes:
-    return SqsLanes(aws.sqs, aws.stepfunctions, queues_of(stack))
+def wire_lanes(aws: Aws, stack: Stack) -> Queues:
+    return SqsQueues(aws.sqs, aws.stepfunctions, queues_of(stack))
 
 
 def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:
@@ -79,7 +79,7 @@ def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:
 
 
 def queues_of(stack: Stack) -> dict[str, Queue]:
-    """The queues of a stack, by lane."""
+    """The queues of a stack, by queue."""
     return {
         "ingest": Queue(stack.ingest, stack.ingest_dead),
         "backfill": Queue(stack.backfill, stack.backfill_dead),
@@ -95,7 +95,7 @@ def wire_folder(folder: Path, environ: Mapping[str, str]) -> Edges:
     return Edges(
         stack=stack,
         store=store,
-        record=MemoryRecord(),
+        index=MemoryIndex(),
         secrets=Secrets(environ=environ),
         connections=LocalConnections(),
         archives=StoreArchives(store),

@@ -12,12 +12,12 @@ from rasterio.transform import from_origin
 
 from data.sample import make
 from pileus.documents import Process, Provider
-from pileus.download import download, granule_of
+from pileus.download.fetch import download, granule_of
 from pileus.edges.providers import connect
 from pileus.edges.secrets import Secrets
 from pileus.errors import NotFound
 from pileus.models import Granule, Listed
-from pileus.steps.report_status import explain
+from pileus.tasks.report_status import explain
 from pileus.zonal import Source, measure, read_zones
 from spec.servers.fixtures import Start
 
@@ -94,7 +94,7 @@ def test_every_polygon_is_measured_and_dates_come_from_the_regex(tmp_path: Path)
 
 def test_a_promise_is_awaited(tmp_path: Path) -> None:
     """generateCollections returned before what it had started was done; ours is there when it returns."""
-    from pileus.edges.batch import Batch
+    from pileus.edges.parallel_put import Batch
     from pileus.edges.store import FolderStore
 
     class Slow(FolderStore):

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from pileus.edges.archive_store import ArchiveStore, Handling
+from pileus.edges.archives import ArchiveStore, Handling
 from pileus.errors import StoreError
 from spec.servers import Site
 from spec.servers.sessions import aws_client

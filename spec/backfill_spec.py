@@ -14,11 +14,11 @@ import pytest
 from rasterio.io import MemoryFile
 
 from data.sample import make, serve
+from pileus import keys
 from pileus.documents import Provider
 from pileus.edges.providers import connect
 from pileus.edges.secrets import Secrets
 from pileus.models import Manifest, Partition
-from pileus.outputs import places
 from pileus.outputs.read import read_stats
 from spec.servers import free_port
 from spec.stack import TILES, Project
@@ -73,7 +73,7 @@ def row(stack: Project, zone: str, period: str) -> dict[str, Any]:
 def manifest(stack: Project, month: str) -> Manifest:
     edges = stack.edges
     partition = Partition("sample", "001", f"2015-{month}", f"2015{month}01")
-    return Manifest.from_json(json.loads(edges.store.get(edges.protected(places.manifest_key(partition)))))
+    return Manifest.from_json(json.loads(edges.store.get(edges.protected(keys.manifest_key(partition)))))
 
 
 def test_every_month_succeeds(sample: Project) -> None:

@@ -19,8 +19,8 @@ import pytest
 
 from pileus.embedded.containers import containers, find_image, name_of, scratch_of
 from pileus.errors import UsageError
-from pileus.metrics import HOPS
 from pileus.outputs.read import read_stats
+from pileus.worker.metrics import HOPS
 from spec.engine import docker, engine, image
 from spec.servers import Site, web
 from spec.servers.fixtures import require

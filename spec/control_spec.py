@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from pileus.backfill import Backfill
-from pileus.backfills import count_failure
+from pileus.backfills.control import count_failure
 from pileus.edges.aws import Aws
-from pileus.edges.lanes import Queue, SqsLanes
+from pileus.edges.queues import Queue, SqsQueues
 from pileus.errors import ArchiveError
-from pileus.life import Entry
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, State
 from pileus.wiring import wire_folder
-from pileus.worker import Worker
+from pileus.worker.loop import Worker
 from spec import tiny
 from spec.servers import Site
 from spec.stack import Project
@@ -173,7 +173,7 @@ def test_what_was_planned_is_what_happens_and_can_be_looked_at(year: Project) ->
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_is_one_line_and_exit_2(year: Project, arguments: list[str], said: str) -> None:
-    if "ended" not in {backfill.id for backfill in year.edges.record.backfills()}:
+    if "ended" not in {backfill.id for backfill in year.edges.index.backfills()}:
         year.pileus("backfill", "year", "--from", "2015-01", "--to", "2015-01", "--name", "ended", "--wait")
     output = year.pileus(*arguments, code=2)
     assert said in output
@@ -190,14 +190,12 @@ def test_nothing_starts_after_the_failure_that_is_too_many(
     clients, name = Aws(aws.url), f"control-spec-{allowed}"
     urls = [clients.sqs.create_queue(QueueName=f"{name}-{part}")["QueueUrl"] for part in ("in", "back", "dead")]
     queues = {"ingest": Queue(urls[0], urls[2]), "backfill": Queue(urls[1], urls[2])}
-    lanes = SqsLanes(clients.sqs, clients.stepfunctions, queues)
+    queues = SqsQueues(clients.sqs, clients.stepfunctions, queues)
     edges = wire_folder(tmp_path, {})
-    edges.record.put_backfill(
-        Backfill("b", "x", "001", "2015-01", "2015-01", "month", revision=1, max_failures=allowed)
-    )
+    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month", revision=1, max_failures=allowed))
     for number in range(5):
         partition = Partition("x", "001", "2015-01", str(number))
-        edges.record.put(Entry(partition, State.queued, "b/1", revision=1))
+        edges.index.put(Entry(partition, State.queued, "b/1", revision=1))
         config = {"backfill": "b", "run": 1, "partition": partition.key}
         body = json.dumps({"token": "none", "task": {"config": config, "input": {}}})
         clients.sqs.send_message(QueueUrl=urls[1], MessageBody=body)
@@ -207,9 +205,9 @@ def test_nothing_starts_after_the_failure_that_is_too_many(
         calls.append(event)
         raise ArchiveError("broken")
 
-    Worker(edges, lanes, task, name="w").run(wait_seconds=0, until_idle=True)
+    Worker(edges, queues, task, name="w").run(wait_seconds=0, until_idle=True)
     assert len(calls) == tried
-    backfill = edges.record.backfill("b")
+    backfill = edges.index.backfill("b")
     assert backfill is not None
     assert backfill.state == ("running" if allowed is None else "failed")
 
@@ -217,6 +215,6 @@ def test_nothing_starts_after_the_failure_that_is_too_many(
 def test_failures_of_an_older_run_do_not_count(tmp_path: Path) -> None:
     edges = wire_folder(tmp_path, {})
     now = Backfill("b", "x", "001", "2015-01", "2015-01", "month", run=2, revision=1, max_failures=0)
-    edges.record.put_backfill(now)
+    edges.index.put_backfill(now)
     count_failure(edges, "b/1")
-    assert edges.record.backfill("b") == now
+    assert edges.index.backfill("b") == now

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.settings import Settings
-from pileus.cost import STARTING, Estimate, Work, estimate, minutes_of
+from pileus.deploy.cost import STARTING, Estimate, Work, estimate, minutes_of
 from spec.stack import ROOT, Project, project
 
 __all__ = ["project"]

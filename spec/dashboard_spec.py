@@ -129,7 +129,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Edges:
     backfill = stage.Backfill(
         "history", "lights", "001", "2015-01", "2016-12", "month", revision=1, started="2026-01-01T00:00"
     )
-    edges.record.put_backfill(backfill)
+    edges.index.put_backfill(backfill)
     put = partial(stage.put_entry, edges, backfill=backfill)
     for number in range(1, 11):
         put(Partition("lights", "001", f"2015-{number:02}", "g"), state=State.succeeded, size=9, downloaded=9)
@@ -255,7 +255,7 @@ def test_progress_is_seen_without_loading_again(tab: Tab, serve: Serve, troubled
     page = tab.open(f"{serve(troubled).url}#/backfills/history")
     cell = page.locator('.cell[data-period="2016-01"]')
     expect(cell).to_have_attribute("aria-label", "2016-01: planned")
-    backfill = troubled.record.backfill("history")
+    backfill = troubled.index.backfill("history")
     assert backfill is not None
     stage.put_entry(troubled, Partition("lights", "001", "2016-01", "g"), backfill, State.running, lease=2e9)
     expect(cell).to_have_attribute("aria-label", "2016-01: running")

@@ -24,8 +24,8 @@ def test_a_group_is_listed_shown_and_run_again(stack: Project) -> None:
     bury(stack, json.dumps({"token": "t", "task": {"config": config, "input": {}}}))
 
     (letter,) = stack.json("dead-letters", "list")
-    assert (letter["partition"], letter["backfill"], letter["lane"]) == (config["partition"], "first", "backfill")
-    assert letter["why"].startswith("Corrupt"), "as the record says"
+    assert (letter["partition"], letter["backfill"], letter["queue"]) == (config["partition"], "first", "backfill")
+    assert letter["why"].startswith("Corrupt"), "as the index says"
     assert json.loads(stack.pileus("dead-letters", "show", letter["id"]))["task"]["config"] == config
 
     tiny.publish(stack, "deadly", "201501")

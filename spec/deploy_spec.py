@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from pileus.deploy.lambda_package import size_of
 from pileus.edges.aws import Aws
-from pileus.package import size_of
 from spec.infra.synthesized import IMAGE
 from spec.servers import Site
 from spec.stack import Project, project

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pileus.disk import ARCHIVES, LEFT, SUFFIX, Volume, written
 from pileus.errors import HandedBack, VolumeTooSmall
+from pileus.scratch.volume import ARCHIVES, LEFT, SUFFIX, Volume, written
 
 MB = 2**20
 
@@ -78,7 +78,7 @@ def test_a_worker_told_to_stop_does_not_wait_for_room(tmp_path: Path) -> None:
 DIES = """
 import os, sys
 from pathlib import Path
-from pileus.disk import ARCHIVES, Volume
+from pileus.scratch.volume import ARCHIVES, Volume
 with Volume(Path(sys.argv[1])) as volume, volume.reserved(int(sys.argv[2]), name="six-tiles") as folder:
     (folder / "unpacked").write_bytes(bytes(1000))
     (folder / ARCHIVES).mkdir()

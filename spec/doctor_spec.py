@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings
-from pileus.doctor import Check, disk, docker, quota, quotas, reachable
+from pileus.deploy.doctor import Check, disk, docker, quota, quotas, reachable
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
 from spec.servers import Site, free_port

@@ -9,7 +9,7 @@ import pytest
 
 from pileus.documents import Collection, Provider, Rule, parse, read
 from pileus.errors import DocumentError
-from pileus.schemas import MODELS, schema
+from pileus.project.schemas import MODELS, schema
 
 ROOT = Path(__file__).parent.parent
 ANCESTOR = r"""{

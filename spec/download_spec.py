@@ -17,7 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pileus.documents import Provider
-from pileus.download import download, granule_of, open_stream
+from pileus.download.fetch import download, granule_of, open_stream
+from pileus.download.partial_file import NOTED
+from pileus.download.source import Watch
+from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.providers.memory import MemoryEdge
 from pileus.edges.providers.splice import Chute
@@ -37,10 +40,7 @@ from pileus.errors import (
     Unreachable,
     UsageError,
 )
-from pileus.half_file import NOTED
 from pileus.models import Granule, Listed
-from pileus.source import Watch
-from pileus.transfer import BLOCK, Transfer, persistently
 from spec.servers.faulty import FAULTS, Faulty, faulty
 
 BODY = random.Random(1).randbytes(200_000)

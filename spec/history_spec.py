@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pileus.backfill import Backfill
-from pileus.backfills import TRIGGER
+from pileus.backfills.control import TRIGGER
 from pileus.documents import Collection, Provider, parse_value
-from pileus.registry import Registry, key_of
-from pileus.steps.discover_granules import discover_granules
-from pileus.steps.generate_collections import generate_collections
+from pileus.lifecycle.backfill import Backfill
+from pileus.project.registry import Registry, key_of
+from pileus.tasks.discover_granules import discover_granules
+from pileus.tasks.generate_collections import generate_collections
 from pileus.wiring import Edges, wire_folder
 from spec import tiny
 from spec.stack import Project
@@ -43,7 +43,7 @@ def histories(stack: Project) -> dict[int, list[dict[str, Any]]]:
     found = {}
     for count, last in ((3, "2015-03"), (36, "2017-12")):
         stack.pileus("backfill", "long", "--to", last, "--name", f"points-{count}", "--wait")
-        backfill = stack.edges.record.backfill(f"points-{count}")
+        backfill = stack.edges.index.backfill(f"points-{count}")
         assert backfill is not None
         assert backfill.execution is not None
         found[count] = history(stack, backfill.execution)
@@ -96,7 +96,7 @@ def registered(edges: Edges, folder: Path) -> Collection:
 
 def generate(edges: Edges, points: int) -> dict[str, Any]:
     last = FIRST + timedelta(points - 1)
-    edges.record.put_backfill(Backfill(f"b{points:06}", "days", "001", FIRST.isoformat(), str(last), "day", revision=1))
+    edges.index.put_backfill(Backfill(f"b{points:06}", "days", "001", FIRST.isoformat(), str(last), "day", revision=1))
     config = {"execution": "arn", "name": "name"}
     return generate_collections(edges, {"config": config, "input": {"backfill": f"b{points:06}"}})
 

@@ -4,8 +4,8 @@ from itertools import permutations
 
 import pytest
 
-from pileus import life
-from pileus.life import Entry, Failure
+from pileus import lifecycle
+from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
 
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
@@ -17,24 +17,24 @@ def wanted(run: str = "b/1") -> Entry:
 
 
 def queued(run: str = "b/1") -> Entry:
-    entry = life.queue(None, wanted(run), now=0, live=False)
+    entry = lifecycle.queue(None, wanted(run), now=0, live=False)
     assert entry is not None
     return entry
 
 
 def running(owner: str = "w1", lease: float = 10) -> Entry:
-    entry = life.claim(queued(), "b/1", owner, lease=lease, now=0)
+    entry = lifecycle.claim(queued(), "b/1", owner, lease=lease, now=0)
     assert entry is not None
     return entry
 
 
 EVENTS = {
-    "queue": lambda e: life.queue(e, wanted(), now=5, live=True),
-    "claim by w1": lambda e: life.claim(e, "b/1", "w1", lease=30, now=5),
-    "claim by w2": lambda e: life.claim(e, "b/1", "w2", lease=30, now=5),
-    "w1 succeeds": lambda e: e and life.finish(e, "w1", State.succeeded, now=5, manifest="m"),
-    "w2 fails": lambda e: e and life.finish(e, "w2", State.failed, now=5, failure=Failure("X", "x")),
-    "time-out": lambda e: life.give_up(e, "b/1", Failure("States.Timeout", "late"), now=5),
+    "queue": lambda e: lifecycle.queue(e, wanted(), now=5, live=True),
+    "claim by w1": lambda e: lifecycle.claim(e, "b/1", "w1", lease=30, now=5),
+    "claim by w2": lambda e: lifecycle.claim(e, "b/1", "w2", lease=30, now=5),
+    "w1 succeeds": lambda e: e and lifecycle.finish(e, "w1", State.succeeded, now=5, manifest="m"),
+    "w2 fails": lambda e: e and lifecycle.finish(e, "w2", State.failed, now=5, failure=Failure("X", "x")),
+    "time-out": lambda e: lifecycle.give_up(e, "b/1", Failure("States.Timeout", "late"), now=5),
 }
 
 
@@ -53,52 +53,54 @@ def test_no_order_or_repetition_of_events_moves_it_backwards(order: tuple[str, .
 
 
 def test_only_one_of_two_workers_gets_it() -> None:
-    assert life.claim(running("w1"), "b/1", "w2", lease=30, now=5) is None
+    assert lifecycle.claim(running("w1"), "b/1", "w2", lease=30, now=5) is None
 
 
 def test_a_claim_that_ran_out_is_taken_over_and_the_loser_can_tell_nothing() -> None:
-    taken = life.claim(running("w1", lease=10), "b/1", "w2", lease=30, now=10)
+    taken = lifecycle.claim(running("w1", lease=10), "b/1", "w2", lease=30, now=10)
     assert taken is not None
     assert (taken.owner, taken.attempt) == ("w2", 2)
-    assert life.finish(taken, "w1", State.failed, now=11) is None
+    assert lifecycle.finish(taken, "w1", State.failed, now=11) is None
 
 
 def test_handed_back_it_can_be_claimed_at_once() -> None:
-    back = life.release(running(), "w1", now=5)
+    back = lifecycle.release(running(), "w1", now=5)
     assert back is not None
-    assert life.claim(back, "b/1", "w2", lease=30, now=5) is not None
+    assert lifecycle.claim(back, "b/1", "w2", lease=30, now=5) is not None
 
 
 def test_a_message_of_an_older_run_claims_nothing() -> None:
-    assert life.claim(queued("b/2"), "b/1", "w1", lease=30, now=5) is None
+    assert lifecycle.claim(queued("b/2"), "b/1", "w1", lease=30, now=5) is None
 
 
 def test_another_backfill_leaves_what_a_live_one_has_queued() -> None:
-    assert life.queue(queued("a/1"), wanted("b/1"), now=5, live=True) is None
+    assert lifecycle.queue(queued("a/1"), wanted("b/1"), now=5, live=True) is None
 
 
 def test_another_backfill_takes_what_a_dead_one_left() -> None:
-    assert life.queue(queued("a/1"), wanted("b/1"), now=5, live=False) is not None
+    assert lifecycle.queue(queued("a/1"), wanted("b/1"), now=5, live=False) is not None
 
 
 def test_a_worker_that_still_has_it_keeps_it_even_from_a_new_run() -> None:
-    assert life.queue(running(lease=10), wanted("b/2"), now=5, live=False) is None
+    assert lifecycle.queue(running(lease=10), wanted("b/2"), now=5, live=False) is None
 
 
 def test_a_step_that_the_workflow_repeats_queues_the_same_again() -> None:
-    assert life.queue(queued(), wanted(), now=9, live=True) == queued()
+    assert lifecycle.queue(queued(), wanted(), now=9, live=True) == queued()
 
 
 def test_queued_anew_it_remembers_its_last_success() -> None:
-    done = life.finish(running(), "w1", State.succeeded, now=5, manifest="s3://m")
+    done = lifecycle.finish(running(), "w1", State.succeeded, now=5, manifest="s3://m")
     assert done is not None
-    again = life.queue(done, wanted("b/2"), now=6, live=False)
+    again = lifecycle.queue(done, wanted("b/2"), now=6, live=False)
     assert again is not None
     assert again.manifest == "s3://m"
 
 
 def test_an_entry_survives_json() -> None:
-    entry = life.finish(running(), "w1", State.failed, now=5, failure=Failure("Busy", "503", "http://x"), downloaded=3)
+    entry = lifecycle.finish(
+        running(), "w1", State.failed, now=5, failure=Failure("Busy", "503", "http://x"), downloaded=3
+    )
     assert entry is not None
     assert Entry.from_json(entry.to_json()) == entry
 
@@ -117,4 +119,4 @@ def test_an_entry_survives_json() -> None:
 )
 def test_what_a_backfill_sees(state: State, backfill: str, run_ended: bool, lease: float, seen: State) -> None:
     entry = Entry(PARTITION, state, "b/1", lease=lease)
-    assert life.seen_from(entry, backfill, run_ended=run_ended, now=50) is seen
+    assert lifecycle.seen_from(entry, backfill, run_ended=run_ended, now=50) is seen

@@ -1,7 +1,7 @@
 """What a group needs of the scratch volume is learnt from those that were done."""
 
 from pileus.models import Granule, Group, Listed
-from pileus.need import MARGIN, UNKNOWN_FACTOR, Need
+from pileus.scratch.need import MARGIN, UNKNOWN_FACTOR, Need
 
 
 def test_need_is_learnt_from_what_groups_needed() -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from pileus.backfill import Backfill
+from pileus.backfills.plan import Listings, Plan, plan
 from pileus.documents import Collection, Process, Provider, parse_value
 from pileus.edges.aws import Aws, Stack
-from pileus.fingerprint import fingerprint
-from pileus.life import Entry, Failure
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.decide import decide
+from pileus.lifecycle.fingerprint import fingerprint
+from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Granule, Group, Listed, Partition, State
-from pileus.plan import decide
-from pileus.preview import Listings, Preview, preview
 from pileus.wiring import Edges, wire, wire_folder
 from spec.servers import Site
 
@@ -100,12 +100,12 @@ FOLDER = Provider(id="site", protocol="file")
 WHOLE_SPAN = Backfill("b", "tiny", "001", "2015-01", "2015-04", "month")
 
 
-def told(found: Preview) -> dict[str, tuple[str, str]]:
+def told(found: Plan) -> dict[str, tuple[str, str]]:
     return {row.partition.period: (row.action, row.reason) for row in found.rows}
 
 
 def test_each_month_has_its_action_and_reason(site: Path, tmp_path: Path) -> None:
-    found = preview(wire_folder(tmp_path / "s3", {}), template(site), FOLDER, WHOLE_SPAN)
+    found = plan(wire_folder(tmp_path / "s3", {}), template(site), FOLDER, WHOLE_SPAN)
     told_of = told(found)
     assert told_of["2015-01"] == ("run", "new")
     assert told_of["2015-02"] == ("wait", "1 of 2 published, missing b")
@@ -114,7 +114,7 @@ def test_each_month_has_its_action_and_reason(site: Path, tmp_path: Path) -> Non
 
 
 def test_totals_are_of_what_would_run(site: Path, tmp_path: Path) -> None:
-    totals = preview(wire_folder(tmp_path / "s3", {}), template(site), FOLDER, WHOLE_SPAN).to_json()["totals"]
+    totals = plan(wire_folder(tmp_path / "s3", {}), template(site), FOLDER, WHOLE_SPAN).to_json()["totals"]
     assert totals["actions"] == {"run": 1, "wait": 2, "error": 1}
     assert (totals["files"], totals["bytes"]) == (2, 201)
     assert totals["worker_minutes"] is None, "nothing was done before: the speed is unknown"
@@ -123,8 +123,8 @@ def test_totals_are_of_what_would_run(site: Path, tmp_path: Path) -> None:
 def test_expected_minutes_come_from_what_was_done_before(site: Path, tmp_path: Path) -> None:
     edges = wire_folder(tmp_path / "s3", {})
     done = Entry(Partition("tiny", "001", "2015-02", "201502"), State.succeeded, "a/1", 1, downloaded=201, seconds=60)
-    edges.record.put(done)
-    found = preview(edges, template(site), FOLDER, WHOLE_SPAN)
+    edges.index.put(done)
+    found = plan(edges, template(site), FOLDER, WHOLE_SPAN)
     assert found.minutes == pytest.approx(1), "201 bytes at 201 bytes a minute"
 
 
@@ -134,7 +134,7 @@ def test_expected_minutes_come_from_what_was_done_before(site: Path, tmp_path: P
 )
 def test_the_order_in_which_months_would_start(site: Path, tmp_path: Path, order: Any, months: list[str]) -> None:
     (site / "201502/tiny_201502_b.tgz").write_bytes(b"x")  # 101 bytes against 201
-    found = preview(wire_folder(tmp_path / "s3", {}), template(site), FOLDER, replace(WHOLE_SPAN, order=order))
+    found = plan(wire_folder(tmp_path / "s3", {}), template(site), FOLDER, replace(WHOLE_SPAN, order=order))
     assert found.periods == months
 
 
@@ -148,12 +148,12 @@ def test_a_folder_of_all_months_is_listed_once(tmp_path: Path) -> None:
     flat = template(folder, provider_path=str(folder), files=[{"regex": regex}])
     listings = Listings()
     edges = wire_folder(tmp_path / "s3", {})
-    first = preview(edges, flat, FOLDER, WHOLE_SPAN, listings=listings)
+    first = plan(edges, flat, FOLDER, WHOLE_SPAN, listings=listings)
     (folder / "tiny_201503_a.tgz").write_bytes(b"x")
     (folder / "tiny_201503_b.tgz").write_bytes(b"x")
     assert [row.partition.group for row in first.running] == ["201501", "201502"]
-    assert len(preview(edges, flat, FOLDER, WHOLE_SPAN, listings=listings).running) == 2, "kept from the first plan"
-    assert len(preview(edges, flat, FOLDER, WHOLE_SPAN).running) == 3
+    assert len(plan(edges, flat, FOLDER, WHOLE_SPAN, listings=listings).running) == 2, "kept from the first plan"
+    assert len(plan(edges, flat, FOLDER, WHOLE_SPAN).running) == 3
 
 
 READS = {"GetObject", "ListObjectsV2", "Query", "GetItem"}
@@ -187,13 +187,13 @@ def recorded(aws: Site) -> tuple[Edges, list[str]]:
 
 def test_it_writes_nothing(recorded: tuple[Edges, list[str]], site: Path) -> None:
     edges, calls = recorded
-    edges.record.put(Entry(Partition("tiny", "001", "2015-01", "201501"), State.failed, "a/1", revision=1))
+    edges.index.put(Entry(Partition("tiny", "001", "2015-01", "201501"), State.failed, "a/1", revision=1))
     assert "PutItem" in calls, "the recording sees writes"
     manifest = {"bytes_downloaded": 100, "scratch_bytes": 300}
     edges.store.put(edges.protected("manifests/tiny/001/2014-12/x/manifest.json"), json.dumps(manifest).encode())
     calls.clear()
 
-    found = preview(edges, template(site), FOLDER, WHOLE_SPAN)
+    found = plan(edges, template(site), FOLDER, WHOLE_SPAN)
 
     assert told(found)["2015-01"] == ("run", "failed before: unknown")
     assert found.running[0].scratch == round(201 * 3 * 1.1), "as the manifest of an earlier month tells"

@@ -11,7 +11,7 @@ from rasterio.transform import Affine
 
 from pileus.documents import Process
 from pileus.errors import PileusError, RasterError, UsageError
-from pileus.raster import FileLayer, WindowLayer, open_file
+from pileus.raster.layers import FileLayer, WindowLayer, open_file
 from pileus.zonal import Source, measure
 from spec.zonal_reference import rows, run, write, zones_of
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pileus import keys
 from pileus.models import Partition, State
-from pileus.outputs import places
 from spec import tiny
 from spec.stack import Project
 
@@ -55,13 +55,13 @@ def url(project: Project, key: str) -> str:
 
 
 def test_an_object_that_is_gone(agreed: Project) -> None:
-    agreed.edges.store.delete(url(agreed, places.csv_key(partition("201502"))))
+    agreed.edges.store.delete(url(agreed, keys.csv_key(partition("201502"))))
     assert found(agreed) == [("missing", partition("201502").key)]
     assert repaired(agreed) == {"succeeded": 1}
 
 
 def test_an_object_of_the_right_size_with_other_bytes(agreed: Project) -> None:
-    address = url(agreed, places.table_key(partition("201503")))
+    address = url(agreed, keys.table_key(partition("201503")))
     body = agreed.edges.store.get(address)
     agreed.edges.store.put(address, body[:-1] + bytes([body[-1] ^ 1]))
     assert found(agreed) == [("corrupt", partition("201503").key)]
@@ -69,7 +69,7 @@ def test_an_object_of_the_right_size_with_other_bytes(agreed: Project) -> None:
 
 
 def test_a_manifest_that_is_gone_leaves_lost_and_orphans(agreed: Project) -> None:
-    agreed.edges.store.delete(url(agreed, places.manifest_key(partition("201501"))))
+    agreed.edges.store.delete(url(agreed, keys.manifest_key(partition("201501"))))
     kinds = [kind for kind, _ in found(agreed)]
     assert kinds.count("lost") == 1
     assert kinds.count("orphan") == 3, "its table, CSV and item"
@@ -77,30 +77,30 @@ def test_a_manifest_that_is_gone_leaves_lost_and_orphans(agreed: Project) -> Non
 
 
 def test_a_manifest_that_cannot_be_read(agreed: Project) -> None:
-    agreed.edges.store.put(url(agreed, places.manifest_key(partition("201501"))), b'{"cut')
+    agreed.edges.store.put(url(agreed, keys.manifest_key(partition("201501"))), b'{"cut')
     kinds = [kind for kind, _ in found(agreed)]
     assert "corrupt" in kinds
     assert repaired(agreed) == {"succeeded": 1}
 
 
 def test_the_record_is_rebuilt_from_manifests_without_running_anything(agreed: Project) -> None:
-    for entry in agreed.edges.record.entries("whole", "001", "2015-01", "2015-04"):
-        agreed.edges.record.remove(entry)
+    for entry in agreed.edges.index.entries("whole", "001", "2015-01", "2015-04"):
+        agreed.edges.index.remove(entry)
     assert found(agreed) == [("unrecorded", partition(month).key) for month in MONTHS]
     assert repaired(agreed) == {}
-    entries = list(agreed.edges.record.entries("whole", "001", "2015-01", "2015-04"))
+    entries = list(agreed.edges.index.entries("whole", "001", "2015-01", "2015-04"))
     assert [entry.state for entry in entries] == [State.succeeded] * 4
 
 
 def test_several_at_once_and_only_they_run(agreed: Project) -> None:
-    agreed.edges.store.delete(url(agreed, places.csv_key(partition("201501"))))
-    agreed.edges.store.delete(url(agreed, places.csv_key(partition("201504"))))
+    agreed.edges.store.delete(url(agreed, keys.csv_key(partition("201501"))))
+    agreed.edges.store.delete(url(agreed, keys.csv_key(partition("201504"))))
     assert found(agreed) == [("missing", partition("201501").key), ("missing", partition("201504").key)]
     assert repaired(agreed) == {"succeeded": 2, "skipped": 2}
 
 
 def test_an_orphan_is_told_and_left_alone(agreed: Project) -> None:
-    address = url(agreed, places.csv_key(Partition("whole", "001", "1999-01", "199901")))
+    address = url(agreed, keys.csv_key(Partition("whole", "001", "1999-01", "199901")))
     agreed.edges.store.put(address, b"nobody's")
     assert found(agreed) == [("orphan", "")]
     agreed.pileus("reconcile", "whole", "--repair")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.sample import make, serve
-from pileus.edges.lanes import LANES
+from pileus.edges.queues import QUEUES
 from spec.servers import free_port
 from spec.stack import Project
 
@@ -134,8 +134,8 @@ def test_no_message_is_left_behind(project: Project, site: Site) -> None:
     prepared(project, site)
     project.pileus("backfill", "sample", "--name", "clean", "--wait")
     stack = project.running.stack
-    for lane in LANES:
-        for name in (f"PILEUS_{lane.upper()}", f"PILEUS_{lane.upper()}_DEAD"):
+    for queue in QUEUES:
+        for name in (f"PILEUS_{queue.upper()}", f"PILEUS_{queue.upper()}_DEAD"):
             attributes = project.aws.sqs.get_queue_attributes(QueueUrl=stack[name], AttributeNames=["All"])[
                 "Attributes"
             ]

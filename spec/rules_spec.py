@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pileus.backfill import Backfill
-from pileus.cron import Cron, Rate, parse
 from pileus.documents import Rule, parse_value
+from pileus.documents.schedule import Cron, Rate, parse
 from pileus.edges.aws import Aws
-from pileus.edges.lanes import Queue, SqsLanes
-from pileus.embedded.zones import in_zones
+from pileus.edges.queues import Queue, SqsQueues
+from pileus.embedded.timezones import in_zones
 from pileus.errors import DocumentError, UsageError
-from pileus.life import Entry
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, State
 from pileus.wiring import wire_folder
-from pileus.worker import Worker
+from pileus.worker.loop import Worker
 from spec import tiny
 from spec.servers import Site
 from spec.stack import Project
@@ -138,7 +138,7 @@ def rule(project: Project, name: str, collection: str, **changes: Any) -> None:
 
 
 def of_rule(project: Project, name: str) -> list[Backfill]:
-    return [b for b in project.edges.record.backfills() if b.started_by == f"rule {name}"]
+    return [b for b in project.edges.index.backfills() if b.started_by == f"rule {name}"]
 
 
 def test_a_onetime_rule_fires_when_populated_and_not_again(stack: Project) -> None:
@@ -147,7 +147,7 @@ def test_a_onetime_rule_fires_when_populated_and_not_again(stack: Project) -> No
     rule(stack, "first.look", "once")
     assert "rule first.look started" in stack.pileus("populate")
     (made,) = stack.wait_for(lambda: [b for b in of_rule(stack, "first.look") if b.over])
-    assert (made.state, made.lane, made.first, made.last) == ("succeeded", "ingest", "2015-01", "2015-02")
+    assert (made.state, made.queue, made.first, made.last) == ("succeeded", "ingest", "2015-01", "2015-02")
     assert "started" not in stack.pileus("populate")
     assert len(of_rule(stack, "first.look")) == 1
 
@@ -201,7 +201,7 @@ def test_firings_that_overlap_do_not_double_work_and_a_late_month_is_picked_up(s
     for _ in range(3):
         stack.pileus("rules", "run", "monthly")
     stack.wait_for(lambda: len(of_rule(stack, "monthly")) == 3 and all(b.over for b in of_rule(stack, "monthly")))
-    old, new = stack.edges.record.entries("late", "001", f"{before[:4]}-{before[4:]}", f"{this[:4]}-{this[4:]}")
+    old, new = stack.edges.index.entries("late", "001", f"{before[:4]}-{before[4:]}", f"{this[:4]}-{this[4:]}")
     assert (old.state, old.attempt) == (State.succeeded, 1)
     assert (new.state, new.reason) == (State.waiting, "nothing published")
     downloads = stack.pileus("logs", old.backfill, old.partition.period).count("succeeded")
@@ -210,7 +210,7 @@ def test_firings_that_overlap_do_not_double_work_and_a_late_month_is_picked_up(s
     tiny.publish(stack, "late", this)
     stack.pileus("rules", "run", "monthly")
     stack.wait_for(lambda: len(of_rule(stack, "monthly")) == 4 and all(b.over for b in of_rule(stack, "monthly")))
-    entries = stack.edges.record.entries("late", "001", f"{this[:4]}-{this[4:]}", f"{this[:4]}-{this[4:]}")
+    entries = stack.edges.index.entries("late", "001", f"{this[:4]}-{this[4:]}", f"{this[:4]}-{this[4:]}")
     assert [entry.state for entry in entries] == [State.succeeded]
 
 
@@ -229,7 +229,7 @@ def test_the_embedded_scheduler_fires_and_its_schedules_outlive_a_kill(stack: Pr
     assert len(of_rule(stack, "first.look")) == 1, "what fired once does not fire again"
 
 
-# --- lanes
+# --- queues
 
 
 def test_a_new_month_starts_within_one_poll_while_a_thousand_groups_wait(aws: Site) -> None:
@@ -239,7 +239,7 @@ def test_a_new_month_starts_within_one_poll_while_a_thousand_groups_wait(aws: Si
         name: clients.sqs.create_queue(QueueName=f"rules-spec-{name}")["QueueUrl"]
         for name in ("ingest", "backfill", "dead")
     }
-    lanes = SqsLanes(
+    queues = SqsQueues(
         clients.sqs,
         clients.stepfunctions,
         {name: Queue(urls[name], urls["dead"]) for name in ("ingest", "backfill")},
@@ -247,15 +247,15 @@ def test_a_new_month_starts_within_one_poll_while_a_thousand_groups_wait(aws: Si
     clock, done = [1000.0], []
     edges = wire_folder(aws.folder / "rules-spec", {})
     edges = replace(edges, now=lambda: clock[0])
-    edges.record.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month", revision=1))
+    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month", revision=1))
 
-    def send(lane: str, numbers: range) -> None:
+    def send(queue: str, numbers: range) -> None:
         for number in numbers:
-            partition = Partition("x", "001", "2015-01", f"{lane}-{number}")
-            edges.record.put(Entry(partition, State.queued, "b/1", revision=1))
+            partition = Partition("x", "001", "2015-01", f"{queue}-{number}")
+            edges.index.put(Entry(partition, State.queued, "b/1", revision=1))
         for at in range(numbers.start, numbers.stop, 10):
-            entries = [{"Id": str(number), "MessageBody": message(lane, number)} for number in numbers[at : at + 10]]
-            clients.sqs.send_message_batch(QueueUrl=urls[lane], Entries=entries)  # type: ignore[arg-type]
+            entries = [{"Id": str(number), "MessageBody": message(queue, number)} for number in numbers[at : at + 10]]
+            clients.sqs.send_message_batch(QueueUrl=urls[queue], Entries=entries)  # type: ignore[arg-type]
 
     def task(event: Any, watch: Any) -> dict[str, Any]:
         done.append(event["config"]["partition"].rpartition("/")[2])
@@ -267,11 +267,11 @@ def test_a_new_month_starts_within_one_poll_while_a_thousand_groups_wait(aws: Si
         return {"manifest": "s3://x", "downloaded": 0}
 
     send("backfill", range(1000))
-    worker = Worker(edges, lanes, task, name="w")
+    worker = Worker(edges, queues, task, name="w")
     worker.run(wait_seconds=1)
     assert "ingest-0" in done[10:14], "at most four groups, one second, after it came"
 
 
-def message(lane: str, number: int) -> str:
-    config = {"backfill": "b", "run": 1, "partition": f"x/001/2015-01/{lane}-{number}"}
+def message(queue: str, number: int) -> str:
+    config = {"backfill": "b", "run": 1, "partition": f"x/001/2015-01/{queue}-{number}"}
     return json.dumps({"token": "none", "task": {"config": config, "input": {}}})

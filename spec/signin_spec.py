@@ -23,7 +23,7 @@ import paramiko
 import pytest
 
 from pileus.documents import Credentials, Provider, SecretRef
-from pileus.download import download, granule_of
+from pileus.download.fetch import download, granule_of
 from pileus.edges.providers import ProviderEdge, connect, ftp, http_line, s3, sftp
 from pileus.edges.providers.faults import translate
 from pileus.edges.secrets import Secret, Secrets

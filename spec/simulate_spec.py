@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pileus.simulate import Load, Policy, Times, policy_of, share, simulate
+from benchmarks.scaling_model import Load, Policy, Times, policy_of, share, simulate
 from spec.infra.synthesized import IMAGE, synthesize
 
 SMALL = Policy(((1, 3, 1), (3, 5, 2), (5, math.inf, 3)), 10, 3, 2, 100.0)

@@ -10,16 +10,16 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from pileus.backfill import Backfill
+from pileus.backfills.glance import LETTERS, WORST_FIRST, Cell, Glance, layout, look
+from pileus.backfills.status_page import page
 from pileus.cli.grid import STYLES, grid, legend
 from pileus.edges.aws import Aws
-from pileus.edges.dynamo_record import DynamoRecord
-from pileus.edges.record import MemoryRecord, Record
+from pileus.edges.dynamo_index import DynamoIndex
+from pileus.edges.index import Index, MemoryIndex
 from pileus.errors import Conflict, StoreError
-from pileus.glance import LETTERS, WORST_FIRST, Cell, Glance, layout, look
-from pileus.life import Entry, Failure
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
-from pileus.status_page import page
 from pileus.wiring import Edges, wire_folder
 from spec.servers import free_port
 
@@ -43,15 +43,15 @@ ENTRIES = [
 @pytest.fixture
 def edges(tmp_path: Path) -> Edges:
     made = wire_folder(tmp_path, {})
-    made.record.put_backfill(BACKFILL)
+    made.index.put_backfill(BACKFILL)
     for one in ENTRIES:
-        made.record.put(one)
+        made.index.put(one)
     return made
 
 
 @pytest.fixture
 def found(edges: Edges) -> Glance:
-    return look(edges, BACKFILL, edges.record.briefs("viirs", "001", "2014-11", "2015-03"))
+    return look(edges, BACKFILL, edges.index.briefs("viirs", "001", "2014-11", "2015-03"))
 
 
 def test_every_state_has_its_letter_colour_and_rank() -> None:
@@ -88,7 +88,7 @@ def test_days_and_years_have_their_grids() -> None:
 
 
 def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
-    console = Console(width=120, record=True)
+    console = Console(width=120, index=True)
     console.print(grid(found))
     console.print(legend(found))
     text = console.export_text()
@@ -100,7 +100,7 @@ def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
 def test_a_month_of_days_fits_into_eighty_columns() -> None:
     january = [Cell(f"2015-01-{day:02}", Counter([State.succeeded])) for day in range(1, 32)]
     days = Glance(Backfill("days", "viirs", "001", "2015-01-01", "2015-01-31", "day", revision=1), tuple(january), [])
-    console = Console(width=80, record=True)
+    console = Console(width=80, index=True)
     console.print(grid(days))
     tens, ones, letters = (line.rstrip() for line in console.export_text().splitlines())
     assert tens.split() == list("0" * 9 + "1" * 10 + "2" * 10 + "33")
@@ -152,9 +152,9 @@ def test_the_page_tells_why(found: Glance) -> None:
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
-def record(request: pytest.FixtureRequest) -> Record:
+def index(request: pytest.FixtureRequest) -> Index:
     if request.param == "memory":
-        return MemoryRecord()
+        return MemoryIndex()
     client = Aws(request.getfixturevalue("aws").url).dynamodb
     names = {"partitions": f"status-spec-{uuid4()}"}
     attributes = [{"AttributeName": name, "AttributeType": "S"} for name in ("collection", "partition")]
@@ -165,16 +165,16 @@ def record(request: pytest.FixtureRequest) -> Record:
         KeySchema=keys,  # type: ignore[arg-type]
         BillingMode="PAY_PER_REQUEST",
     )
-    return DynamoRecord(client, **names, backfills="none", manifests="s3://protected/manifests/")
+    return DynamoIndex(client, **names, backfills="none", manifests="s3://protected/manifests/")
 
 
-def test_entries_come_back_as_they_were_in_order(record: Record) -> None:
+def test_entries_come_back_as_they_were_in_order(index: Index) -> None:
     place = "s3://protected/manifests/viirs/001/2015-06/g/manifest.json"
     many = [*ENTRIES, entry("2015-06", "g", State.succeeded, manifest=place, lease=12.5)]
     for one in reversed(many):
-        record.put(one)
-    assert list(record.entries("viirs", "001", "2014-11", "2015-06")) == sorted(many, key=lambda e: e.partition.key)
-    assert record.entry(many[-1].partition) == many[-1]
+        index.put(one)
+    assert list(index.entries("viirs", "001", "2014-11", "2015-06")) == sorted(many, key=lambda e: e.partition.key)
+    assert index.entry(many[-1].partition) == many[-1]
 
 
 @pytest.mark.parametrize(
@@ -187,46 +187,46 @@ def test_entries_come_back_as_they_were_in_order(record: Record) -> None:
         ("2016-01", "2020-12", 0),
     ],
 )
-def test_a_span_takes_both_its_ends(record: Record, first: str, last: str, count: int) -> None:
+def test_a_span_takes_both_its_ends(index: Index, first: str, last: str, count: int) -> None:
     for one in ENTRIES:
-        record.put(one)
-    assert len(list(record.entries("viirs", "001", first, last))) == count
-    assert len(list(record.briefs("viirs", "001", first, last))) == count
-    assert list(record.briefs("viir", "001", first, last)) == []
+        index.put(one)
+    assert len(list(index.entries("viirs", "001", first, last))) == count
+    assert len(list(index.briefs("viirs", "001", first, last))) == count
+    assert list(index.briefs("viir", "001", first, last)) == []
 
 
-def test_a_brief_says_what_the_grid_needs(record: Record) -> None:
+def test_a_brief_says_what_the_grid_needs(index: Index) -> None:
     for one in ENTRIES:
-        record.put(one)
-    briefs = {(b.period, b.group): b for b in record.briefs("viirs", "001", "2014-11", "2015-03")}
+        index.put(one)
+    briefs = {(b.period, b.group): b for b in index.briefs("viirs", "001", "2014-11", "2015-03")}
     assert briefs["2015-01", NASTY].state is State.succeeded
     failed = briefs["2015-01", "g"]
     assert (failed.run, failed.size, failed.downloaded) == ("b/1", 100, 50)
     assert failed.why == f"Corrupt: x.tgz: {NASTY}"
 
 
-def test_an_entry_is_put_once(record: Record) -> None:
-    record.put(ENTRIES[0])
+def test_an_entry_is_put_once(index: Index) -> None:
+    index.put(ENTRIES[0])
     with pytest.raises(Conflict):
-        record.put(ENTRIES[0])
+        index.put(ENTRIES[0])
 
 
 def test_an_index_out_of_reach_is_our_error_with_its_place() -> None:
     nowhere = Aws(f"http://127.0.0.1:{free_port()}").dynamodb
     with pytest.raises(StoreError) as caught:
-        DynamoRecord(nowhere, partitions="p", backfills="b").entry(ENTRIES[0].partition)
+        DynamoIndex(nowhere, partitions="p", backfills="b").entry(ENTRIES[0].partition)
     assert caught.value.where == ENTRIES[0].partition.key
 
 
 def test_a_hundred_thousand_are_counted(edges: Edges) -> None:
     days = Backfill("days", "viirs", "001", "1900-01-01", "2173-10-15", "day", revision=1)
-    briefs = edges.record.briefs("viirs", "001", "2014-11", "2014-11")
+    briefs = edges.index.briefs("viirs", "001", "2014-11", "2014-11")
     (one,) = briefs
     found = look(edges, days, (one._replace(run="days/1", period=cell) for cell in periods(days)))
     assert found.counts == {State.succeeded: 100_000}
 
 
 def periods(backfill: Backfill) -> list[str]:
-    from pileus.status import span_of
+    from pileus.backfills.status import span_of
 
     return [period.iso for period in span_of(backfill)]

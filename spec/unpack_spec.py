@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pileus.errors import ArchiveError
-from pileus.unpack import Limits, members
+from pileus.unpack.members import Limits, members
 
 TIFF = b"II*\0" + bytes(100)
 """Something that begins as a TIFF does."""

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from pileus.cli.up import count_workers
-from pileus.edges.protection import EcsProtection, NoProtection, protected, protection_from
+from pileus.edges.scale_in import EcsProtection, NoProtection, protected, protection_from
 from pileus.embedded.containers import find_image
 from pileus.errors import UsageError
-from pileus.kernels import bring
-from pileus.metrics import of_group
-from pileus.pulse import SILENT, beating, pulse_file
+from pileus.worker.kernels import bring
+from pileus.worker.liveness import SILENT, beating, pulse_file
+from pileus.worker.metrics import of_group
 
 
 def test_metrics_are_lines_that_cloudwatch_reads() -> None:
@@ -35,7 +35,7 @@ def test_metrics_are_lines_that_cloudwatch_reads() -> None:
 
 
 def test_alarms_and_dashboard_watch_metrics_that_workers_write() -> None:
-    from pileus.metrics import UNITS
+    from pileus.worker.metrics import UNITS
 
     text = (Path(__file__).parents[1] / "infra/alarms.py").read_text()
     for name in ("PartitionsFailed", "ScratchFreeShare", "BytesDownloaded", "Seconds"):
@@ -108,7 +108,7 @@ def test_a_worker_that_is_silent_for_long_is_dead(tmp_path: Path) -> None:
 
 
 def test_the_health_check_looks_at_this_hosts_worker(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pileus.pulse"]
+    command = [sys.executable, "-m", "pileus.worker.liveness"]
     environ = os.environ | {"PILEUS_SCRATCH": str(tmp_path)}
     assert subprocess.run(command, env=environ).returncode == 1
     pulse_file(tmp_path, os.uname().nodename).touch()

@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 
 from pileus.documents import Process
 from pileus.errors import RasterError
-from pileus.grid import Grid
+from pileus.raster.grid import Grid
 from pileus.zonal import Source, measure
 from pileus.zonal.compile import compile_index
 from spec.zonal_reference import coverage, exact_moments, rows, run, write, zones_of
@@ -259,13 +259,13 @@ def expanded(index: Any, grid: Grid) -> Any:
 
 
 def measured_in_memory(raster: Any, shape: Any, **process: Any) -> dict[str, Any]:
+    from pileus.zonal.accumulators import Accumulators, table
     from pileus.zonal.kernel import Validity
-    from pileus.zonal.tally import Tally, table
 
     grid = Grid(raster.shape[1], raster.shape[0], 0, raster.shape[0], 1, -1, "EPSG:3857")
     index = compile_index(zones_of(shape, crs="EPSG:3857"), grid)
-    tally = Tally(index, grid.cell_areas(), Validity(**process), False)
-    from pileus.raster import pack
+    tally = Accumulators(index, grid.cell_areas(), Validity(**process), False)
+    from pileus.raster.layers import pack
 
     for band in index.needed.bands():
         first, last = index.needed.rows(band)

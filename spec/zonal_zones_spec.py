@@ -10,11 +10,11 @@ import pytest
 import shapely
 
 from pileus.errors import ZonesError
-from pileus.grid import Grid
+from pileus.raster.grid import Grid
 from pileus.zonal import FolderCache, MemoryCache, TieredCache, Zones, read_zones
 from pileus.zonal.cache import fetch_index
 from pileus.zonal.compile import compile_index
-from pileus.zonal.index import Index, index_key
+from pileus.zonal.index import ZoneIndex, index_key
 from spec.zonal_reference import zones_of
 
 SQUARE = shapely.geometry.mapping(shapely.box(0, 0, 2, 2))
@@ -153,8 +153,8 @@ def test_the_hash_tells_zones_apart_by_shape_id_and_name() -> None:
 
 def test_an_index_is_read_back_as_it_was_written() -> None:
     index = compile_index(zones_of(shapely.Point(3, 2).buffer(1.7), shapely.box(0, 0, 1, 1)), GRID)
-    again = Index.from_bytes(index.to_bytes())
-    for name in Index.ARRAYS:
+    again = ZoneIndex.from_bytes(index.to_bytes())
+    for name in ZoneIndex.ARRAYS:
         assert np.array_equal(getattr(index, name), getattr(again, name)), name
         assert getattr(index, name).dtype == getattr(again, name).dtype
 

@@ -72,7 +72,7 @@ def _world(folder: Path, page: Callable[[str], Page]) -> None:
         "history", "countries", "001", "2012-04", "2018-05", "month", revision=1, started_by="ana",
         started="2026-11-20T08:12",
     )  # fmt: skip
-    edges.record.put_backfill(backfill)
+    edges.index.put_backfill(backfill)
     for number, period in enumerate(stage.span(stage.month("2012-04"), stage.month("2017-02"))):
         partition, state, facts = Partition("countries", "001", period.iso, period.point + "01"), State.succeeded, {}
         if number in (17, 40):

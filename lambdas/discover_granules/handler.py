@@ -4,7 +4,7 @@ import os
 from functools import cache
 from typing import Any
 
-from pileus.steps.discover_granules import discover_granules
+from pileus.tasks.discover_granules import discover_granules
 from pileus.wiring import Edges, wire
 
 
@@ -15,6 +15,6 @@ def edges() -> Edges:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """See `pileus.steps.discover_granules`."""
+    """See `pileus.tasks.discover_granules`."""
     del context
     return discover_granules(edges(), event)

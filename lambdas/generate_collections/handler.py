@@ -4,7 +4,7 @@ import os
 from functools import cache
 from typing import Any
 
-from pileus.steps.generate_collections import generate_collections
+from pileus.tasks.generate_collections import generate_collections
 from pileus.wiring import Edges, wire
 
 
@@ -15,6 +15,6 @@ def edges() -> Edges:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """See `pileus.steps.generate_collections`."""
+    """See `pileus.tasks.generate_collections`."""
     del context
     return generate_collections(edges(), event)

@@ -4,7 +4,7 @@ import os
 from functools import cache
 from typing import Any
 
-from pileus.steps.report_status import report_status
+from pileus.tasks.report_status import report_status
 from pileus.wiring import Edges, wire
 
 
@@ -15,6 +15,6 @@ def edges() -> Edges:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """See `pileus.steps.report_status`."""
+    """See `pileus.tasks.report_status`."""
     del context
     return report_status(edges(), event)

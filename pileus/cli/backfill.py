@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.backfill import Order, Select
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.watch import watch
-from pileus.session import Session
+from pileus.lifecycle.backfill import Order, Select
 
 if TYPE_CHECKING:
-    from pileus.backfill import Backfill
-    from pileus.registry import Registry
+    from pileus.lifecycle.backfill import Backfill
+    from pileus.project.registry import Registry
 
 
 @app.command()
@@ -34,7 +34,7 @@ def backfill(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""
-    from pileus.backfills import new_backfill, read_registry, start
+    from pileus.backfills.control import new_backfill, read_registry, start
 
     session = Session()
     edges = session.edges
@@ -54,7 +54,7 @@ def backfill(
         started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )
-    if order == "smallest" and edges.record.backfill(planned.id) is None:
+    if order == "smallest" and edges.index.backfill(planned.id) is None:
         _keep_order(session, registry, planned)
     started = start(edges, session.workflows, planned)
     if not json:
@@ -69,18 +69,18 @@ def _keep_order(session: Session, registry: "Registry", planned: "Backfill") -> 
     """Sizes are the provider's to tell: list it all, and leave the order for the workflow."""
     from json import dumps
 
-    from pileus.backfills import order_url
-    from pileus.preview import preview
+    from pileus.backfills.control import order_url
+    from pileus.backfills.plan import plan
 
     template = registry.collection(planned.collection, planned.version)
-    found = preview(session.edges, template, registry.provider_of(template), planned)
+    found = plan(session.edges, template, registry.provider_of(template), planned)
     session.edges.store.put(order_url(session.edges, planned), dumps(found.periods).encode(), "application/json")
 
 
 @app.command()
 def backfills(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
     """List all backfills, newest first."""
-    found = list(Session().edges.record.backfills())
+    found = list(Session().edges.index.backfills())
     if json:
         show.as_json([backfill.to_json() for backfill in found])
     elif not found:

@@ -7,8 +7,8 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.watch import watch
-from pileus.session import Session
 
 Id = Annotated[str, typer.Argument(help="Backfill: `pileus backfills` lists them.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -23,7 +23,7 @@ SELECTS: dict[str, Literal["needed", "failed", "incomplete"]] = {
 @app.command()
 def pause(id: Id, json: Json = False) -> None:
     """Start nothing new; what runs is handed back within a heartbeat. `pileus resume` goes on."""
-    from pileus.backfills import pause as halt
+    from pileus.backfills.control import pause as halt
 
     session = Session()
     _halted(session, halt(session.edges, session.workflows, id).to_json(), "paused", json)
@@ -32,7 +32,7 @@ def pause(id: Id, json: Json = False) -> None:
 @app.command()
 def cancel(id: Id, json: Json = False) -> None:
     """Start nothing new, and stop what runs within a heartbeat. `pileus retry` begins again."""
-    from pileus.backfills import cancel as halt
+    from pileus.backfills.control import cancel as halt
 
     session = Session()
     _halted(session, halt(session.edges, session.workflows, id).to_json(), "cancelled", json)
@@ -49,7 +49,7 @@ def _halted(session: Session, backfill: dict[str, Any], word: str, json: bool) -
 @app.command()
 def resume(id: Id, wait: Wait = False, json: Json = False) -> None:
     """Go on with a paused backfill: what has not succeeded is queued anew."""
-    from pileus.backfills import resume as again
+    from pileus.backfills.control import resume as again
 
     session = Session()
     _let_go(session, id, ("paused",))
@@ -66,7 +66,7 @@ def retry(
     json: Json = False,
 ) -> None:
     """Run an ended backfill again for what did not succeed; what is up to date is left alone."""
-    from pileus.backfills import retry as again
+    from pileus.backfills.control import retry as again
 
     session = Session()
     _let_go(session, id, ("succeeded", "failed", "cancelled"))
@@ -75,7 +75,7 @@ def retry(
 
 def _let_go(session: Session, id: str, of: tuple[str, ...]) -> None:
     """Wait for the workers of the last run to hand back what they have, in a state that may start again."""
-    from pileus.backfills import find, held
+    from pileus.backfills.control import find, held
 
     backfill, told = find(session.edges, id), False
     while backfill.state in of and (left := held(session.edges, backfill)):
@@ -101,7 +101,7 @@ def logs(
     json: Json = False,
 ) -> None:
     """Show what workers wrote about one partition of a backfill."""
-    from pileus.backfills import find
+    from pileus.backfills.control import find
 
     session = Session()
     backfill = find(session.edges, id)
@@ -121,7 +121,7 @@ def _keys(session: Session, backfill: Any, text: str) -> list[str]:
     from pileus.errors import UsageError
     from pileus.models import Partition
 
-    briefs = session.edges.record.briefs(backfill.collection, backfill.version, backfill.first, backfill.last)
+    briefs = session.edges.index.briefs(backfill.collection, backfill.version, backfill.first, backfill.last)
     known = [Partition(backfill.collection, backfill.version, brief.period, brief.group) for brief in briefs]
     keys = [p.key for p in known if text in (p.key, p.period, f"{p.period}/{p.group}")]
     if not keys:

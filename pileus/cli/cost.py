@@ -9,8 +9,8 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.synth import Config
-from pileus.session import Session
 
 if TYPE_CHECKING:
     from pileus.documents import Collection
@@ -44,9 +44,9 @@ def cost(
     """Estimate what a backfill costs in an AWS account, and how long it takes."""
     import json as json_
 
-    from pileus.cost import Work, estimate
+    from pileus.deploy.cost import Work, estimate
+    from pileus.deploy.synth import check_settings, read_settings
     from pileus.errors import UsageError
-    from pileus.synth import check_settings, read_settings
 
     for name, value in (("--group-bytes", group_bytes), ("--speed", speed)):
         if value is not None and not 0 < value < float("inf"):
@@ -83,10 +83,10 @@ def cost(
 def _points(template: "Collection", first: str | None, last: str | None) -> int:
     from datetime import UTC, datetime
 
-    from pileus.backfills import new_backfill
+    from pileus.backfills.control import new_backfill
     from pileus.expand import expand
     from pileus.periods import Period, Unit
-    from pileus.registry import Registry, key_of
+    from pileus.project.registry import Registry, key_of
 
     planned = new_backfill(
         Registry({key_of(template): template}), template.name, now=datetime.now(UTC).timestamp(), first=first, last=last
@@ -99,13 +99,13 @@ def _manifests(session: Session, collection: str) -> "list[Manifest]":
     """Of the latest groups of the collection, where a stack is up."""
     import json as json_
 
+    from pileus import keys
     from pileus.errors import StoreError, UsageError
     from pileus.models import Manifest, safe
-    from pileus.outputs import places
 
     try:
         edges = session.edges
-        urls = [url for url, _ in edges.store.list(edges.protected(f"{places.MANIFESTS}/{safe(collection)}/"))]
+        urls = [url for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/{safe(collection)}/"))]
         return [Manifest.from_json(json_.loads(edges.store.get(url))) for url in urls[-20:]]
     except (UsageError, StoreError):
         return []  # none is up: the estimate says so

@@ -7,7 +7,7 @@ import typer
 from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.outputs import outputs
-from pileus.session import Session
+from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     from pileus.dashboard.server import Action
@@ -20,9 +20,9 @@ def dashboard(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Serve a page with maps, series and backfills on 127.0.0.1, until Ctrl-C."""
+    from pileus.backfills.status import settle
     from pileus.dashboard.server import Dashboard
     from pileus.errors import UsageError
-    from pileus.status import settle
 
     session = Session()
     edges, workflows = session.edges, session.workflows
@@ -48,12 +48,12 @@ def dashboard(
 
 
 def _actions(session: Session) -> dict[str, "Action"]:
-    from pileus import backfills
+    from pileus.backfills import control
 
     def act(change: Any) -> "Action":
         return lambda id: change(session.edges, session.workflows, id)
 
-    return {name: act(getattr(backfills, name)) for name in ("pause", "resume", "cancel", "retry")}
+    return {name: act(getattr(control, name)) for name in ("pause", "resume", "cancel", "retry")}
 
 
 @outputs.command()

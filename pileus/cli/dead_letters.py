@@ -1,4 +1,4 @@
-"""pileus dead-letters: messages that no worker could deal with."""
+"""pileus dead-dead_letters: messages that no worker could deal with."""
 
 import json as js
 import sys
@@ -10,43 +10,43 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.session import Session
+from pileus.cli.session import Session
 
 if TYPE_CHECKING:
-    from pileus.edges.dead_letters import Letter
+    from pileus.edges.dead_letters import DeadLetter
 
 dead = typer.Typer(help="Messages that no worker could deal with.", no_args_is_help=True)
-app.add_typer(dead, name="dead-letters")
+app.add_typer(dead, name="dead-dead_letters")
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` shows them.")]
+Id = Annotated[str, typer.Argument(help="Message: `pileus dead-dead_letters list` shows them.")]
 
 
 @dead.command("list")
 def list_letters(json: Json = False) -> None:
     """List them, oldest first."""
     session = Session()
-    letters = session.dead_letters.all()
+    dead_letters = session.dead_letters.all()
     if json:
-        show.as_json([_facts(session, letter) for letter in letters])
-    elif not letters:
-        show.line("no dead letters")
+        show.as_json([_facts(session, letter) for letter in dead_letters])
+    elif not dead_letters:
+        show.line("no dead dead_letters")
     else:
-        rows = [_facts(session, letter) for letter in letters]
-        columns = ("id", "lane", "sent", "backfill", "partition", "why")
+        rows = [_facts(session, letter) for letter in dead_letters]
+        columns = ("id", "queue", "sent", "backfill", "partition", "why")
         show.table(columns, [[row[column] for column in columns] for row in rows])
 
 
-def _facts(session: Session, letter: "Letter") -> dict[str, Any]:
-    """What is known of a letter; why it died stands in the record."""
+def _facts(session: Session, letter: "DeadLetter") -> dict[str, Any]:
+    """What is known of a letter; why it died stands in the index."""
     from pileus.models import Partition
 
     why = None if letter.partition else "not a message of ours"
-    entry = session.edges.record.entry(Partition.parse(letter.partition)) if letter.partition else None
+    entry = session.edges.index.entry(Partition.parse(letter.partition)) if letter.partition else None
     if entry:
         why = str(entry.failure) if entry.failure else f"by now {entry.state}"
     return {
         "id": letter.id,
-        "lane": letter.lane,
+        "queue": letter.queue,
         "sent": datetime.fromtimestamp(letter.sent, UTC).isoformat(timespec="seconds"),
         "backfill": letter.backfill,
         "partition": letter.partition,
@@ -54,13 +54,13 @@ def _facts(session: Session, letter: "Letter") -> dict[str, Any]:
     }
 
 
-def _find(session: Session, id: str) -> "Letter":
+def _find(session: Session, id: str) -> "DeadLetter":
     from pileus.errors import UsageError
 
     for letter in session.dead_letters.all():
         if letter.id == id:
             return letter
-    raise UsageError(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
+    raise UsageError(f"there is no dead letter {id!r}: `pileus dead-dead_letters list` shows them")
 
 
 @dead.command("show")
@@ -79,7 +79,7 @@ def redrive(id: Id) -> None:
 
     The message itself is of no more use: the workflow that waited for its answer has its answer.
     """
-    from pileus.backfills import find, new_backfill, read_registry, start
+    from pileus.backfills.control import find, new_backfill, read_registry, start
     from pileus.errors import UsageError
     from pileus.models import Partition
 
@@ -87,7 +87,7 @@ def redrive(id: Id) -> None:
     edges = session.edges
     letter = _find(session, id)
     if letter.partition is None or letter.backfill is None:
-        raise UsageError(f"{id} is not a message of ours: `pileus dead-letters show` it; it stays")
+        raise UsageError(f"{id} is not a message of ours: `pileus dead-dead_letters show` it; it stays")
     partition = Partition.parse(letter.partition)
     planned = new_backfill(
         read_registry(edges.store, session.stack),
@@ -97,7 +97,7 @@ def redrive(id: Id) -> None:
         first=partition.period,
         last=partition.period,
         onward=True,
-        lane=find(edges, letter.backfill).lane,
+        queue=find(edges, letter.backfill).queue,
         started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )

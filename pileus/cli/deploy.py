@@ -10,13 +10,13 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.synth import Config
-from pileus.session import Session
 
 if TYPE_CHECKING:
-    from pileus.doctor import Check
+    from pileus.deploy.doctor import Check
     from pileus.edges.aws import Aws
-    from pileus.edges.changes import Proposal
+    from pileus.edges.change_sets import Proposal
     from pileus.edges.cloudformation import Assembly
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -25,7 +25,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @app.command()
 def deploy(settings: Config = None, yes: Yes = False) -> None:
     """Create or update the stacks in the AWS account of your credentials. Nothing changes until you say yes."""
-    from pileus.edges.changes import carry_out, discard, propose
+    from pileus.edges.change_sets import carry_out, discard, propose
 
     aws, assembly = _prepare(settings)
     show.line(_account(aws))
@@ -50,7 +50,7 @@ def deploy(settings: Config = None, yes: Yes = False) -> None:
 @app.command()
 def diff(settings: Config = None) -> None:
     """Show what `pileus deploy` would change."""
-    from pileus.edges.changes import discard, propose
+    from pileus.edges.change_sets import discard, propose
 
     aws, assembly = _prepare(settings)
     for stack in assembly.stacks():
@@ -62,9 +62,9 @@ def diff(settings: Config = None) -> None:
 @app.command()
 def destroy(settings: Config = None, yes: Yes = False) -> None:
     """Remove the workers and core stacks. The buckets, and all that was computed, stay."""
-    from pileus.edges.changes import remove
+    from pileus.deploy.synth import check_settings, read_settings
+    from pileus.edges.change_sets import remove
     from pileus.edges.cloudformation import describe
-    from pileus.synth import check_settings, read_settings
 
     session = Session()
     name = check_settings(session.project.root, read_settings(os.environ, settings)).stack
@@ -87,8 +87,8 @@ def doctor(
     settings: Config = None, json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
 ) -> None:
     """Check all that a deployment or a backfill needs, and say what to do where something is amiss."""
-    from pileus.doctor import examine
-    from pileus.synth import check_settings, read_settings
+    from pileus.deploy.doctor import examine
+    from pileus.deploy.synth import check_settings, read_settings
 
     session = Session()
     checked = check_settings(session.project.root, read_settings(os.environ, settings))
@@ -118,7 +118,7 @@ def _aws() -> "Aws":
 
 
 def _prepare(settings: Path | None) -> "tuple[Aws, Assembly]":
-    from pileus.synth import read_settings, synth
+    from pileus.deploy.synth import read_settings, synth
 
     session = Session()
     values: dict[str, Any] = read_settings(os.environ, settings)

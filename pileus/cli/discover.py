@@ -59,7 +59,7 @@ def _collection(name: str, provider: str | None) -> "tuple[Collection, Provider]
     """
     from pileus.documents import Collection, Provider, read
     from pileus.errors import UsageError
-    from pileus.project import find_project
+    from pileus.project.folder import find_project
 
     alone = name.endswith(".json")
     template = read(Collection, Path(name)) if alone else None

@@ -82,7 +82,7 @@ def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[
     from urllib.parse import urlsplit
 
     from pileus.documents import Provider, parse_value, read
-    from pileus.download import granule_of
+    from pileus.download.fetch import granule_of
     from pileus.edges.providers import EDGES
     from pileus.errors import UsageError
 
@@ -103,10 +103,10 @@ def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[
 def _fetch(
     provider: "Provider", granules: "Sequence[Granule]", folder: Path, *, parallel: int, force: bool, quiet: bool
 ) -> "Iterator[Archive | PileusError]":
-    from pileus.download import check_space, fetch_all
+    from pileus.download.fetch import check_space, fetch_all
+    from pileus.download.source import Watch
     from pileus.edges.providers import connect
     from pileus.errors import PileusError
-    from pileus.source import Watch
 
     with closing(connect(provider, secrets=machine_secrets())) as edge, Bars(len(granules), quiet=quiet) as bars:
         granules = list(_described(granules, folder, edge, force=force))

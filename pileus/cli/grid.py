@@ -8,7 +8,7 @@ from rich.text import Text
 from pileus.models import State
 
 if TYPE_CHECKING:
-    from pileus.glance import Glance
+    from pileus.backfills.glance import Glance
 
 STYLES = {
     State.succeeded: "green",
@@ -29,7 +29,7 @@ def grid(found: "Glance") -> Text:
 
     Days have their two digits one above the other, so that a month fits into 80 columns.
     """
-    from pileus.glance import layout
+    from pileus.backfills.glance import layout
 
     heads, rows = layout(found.backfill.unit, found.cells)
     margin, stacked = max((len(row.label) for row in rows), default=0), len(heads) > STACKED
@@ -50,7 +50,7 @@ def grid(found: "Glance") -> Text:
 
 def legend(found: "Glance") -> Text:
     """What the letters mean, and how many partitions each has."""
-    from pileus.glance import LETTERS, MEANINGS
+    from pileus.backfills.glance import LETTERS, MEANINGS
 
     text, counts = Text(), found.counts
     for state in State:

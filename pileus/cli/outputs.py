@@ -6,7 +6,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.session import Session
+from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
     """Why each of these periods has no rows."""
-    from pileus.backfills import read_registry
+    from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
     from pileus.outputs.reasons import UNKNOWN, reasons
 
@@ -125,7 +125,7 @@ def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapp
         version = read_registry(edges.store, session.stack).collection(collection).version
     except UsageError:  # outputs outlive the documents they were made by
         return {period.iso: UNKNOWN for period in missing}
-    found = reasons(edges.record.entries(collection, version, missing[0].iso, missing[-1].iso))
+    found = reasons(edges.index.entries(collection, version, missing[0].iso, missing[-1].iso))
     return {period.iso: found.get(period.iso, UNKNOWN) for period in missing}
 
 
@@ -142,7 +142,7 @@ def rows_of(session: Session, collection: str) -> "pa.Table | None":
 
 def known(session: Session, collection: str) -> None:
     """Raises UsageError, with the near matches, for a collection that is neither populated nor has outputs."""
-    from pileus.backfills import read_registry
+    from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
     from pileus.outputs.read import collections
     from pileus.outputs.series import near

@@ -8,7 +8,7 @@ import typer
 from pileus.cli import show
 from pileus.cli.outputs import Band, From, Name, To, outputs, period, why
 from pileus.cli.outputs_write import Out, required, write
-from pileus.session import Session
+from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     from pileus.outputs.frames import Frames
@@ -19,7 +19,7 @@ OneZone = Annotated[str, typer.Option("--zone", help="Id or name of a zone.")]
 @outputs.command()
 def stac(collection: Name) -> None:
     """Write a static STAC catalog of all items into the bucket, and an index of them as stac-geoparquet."""
-    from pileus.backfills import read_registry
+    from pileus.backfills.control import read_registry
     from pileus.cli.outputs import known
     from pileus.errors import UsageError
     from pileus.outputs.catalog import write_catalog
@@ -71,7 +71,7 @@ def _frames(
 
     import shapely
 
-    from pileus.backfills import read_registry
+    from pileus.backfills.control import read_registry
     from pileus.cli.outputs_write import zone_shapes
     from pileus.errors import UsageError
     from pileus.outputs import series

@@ -8,7 +8,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.outputs import Band, From, Name, To, Zones, outputs, period, rows_of, say_gaps
-from pileus.session import Session
+from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +108,7 @@ def ddl(
 
 def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
     """GeoJSON geometry of each zone of a collection."""
-    from pileus.backfills import read_registry
+    from pileus.backfills.control import read_registry
     from pileus.outputs.shapes import geojson
     from pileus.zonal.zones import read_zones
 

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.backfill import Order, Select
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.session import Session
+from pileus.cli.session import Session
+from pileus.lifecycle.backfill import Order, Select
 
 if TYPE_CHECKING:
-    from pileus.preview import Preview
+    from pileus.backfills.plan import Plan
 
 
 @app.command()
@@ -25,9 +25,9 @@ def plan(
     order: Annotated[Order, typer.Option(help="Which point in time would come first.")] = "oldest",
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Ask the provider and the record what a backfill would do to each partition, and why. Writes nothing."""
-    from pileus.backfills import new_backfill, read_registry
-    from pileus.preview import preview
+    """Ask the provider and the index what a backfill would do to each partition, and why. Writes nothing."""
+    from pileus.backfills.control import new_backfill, read_registry
+    from pileus.backfills.plan import plan
 
     session = Session()
     edges = session.edges
@@ -36,14 +36,14 @@ def plan(
         registry, collection, now=edges.now(), version=version, first=first, last=last, select=select, order=order
     )
     template = registry.collection(collection, version)
-    found = preview(edges, template, registry.provider_of(template), wanted)
+    found = plan(edges, template, registry.provider_of(template), wanted)
     if json:
         show.as_json(found.to_json())
     else:
         _tell(found)
 
 
-def _tell(found: "Preview") -> None:
+def _tell(found: "Plan") -> None:
     rows = [
         (row.partition.period, row.partition.group, row.action, row.reason, row.files, show.size(row.size))
         for row in found.rows

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.show import as_json, line, table
-from pileus.session import Session
 
 
 @app.command()
@@ -17,9 +17,9 @@ def populate(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Validate every document of the project, then make them what the stack works with: all or nothing."""
-    from pileus.populate import populate as write
-    from pileus.populate import validate
-    from pileus.rules import apply
+    from pileus.backfills.rules import apply
+    from pileus.project.populate import populate as write
+    from pileus.project.populate import validate
 
     session = Session()
     registry, zones = validate(session.project, datetime.now(UTC).date())
@@ -42,7 +42,7 @@ def schemas(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder.")] = Path("data/schemas"),
 ) -> None:
     """Write the JSON Schemas of collection, provider and rule, for editors to complete from."""
-    from pileus.schemas import write_schemas
+    from pileus.project.schemas import write_schemas
 
     for path in write_schemas(out):
         line(f"wrote {path}")

@@ -8,12 +8,12 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.watch import watch
-from pileus.session import Session
 
 if TYPE_CHECKING:
-    from pileus.audit import Audit
-    from pileus.registry import Registry
+    from pileus.backfills.reconcile import Reconciliation
+    from pileus.project.registry import Registry
 
 LISTED = 200
 
@@ -21,22 +21,22 @@ LISTED = 200
 @app.command()
 def reconcile(
     collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
-    repair: Annotated[bool, typer.Option("--repair", help="Mend the record, and queue what is missing.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend the index, and queue what is missing.")] = False,
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Find what is lost, missing, corrupt, orphaned or undone. Ends 1 when something is and it is not repaired."""
-    from pileus.audit import audit
-    from pileus.audit import repair as mend
-    from pileus.backfills import new_backfill, read_registry
+    from pileus.backfills.control import new_backfill, read_registry
+    from pileus.backfills.reconcile import reconcile
+    from pileus.backfills.reconcile import repair as mend
 
     session = Session()
     edges = session.edges
     registry = read_registry(edges.store, session.stack)
     template = registry.collection(collection, version)
     whole = new_backfill(registry, collection, now=edges.now(), version=version)
-    found = audit(edges, template, registry.provider_of(template), whole)
+    found = reconcile(edges, template, registry.provider_of(template), whole)
     started = None
     if repair and (periods := mend(edges, found)):
         started = _start(session, registry, collection, template.version, periods)
@@ -53,7 +53,7 @@ def reconcile(
 
 def _start(session: Session, registry: "Registry", collection: str, version: str, periods: list[str]) -> str:
     """A backfill from the first to the last of the periods, of what is missing there."""
-    from pileus.backfills import new_backfill, start
+    from pileus.backfills.control import new_backfill, start
 
     planned = new_backfill(
         registry,
@@ -70,7 +70,7 @@ def _start(session: Session, registry: "Registry", collection: str, version: str
     return start(session.edges, session.workflows, planned).id
 
 
-def _tell(found: "Audit") -> None:
+def _tell(found: "Reconciliation") -> None:
     rows = [(f.kind, f.partition, f.detail) for f in found.findings[:LISTED]]
     if rows:
         show.table(("what", "partition", "detail"), rows)

@@ -9,10 +9,10 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.session import Session
+from pileus.cli.session import Session
 
 if TYPE_CHECKING:
-    from pileus.registry import Registry
+    from pileus.project.registry import Registry
 
 rules = typer.Typer(help="Rules that start backfills, once or on a schedule.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Argument(help="Rule.")]
 
 
 def _registry(session: Session) -> "Registry":
-    from pileus.backfills import read_registry
+    from pileus.backfills.control import read_registry
 
     return read_registry(session.edges.store, session.stack)
 
@@ -59,8 +59,8 @@ def disable(name: Name) -> None:
 
 def _set(name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
     """In the registry and in the project's document, so that the next populate does not turn it back."""
-    from pileus.registry import Registry
-    from pileus.rules import apply, find
+    from pileus.backfills.rules import apply, find
+    from pileus.project.registry import Registry
 
     session = Session()
     registry = _registry(session)
@@ -80,8 +80,8 @@ def _set(name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
 @rules.command()
 def run(name: Name) -> None:
     """Fire a rule now, whatever its state."""
-    from pileus.rules import find
-    from pileus.rules import run as fire
+    from pileus.backfills.rules import find
+    from pileus.backfills.rules import run as fire
 
     session = Session()
     show.line(fire(session.edges, session.workflows, find(_registry(session), name)))
@@ -96,7 +96,7 @@ def next_firings(
     """Show when rules fire next."""
     from zoneinfo import ZoneInfo
 
-    from pileus.rules import find, firings
+    from pileus.backfills.rules import find, firings
 
     session = Session()
     registry, now = _registry(session), datetime.now(UTC)

@@ -40,10 +40,10 @@ def run_task(
 
 
 def _steps(folder: Path) -> dict[str, Callable[..., Any]]:
-    from pileus.steps.discover_granules import discover_granules
-    from pileus.steps.generate_collections import generate_collections
-    from pileus.steps.process_group import Workbench, process_group
-    from pileus.steps.report_status import report_status
+    from pileus.tasks.discover_granules import discover_granules
+    from pileus.tasks.generate_collections import generate_collections
+    from pileus.tasks.process_group import Workbench, process_group
+    from pileus.tasks.report_status import report_status
 
     return {
         "generate_collections": generate_collections,
@@ -57,10 +57,10 @@ def _prepare(edges: Any, event: dict[str, Any]) -> None:
     """Put what the event refers to in the folder: the documents of this project, and a backfill that runs."""
     from datetime import UTC, datetime
 
-    from pileus.backfill import Backfill
     from pileus.errors import Conflict, UsageError
-    from pileus.populate import populate, validate
-    from pileus.project import find_project
+    from pileus.lifecycle.backfill import Backfill
+    from pileus.project.folder import find_project
+    from pileus.project.populate import populate, validate
 
     try:
         project = find_project(Path.cwd())
@@ -84,7 +84,7 @@ def _prepare(edges: Any, event: dict[str, Any]) -> None:
             revision=1,
         )
         try:
-            edges.record.put_backfill(backfill)
+            edges.index.put_backfill(backfill)
         except Conflict as exc:
             raise UsageError("the index of a folder is empty at its start") from exc
 

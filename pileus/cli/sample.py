@@ -13,11 +13,11 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.watch import watch
-from pileus.session import Session
 
 if TYPE_CHECKING:
-    from pileus.registry import Registry
+    from pileus.project.registry import Registry
 
 COLLECTION = "viirs_sample"
 
@@ -25,7 +25,7 @@ COLLECTION = "viirs_sample"
 @app.command()
 def sample(workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2) -> None:
     """Backfill three synthetic months: starts all it needs, shows the statistics, stops what it started."""
-    from pileus.backfills import new_backfill, start
+    from pileus.backfills.control import new_backfill, start
 
     session = Session()
     with _site(session), _stack(session, workers):
@@ -83,8 +83,8 @@ def _stack(session: Session, workers: int) -> Iterator[None]:
 
 
 def _populate(session: Session) -> "Registry":
-    from pileus.populate import populate, validate
-    from pileus.rules import apply
+    from pileus.backfills.rules import apply
+    from pileus.project.populate import populate, validate
 
     registry, zones = validate(session.project, datetime.now(UTC).date())
     written, changes = populate(session.edges.store, session.stack.internal, registry, zones)

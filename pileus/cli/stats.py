@@ -112,7 +112,7 @@ def _band(rasters: list[Path]) -> str:
 
 
 def _source(path: Path, advance: Callable[[int], None], bands: list[str], masked_by_file: bool) -> "Source":
-    from pileus.unpack import is_archive
+    from pileus.unpack.members import is_archive
     from pileus.zonal import Source
 
     if path.is_file() and is_archive(path):

@@ -10,11 +10,11 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.models import State
-from pileus.session import Session
 
 if TYPE_CHECKING:
-    from pileus.glance import Glance
+    from pileus.backfills.glance import Glance
 
 PAUSE = 1.0
 """Seconds between two looks."""
@@ -38,7 +38,7 @@ def status(
     if html:
         _write_page(session, found, html)
     if json:
-        from pileus.status import status as whole
+        from pileus.backfills.status import status as whole
 
         show.as_json(whole(session.edges, id).to_json())
     elif not html:
@@ -48,7 +48,7 @@ def status(
 def _newest(session: Session) -> str:
     from pileus.errors import UsageError
 
-    newest = next((backfill.id for backfill in session.edges.record.backfills()), None)
+    newest = next((backfill.id for backfill in session.edges.index.backfills()), None)
     if newest is None:
         raise UsageError("no backfills yet: `pileus backfill COLLECTION` starts one")
     return newest
@@ -56,9 +56,9 @@ def _newest(session: Session) -> str:
 
 def _settled(session: Session, id: str) -> "Glance":
     """As of now; a backfill whose execution ended unnoticed ends now."""
-    from pileus.backfills import find
-    from pileus.glance import glance
-    from pileus.status import settle
+    from pileus.backfills.control import find
+    from pileus.backfills.glance import glance
+    from pileus.backfills.status import settle
 
     settle(session.edges, session.workflows, find(session.edges, id))
     return glance(session.edges, id)
@@ -116,9 +116,9 @@ def _tell(found: "Glance") -> None:
 
 
 def _write_page(session: Session, found: "Glance", path: Path) -> None:
+    from pileus.backfills.status_page import page
     from pileus.edges.store import split
     from pileus.errors import UsageError
-    from pileus.status_page import page
 
     def link(url: str) -> str:
         bucket, key = split(url)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.show import line
-from pileus.session import Session
 
 Config = Annotated[
     Path | None, typer.Option("--settings", help="JSON file of settings; PILEUS_SETTINGS changes what it says.")
@@ -23,9 +23,9 @@ def synth(
     settings: Config = None,
 ) -> None:
     """Synthesize the stacks with CDK. Needs no Docker, no system Node and no account."""
-    from pileus.package import size_of
-    from pileus.synth import read_settings
-    from pileus.synth import synth as synthesize
+    from pileus.deploy.lambda_package import size_of
+    from pileus.deploy.synth import read_settings
+    from pileus.deploy.synth import synth as synthesize
 
     session = Session()
     folder = (out or session.home.assemblies).resolve()

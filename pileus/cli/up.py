@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from pileus.cli.app import app
+from pileus.cli.session import Session
 from pileus.cli.show import line
 from pileus.errors import UsageError
-from pileus.session import Session
 
 
 @app.command()

@@ -9,11 +9,11 @@ from pileus.cli import show
 from pileus.models import State
 
 if TYPE_CHECKING:
-    from pileus.session import Session
-    from pileus.status import Status
+    from pileus.backfills.status import Status
+    from pileus.cli.session import Session
 
 PAUSE = 0.4
-"""Seconds between two looks at the record."""
+"""Seconds between two looks at the index."""
 SETTLE_EVERY = 10
 """Looks between two questions to Step Functions."""
 PATIENCE = 120
@@ -49,8 +49,8 @@ def watch(session: "Session", id: str, *, json: bool) -> int:
 
 def _looks(session: "Session", id: str) -> "Iterator[Status]":
     """Statuses until the backfill is over, the last one included. A stack that restarts meanwhile is waited for."""
+    from pileus.backfills.status import settle, status
     from pileus.errors import StoreError
-    from pileus.status import settle, status
 
     seen, lost = 0, None
     while True:

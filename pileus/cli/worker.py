@@ -18,7 +18,7 @@ import typer
 from pileus.cli.app import app
 
 if TYPE_CHECKING:
-    from pileus.steps.process_group import Workbench
+    from pileus.tasks.process_group import Workbench
 
 LEASES = 20
 """Lifetimes of a claim that the downloads of a dead worker are kept: whoever takes its group goes on with them."""
@@ -34,15 +34,15 @@ def worker(
 
 def work(*, until_idle: bool = False) -> None:
     """The same, for containers."""
-    from pileus.kernels import bring
+    from pileus.worker.kernels import bring
 
     bring(os.environ)
     from pileus.edges.aws import Aws, Stack
-    from pileus.edges.protection import protected, protection_from
-    from pileus.pulse import pulse_file
-    from pileus.steps.process_group import Watch, Workbench, process_group
+    from pileus.edges.scale_in import protected, protection_from
+    from pileus.tasks.process_group import Watch, Workbench, process_group
     from pileus.wiring import wire, wire_lanes
-    from pileus.worker import Worker
+    from pileus.worker.liveness import pulse_file
+    from pileus.worker.loop import Worker
 
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(JsonLines())
@@ -76,7 +76,7 @@ def work(*, until_idle: bool = False) -> None:
 def _measured(bench: "Workbench", stack: str) -> Iterator[Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
     """Write the metrics of one group, as lines among the logs, where PILEUS_METRICS names their namespace."""
     from pileus.errors import Cancelled, HandedBack, NoSpace, PileusError
-    from pileus.metrics import of_group
+    from pileus.worker.metrics import of_group
 
     def tell(succeeded: bool, result: Mapping[str, Any]) -> None:
         if namespace := os.environ.get("PILEUS_METRICS"):

@@ -9,20 +9,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from pileus.backfill import Backfill
-from pileus.backfills import read_registry
+from pileus.backfills.control import read_registry
+from pileus.backfills.status import status
+from pileus.dashboard import data
 from pileus.errors import NotFound, PileusError, UsageError
+from pileus.lifecycle.backfill import Backfill
 from pileus.models import safe
-from pileus.outputs import page
 from pileus.outputs.read import collections, read_stats
 from pileus.outputs.series import newest, zones_of
 from pileus.outputs.shapes import geojson
-from pileus.status import status
 from pileus.wiring import Edges
 from pileus.zonal.zones import read_zones
 
 Settle = Callable[[Backfill], Backfill]
-"""Ends a backfill in the record whose execution has ended unnoticed."""
+"""Ends a backfill in the index whose execution has ended unnoticed."""
 FRESH = 15.0
 """Seconds for which rows that were read, and a backfill that is over, are shown without looking again."""
 SETTLE_EVERY = 10.0
@@ -61,15 +61,15 @@ class Source:
             case ["data", "backfills"]:
                 return self.backfills()
             case ["data", "backfills", key]:
-                return page.backfill_json(status(self._edges, self._backfill(key)))
+                return data.backfill_json(status(self._edges, self._backfill(key)))
             case ["data", key, "zones"]:
                 name = self._name(key)
-                return page.zones_json(self.rows(name), self.shapes(name))
+                return data.zones_json(self.rows(name), self.shapes(name))
             case ["data", key, "pictures"]:
                 seen = self._look(self._name(key))
                 zones, version = list(zones_of(seen.table)), seen.entry["version"]
                 bucket = self._edges.stack.protected
-                return page.pictures_json(self._edges.store, bucket, seen.entry["name"], version, zones)
+                return data.pictures_json(self._edges.store, bucket, seen.entry["name"], version, zones)
             case ["data", key, _, _]:
                 return self._values(path, self._name(key))
         raise NotFound("there is no such file", where=path)
@@ -81,7 +81,7 @@ class Source:
         raise NotFound("there is no such collection", where=key)
 
     def _backfill(self, key: str) -> str:
-        for backfill in self._edges.record.backfills():
+        for backfill in self._edges.index.backfills():
             if safe(backfill.id) == key:
                 return backfill.id
         raise NotFound("there is no such backfill", where=key)
@@ -98,8 +98,8 @@ class Source:
                 table = newest(read_stats(self._edges.store, self._edges.stack.protected, name))
                 if not table.num_rows:
                     raise NotFound("there are no rows of this collection", where=name)
-                entries = self._edges.record.entries(name, table["version"][0].as_py(), "0000", "9999")
-                seen = self._seen[name] = _Seen(time.monotonic(), table, page.index_entry(name, table, entries))
+                entries = self._edges.index.entries(name, table["version"][0].as_py(), "0000", "9999")
+                seen = self._seen[name] = _Seen(time.monotonic(), table, data.index_entry(name, table, entries))
             return seen
 
     def rows(self, name: str) -> pa.Table:
@@ -109,14 +109,14 @@ class Source:
     def index(self) -> Any:
         """All collections that have rows."""
         found = [self._look(name).entry for name in self.names()]
-        return page.index_json(found, now=self._edges.now(), live=self._live, pictures=self._pictures)
+        return data.index_json(found, now=self._edges.now(), live=self._live, pictures=self._pictures)
 
     def _values(self, path: str, name: str) -> Any:
         seen = self._look(name)
         if path not in seen.values:
-            for found, band, stat in page.value_files(seen.entry):
+            for found, band, stat in data.value_files(seen.entry):
                 if found == path:
-                    seen.values[path] = page.values_json(seen.table, band, stat, seen.entry["periods"])
+                    seen.values[path] = data.values_json(seen.table, band, stat, seen.entry["periods"])
         if path not in seen.values:
             raise NotFound("there is no such statistic", where=path)
         return seen.values[path]
@@ -135,12 +135,12 @@ class Source:
                 zones = read_zones(self._edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
             except PileusError:  # the map is empty then; the numbers are there all the same
                 return {}
-            self._shapes[key] = geojson(zones, detail=page.DETAIL)
+            self._shapes[key] = geojson(zones, detail=data.DETAIL)
         return self._shapes[key]
 
     def backfills(self) -> list[dict[str, Any]]:
         """All backfills, newest first."""
-        every = list(self._edges.record.backfills())
+        every = list(self._edges.index.backfills())
         if self._settle and time.monotonic() - self._settled > SETTLE_EVERY:
             self._settled = time.monotonic()
             every = [self._settle(backfill) for backfill in every]
@@ -150,7 +150,7 @@ class Source:
         key = (backfill.id, backfill.revision)
         seen, summary = self._summaries.get(key, (float("-inf"), {}))
         if not backfill.over or time.monotonic() - seen > FRESH:
-            summary = page.backfill_summary(status(self._edges, backfill.id))
+            summary = data.backfill_summary(status(self._edges, backfill.id))
             self._summaries[key] = (time.monotonic(), summary)
         return summary
 
@@ -159,13 +159,13 @@ class Source:
         index = self.index()
         yield "data/index.json", compact(index)
         yield "data/backfills.json", compact(self.backfills())
-        for backfill in self._edges.record.backfills():
+        for backfill in self._edges.index.backfills():
             yield f"data/backfills/{safe(backfill.id)}.json", compact(self.get(f"data/backfills/{safe(backfill.id)}"))
         for entry in index["collections"]:
             for name in ("zones", "pictures"):
                 path = f"data/{entry['key']}/{name}.json"
                 yield path, compact(self.get(path))
-            for path, _, _ in page.value_files(entry):
+            for path, _, _ in data.value_files(entry):
                 yield path, compact(self.get(path))
 
 

@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pileus.cron import Expression, Zone
 from pileus.documents.base import NAME, Document
+from pileus.documents.schedule import Expression, Zone
 
 
 class RuleOf(Document):

@@ -77,8 +77,8 @@ class Stack:
     def workflow_arn(self, name: str) -> str:
         return f"{self.workflows}{name}"
 
-    def lane(self, name: str) -> str:
-        """Queue address of the lane `ingest` or `backfill`."""
+    def queue_url(self, name: str) -> str:
+        """Queue address of the queue `ingest` or `backfill`."""
         return self.ingest if name == "ingest" else self.backfill
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pileus.edges.lanes import LANES, Queue
+from pileus.edges.queues import QUEUES, Queue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -15,11 +15,11 @@ HOLD = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One dead message."""
 
     id: str
-    lane: str
+    queue: str
     receipt: str
     body: str
     sent: float
@@ -45,27 +45,27 @@ class Letter:
 
 
 class DeadLetters:
-    """The dead queues of both lanes."""
+    """The dead queues of both queues."""
 
     def __init__(self, sqs: "SQSClient", queues: Mapping[str, Queue]) -> None:
         self._sqs = sqs
         self._queues = queues
 
-    def all(self) -> list[Letter]:
+    def all(self) -> list[DeadLetter]:
         """All of them, oldest first. They stay hidden while they are looked at, and are back when this returns."""
-        found = {letter.id: letter for lane in LANES for letter in self._take(lane)}
+        found = {letter.id: letter for queue in QUEUES for letter in self._take(queue)}
         for letter in found.values():
             self._sqs.change_message_visibility(
-                QueueUrl=self._queues[letter.lane].dead_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                QueueUrl=self._queues[letter.queue].dead_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
             )
         return sorted(found.values(), key=lambda letter: letter.sent)
 
-    def remove(self, id: str) -> Letter | None:
+    def remove(self, id: str) -> DeadLetter | None:
         """Take one away for good; None: it is not there any more."""
-        for lane in LANES:
-            taken = list(self._take(lane))
+        for queue in QUEUES:
+            taken = list(self._take(queue))
             for letter in taken:
-                url = self._queues[lane].dead_url
+                url = self._queues[queue].dead_url
                 if letter.id == id:
                     self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
                 else:
@@ -75,10 +75,10 @@ class DeadLetters:
                     return letter
         return None
 
-    def _take(self, lane: str) -> Iterator[Letter]:
+    def _take(self, queue: str) -> Iterator[DeadLetter]:
         while True:
             found = self._sqs.receive_message(
-                QueueUrl=self._queues[lane].dead_url,
+                QueueUrl=self._queues[queue].dead_url,
                 MaxNumberOfMessages=10,
                 VisibilityTimeout=HOLD,
                 MessageSystemAttributeNames=["SentTimestamp"],
@@ -87,4 +87,4 @@ class DeadLetters:
                 return
             for message in found:
                 sent = float(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
-                yield Letter(message["MessageId"], lane, message["ReceiptHandle"], message["Body"], sent)
+                yield DeadLetter(message["MessageId"], queue, message["ReceiptHandle"], message["Body"], sent)

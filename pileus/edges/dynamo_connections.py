@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pileus.edges.aws_errors import refusals
 from pileus.edges.connections import Lease, Pulse
-from pileus.edges.refusals import refusals
 from pileus.errors import StoreError
 
 if TYPE_CHECKING:

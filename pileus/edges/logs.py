@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from pileus.backfill import backfill_of
-from pileus.edges.refusals import refusals
+from pileus.edges.aws_errors import refusals
+from pileus.lifecycle.backfill import backfill_of
 
 Line = dict[str, Any]
 """`time`, `level`, `message` and what else the worker said."""

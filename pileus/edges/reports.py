@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pileus.edges.refusals import refusals
+from pileus.edges.aws_errors import refusals
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient

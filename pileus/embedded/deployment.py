@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pileus import __version__
+from pileus.deploy.synth import synth
 from pileus.edges.aws import Aws, Stack
 from pileus.edges.cloudformation import Assembly, deploy
 from pileus.embedded.home import Home
 from pileus.errors import UsageError
-from pileus.synth import synth
 
 SETTINGS: dict[str, Any] = {
     "embedded": True,

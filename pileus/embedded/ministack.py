@@ -12,7 +12,7 @@ if __name__ == "__main__":
     from ministack.app import main
     from ministack.services import scheduler
 
-    from pileus.embedded.zones import in_zones
+    from pileus.embedded.timezones import in_zones
 
     scheduler._tick_schedules = in_zones(
         scheduler._tick_schedules, scheduler._schedules._data, scheduler._schedule_last_fired

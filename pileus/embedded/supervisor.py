@@ -17,12 +17,12 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from pileus import __version__
+from pileus.backfills.recover import recover, restore_schedules
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.containers import Containers, find_image, sweep_containers
 from pileus.embedded.deployment import deploy_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.errors import StoreError, UsageError
-from pileus.reconcile import recover, restore_schedules
 from pileus.wiring import wire, wire_schedules, wire_workflows
 
 MINISTACK = [sys.executable, "-m", "pileus.embedded.ministack"]
@@ -89,7 +89,7 @@ class Supervisor:
         aws = Aws(self.endpoint)
         self._note("deploying the core stack", ready=False)
         self._stack = deploy_embedded(aws, self._home)
-        self._note("reading the record from S3", ready=False)
+        self._note("reading the index from S3", ready=False)
         edges = wire(os.environ, aws, self._stack)
         recover(edges, wire_workflows(aws, self._stack), self._tell)
         restore_schedules(edges, wire_schedules(aws, self._stack))

@@ -4,8 +4,8 @@ import re
 
 import pyarrow as pa
 
+from pileus import keys
 from pileus.models import safe
-from pileus.outputs import places
 from pileus.outputs.series import parse_period
 from pileus.periods import Unit
 
@@ -20,7 +20,7 @@ def ddl(table: pa.Table, bucket: str, collection: str, database: str = "default"
     columns = [_column(field) for field in table.schema if field.name not in (*PARTITIONS, "group")]
     periods, versions = (sorted(set(table[name].to_pylist())) for name in ("period", "version"))
     unit = parse_period(periods[0]).unit
-    location = f"s3://{bucket}/{places.TABLES}/collection={safe(collection)}/"
+    location = f"s3://{bucket}/{keys.TABLES}/collection={safe(collection)}/"
     properties = {
         "projection.enabled": "true",
         "projection.version.type": "enum",

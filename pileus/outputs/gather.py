@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import shapely
 
+from pileus import keys
 from pileus.edges.store import Store
 from pileus.errors import NotFound
 from pileus.models import Partition
-from pileus.outputs import places
 from pileus.outputs.frames import Frames, window_of
 from pileus.outputs.read import PARALLEL
 from pileus.outputs.series import unit_of, zones_of
@@ -40,7 +40,7 @@ def frames(
         if partition is None:
             return None
         try:
-            body = store.get(f"s3://{bucket}/{places.clip_key(partition, band, zone)}")
+            body = store.get(f"s3://{bucket}/{keys.clip_key(partition, band, zone)}")
         except NotFound:
             return None
         return window_of(body, band, zone, name, outline)

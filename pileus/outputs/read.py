@@ -7,34 +7,34 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.parquet
 
+from pileus import keys
 from pileus.edges.store import Store
 from pileus.models import Partition, safe, unsafe
-from pileus.outputs import places
 from pileus.outputs.series import near
 
 PARALLEL = 8
 """Objects that are fetched at once."""
-KINDS = (places.TABLES, "clips", "pictures")
+KINDS = (keys.TABLES, "clips", "pictures")
 
 
 def tables(store: Store, bucket: str, collection: str) -> Iterator[tuple[Partition, str, int]]:
     """Partition, address and size of every table of a collection, all versions, in order of address."""
     root = f"s3://{bucket}/"
-    for url, size in store.list(f"{root}{places.TABLES}/collection={safe(collection)}/"):
-        yield places.partition_of(url.removeprefix(root)), url, size
+    for url, size in store.list(f"{root}{keys.TABLES}/collection={safe(collection)}/"):
+        yield keys.partition_of(url.removeprefix(root)), url, size
 
 
 def objects(store: Store, bucket: str, collection: str) -> Iterator[tuple[str, int]]:
     """Address and size in bytes of everything that was written for a collection."""
     name = safe(collection)
     folders = [f"{kind}/collection={name}/" for kind in KINDS]
-    for prefix in (*folders, f"csv/{name}/", f"stac/{name}/", f"{places.MANIFESTS}/{name}/"):
+    for prefix in (*folders, f"csv/{name}/", f"stac/{name}/", f"{keys.MANIFESTS}/{name}/"):
         yield from store.list(f"s3://{bucket}/{prefix}")
 
 
 def collections(store: Store, bucket: str) -> list[str]:
     """Names of the collections that have statistics."""
-    root = f"s3://{bucket}/{places.TABLES}/collection="
+    root = f"s3://{bucket}/{keys.TABLES}/collection="
     return sorted({unsafe(url.removeprefix(root).split("/")[0]) for url, _ in store.list(root)})
 
 

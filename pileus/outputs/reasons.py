@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from pileus.life import Entry
+from pileus.lifecycle.partition import Entry
 from pileus.models import State
 
 UNKNOWN = "no rows: never processed"

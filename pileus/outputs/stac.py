@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
+from pileus import keys
 from pileus.models import Granule, Output, Partition
-from pileus.outputs import places
 from pileus.outputs.series import parse_period
 from pileus.outputs.windows import Window
 
@@ -73,7 +73,7 @@ def item(
     lineage: str,
 ) -> bytes:
     """The item as JSON. `bounds`: west, south, east, north of the zones in degrees; `created`: ISO 8601 UTC."""
-    key = places.item_key(partition)
+    key = keys.item_key(partition)
     assets = dict(_asset(one, key) for one in made)
     assets["manifest"] = _where(manifest, key) | _kind("manifest", "inputs, parameters and checksums")
     clips = any(one.output.kind == "clip" for one in made)

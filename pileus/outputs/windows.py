@@ -19,10 +19,10 @@ from rasterio.warp import transform
 
 from pileus.documents import Process
 from pileus.errors import RasterError
-from pileus.grid import BAND_ROWS, Grid, Needed
-from pileus.raster import FileLayer, StreamLayer, WindowLayer, open_file, open_stream
-from pileus.streams import CHUNK
-from pileus.unpack import Member, members
+from pileus.raster.grid import BAND_ROWS, Grid, Needed
+from pileus.raster.layers import FileLayer, StreamLayer, WindowLayer, open_file, open_stream
+from pileus.unpack.members import Member, members
+from pileus.unpack.streams import CHUNK
 from pileus.zonal.archive import IN_MEMORY, band_of, stem_of
 from pileus.zonal.zones import Zones
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pileus import __version__
+from pileus import __version__, keys
 from pileus.documents import Collection, Process
 from pileus.models import Archive, Group, Output, Partition
-from pileus.outputs import places
 from pileus.outputs.shapes import lonlat
 from pileus.outputs.stac import COG, Made, bounds_of, clip_facts, item, table_facts
 from pileus.zonal.zones import Zones
@@ -73,11 +72,11 @@ def _files(
         for window in mine:
             title = f"{window.name}, {band}"
             if rules.clips:
-                key = places.clip_key(partition, band, window.zone)
+                key = keys.clip_key(partition, band, window.zone)
                 yield key, cog(window, unit), COG, "clip", title, clip_facts(window, unit)
             if rules.pictures:
                 body = quicklook(window, period=partition.period, unit=unit, scale=scale)
-                yield places.picture_key(partition, band, window.zone), body, "image/png", "picture", title, {}
+                yield keys.picture_key(partition, band, window.zone), body, "image/png", "picture", title, {}
 
 
 def write_item(
@@ -100,7 +99,7 @@ def write_item(
         software=__version__,
         lineage=f"zonal statistics of {len(group.granules)} archives over {len(zones)} zones",
     )
-    written.add(places.item_key(partition), body, "application/geo+json", "item", "STAC item")
+    written.add(keys.item_key(partition), body, "application/geo+json", "item", "STAC item")
 
 
 def facts_of(table: pa.Table, collection: Collection) -> dict[str, Any]:

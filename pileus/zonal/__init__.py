@@ -16,18 +16,18 @@
 [{'zone': 'left', 'zone_name': 'left', 'band': 'a', 'count': 4.5, 'sum': 19.5}]
 """
 
-from pileus.zonal.bench import Source
-from pileus.zonal.cache import FolderCache, IndexCache, MemoryCache, TieredCache
+from pileus.zonal.cache import FolderCache, MemoryCache, TieredCache, ZoneIndexCache
+from pileus.zonal.context import Source
 from pileus.zonal.measure import Measured, measure
 from pileus.zonal.zones import Zones, make_zones, read_zones
 
 __all__ = [
     "FolderCache",
-    "IndexCache",
     "Measured",
     "MemoryCache",
     "Source",
     "TieredCache",
+    "ZoneIndexCache",
     "Zones",
     "make_zones",
     "measure",

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from pileus.errors import ArchiveError, RasterError
-from pileus.grid import Grid
-from pileus.raster import FileLayer, StreamLayer, WindowLayer, open_file, open_stream
-from pileus.streams import CHUNK
-from pileus.unpack import Member, members
-from pileus.zonal.bench import Bench, Source
-from pileus.zonal.tally import Found, Tally
+from pileus.raster.grid import Grid
+from pileus.raster.layers import FileLayer, StreamLayer, WindowLayer, open_file, open_stream
+from pileus.unpack.members import Member, members
+from pileus.unpack.streams import CHUNK
+from pileus.zonal.accumulators import Accumulators, Found
+from pileus.zonal.context import Bench, Source
 
 HOLD = 512 << 20
 """Bytes of pixels that may wait for their mask in memory."""
@@ -96,7 +96,7 @@ class ArchiveBands:
         self._mask: dict[int, NDArray[np.uint8]] | None = None
         self._mask_grid: Grid | None = None
         self._held: dict[str, Held] = {}
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, Accumulators] = {}
         self._grids: dict[str, Grid] = {}
         self._seen: list[str] = []
         self._spilled = 0

@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from pileus.grid import Grid
+from pileus.raster.grid import Grid
 from pileus.zonal.compile import compile_index
-from pileus.zonal.index import Index, Rule, index_key
+from pileus.zonal.index import Rule, ZoneIndex, index_key
 from pileus.zonal.zones import Zones
 
 
-class IndexCache(Protocol):
+class ZoneIndexCache(Protocol):
     """Bytes by key. Keys are hex; what is kept under one never changes, so that writing it twice is no harm."""
 
     def get(self, key: str) -> bytes | None:
@@ -24,7 +24,7 @@ class IndexCache(Protocol):
 
 
 class MemoryCache:
-    """An IndexCache that lasts as long as the process."""
+    """An ZoneIndexCache that lasts as long as the process."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
@@ -37,7 +37,7 @@ class MemoryCache:
 
 
 class FolderCache:
-    """An IndexCache in a folder: a file a key, written beside and moved into place."""
+    """An ZoneIndexCache in a folder: a file a key, written beside and moved into place."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ def _sibling(path: Path) -> Iterator[Path]:
 class TieredCache:
     """The first of several caches that has it; the ones before it are given a copy."""
 
-    def __init__(self, *caches: IndexCache) -> None:
+    def __init__(self, *caches: ZoneIndexCache) -> None:
         self.caches = caches
 
     def get(self, key: str) -> bytes | None:
@@ -89,8 +89,8 @@ class TieredCache:
 
 
 def fetch_index(
-    zones: Zones, grid: Grid, rule: Rule, cache: IndexCache | None, *, threads: int = 2, where: str = "zones"
-) -> tuple[Index, str, bool]:
+    zones: Zones, grid: Grid, rule: Rule, cache: ZoneIndexCache | None, *, threads: int = 2, where: str = "zones"
+) -> tuple[ZoneIndex, str, bool]:
     """The index of zones on a grid, its key, and whether it came from the cache. Raises ZonesError.
 
     A damaged entry is compiled again and overwritten.
@@ -98,7 +98,7 @@ def fetch_index(
     key = index_key(zones, grid, rule)
     if cache is not None and (blob := cache.get(key)) is not None:
         with suppress(ValueError):
-            return Index.from_bytes(blob), key, True
+            return ZoneIndex.from_bytes(blob), key, True
     index = compile_index(zones, grid, rule, threads=threads, where=where)
     if cache is not None:
         cache.put(key, index.to_bytes())

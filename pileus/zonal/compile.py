@@ -10,18 +10,20 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from pileus.errors import ZonesError
-from pileus.grid import BAND_ROWS, Grid
-from pileus.jit import compiled
-from pileus.zonal.burn import burn
-from pileus.zonal.index import Index, Rule
-from pileus.zonal.trace import STEP, Traced, entries, trace
+from pileus.raster.grid import BAND_ROWS, Grid
+from pileus.raster.jit import compiled
+from pileus.zonal.coverage import STEP, Traced, entries, trace
+from pileus.zonal.index import Rule, ZoneIndex
+from pileus.zonal.rasterize import burn
 from pileus.zonal.zones import Zones
 
 GAP = 24
 """Pixels between two needed stretches of a row that are packed along rather than skipped."""
 
 
-def compile_index(zones: Zones, grid: Grid, rule: Rule = "exact", *, threads: int = 2, where: str = "zones") -> Index:
+def compile_index(
+    zones: Zones, grid: Grid, rule: Rule = "exact", *, threads: int = 2, where: str = "zones"
+) -> ZoneIndex:
     """Work out which pixels of `grid` each zone covers. Raises ZonesError when zones cannot be brought to its CRS."""
     geometries, notes = _in_crs(zones, grid, where)
     geometries, numbers = _placed(geometries, grid)
@@ -130,7 +132,7 @@ def _burn(geometries: Any, numbers: Any, grid: Grid, rule: Rule) -> Traced:
     return entries(zone, row, col, length, np.ones(len(zone), np.float32))
 
 
-def _assemble(traced: Traced, zone_count: int, grid: Grid, notes: tuple[str, ...]) -> Index:
+def _assemble(traced: Traced, zone_count: int, grid: Grid, notes: tuple[str, ...]) -> ZoneIndex:
     zone, row, runs, parts = traced.zone, traced.row, traced.runs, traced.parts
     run_len, part_share = traced.run_len, traced.part_share
     totals = _totals(zone, row, runs, parts, run_len, part_share, grid.cell_areas(), zone_count)
@@ -147,7 +149,7 @@ def _assemble(traced: Traced, zone_count: int, grid: Grid, notes: tuple[str, ...
     new = np.r_[True, (zone[1:] != zone[:-1]) | (band[1:] != band[:-1])] if len(zone) else np.empty(0, bool)
     starts = np.flatnonzero(new)
     bands = np.arange(grid.bands + 1)
-    return Index(
+    return ZoneIndex(
         zones=totals,
         stretch_row=stretch_row,
         stretch_col=stretch_col,

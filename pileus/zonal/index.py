@@ -16,7 +16,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from pileus.grid import Grid, Needed
+from pileus.raster.grid import Grid, Needed
 from pileus.zonal.zones import Zones
 
 Rule = Literal["exact", "center", "all_touched"]
@@ -26,7 +26,7 @@ MAGIC = b"PILEUSZX"
 
 
 @dataclass(frozen=True)
-class Index:
+class ZoneIndex:
     """Zones on a grid. All arrays are read-only in spirit: several threads share them."""
 
     zones: NDArray[np.float64]
@@ -81,7 +81,7 @@ class Index:
         return blob + struct.pack("<I", isal_zlib.crc32(blob))
 
     @classmethod
-    def from_bytes(cls, blob: bytes) -> "Index":
+    def from_bytes(cls, blob: bytes) -> "ZoneIndex":
         """Raises ValueError for anything that `to_bytes` did not write, so that a bad cache entry is made anew."""
         if blob[:8] != MAGIC or len(blob) < 20:
             raise ValueError("not a zone index")
@@ -101,7 +101,7 @@ class Index:
         return cls(**arrays, notes=tuple(header["notes"]))
 
 
-Index.ARRAYS = tuple(f.name for f in fields(Index) if f.name != "notes")
+ZoneIndex.ARRAYS = tuple(f.name for f in fields(ZoneIndex) if f.name != "notes")
 
 
 def index_key(zones: Zones, grid: Grid, rule: Rule) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pileus.jit import compiled, compiled_inline, compiled_sums
-from pileus.zonal.index import Index
+from pileus.raster.jit import compiled, compiled_inline, compiled_sums
+from pileus.zonal.index import ZoneIndex
 
 COUNT, AREA, WEIGHT, ANCHOR, MEAN, M2, M3, M4, LOW, HIGH = range(10)
 """Columns of an accumulator: sum of coverage fractions of valid pixels; the same in m2; sum of the weights used; a
@@ -263,7 +263,7 @@ NO_MASK = np.zeros(0, np.uint8)
 
 
 def apply(
-    index: Index,
+    index: ZoneIndex,
     band: int,
     packed: NDArray[Any],
     valid: NDArray[np.uint8] | None,
@@ -293,7 +293,7 @@ def apply(
     return index.slot_zone[first:last], acc
 
 
-def columns_of(index: Index) -> tuple[NDArray[Any], ...]:
+def columns_of(index: ZoneIndex) -> tuple[NDArray[Any], ...]:
     """What the kernels need of an index."""
     return (
         index.slot_entries, index.entry_row, index.entry_runs, index.entry_parts,

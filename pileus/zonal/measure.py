@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
-from pileus.raster import FileLayer, WindowLayer, open_file
-from pileus.unpack import Limits, is_archive
+from pileus.raster.layers import FileLayer, WindowLayer, open_file
+from pileus.unpack.members import Limits, is_archive
+from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands, band_of, stem_of
-from pileus.zonal.bench import Bench, Source
-from pileus.zonal.cache import IndexCache
-from pileus.zonal.tally import Found, by_tile, table
+from pileus.zonal.cache import ZoneIndexCache
+from pileus.zonal.context import Bench, Source
 from pileus.zonal.zones import Zones
 
 ANCESTOR = ("min", "max", "mean", "stddev", "skew", "count")
@@ -50,7 +50,7 @@ def measure(
     process: Process,
     zones: Zones,
     *,
-    cache: IndexCache | None = None,
+    cache: ZoneIndexCache | None = None,
     scratch: Path,
     threads: int = 2,
     limits: Limits | None = None,

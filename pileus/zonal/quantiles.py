@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pileus.jit import compiled
-from pileus.zonal.index import Index
+from pileus.raster.jit import compiled
+from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import NO_MASK, Validity, as_float, columns_of
 
 EXACT = 1_000_000
@@ -44,7 +44,7 @@ class Sample:
     counts: NDArray[np.float64]
 
 
-def exact_zones(index: Index) -> NDArray[np.bool_]:
+def exact_zones(index: ZoneIndex) -> NDArray[np.bool_]:
     """Which zones are kept exactly: by their coverage alone, so that every order of work decides alike."""
     pixels = index.zones[:, 0]
     order = np.argsort(pixels, kind="stable")
@@ -88,7 +88,7 @@ def _gather(
 
 
 def gather(
-    index: Index,
+    index: ZoneIndex,
     band: int,
     packed: NDArray[Any],
     valid: NDArray[np.uint8] | None,

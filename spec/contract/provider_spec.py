@@ -10,7 +10,7 @@ import pytest
 
 from pileus.discover import discover
 from pileus.documents import Credentials, File, Provider, SecretRef
-from pileus.download import download, open_stream
+from pileus.download.fetch import download, open_stream
 from pileus.edges.providers import EDGES, ProviderEdge, connect
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, NotFound, UsageError

@@ -11,9 +11,10 @@ from PIL import Image
 from rasterio.transform import Affine
 from rio_cogeo import cog_validate
 
+from pileus import keys
 from pileus.errors import UsageError
 from pileus.models import Partition
-from pileus.outputs import frames, gather, pictures, places, series
+from pileus.outputs import frames, gather, pictures, series
 from pileus.outputs.clips import cog
 from pileus.outputs.windows import Window
 from spec.outputs import stage
@@ -25,7 +26,7 @@ WGS84 = "EPSG:4326"
 
 def clip(made: Made, zone: str, month: str = "2015-02") -> Path:
     partition = Partition("lights", "001", month, month.replace("-", "") + "01")
-    return made.bucket / places.clip_key(partition, "avg_rade9h", zone)
+    return made.bucket / keys.clip_key(partition, "avg_rade9h", zone)
 
 
 def window(values: np.ndarray, valid: np.ndarray | None = None, unit: float = 0.01) -> Window:
@@ -77,7 +78,7 @@ def test_a_large_clip_has_overviews_a_predictor_and_zstd(tmp_path: Path) -> None
 
 def test_a_real_clip_has_the_statistics_pixels(mumbai: Made) -> None:
     partition = Partition("lights", "001", "2018-08", "20180801")
-    path = mumbai.bucket / places.clip_key(partition, "avg_rade9h", "519")
+    path = mumbai.bucket / keys.clip_key(partition, "avg_rade9h", "519")
     assert cog_validate(str(path), strict=True) == (True, [], [])
     with rasterio.open(path) as raster:
         valid = raster.dataset_mask() > 0

@@ -14,9 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 import pileus
+from pileus import keys
 from pileus.cli.main import app
 from pileus.errors import UsageError
-from pileus.outputs import athena, export, places
+from pileus.outputs import athena, export
 from pileus.outputs.shapes import geojson
 from pileus.outputs.tables import MEANING
 from pileus.zonal import read_zones
@@ -76,7 +77,7 @@ def test_csv_and_parquet_hold_the_same_rows(hostile: Made) -> None:
 
 
 def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:
-    body = hostile.store.get("s3://internal/zones/places.geojson")
+    body = hostile.store.get("s3://internal/zones/keys.geojson")
     shapes = geojson(read_zones(body, zone_id=None, where="zones"))
     frame = geopandas.read_file(io.BytesIO(export.export(hostile.table(), "geojson", shapes)))
     city = frame[frame["zone"] == next(iter(HOSTILE))]
@@ -112,12 +113,12 @@ def test_athenas_table_has_every_column_with_its_meaning(hostile: Made) -> None:
 
 
 def test_no_name_of_a_zone_leads_a_key_out_of_its_folder() -> None:
-    segments = [places.segment(name) for name in [*HOSTILE, "..", ".", "", "a/b", "é" * 400, "é" * 401]]
+    segments = [keys.segment(name) for name in [*HOSTILE, "..", ".", "", "a/b", "é" * 400, "é" * 401]]
     assert len(set(segments)) == len(segments)
     for segment in segments:
         assert "/" not in segment
         assert segment.strip(".")
-        assert 0 < len(segment.encode()) <= places.LONGEST
+        assert 0 < len(segment.encode()) <= keys.LONGEST
 
 
 def test_every_object_of_hostile_zones_lies_in_the_bucket(hostile: Made) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pileus.errors import UsageError
-from pileus.life import Entry, Failure
+from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
 from pileus.outputs import chart, series
 from pileus.outputs.reasons import reasons

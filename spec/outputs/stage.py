@@ -17,17 +17,17 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from pileus.backfill import Backfill
 from pileus.documents import Collection, Provider, parse_value
 from pileus.expand import expand
-from pileus.life import Entry, Failure
+from pileus.keys import table_key
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
-from pileus.outputs.places import table_key
 from pileus.outputs.tables import to_parquet, with_time
 from pileus.periods import Period, Unit, span
-from pileus.registry import Registry, key_of
-from pileus.steps.discover_granules import list_groups
-from pileus.steps.process_group import Workbench, process_group
+from pileus.project.registry import Registry, key_of
+from pileus.tasks.discover_granules import list_groups
+from pileus.tasks.process_group import Workbench, process_group
 from pileus.wiring import Edges, wire_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,15 +91,15 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
             }
             done = process_group(edges, {"config": config, "input": group.to_json()}, bench)
             put_entry(edges, partition, backfill, State.succeeded, manifest=done["manifest"], size=group.size)
-    edges.record.put_backfill(backfill)
+    edges.index.put_backfill(backfill)
     return backfill
 
 
 def put_entry(edges: Edges, partition: Partition, backfill: Backfill, state: State, **facts: Any) -> None:
     """Note the state of a partition."""
-    before = edges.record.entry(partition)
+    before = edges.index.entry(partition)
     revision = before.revision + 1 if before else 1
-    edges.record.put(Entry(partition, state, backfill.run_name, revision=revision, updated=edges.now(), **facts))
+    edges.index.put(Entry(partition, state, backfill.run_name, revision=revision, updated=edges.now(), **facts))
 
 
 def mumbai(folder: Path, **process: Any) -> tuple[Edges, Backfill] | None:

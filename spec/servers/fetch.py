@@ -10,7 +10,7 @@ from pathlib import Path
 import boto3
 
 from pileus.documents import Provider
-from pileus.download import download, granule_of
+from pileus.download.fetch import download, granule_of
 from pileus.edges.dynamo_connections import DynamoConnections
 from pileus.edges.providers import connect
 from pileus.edges.secrets import Secrets

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from pileus.discover import Lister
 from pileus.documents import Provider
+from pileus.download.source import Opener
 from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.secrets import Secrets
 from pileus.errors import DocumentError
-from pileus.source import Opener
 
 
 class ProviderEdge(Lister, Opener, Protocol):

@@ -5,8 +5,8 @@ from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pileus.documents import Provider
+from pileus.download.source import Limits
 from pileus.errors import DocumentError, UsageError
-from pileus.source import Limits
 
 PORTS = {"http": 80, "https": 443, "ftp": 21, "sftp": 22}
 LISTS = (".txt", ".lst", ".list", ".urls")

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from pileus.documents import Provider
+from pileus.download.source import Limits
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import LISTS, limits_of, shown
 from pileus.edges.providers.faults import Row, translated
@@ -15,7 +16,6 @@ from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
 from pileus.models import Listed
-from pileus.source import Limits
 
 FAULTS: tuple[Row, ...] = (
     (FileNotFoundError, NotFound, "no such file or folder"),

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from pileus.documents import Provider
+from pileus.download.source import Limits
+from pileus.download.transfer import persistently
 from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.faults import Row, translated
@@ -29,8 +31,6 @@ from pileus.errors import (
     UsageError,
 )
 from pileus.models import Listed
-from pileus.source import Limits
-from pileus.transfer import persistently
 
 FAULTS: tuple[Row, ...] = (
     (ftplib.error_proto, Unreachable, "the answer is not FTP"),

@@ -18,6 +18,8 @@ from urllib.request import Request
 
 from pileus import __version__
 from pileus.documents import Provider
+from pileus.download.source import Limits, Watch
+from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import SAFE, Origin, base_of, limits_of, origin_of, shown
 from pileus.edges.providers.faults import status_error, translated
@@ -31,8 +33,6 @@ from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotAListing, Refused, Unreachable
 from pileus.models import Listed
-from pileus.source import Limits, Watch
-from pileus.transfer import BLOCK, Transfer, persistently
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 10

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from pileus.download.source import Limits
 from pileus.errors import Changed, NotFound, Truncated
 from pileus.models import Listed
-from pileus.source import Limits
 
 
 class MemoryEdge:

@@ -23,6 +23,7 @@ from botocore.exceptions import (
 )
 
 from pileus.documents import Provider
+from pileus.download.source import Limits
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import limits_of
 from pileus.edges.providers.faults import Row, status_error, translated
@@ -31,7 +32,6 @@ from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.secrets import Secrets
 from pileus.errors import DocumentError, NotFound, ProviderError, Refused, Unreachable, UsageError
 from pileus.models import Listed
-from pileus.source import Limits
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

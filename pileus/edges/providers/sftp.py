@@ -18,6 +18,8 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 from pileus.documents import Provider
+from pileus.download.source import Limits
+from pileus.download.transfer import persistently
 from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.faults import Row, translated
@@ -26,8 +28,6 @@ from pileus.edges.providers.login import login_of
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotFound, Refused, Truncated, Unreachable, UsageError
 from pileus.models import Listed
-from pileus.source import Limits
-from pileus.transfer import persistently
 
 FAULTS: tuple[Row, ...] = (
     (paramiko.AuthenticationException, Refused, "sign-in refused"),

@@ -1,0 +1,1 @@
+"""What people, pages and rules do with backfills: start, plan, watch, steer, reconcile, recover."""

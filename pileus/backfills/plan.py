@@ -1,0 +1,236 @@
+"""Plan: what a backfill would do to every partition, and why. Asks the provider and the index; writes nothing."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from pileus.backfills.control import WHOLE_POINT
+from pileus.discover import Lister, discover
+from pileus.documents import Collection, Provider
+from pileus.edges.connections import LocalConnections
+from pileus.edges.providers import connect
+from pileus.errors import PileusError
+from pileus.expand import Point, expand
+from pileus.group import group
+from pileus.lifecycle.backfill import Backfill, Order
+from pileus.lifecycle.decide import decide
+from pileus.lifecycle.fingerprint import fingerprint
+from pileus.lifecycle.partition import Entry
+from pileus.models import Listed, Partition, State
+from pileus.periods import Period, Unit
+from pileus.scratch.need import Need, learnt
+from pileus.wiring import Edges
+
+Action = Literal["run", "skip", "wait", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would be done with one partition. `error`: its point in time cannot be listed now."""
+
+    partition: Partition
+    action: Action
+    kind: str
+    reason: str
+    files: int = 0
+    size: int = 0
+    """Bytes to download, as listed."""
+    scratch: int = 0
+    """Bytes on the scratch volume."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"partition": self.partition.key} | {
+            name: getattr(self, name) for name in ("action", "kind", "reason", "files", "size", "scratch")
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole plan, in the order in which points in time would start."""
+
+    rows: tuple[Planned, ...]
+    speed: float | None
+    """Bytes a second of one worker, from what was done before; None: unknown."""
+
+    @property
+    def actions(self) -> Counter[Action]:
+        return Counter(row.action for row in self.rows)
+
+    @property
+    def running(self) -> list[Planned]:
+        return [row for row in self.rows if row.action == "run"]
+
+    @property
+    def size(self) -> int:
+        """Bytes to download."""
+        return sum(row.size for row in self.running)
+
+    @property
+    def minutes(self) -> float | None:
+        """Of one worker; None where the speed is unknown."""
+        return self.size / self.speed / 60 if self.speed else None
+
+    @property
+    def periods(self) -> list[str]:
+        """Points in time with something to run, in order."""
+        return list(dict.fromkeys(row.partition.period for row in self.running))
+
+    def to_json(self) -> dict[str, Any]:
+        totals = {
+            "actions": dict(self.actions),
+            "files": sum(row.files for row in self.running),
+            "bytes": self.size,
+            "largest_scratch_bytes": max((row.scratch for row in self.running), default=0),
+            "worker_minutes": None if self.minutes is None else round(self.minutes, 1),
+            "bytes_per_second": None if self.speed is None else round(self.speed),
+        }
+        return {"partitions": [row.to_json() for row in self.rows], "totals": totals}
+
+
+Files = list[Listed]
+
+
+class Listings:
+    """Listings of one provider, each folder asked for once. Raises what the provider raised, as often as asked."""
+
+    def __init__(self) -> None:
+        self._edge: Lister | None = None
+        self._described: dict[str, Listed] = {}
+        self._folders: dict[str, Files | PileusError] = {}
+        self._by_point: dict[tuple[str, int], dict[str, Files]] = {}
+
+    def fetch(self, edge: Lister, paths: Iterable[str], parallel: int) -> None:
+        """List what is not known yet, `parallel` folders at once; what else is to be asked, ask `edge`."""
+        self._edge = edge
+        wanted = [path for path in dict.fromkeys(paths) if path not in self._folders]
+        with ThreadPoolExecutor(max(1, min(parallel, len(wanted))), thread_name_prefix="list") as pool:
+            self._folders.update(zip(wanted, pool.map(self._ask, wanted), strict=True))
+
+    def _ask(self, path: str) -> Files | PileusError:
+        assert self._edge is not None  # `fetch` set it
+        try:
+            return list(self._edge.list(path))
+        except PileusError as error:
+            return error
+
+    def list(self, path: str) -> Iterator[Listed]:
+        yield from self._known(path)
+
+    def describe(self, file: Listed) -> Listed:
+        if file.url not in self._described:
+            assert self._edge is not None  # `fetch` set it
+            self._described[file.url] = self._edge.describe(file)
+        return self._described[file.url]
+
+    def naming(self, point: str) -> "_Naming":
+        """The same listings, of the files whose names contain `point` only: in a folder of all months, a few."""
+        return _Naming(self, point)
+
+    def _known(self, path: str) -> Files:
+        found = self._folders[path]
+        if isinstance(found, PileusError):
+            raise found
+        return found
+
+    def of_point(self, path: str, point: str) -> Files:
+        key = (path, len(point))
+        if key not in self._by_point:
+            index: dict[str, Files] = defaultdict(Files)
+            for file in self._known(path):
+                for text in {file.name[at : at + len(point)] for at in range(len(file.name) - len(point) + 1)}:
+                    if text.isdecimal():
+                        index[text].append(file)
+            self._by_point[key] = index
+        return self._by_point[key].get(point, [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    listings: Listings
+    point: str
+
+    def list(self, path: str) -> Iterator[Listed]:
+        yield from self.listings.of_point(path, self.point)
+
+    def describe(self, file: Listed) -> Listed:
+        return self.listings.describe(file)
+
+
+def plan(
+    edges: Edges, template: Collection, provider: Provider, backfill: Backfill, *, listings: Listings | None = None
+) -> Plan:
+    """What `backfill` would do, started now. `listings`: those of an earlier preview, so as not to ask again.
+
+    A folder that cannot be listed makes a row with action `error`; the rest of the plan stands.
+    """
+    unit = Unit(backfill.unit)
+    points = expand(template, *(Period.parse(text, unit, date.min) for text in (backfill.first, backfill.last)))
+    # A budget of its own: the one that workers share is kept in a table, and a plan writes nothing.
+    with closing(connect(provider, secrets=edges.secrets, connections=LocalConnections())) as edge:
+        limit, listings = provider.globalConnectionLimit, listings or Listings()
+        listings.fetch(edge, (point.collection.provider_path for point in points), limit)
+        known = _known(edges, backfill)
+        need, by_name = learnt(edges, template.name), all("{{pointInTime}}" in file.regex for file in template.files)
+        source: Listings = listings
+
+        def rows_of(point: Point) -> list[Planned]:
+            lister = source.naming(point.period.point) if by_name else source
+            return list(_rows(backfill, point, lister, known.get(point.period.iso, {}), need))
+
+        with ThreadPoolExecutor(limit, thread_name_prefix="plan") as pool:  # sizes that are not listed are asked for
+            rows = dict(zip((point.period.iso for point in points), pool.map(rows_of, points), strict=True))
+    order = _ordered(rows, backfill.order)
+    entries = (entry for of_period in known.values() for entry in of_period.values())
+    return Plan(tuple(row for period in order for row in rows[period]), _speed(entries))
+
+
+def _known(edges: Edges, backfill: Backfill) -> dict[str, dict[str, Entry]]:
+    """Entries by period and group."""
+    known: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for entry in edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last):
+        known[entry.partition.period][entry.partition.group] = entry
+    return known
+
+
+def _rows(
+    backfill: Backfill, point: Point, lister: Lister, known: Mapping[str, Entry], need: Need
+) -> Iterator[Planned]:
+    def partition(name: str) -> Partition:
+        return Partition(backfill.collection, backfill.version, point.period.iso, name)
+
+    collection = point.collection
+    try:
+        grouped = group(discover(lister, collection.provider_path, collection.files), collection.meta.group)
+    except PileusError as error:
+        yield Planned(partition(WHOLE_POINT), "error", type(error).__name__, str(error))
+        return
+    if not grouped.groups:
+        yield Planned(partition(WHOLE_POINT), "wait", "incomplete", "nothing published")
+    for found in grouped.groups:
+        entry = known.get(found.key)
+        decision = decide(found, entry, fingerprint(found.granules, collection.meta.process), backfill.select)
+        planned = Planned(partition(found.key), decision.action, decision.kind, decision.reason, len(found.granules))
+        if entry and entry.state is State.running and decision.action == "run":
+            planned = replace(planned, action="skip", kind="running", reason=f"a worker has it for {entry.run}")
+        yield replace(planned, size=found.size, scratch=need.of(found))
+
+
+def _ordered(rows: Mapping[str, list[Planned]], order: Order) -> list[str]:
+    """Periods as they would start. `smallest`: by bytes to download, those of unknown size last."""
+    if order != "smallest":
+        return sorted(rows, reverse=order == "newest")
+
+    def size(period: str) -> tuple[bool, int, str]:
+        total = sum(row.size for row in rows[period] if row.action == "run")
+        return total == 0, total, period
+
+    return sorted(rows, key=size)
+
+
+def _speed(entries: Iterable[Entry]) -> float | None:
+    done = [(entry.downloaded, entry.seconds) for entry in entries if entry.downloaded and entry.seconds]
+    return sum(size for size, _ in done) / sum(seconds for _, seconds in done) if done else None

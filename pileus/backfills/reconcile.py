@@ -1,0 +1,220 @@
+"""Reconciliation: do the provider, the objects in S3, the index and the rows of statistics tell the same story?
+
+A finding has one of these kinds.
+
+    lost        the index says succeeded, and there is no manifest
+    missing     an object that a manifest names is not there
+    corrupt     an object differs from its manifest in size or checksum, or a manifest cannot be read
+    rows        a table cannot be read, or holds no rows
+    unrecorded  a manifest is there, and the index does not know, or says otherwise
+    orphan      an object that no manifest names
+    unfinished  the index says running, its lease ran out, and its backfill is over
+    undone      the provider has the whole group, and it was never done
+    stale       it was done, and the provider or the template has changed since
+    unlisted    the provider cannot be asked about a point in time
+
+`repair` makes the index be what the manifests say, and gives back the points in time that must run again. What is
+orphaned or stale is reported and left alone: `pileus backfill --select stale` is for the latter.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pileus import keys
+from pileus.backfills.control import is_live
+from pileus.backfills.plan import Plan, plan
+from pileus.backfills.recover import entry_of
+from pileus.documents import Collection, Provider
+from pileus.edges.index import change
+from pileus.errors import NotFound, PileusError
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry
+from pileus.models import Manifest, Output, Partition, State, safe
+from pileus.outputs.read import objects
+from pileus.wiring import Edges
+
+Kind = Literal[
+    "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted"
+]
+RERUN = ("lost", "missing", "corrupt", "rows", "unfinished", "undone")
+"""Kinds that only running the partition again can mend."""
+PARALLEL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    kind: Kind
+    partition: str
+    """Key; empty for an orphan whose address names none."""
+    detail: str
+
+    def to_json(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What was looked at, and what was found."""
+
+    partitions: int
+    objects: int
+    findings: tuple[Finding, ...]
+    manifests: Mapping[str, tuple[str, Manifest]]
+    """Address and content, by partition."""
+
+    @property
+    def rerun(self) -> list[str]:
+        """Partitions that must run again, in order."""
+        return sorted({f.partition for f in self.findings if f.kind in RERUN})
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "partitions": self.partitions,
+            "objects": self.objects,
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+
+def reconcile(edges: Edges, template: Collection, provider: Provider, whole: Backfill) -> Reconciliation:
+    """Compare everything there is of a collection. `whole`: a backfill over its span, for the provider's side."""
+    there = dict(objects(edges.store, edges.stack.protected, template.name))
+    manifests, findings = _manifests(edges, template, there)
+    entries = {
+        entry.partition.key: entry
+        for entry in edges.index.entries(template.name, template.version, "0000", "9999")
+        if entry.state is not State.waiting
+    }
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for found in pool.map(lambda item: list(_objects(edges, item[0], item[1][1], there)), manifests.items()):
+            findings += found
+    findings += _record(edges, entries, manifests)
+    findings += _orphans(there, manifests, edges.protected(""))
+    bad = {finding.partition for finding in findings if finding.kind in RERUN}
+    findings += _provider(plan(edges, template, provider, replace(whole, select="needed")), manifests, bad)
+    ordered = tuple(sorted(findings, key=lambda f: (f.partition, f.kind, f.detail)))
+    return Reconciliation(len(entries.keys() | manifests.keys()), len(there), ordered, manifests)
+
+
+def _manifests(
+    edges: Edges, template: Collection, there: Mapping[str, int]
+) -> tuple[dict[str, tuple[str, Manifest]], list[Finding]]:
+    head = edges.protected(f"{keys.MANIFESTS}/{safe(template.name)}/{safe(template.version)}/")
+    found: dict[str, tuple[str, Manifest]] = {}
+    findings = []
+    for url in there:
+        if not url.startswith(head):
+            continue
+        key = keys.partition_of(url.removeprefix(edges.protected(""))).key
+        try:
+            manifest = Manifest.from_json(json.loads(edges.store.get(url)))
+            if manifest.partition.key != key:
+                raise ValueError(f"it is of {manifest.partition.key}")
+            found[key] = url, manifest
+        except (ValueError, KeyError, TypeError, PileusError) as exc:
+            findings.append(Finding("corrupt", key, f"manifest cannot be read: {exc}"))
+    return found, findings
+
+
+def _objects(edges: Edges, key: str, manifest: Manifest, there: Mapping[str, int]) -> Iterator[Finding]:
+    """The outputs of one partition against its manifest."""
+    for output in manifest.outputs:
+        size = there.get(output.url)
+        try:
+            body = edges.store.get(output.url) if size in (None, output.size) else b""
+        except NotFound:
+            yield Finding("missing", key, f"{output.url} is not there")
+            continue
+        if size not in (None, output.size):
+            yield Finding("corrupt", key, f"{output.url} has {size} bytes, its manifest says {output.size}")
+        elif hashlib.sha256(body).hexdigest() != output.sha256:
+            yield Finding("corrupt", key, f"{output.url} differs from the checksum in its manifest")
+        elif output.kind == "table":
+            yield from _rows(manifest.partition, output, body)
+
+
+def _rows(partition: Partition, output: Output, body: bytes) -> Iterator[Finding]:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        count = pa.parquet.read_metadata(io.BytesIO(body)).num_rows
+    except pa.ArrowException as exc:
+        yield Finding("rows", partition.key, f"{output.url} cannot be read: {exc}")
+        return
+    if count == 0:
+        yield Finding("rows", partition.key, f"{output.url} holds no rows")
+
+
+def _record(
+    edges: Edges, entries: Mapping[str, Entry], manifests: Mapping[str, tuple[str, Manifest]]
+) -> Iterator[Finding]:
+    for key, entry in entries.items():
+        if entry.state is State.succeeded and key not in manifests:
+            yield Finding("lost", key, "the index says succeeded, and there is no manifest")
+        if entry.state is State.running and entry.lease <= edges.now() and not is_live(edges, entry):
+            yield Finding("unfinished", key, f"running for {entry.run}, which is over")
+    for key, (_, manifest) in manifests.items():
+        known = entries.get(key)
+        if known is None:
+            yield Finding("unrecorded", key, "there is a manifest, and the index does not know")
+        elif known.state is State.succeeded and known.fingerprint != manifest.fingerprint:
+            yield Finding("unrecorded", key, "the index has another fingerprint than the manifest")
+
+
+def _orphans(there: Mapping[str, int], manifests: Mapping[str, tuple[str, Manifest]], root: str) -> Iterator[Finding]:
+    named = {url for url, _ in manifests.values()}
+    named |= {output.url for _, manifest in manifests.values() for output in manifest.outputs}
+    for url in there:
+        kind, *rest = url.removeprefix(root).split("/")
+        of_all = kind == "stac" and len(rest) != 4  # the catalog's own pages, which no partition made
+        if url not in named and kind != keys.MANIFESTS and not of_all:
+            yield Finding("orphan", "", f"{url} is named by no manifest")
+
+
+def _provider(found: Plan, manifests: Mapping[str, tuple[str, Manifest]], bad: set[str]) -> Iterator[Finding]:
+    for row in found.rows:
+        key = row.partition.key
+        if row.action == "error":
+            yield Finding("unlisted", key, row.reason)
+        elif row.action == "run" and row.kind == "stale" and key not in bad:
+            yield Finding("stale", key, row.reason)
+        elif row.action == "run" and key not in bad and key not in manifests:
+            yield Finding("undone", key, row.reason)
+
+
+def repair(edges: Edges, found: Reconciliation) -> list[str]:
+    """Make the index be what the manifests say; the periods (ISO 8601) that must run again."""
+    for finding in found.findings:
+        if finding.kind == "unrecorded" and finding.partition not in found.rerun:
+            _set(edges, entry_of(found.manifests[finding.partition][1], found.manifests[finding.partition][0]))
+        elif finding.kind in RERUN:
+            _unset(edges, finding)
+    return sorted({Partition.parse(key).period for key in found.rerun})
+
+
+def _set(edges: Edges, wanted: Entry) -> None:
+    def step(stored: Entry | None) -> Entry | None:
+        if stored is not None and not stored.state.ended:
+            return None  # somebody is at it
+        return replace(wanted, revision=(stored.revision if stored else 0) + 1, updated=edges.now())
+
+    change(edges.index, wanted.partition, step)
+
+
+def _unset(edges: Edges, finding: Finding) -> None:
+    """It is not done, whatever the index says: cancelled and without a manifest, so that `missing` picks it."""
+
+    def step(stored: Entry | None) -> Entry | None:
+        if stored is None or (not stored.state.ended and stored.lease > edges.now()):
+            return None
+        changed = replace(stored, state=State.cancelled, reason=f"{finding.kind}: {finding.detail}", manifest=None)
+        return replace(changed, owner=None, lease=0, revision=stored.revision + 1, updated=edges.now())
+
+    change(edges.index, Partition.parse(finding.partition), step)

@@ -1,0 +1,91 @@
+"""Rebuild the live index from S3, which is the index."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from pileus import keys
+from pileus.backfills.control import read_registry, revive
+from pileus.backfills.rules import sync
+from pileus.edges.schedules import Schedules
+from pileus.edges.workflows import Workflows
+from pileus.errors import Conflict, NotFound, UsageError
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry
+from pileus.models import Manifest, State
+from pileus.wiring import Edges
+
+
+def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
+    """Bring an empty index back from S3, and go on with the backfills that were running."""
+    found = 0
+    for entry in recorded(edges):
+        found += _put(edges, entry)
+    if found:
+        tell(f"{found} partitions are in the index")
+    for backfill in _backfills(edges):
+        edges.index.put_backfill(replace(backfill, revision=1))
+        for entry in _unfinished(edges, backfill):
+            _put(edges, entry)
+        if not backfill.over:
+            tell(f"going on with backfill {backfill.id}")
+            revive(edges, workflows, backfill.id)
+
+
+def restore_schedules(edges: Edges, schedules: Schedules) -> None:
+    """Schedules of the populated rules, as they were. A onetime rule that has fired stays so: its mark is in S3."""
+    try:
+        registry = read_registry(edges.store, edges.stack)
+    except UsageError:
+        return  # nothing is populated
+    sync(edges, schedules, registry)
+
+
+def recorded(edges: Edges) -> Iterator[Entry]:
+    """The entry of every partition that has a manifest."""
+    for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/")):
+        try:
+            manifest = Manifest.from_json(json.loads(edges.store.get(url)))
+        except (ValueError, KeyError, TypeError, UsageError):
+            continue  # spoilt: its partition counts as not done, and `pileus reconcile` says so
+        yield entry_of(manifest, url)
+
+
+def entry_of(manifest: Manifest, url: str) -> Entry:
+    """What the index holds of a partition that succeeded."""
+    return Entry(
+        manifest.partition,
+        State.succeeded,
+        f"{manifest.backfill or 'unknown'}/0",
+        revision=1,
+        fingerprint=manifest.fingerprint,
+        files=len(manifest.inputs),
+        size=sum(granule.file.size or 0 for granule in manifest.inputs),
+        downloaded=manifest.bytes_downloaded,
+        seconds=round(sum(manifest.seconds.values()), 3),
+        manifest=url,
+    )
+
+
+def _backfills(edges: Edges) -> Iterator[Backfill]:
+    for url, _ in edges.store.list(edges.internal("backfills/")):
+        if url.endswith("/backfill.json"):
+            yield Backfill.from_json(json.loads(edges.store.get(url)))
+
+
+def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
+    try:
+        text = edges.store.get(edges.internal(f"backfills/{backfill.id}/unfinished.json"))
+    except NotFound:
+        return
+    for value in json.loads(text):
+        yield Entry.from_json(value | {"revision": 1})
+
+
+def _put(edges: Edges, entry: Entry) -> bool:
+    """False: the index has the partition already, and knows better."""
+    try:
+        edges.index.put(entry)
+    except Conflict:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""Rules: what starts by itself. Schedules follow the registry; a onetime rule fires once for each content it has."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pileus.backfills.control import TRIGGER
+from pileus.documents import Rule
+from pileus.documents.schedule import Rate, parse
+from pileus.edges.schedules import Schedule, Schedules
+from pileus.edges.workflows import Workflows
+from pileus.errors import NotFound, UsageError
+from pileus.project.registry import Registry
+from pileus.wiring import Edges
+
+Change = tuple[str, str]
+"""Name of a rule, and what was done: `created`, `updated`, `deleted` or `started`."""
+
+
+def input_of(rule: Rule) -> dict[str, Any]:
+    """What GenerateCollections is given when the rule fires."""
+    value = {
+        "rule": rule.name,
+        "collection": {"name": rule.collection.name, "version": rule.collection.version},
+        "spanStart": rule.meta.spanStart,
+        "spanEnd": rule.meta.spanEnd,
+        "provider": rule.provider,
+        "workflow": rule.workflow,
+    }
+    return {key: item for key, item in value.items() if item is not None}
+
+
+def schedule_of(edges: Edges, rule: Rule) -> Schedule:
+    """The schedule of a scheduled rule."""
+    assert rule.rule.value is not None  # the document was checked
+    return Schedule(
+        rule.name,
+        rule.rule.value,
+        rule.rule.timezone,
+        rule.state == "ENABLED",
+        edges.stack.workflow_arn(TRIGGER),
+        input_of(rule),
+    )
+
+
+def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]:
+    """Make the schedules be those of the registry's rules; what was done."""
+    there = schedules.all()
+    wanted = {rule.name: schedule_of(edges, rule) for rule in registry.rules.values() if rule.rule.type == "scheduled"}
+    changes: list[Change] = []
+    for name, schedule in wanted.items():
+        if there.get(name) != schedule:
+            schedules.put(schedule, new=name not in there)
+            changes.append((name, "updated" if name in there else "created"))
+    for name in there.keys() - wanted.keys():
+        schedules.delete(name)
+        changes.append((name, "deleted"))
+    return changes
+
+
+def fire_onetime(edges: Edges, workflows: Workflows, registry: Registry) -> list[Change]:
+    """Start each enabled onetime rule that has not fired with its present content."""
+    changes: list[Change] = []
+    for rule in registry.rules.values():
+        if rule.rule.type != "onetime" or rule.state != "ENABLED":
+            continue
+        text = json.dumps(input_of(rule), sort_keys=True)
+        mark = edges.internal(f"rules/{rule.name}/fired.json")
+        if _fired(edges, mark) == text:
+            continue
+        # The name is made from the content: started again after a crash before the mark, it is one execution.
+        workflows.start(TRIGGER, f"{rule.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}", input_of(rule))
+        edges.store.put(mark, text.encode(), "application/json")
+        changes.append((rule.name, "started"))
+    return changes
+
+
+def _fired(edges: Edges, mark: str) -> str | None:
+    try:
+        return edges.store.get(mark).decode()
+    except NotFound:
+        return None
+
+
+def apply(edges: Edges, workflows: Workflows, schedules: Schedules, registry: Registry) -> list[Change]:
+    """What `populate` does with rules."""
+    return [*sync(edges, schedules, registry), *fire_onetime(edges, workflows, registry)]
+
+
+def run(edges: Edges, workflows: Workflows, rule: Rule) -> str:
+    """Fire a rule now, whatever its state. The execution's ARN."""
+    moment = datetime.fromtimestamp(edges.now(), UTC)
+    return workflows.start(TRIGGER, f"{rule.name[:60]}-{moment:%d%H%M%S%f}", input_of(rule))
+
+
+def find(registry: Registry, name: str) -> Rule:
+    """Raises UsageError with what there is."""
+    if name not in registry.rules:
+        known = ", ".join(sorted(registry.rules)) or "none is populated"
+        raise UsageError(f"there is no rule {name!r}: expected one of {known}")
+    return registry.rules[name]
+
+
+def firings(rule: Rule, schedules: Schedules, now: datetime) -> Iterator[datetime]:
+    """When it fires after `now`, in UTC; a rule that is disabled or onetime does not."""
+    if rule.rule.type != "scheduled" or rule.state != "ENABLED" or rule.rule.value is None:
+        return
+    when = parse(rule.rule.value)
+    if isinstance(when, Rate):
+        yield from when.after(now, schedules.made(rule.name))
+    else:
+        yield from when.after(now, ZoneInfo(rule.rule.timezone))

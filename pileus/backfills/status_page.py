@@ -1,0 +1,105 @@
+"""The grid of a backfill as one HTML page with nothing outside it: for a colleague, or a report.
+
+Names, errors and ids come from providers and users: every one is escaped, and only addresses that we made are links.
+"""
+
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any
+
+from pileus import keys
+from pileus.backfills.glance import LETTERS, MEANINGS, Cell, Glance, Seen, layout
+from pileus.models import Partition, State
+
+MOST = 2000
+"""Partitions that are listed one by one; the rest is in the grid."""
+HAVE_OUTPUTS = (State.succeeded, State.skipped)
+STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+table { border-collapse: collapse; } th, td { padding: .15rem .4rem; text-align: left; }
+.grid td { padding: 0; } .grid th { font-weight: normal; opacity: .7; }
+.cell { display: block; width: 1.7rem; height: 1.7rem; line-height: 1.7rem; margin: 1px; border-radius: 3px;
+  text-align: center; text-decoration: none; color: #fff; font-weight: 600; }
+.succeeded { background: #1a7f37; } .skipped { background: #4d7358; } .failed { background: #b3261e; }
+.running { background: #0b7285; } .queued { background: #2f5fb3; } .waiting { background: #8a6100; }
+.planned { background: #6e7781; } .cancelled { background: #8250a0; }
+.list td { border-top: 1px solid #8884; vertical-align: top; overflow-wrap: anywhere; }
+.tag { color: #fff; border-radius: 3px; padding: 0 .4rem; white-space: nowrap; }
+"""
+Link = Callable[[str], str]
+"""From an `s3://` address to one that a browser opens."""
+
+
+def page(found: Glance, bucket: str, link: Link, *, made: str) -> str:
+    """The page. `bucket`: where the outputs are; `made`: when, for the reader."""
+    backfill = found.backfill
+    title = escape(f"{backfill.id}: {backfill.state}")
+    facts = [
+        ("collection", f"{backfill.collection} {backfill.version}"),
+        ("span", f"{backfill.first} to {backfill.last}"),
+        ("started", f"{backfill.started} by {backfill.started_by}"),
+        ("command", backfill.command),
+        ("ended", backfill.ended),
+        ("problem", backfill.problem),
+    ]
+    told = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in facts if value)
+    parts = [
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+        '<meta name="viewport" content="width=device-width">',
+        f"<style>{STYLE}</style></head><body><h1>{title}</h1><table>{told}</table>",
+        f"<p>{_legend(found)}</p>",
+        *_grid(found),
+        *_list("What wants a look", [s for s in found.seen if s.state in (State.failed, State.waiting)], found),
+        *_list("Outputs", [s for s in found.seen if s.state in HAVE_OUTPUTS], found, bucket, link),
+        f"<p>As of {escape(made)}.</p></body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _legend(found: Glance) -> str:
+    return " ".join(
+        f'<span class="tag {state}">{LETTERS[state]}</span> {count} {MEANINGS.get(state, state)}'
+        for state in State
+        if (count := found.counts[state])
+    )
+
+
+def _grid(found: Glance) -> Iterator[str]:
+    heads, rows = layout(found.backfill.unit, found.cells)
+    yield "<table class=grid><tr><th></th>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"
+    for row in rows:
+        cells = "".join(f"<td>{_cell(cell) if cell else ''}</td>" for cell in row.cells)
+        yield f"<tr><th>{escape(row.label)}</th>{cells}</tr>"
+    yield "</table>"
+
+
+def _cell(cell: Cell) -> str:
+    where, told = escape(cell.period), escape(cell.told)
+    return f'<a class="cell {cell.state}" href="#{where}" title="{told}">{cell.letter}</a>'
+
+
+def _list(title: str, seen: list[Seen], found: Glance, bucket: str = "", link: Link | None = None) -> Iterator[str]:
+    if not seen:
+        return
+    yield f"<h2>{title}</h2><table class=list>"
+    for one in seen[:MOST]:
+        partition = Partition(found.backfill.collection, found.backfill.version, one.period, one.group)
+        last = _links(partition, bucket, link) if link else escape(one.why)
+        yield (
+            f'<tr id="{escape(one.period)}"><td>{escape(one.period)}</td><td>{escape(one.group)}</td>'
+            f'<td><span class="tag {one.state}">{one.state}</span></td><td>{last}</td></tr>'
+        )
+    yield "</table>"
+    if len(seen) > MOST:
+        yield f"<p>and {len(seen) - MOST} more</p>"
+
+
+def _links(partition: Partition, bucket: str, link: Link) -> str:
+    named: list[tuple[str, Any]] = [
+        ("statistics", keys.table_key(partition)),
+        ("CSV", keys.csv_key(partition)),
+        ("manifest", keys.manifest_key(partition)),
+    ]
+    return " ".join(f'<a href="{escape(link(f"s3://{bucket}/{key}"))}">{name}</a>' for name, key in named)

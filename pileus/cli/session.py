@@ -1,0 +1,103 @@
+"""What a command works with: the project it stands in, and the stack that is up."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pileus.edges.aws import Aws, Stack
+    from pileus.edges.dead_letters import DeadLetters
+    from pileus.edges.logs import WorkerLogs
+    from pileus.edges.queues import Queues
+    from pileus.edges.schedules import Schedules
+    from pileus.edges.workflows import Workflows
+    from pileus.embedded.home import Home
+    from pileus.project.folder import Project
+    from pileus.wiring import Edges
+
+
+@dataclass
+class Session:
+    """Made anew by each command. Raises UsageError when what it is asked for is not there."""
+
+    @cached_property
+    def project(self) -> "Project":
+        """The nearest folder upwards that has collections/."""
+        from pileus.project.folder import find_project
+
+        return find_project(Path.cwd())
+
+    @cached_property
+    def home(self) -> "Home":
+        from pileus.embedded.home import Home
+
+        return Home(self.project.root)
+
+    @cached_property
+    def stack(self) -> "Stack":
+        """The stack, in this order:
+
+        1. PILEUS_STACK in the environment: that one, on AWS (or at AWS_ENDPOINT_URL).
+        2. The embedded one of this project, when it is up.
+        """
+        from pileus.edges.aws import Stack
+        from pileus.edges.cloudformation import outputs
+        from pileus.errors import UsageError
+
+        if name := os.environ.get("PILEUS_STACK"):
+            found = outputs(self.aws, f"{name}-core")
+            if found is None:
+                raise UsageError(f"there is no stack {name}-core in this account and region: `pileus deploy` makes it")
+            return Stack.from_outputs(found)
+        running = self.home.running()
+        if running is None or not running.ready:
+            raise UsageError("no stack is up: run `pileus up --detach`, or set PILEUS_STACK to one on AWS")
+        return Stack.from_env(running.stack)
+
+    @cached_property
+    def aws(self) -> "Aws":
+        from pileus.edges.aws import Aws
+
+        running = None if os.environ.get("PILEUS_STACK") else self.home.running()
+        return Aws(running.endpoint if running else None)
+
+    @cached_property
+    def edges(self) -> "Edges":
+        from pileus.wiring import wire
+
+        return wire(os.environ, self.aws, self.stack)
+
+    @cached_property
+    def workflows(self) -> "Workflows":
+        from pileus.wiring import wire_workflows
+
+        return wire_workflows(self.aws, self.stack)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from pileus.wiring import wire_schedules
+
+        return wire_schedules(self.aws, self.stack)
+
+    @cached_property
+    def queues(self) -> "Queues":
+        from pileus.wiring import wire_lanes
+
+        return wire_lanes(self.aws, self.stack)
+
+    @cached_property
+    def dead_letters(self) -> "DeadLetters":
+        from pileus.wiring import wire_dead_letters
+
+        return wire_dead_letters(self.aws, self.stack)
+
+    @cached_property
+    def worker_logs(self) -> "WorkerLogs":
+        """What the stack's workers wrote."""
+        from pileus.edges.logs import CloudWatchLogs, FolderLogs
+
+        if os.environ.get("PILEUS_STACK"):
+            return CloudWatchLogs(self.aws.logs, f"/pileus/{self.stack.stack}/workers")
+        return FolderLogs(self.home.logs)

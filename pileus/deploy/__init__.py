@@ -1,0 +1,1 @@
+"""What a deployment needs: synthesized templates, Lambda packages, checks and costs."""

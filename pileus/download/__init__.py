@@ -1,0 +1,1 @@
+"""The download hop: granules of a group become verified files in a folder."""

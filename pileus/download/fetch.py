@@ -1,0 +1,223 @@
+"""Download: granules become verified archives in a folder, or a stream that does not break."""
+
+import io
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from pileus.download.checksum import Checksum
+from pileus.download.partial_file import blocks, half_file, half_path
+from pileus.download.source import Opener, Watch
+from pileus.download.transfer import BLOCK, Transfer
+from pileus.errors import NoSpace, PileusError, UsageError
+from pileus.models import Archive, Granule, Listed
+
+SPARE = 16 << 20
+"""Bytes that stay free on the volume."""
+
+LINGER = 1.5
+"""Seconds that a stopped thread gets to hang up."""
+
+Progress = Callable[[str, int], None]
+"""Told the name of a file and how many of its bytes are here; from several threads, about once a block."""
+Announced = Callable[[str, int | None], None]
+"""Told the name of a file and its size in bytes, None if unknown, when it begins or goes on."""
+
+
+def download(
+    granules: Sequence[Granule],
+    folder: Path,
+    edge: Opener,
+    *,
+    parallel: int,
+    progress: Progress | None = None,
+    cancelled: threading.Event | None = None,
+    reason: Callable[[], PileusError] | None = None,
+) -> list[Archive]:
+    """Bring `granules` into `folder`, at most `parallel` at once; archives come back in the order of `granules`.
+
+    A file appears under its name only when it is whole and verified; half of it is `.NAME.part`, which a later
+    call continues. A file that is there already, with the listed size and checksum, is kept.
+    The first failure stops the others and is raised; its `where` is the URL. When `cancelled` is set, what
+    `reason` makes (HandedBack, unless told otherwise) is raised within about a second; halves stay.
+    Raises NoSpace before the first byte when the volume cannot hold what is missing.
+    """
+    stop = cancelled or threading.Event()
+    check_space(granules, folder)
+    results: list[Archive | None] = [None] * len(granules)
+    for index, result in fetch_all(granules, folder, edge, Watch(stop, reason), parallel=parallel, progress=progress):
+        if isinstance(result, PileusError):
+            raise result
+        results[index] = result
+    return [result for result in results if result is not None]
+
+
+def check_space(granules: Sequence[Granule], folder: Path) -> None:
+    """Raises NoSpace when the listed sizes do not fit on the volume of `folder`, UsageError for twins."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [granule.file.name for granule in granules]
+    if twins := {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set():
+        raise UsageError(f"several files are called {min(twins)}: they cannot go into one folder", where=str(folder))
+    needed = 0
+    for granule in [granule for granule in granules if granule.file.size]:
+        target = folder / granule.file.name
+        here = next((path.stat().st_size for path in (target, half_path(target)) if path.exists()), 0)
+        needed += max(0, (granule.file.size or 0) - here)
+    free = shutil.disk_usage(folder).free
+    if needed + SPARE > free and needed:
+        raise NoSpace(f"{needed} bytes are to come, {free} are free", where=str(folder))
+
+
+def fetch_all(
+    granules: Sequence[Granule],
+    folder: Path,
+    edge: Opener,
+    watch: Watch,
+    *,
+    parallel: int,
+    progress: Progress | None = None,
+    announced: Announced | None = None,
+) -> Iterator[tuple[int, Archive | PileusError]]:
+    """Fetch each granule; yield (its index, the archive or what went wrong) as they end.
+
+    Leaving the loop early stops the others. Raises the watch's reason when cancelled.
+    """
+    todo: deque[int] = deque(range(len(granules)))
+    ended: deque[tuple[int, Archive | BaseException]] = deque()
+    news, left = threading.Event(), threading.Event()
+    inner = Watch(left, watch.reason)
+
+    def work() -> None:
+        block = memoryview(bytearray(BLOCK))
+        while todo and not left.is_set():
+            try:
+                index = todo.popleft()
+            except IndexError:
+                break
+            try:
+                granule = granules[index]
+                archive = fetch(granule, folder, edge, inner, progress=progress, announced=announced, block=block)
+                ended.append((index, archive))
+            except BaseException as error:  # noqa: BLE001 - raised again, or yielded, by the thread that waits
+                ended.append((index, error))
+                news.set()
+        news.set()
+
+    # Daemons: one that is stuck in a connect must not keep a cancelled process alive.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(max(1, min(parallel, len(granules))))]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in granules:
+            index, result = _next(ended, news, watch)
+            if isinstance(result, BaseException) and not isinstance(result, PileusError):
+                raise result
+            yield index, result
+    finally:
+        left.set()
+        for thread in threads:
+            thread.join(timeout=LINGER)
+        edge.rest()
+
+
+def _next(
+    ended: deque[tuple[int, Archive | BaseException]], news: threading.Event, watch: Watch
+) -> tuple[int, Archive | BaseException]:
+    """The next that ended. Woken by failures and by the end, else it looks now and then: waking it for each small
+    file would take the threads that work longer than the file.
+    """
+    while True:
+        watch.check()
+        if ended:
+            return ended.popleft()
+        news.wait(0.1)
+        news.clear()
+
+
+def fetch(
+    granule: Granule,
+    folder: Path,
+    edge: Opener,
+    watch: Watch,
+    *,
+    progress: Progress | None = None,
+    announced: Announced | None = None,
+    block: memoryview | None = None,
+) -> Archive:
+    """Bring one granule into `folder`. `block`: a buffer to use. Raises what a Transfer raises, and NoSpace."""
+    target = folder / granule.file.name
+    if _is_here(target, granule.file):
+        return Archive(granule, target, target.stat().st_size)
+    block = memoryview(bytearray(BLOCK)) if block is None else block
+    with half_file(target) as half:
+        size_is = partial(announced, granule.file.name) if announced else None
+        transfer = Transfer(edge, granule.file, watch, restart=half.restart, announced=size_is)
+        try:
+            half.resume(transfer, granule.file.url)
+            while transfer.write_to(half.fileno(), block):
+                half.note(transfer, granule.file.url)
+                if progress:
+                    progress(granule.file.name, transfer.position)
+            half.publish(transfer.modified)
+        finally:
+            transfer.close()
+    return Archive(granule, target, transfer.position)
+
+
+def open_stream(
+    source: Granule | str,
+    edge: Opener,
+    *,
+    cancelled: threading.Event | None = None,
+    reason: Callable[[], PileusError] | None = None,
+) -> BinaryIO:
+    """A file object over a granule or a URL that survives disconnects and verifies at its end.
+
+    A read at the end raises Corrupt if size or checksum disagree; a reader that stops before the end has
+    verified nothing. Raises Changed when the file changed after its first bytes were read.
+    """
+    if isinstance(source, str):
+        source = granule_of(source)
+    stream = _Stream(Transfer(edge, source.file, Watch(cancelled, reason)))
+    return io.BufferedReader(stream, BLOCK)
+
+
+def granule_of(url: str) -> Granule:
+    """A granule for a URL that no listing has shown.
+
+    >>> granule_of("https://x.org/v10/a%20b.tgz?token=1").file.name
+    'a b.tgz'
+    """
+    name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise UsageError("names no file", where=url)
+    return Granule(Listed(name, url), {})
+
+
+class _Stream(io.RawIOBase):
+    def __init__(self, transfer: Transfer) -> None:
+        self._transfer = transfer
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._transfer.readinto(memoryview(buffer).cast("B"))
+
+    def close(self) -> None:
+        self._transfer.close()
+        super().close()
+
+
+def _is_here(target: Path, file: Listed) -> bool:
+    if file.size is None or not target.is_file() or target.stat().st_size != file.size:
+        return False
+    checksum = Checksum(file.checksum)
+    for block in blocks(target):
+        checksum.update(block)
+    return checksum.wrong() is None

@@ -1,0 +1,141 @@
+"""Half a file: it grows beside its final name, can be continued by a later process, and is renamed when whole."""
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pileus.download.transfer import BLOCK, Transfer
+from pileus.errors import NoSpace, UsageError
+
+NOTED = 8 << 20
+"""Files of at least this many bytes leave a note beside their half, so that a later process can go on with it."""
+_KEEP_SIZE = 1
+"""FALLOC_FL_KEEP_SIZE, which the standard library's posix_fallocate does not know."""
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def half_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+@contextmanager
+def half_file(target: Path) -> Iterator["Half"]:
+    """The file that grows until it may have its name. What breaks off leaves it, if its note allows going on."""
+    path = f"{target.parent}/.{target.name}.part"
+    fd = _create(path)
+    if not _is_ours(fd, path):
+        # Another process fetches the same file: the later rename wins, both are whole.
+        os.close(fd)
+        path = f"{target.parent}/.{target.name}.{uuid.uuid4().hex[:8]}.part"
+        fd = _create(path)
+    half = Half(path, str(target), fd)
+    try:
+        yield half
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            half.discard()
+            raise NoSpace(f"no space left on the volume: {exc.strerror}", where=str(target)) from exc
+        raise
+    finally:
+        if not half.noted:
+            half.discard()
+        os.close(fd)
+
+
+def _is_ours(fd: int, path: str) -> bool:
+    """Whether nobody else writes to it, or has renamed it since it was opened."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.stat(path).st_ino == os.fstat(fd).st_ino  # noqa: PTH116 - see Half
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _create(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as exc:
+        kind = NoSpace if exc.errno in (errno.ENOSPC, errno.EDQUOT) else UsageError
+        raise kind(f"cannot be written: {exc.strerror}", where=path) from exc
+
+
+class Half:
+    """A file that is not whole yet. For one thread."""
+
+    def __init__(self, path: str, target: str, fd: int) -> None:
+        # Texts: a Path would take as long to make as a small file to write.
+        self._path, self._target, self._fd = path, target, fd
+        self.noted = False
+        """Whether a later process can go on with it."""
+
+    @property
+    def _note(self) -> Path:
+        return Path(f"{self._path}.json")
+
+    def resume(self, transfer: Transfer, url: str) -> None:
+        position = os.fstat(self._fd).st_size
+        try:
+            note = json.loads(self._note.read_text()) if position else {}
+        except (OSError, ValueError):
+            note = {}
+        if note.get("url") == url and position <= note["size"]:
+            os.lseek(self._fd, 0, os.SEEK_END)
+            transfer.resume(position, note["size"], note["validator"], lambda: blocks(Path(self._path)))
+            self.noted = True
+        elif position:
+            self.restart()
+
+    def restart(self) -> None:
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self.noted = False
+
+    def fileno(self) -> int:
+        """To write to it, at its end."""
+        return self._fd
+
+    def note(self, transfer: Transfer, url: str) -> None:
+        if not self.noted and transfer.validator and (transfer.size or 0) >= NOTED:
+            note = {"url": url, "size": transfer.size, "validator": transfer.validator}
+            self._note.write_text(json.dumps(note))
+            self.noted = True
+            _set_aside(self._fd, transfer.size or 0)
+
+    def publish(self, modified: float | None) -> None:
+        if modified is not None:
+            os.utime(self._fd, (modified, modified))
+        os.replace(self._path, self._target)  # noqa: PTH105 - see above
+        if self.noted:
+            self._note.unlink(missing_ok=True)
+        self.noted = True
+
+    def discard(self) -> None:
+        Path(self._path).unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+        self.noted = True
+
+
+def _set_aside(fd: int, size: int) -> None:
+    """Have the file system keep room for `size` bytes, in one piece; the file stays as long as it is.
+
+    Raises OSError when there is no room; a file system that cannot do this does without.
+    """
+    if _LIBC and _LIBC.fallocate(fd, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)):
+        code = ctypes.get_errno()
+        if code in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(code, os.strerror(code))
+
+
+def blocks(path: Path) -> Iterator[memoryview]:
+    """The bytes of a file, a block at a time; each is gone when the next comes."""
+    block = memoryview(bytearray(BLOCK))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            yield block[:count]

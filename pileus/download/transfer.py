@@ -1,0 +1,307 @@
+"""Transfer: the bytes of one URL in order, over as many connections as it takes.
+
+What keeps a transfer honest, in the order it is checked:
+
+1. A continued body must begin at the byte that was asked for, be of the same file (entity tag or date) and of
+   the same total size; otherwise the file changed and nothing is spliced.
+2. A body that is a web page in place of an archive is refused at its first bytes.
+3. A body that ends early, stalls or trickles is continued on a new connection.
+4. At the end size and checksum must agree with all that the provider said about them.
+"""
+
+import hashlib
+import os
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from pileus.download.checksum import Checksum, is_page, looks_wrong, parse_sidecar
+from pileus.download.source import Limits, Opener, Pouring, Response, Watch
+from pileus.errors import (
+    Busy,
+    Changed,
+    Corrupt,
+    NoSpace,
+    PileusError,
+    ProviderError,
+    TooSlow,
+    TransferError,
+    Unreachable,
+)
+from pileus.models import Listed
+
+T = TypeVar("T")
+BLOCK = 1 << 18
+"""Bytes read and written at once: ten of them fit into a processor's cache."""
+PORTION = 1 << 20
+"""Bytes that go from the kernel to a file at once."""
+SIDECAR_BYTES = 1 << 16
+
+
+class _Final(Exception):
+    """An error that would be worth another try, but for what is already done or how long it took."""
+
+    def __init__(self, error: PileusError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Transfer:
+    """The bytes of one file. Not for several threads at once.
+
+    `restart` is told when the bytes so far must be thrown away because the file begins anew; where there is no
+    `restart`, as in a stream whose bytes are already used, the same bytes are skipped if the file is provably the
+    same, and Changed is raised if not. `announced` is told the size at each connection, None if unknown.
+    """
+
+    def __init__(
+        self,
+        edge: Opener,
+        file: Listed,
+        watch: Watch,
+        *,
+        restart: Callable[[], None] | None = None,
+        announced: Callable[[int | None], None] | None = None,
+    ) -> None:
+        self._edge, self._file, self._watch, self._restart = edge, file, watch, restart
+        self._announced = announced
+        self._response: Response | None = None
+        self._checksum = Checksum(file.checksum)
+        self._sidecar_read = file.sidecar is None
+        self._prefix = None if restart else hashlib.sha256()
+        self._failures = 0
+        self._furthest = -1
+        self._ended = False
+        self._begun = edge.now()
+        self._pace: deque[tuple[float, int]] = deque()
+        self._quiet_since = 0.0
+        self.position = 0
+        self.size: int | None = None
+        """Bytes of the file; None until the provider has said."""
+        self.validator: str | None = None
+        self.modified: float | None = None
+        self.url = file.url
+        """Where redirects led to."""
+        self.content_type: str | None = None
+
+    def resume(self, position: int, size: int, validator: str, begun: Callable[[], Iterator[memoryview]]) -> None:
+        """Begin at `position` of a file whose first bytes, read by `begun`, are here from an earlier process."""
+        self.position, self.size, self.validator = position, size, validator
+        self._checksum.begin_with(begun)
+
+    def readinto(self, view: memoryview) -> int:
+        """Read some bytes; 0 at the end, when all is verified.
+
+        Raises what is not worth another try, or no longer; Changed, see above.
+        """
+        return self._next(lambda: self._read(view))
+
+    def write_to(self, fd: int, view: memoryview) -> int:
+        """Read some bytes and write them to the file `fd`; 0 at the end, when all is verified.
+
+        They pass through `view`, or not at all through this process where nobody here must see them. Raises what
+        readinto raises, and what writing raises.
+        """
+        return self._next(lambda: self._pass_on(fd, view))
+
+    def _next(self, go_on: Callable[[], int | None]) -> int:
+        while not self._ended:
+            try:
+                self._watch.check()
+                if self._response is None and not self._open():
+                    self._finish()
+                elif (count := go_on()) is not None:
+                    return count
+            except _Final as final:
+                self.close()
+                raise final.error from final
+            except PileusError as error:
+                self.close()
+                self._endure(error)
+        return 0
+
+    def close(self) -> None:
+        """Hang up. What has come stays."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _open(self) -> bool:
+        """Connect, at the byte where the last connection ended; False when all bytes are here."""
+        if not self._sidecar_read:
+            self._checksum.expect(self._read_sidecar())
+            self._sidecar_read = True
+        if self.position and self.position == self.size:
+            return False
+        validator = self.validator if self.position else None
+        asked = self.position if validator else 0
+        self._quiet_since = self._edge.now()
+        self._pace.clear()
+        self._response = self._edge.open(self._file.url, asked, validator, pulse=self._watch.check)
+        self._accept(self._response, asked)
+        return True
+
+    def _accept(self, response: Response, asked: int) -> None:
+        if response.offset == 0 and is_page(response.content_type, self._file.name):
+            raise Busy("a web page came in place of the file", where=self._file.url)
+        if response.offset not in (0, asked):
+            raise Changed(f"asked for byte {asked}, got byte {response.offset}", where=self._file.url)
+        if self.position:
+            same = response.size == self.size and response.validator == self.validator
+            if not same:
+                raise Changed("the file changed between two connections", where=self._file.url)
+            if response.offset == 0:
+                self._begin_again(response)
+        if response.size is not None and self._file.size not in (None, response.size):
+            raise Corrupt(f"{response.size} bytes announced, {self._file.size} listed", where=self._file.url)
+        self.size, self.validator, self.modified = response.size, response.validator, response.modified
+        self.url, self.content_type = response.url, response.content_type
+        self._checksum.expect(response.checksum)
+        if self._announced:
+            self._announced(self.size)
+        if self.validator:
+            self._prefix = None
+
+    def _begin_again(self, response: Response) -> None:
+        """The provider sends from the first byte again."""
+        if self._restart is not None:
+            self._forget(self._restart)
+            return
+        seen = hashlib.sha256()
+        block, left = memoryview(bytearray(BLOCK)), self.position
+        while left:
+            self._watch.check()
+            count = response.readinto(block[:left])
+            self._check_pace(count or 0)
+            if count == 0:
+                break
+            seen.update(block[: count or 0])
+            left -= count or 0
+        if left or (self._prefix is not None and seen.digest() != self._prefix.digest()):
+            raise Changed("the file changed while it was being read", where=self._file.url)
+
+    def _forget(self, restart: Callable[[], None]) -> None:
+        restart()
+        self.position, self.size, self.validator = 0, None, None
+        self._checksum.begin()
+
+    def _read(self, view: memoryview) -> int | None:
+        assert self._response is not None
+        count = self._response.readinto(view)
+        if count == 0:
+            self._finish()
+            return 0
+        self._check_pace(count or 0)
+        if count is None:
+            return None
+        block = view[:count]
+        if self.position == 0 and (wrong := looks_wrong(self._file.name, block)):
+            raise Corrupt(wrong, where=self._file.url)
+        self._checksum.update(block)
+        if self._prefix is not None:
+            self._prefix.update(block)
+        self._advance(count)
+        return count
+
+    def _pass_on(self, fd: int, view: memoryview) -> int | None:
+        unseen = self.position and self._prefix is None and self._checksum.idle
+        if unseen and isinstance(self._response, Pouring) and self._response.pours:
+            count = self._response.pour(fd, PORTION)
+            self._checksum.skip()
+            self._advance(count or 0)  # they are in the file, whatever comes of the pace
+            self._check_pace(count or 0)
+            return count
+        count = self._read(view)
+        block = view[: count or 0]
+        while block:
+            block = block[os.write(fd, block) :]
+        return count
+
+    def _advance(self, count: int) -> None:
+        self.position += count
+        if self.position > self._furthest:
+            self._furthest, self._failures = self.position, 0
+
+    def _check_pace(self, count: int) -> None:
+        """Raises Unreachable after too long a silence, TooSlow for a trickle or when the total time is over."""
+        now, limits, where = self._edge.now(), self._edge.limits, self._file.url
+        if count:
+            self._quiet_since = now
+        if now - self._quiet_since >= limits.read_seconds:
+            raise Unreachable(f"no byte for {limits.read_seconds:g} seconds", where=where)
+        if now - self._begun > limits.total_seconds:
+            raise _Final(TooSlow(f"not here after {limits.total_seconds:g} seconds", where=where))
+        if not self._pace or now - self._pace[-1][0] >= 1:
+            self._pace.append((now, self.position))
+        if now - self._pace[0][0] >= limits.pace_seconds:
+            then, position = self._pace.popleft()
+            speed = (self.position - position) / (now - then)
+            if speed < limits.min_bytes_per_second:
+                slowest = f"under the minimum of {limits.min_bytes_per_second:g}"
+                raise TooSlow(f"{speed:.0f} bytes a second, {slowest}", where=where)
+
+    def _finish(self) -> None:
+        """Check the whole. Raises Corrupt."""
+        self.close()
+        where = self._file.url
+        for said, by in ((self.size, "announced"), (self._file.size, "listed")):
+            if said is not None and said != self.position:
+                raise Corrupt(f"{self.position} bytes came, {said} were {by}", where=where)
+        if wrong := self._checksum.wrong():
+            raise Corrupt(wrong, where=where)
+        self._ended = True
+
+    def _read_sidecar(self) -> str:
+        url = self._file.sidecar or ""
+        response = self._edge.open(url, pulse=self._watch.check)
+        self._quiet_since = self._edge.now()
+        try:
+            text, block = b"", memoryview(bytearray(SIDECAR_BYTES))
+            while (count := response.readinto(block)) != 0 and len(text) <= SIDECAR_BYTES:
+                self._watch.check()
+                self._check_pace(count or 0)
+                text += block[: count or 0]
+        finally:
+            response.close()
+        return parse_sidecar(text, url, self._file.name)
+
+    def _endure(self, error: PileusError) -> None:
+        """Wait before another try. Raises `error` when another try is not worth it."""
+        if isinstance(error, NoSpace) or not (error.retryable and isinstance(error, ProviderError | TransferError)):
+            raise error
+        if isinstance(error, Changed | Corrupt) and self.position:
+            if self._restart is None:
+                raise error
+            self._forget(self._restart)
+        self._failures += 1
+        limits = self._edge.limits
+        told = error.retry_after if isinstance(error, Busy) and error.retry_after is not None else 0.0
+        left = limits.total_seconds - (self._edge.now() - self._begun)
+        if self._failures >= limits.attempts or told > left:
+            raise error
+        self._watch.wait(max(told, backoff(self._failures, limits)))
+
+
+def persistently(ask: Callable[[], T], edge: Opener, watch: Watch | None = None) -> T:
+    """What `ask` gives, asked again after errors that may pass. Raises the last of them, and all others at once."""
+    watch, failures = watch or Watch(), 0
+    while True:
+        try:
+            return ask()
+        except (ProviderError, TransferError) as error:
+            failures += 1
+            if not error.retryable or failures >= edge.limits.attempts:
+                raise
+            told = (error.retry_after or 0.0) if isinstance(error, Busy) else 0.0
+            watch.wait(max(told, backoff(failures, edge.limits)))
+
+
+def backoff(failures: int, limits: Limits) -> float:
+    """Seconds to wait after so many failures in a row: doubled each time, drawn from the upper half.
+
+    >>> 0.25 <= backoff(1, Limits()) <= 0.5 and 30 <= backoff(20, Limits()) <= 60
+    True
+    """
+    longest = min(limits.backoff_max_seconds, limits.backoff_seconds * 2.0 ** min(failures - 1, 30))
+    return longest * random.uniform(0.5, 1)

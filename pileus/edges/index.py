@@ -1,0 +1,171 @@
+"""The live index: partitions and backfills, changed only by compare-and-swap on their revision."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple, Protocol, cast
+
+from pileus.errors import Conflict, StoreError
+from pileus.lifecycle.backfill import Backfill, backfill_of
+from pileus.lifecycle.partition import Entry
+from pileus.models import Partition, State, safe
+
+
+class Brief(NamedTuple):
+    """What a grid shows of an entry: little, because there may be a hundred thousand."""
+
+    period: str
+    group: str
+    state: State
+    run: str
+    lease: float
+    size: int
+    """Bytes to download."""
+    downloaded: int
+    """Bytes."""
+    why: str
+    """The failure, or what it waits for; empty for a success."""
+
+    @property
+    def backfill(self) -> str:
+        return backfill_of(self.run)
+
+
+class Index(Protocol):
+    """Raises StoreError when the store refuses."""
+
+    def entry(self, partition: Partition) -> Entry | None:
+        """The partition as of now."""
+
+    def several(self, partitions: Collection[Partition]) -> list[Entry]:
+        """Those of the partitions that there are, as of now, in no order."""
+
+    def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
+        """Entries with a period (ISO 8601) from `first` to `last`, both included, in order of key."""
+
+    def briefs(self, collection: str, version: str, first: str, last: str) -> Iterator[Brief]:
+        """The same entries in few words, in order of period; a hundred thousand of them in about a second."""
+
+    def put(self, entry: Entry, *, under: Backfill | None = None) -> None:
+        """Store an entry that follows the stored one. Raises Conflict if that has changed meanwhile.
+
+        `under`: store it only while this backfill is running its present run.
+        """
+
+    def remove(self, entry: Entry) -> None:
+        """Delete an entry if it has not changed. Raises Conflict."""
+
+    def backfill(self, id: str) -> Backfill | None:
+        """The backfill as of now."""
+
+    def backfills(self) -> Iterator[Backfill]:
+        """All of them, newest first."""
+
+    def put_backfill(self, backfill: Backfill) -> None:
+        """Store a backfill that follows the stored one. Raises Conflict if that has changed meanwhile."""
+
+
+_UNREAD = object()
+
+
+def change(
+    index: Index,
+    partition: Partition,
+    step: Callable[[Entry | None], Entry | None],
+    known: Entry | object | None = _UNREAD,
+) -> Entry | None:
+    """Apply a function of `life.py` to the partition until no one interferes. None: the event had no right to.
+
+    `known`: the entry as it was read a moment ago, if it was.
+    """
+    for attempt in range(100):
+        stored = index.entry(partition) if attempt or known is _UNREAD else known
+        following = step(cast(Entry | None, stored))
+        if following is None:
+            return None
+        try:
+            index.put(following)
+        except Conflict:
+            continue
+        return following
+    raise StoreError("changed a hundred times while one change was tried", where=partition.key)
+
+
+def change_backfill(index: Index, id: str, step: Callable[[Backfill], Backfill | None]) -> Backfill | None:
+    """The same for a backfill. None: there is no such backfill, or the step declined."""
+    for _ in range(100):
+        now = index.backfill(id)
+        following = step(now) if now else None
+        if following is None:
+            return None
+        try:
+            index.put_backfill(following)
+        except Conflict:
+            continue
+        return following
+    raise StoreError("changed a hundred times while one change was tried", where=id)
+
+
+def brief(entry: Entry) -> Brief:
+    """An entry in few words."""
+    partition = entry.partition
+    numbers = (entry.lease, entry.size, entry.downloaded)
+    return Brief(partition.period, partition.group, entry.state, entry.run, *numbers, why(entry))
+
+
+def why(entry: Entry) -> str:
+    """One line: the failure, or what it waits for; empty for a success."""
+    if entry.state is State.succeeded:
+        return ""
+    return str(entry.failure) if entry.failure else entry.reason
+
+
+class MemoryIndex:
+    """An index in memory, for work with no AWS at all."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._backfills: dict[str, Backfill] = {}
+        self._lock = threading.Lock()
+
+    def entry(self, partition: Partition) -> Entry | None:
+        return self._entries.get(partition.key)
+
+    def several(self, partitions: Collection[Partition]) -> list[Entry]:
+        return [self._entries[partition.key] for partition in partitions if partition.key in self._entries]
+
+    def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
+        head = f"{safe(collection)}/{safe(version)}/"
+        for key in sorted(self._entries):
+            if key.startswith(head) and first <= self._entries[key].partition.period <= last:
+                yield self._entries[key]
+
+    def briefs(self, collection: str, version: str, first: str, last: str) -> Iterator[Brief]:
+        return map(brief, self.entries(collection, version, first, last))
+
+    def put(self, entry: Entry, *, under: Backfill | None = None) -> None:
+        with self._lock:
+            if under and (now := self._backfills.get(under.id)) and (now.state, now.run) != ("running", under.run):
+                raise Conflict("the backfill is not running", where=under.id)
+            stored = self._entries.get(entry.partition.key)
+            if (stored.revision if stored else 0) != entry.revision - 1:
+                raise Conflict("changed meanwhile", where=entry.partition.key)
+            self._entries[entry.partition.key] = entry
+
+    def remove(self, entry: Entry) -> None:
+        with self._lock:
+            if self._entries.get(entry.partition.key) != entry:
+                raise Conflict("changed meanwhile", where=entry.partition.key)
+            del self._entries[entry.partition.key]
+
+    def backfill(self, id: str) -> Backfill | None:
+        return self._backfills.get(id)
+
+    def backfills(self) -> Iterator[Backfill]:
+        yield from sorted(self._backfills.values(), key=lambda backfill: backfill.started, reverse=True)
+
+    def put_backfill(self, backfill: Backfill) -> None:
+        with self._lock:
+            stored = self._backfills.get(backfill.id)
+            if (stored.revision if stored else 0) != backfill.revision - 1:
+                raise Conflict("changed meanwhile", where=backfill.id)
+            self._backfills[backfill.id] = backfill

@@ -1,0 +1,87 @@
+"""A backfill: a named set of partitions with a selection and limits, and a life of its own.
+
+running ──> succeeded | failed          every partition ended
+   │ ^
+   v │ resume, retry: a new run
+paused, cancelled, failed, succeeded
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+State = Literal["running", "paused", "cancelled", "succeeded", "failed"]
+Select = Literal["needed", "missing", "failed", "incomplete", "stale", "all"]
+Order = Literal["oldest", "newest", "smallest"]
+
+
+def run_name(id: str, run: int) -> str:
+    """The `run`-th run of a backfill, as entries and tasks name it; `backfill_of` is its inverse.
+
+    >>> run_name("viirs", 2), backfill_of("viirs/2")
+    ('viirs/2', 'viirs')
+    """
+    return f"{id}/{run}"
+
+
+def backfill_of(run: str) -> str:
+    """Id of the backfill that a run is of."""
+    return run.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """One backfill as of one moment."""
+
+    id: str
+    collection: str
+    version: str
+    first: str
+    """ISO 8601 of the first period."""
+    last: str
+    """ISO 8601 of the last period, included."""
+    unit: str
+    workflow: str = "DiscoverAndProcessGranules"
+    """What each point in time is handed to."""
+    state: State = "running"
+    run: int = 1
+    """Grows with each resume and retry; what an older run queued is void."""
+    revision: int = 0
+    select: Select = "needed"
+    order: Order = "oldest"
+    queue: Literal["ingest", "backfill"] = "backfill"
+    max_running: int | None = None
+    max_failures: int | None = None
+    failures: int = 0
+    """Partitions that failed in the present run; counted only where `max_failures` is set."""
+    execution: str | None = None
+    """ARN of the present run's execution."""
+    started_by: str = ""
+    command: str = ""
+    started: str = ""
+    """ISO 8601 UTC."""
+    ended: str | None = None
+    problem: str | None = None
+    """Why the backfill as a whole failed, if it is not for its partitions."""
+
+    @property
+    def run_name(self) -> str:
+        """What its entries name as their run."""
+        return run_name(self.id, self.run)
+
+    def runs(self, run: str) -> bool:
+        """Whether it is running, and `run` is its present run: what any other run has queued is void."""
+        return not self.over and self.run_name == run
+
+    @property
+    def over(self) -> bool:
+        return self.state != "running"
+
+    def following(self, **changes: Any) -> "Backfill":
+        return replace(self, revision=self.revision + 1, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) is not None}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Backfill":
+        return cls(**value)

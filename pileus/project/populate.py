@@ -1,0 +1,69 @@
+"""Populate: the documents of a project become what the stack works with, all of them or none."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+
+from pileus.documents import Collection
+from pileus.edges.store import Store
+from pileus.errors import NotFound
+from pileus.project.folder import Project, with_zones
+from pileus.project.registry import Registry, check
+from pileus.zonal.zones import read_zones
+
+
+def validate(project: Project, today: date) -> tuple[Registry, Mapping[str, bytes]]:
+    """Check every document of the project, its zones included. Raises DocumentError or ZonesError for the first wrong.
+
+    The answer: the registry with each zones file named by the key that its content has in the bucket `internal`,
+    and those files' bytes by key.
+    """
+    registry, sources = project.registry()
+    check(registry, sources, project.workflows(), today)
+    zones: dict[str, bytes] = {}
+    collections = {
+        key: _pinned(project, collection, sources[key], zones) for key, collection in registry.collections.items()
+    }
+    return Registry(collections, registry.providers, registry.rules), zones
+
+
+def _pinned(project: Project, collection: Collection, source: str, zones: dict[str, bytes]) -> Collection:
+    process = collection.meta.process
+    found = project.zones(process, source) if process else None
+    if process is None or found is None:
+        return collection
+    path, body = found
+    read_zones(body, zone_id=process.zone_id, where=f"{source}: meta.process.zones: {process.zones}")
+    key = f"zones/{hashlib.sha256(body).hexdigest()[:16]}/{path.name}"
+    zones[key] = body
+    return with_zones(collection, key)
+
+
+def populate(
+    store: Store, bucket: str, registry: Registry, zones: Mapping[str, bytes]
+) -> tuple[Registry, list[tuple[str, str, str]]]:
+    """Write what `validate` gave: zones by their content, then the registry as one object.
+
+    The answer: the registry as written, and (kind, name, `added`, `changed`, `unchanged` or `removed`) of each
+    document. When nothing changed nothing is written.
+    """
+    url = f"s3://{bucket}/registry.json"
+    collections = {key: _located(collection, bucket) for key, collection in registry.collections.items()}
+    registry = Registry(collections, registry.providers, registry.rules)
+    try:
+        before = Registry.from_json(store.get(url))
+    except NotFound:
+        before = Registry()
+    changes = list(registry.difference(before))
+    if any(change != "unchanged" for _, _, change in changes):
+        for key, body in zones.items():
+            store.put(f"s3://{bucket}/{key}", body)
+        store.put(url, registry.to_json(), "application/json")
+    return registry, changes
+
+
+def _located(collection: Collection, bucket: str) -> Collection:
+    process = collection.meta.process
+    if process is None or process.zones.startswith("s3://"):
+        return collection
+    return with_zones(collection, f"s3://{bucket}/{process.zones}")

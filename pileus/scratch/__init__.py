@@ -1,0 +1,1 @@
+"""The scratch volume: what a group needs of it, and who holds what."""

@@ -1,0 +1,86 @@
+"""GenerateCollections: expand the template of a backfill and list one piece of work per point in time."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
+from pileus.documents import Collection, Provider
+from pileus.edges.store import split
+from pileus.errors import UsageError
+from pileus.expand import Point, expand
+from pileus.lifecycle.backfill import Backfill
+from pileus.periods import Period, Unit
+from pileus.wiring import Edges
+
+
+def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the points in time of a backfill to S3 as the items of a Distributed Map.
+
+    `input`: `{"backfill": id}` for a backfill that is in the index, or what a rule says: `{"rule": name,
+    "collection": {"name", "version"}, "spanStart", "spanEnd"}`, for which a backfill is recorded here.
+    """
+    registry = read_registry(edges.store, edges.stack)
+    config, wanted = event["config"], event["input"]
+    if "backfill" in wanted:
+        backfill = edges.index.backfill(wanted["backfill"])
+        if backfill is None:
+            raise UsageError(f"there is no backfill {wanted['backfill']!r}")
+    else:
+        backfill = new_backfill(
+            registry,
+            wanted["collection"]["name"],
+            version=wanted["collection"].get("version"),
+            first=wanted.get("spanStart"),
+            last=wanted.get("spanEnd"),
+            onward=True,
+            id=f"{re.sub('[^A-Za-z0-9_-]', '-', wanted['rule'])[:47]}-{config['name'][-12:]}",
+            queue="ingest",
+            started_by=f"rule {wanted['rule']}",
+            now=edges.now(),
+            execution=config["execution"],
+        )
+        record_started(edges, backfill)
+    template = registry.collection(backfill.collection, backfill.version)
+    provider = registry.provider_of(template, wanted.get("provider"))
+    workflow = wanted.get("workflow") or template.workflow
+    items = [_item(edges, backfill, point, provider, workflow) for point in _points(edges, template, backfill)]
+    url = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}/points.json")
+    edges.store.put(url, json.dumps(items).encode(), "application/json")
+    bucket, key = split(url)
+    return {
+        "backfill": backfill.id,
+        "run": backfill.run,
+        "count": len(items),
+        "points": {"bucket": bucket, "key": key},
+    }
+
+
+def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Point]:
+    today = datetime.now(UTC).date()  # absolute periods: only their parser wants to know
+    unit = Unit(backfill.unit)
+    points = expand(template, *(Period.parse(text, unit, today) for text in (backfill.first, backfill.last)))
+    if backfill.order == "newest":
+        points.reverse()
+    elif backfill.order == "smallest":
+        known = json.loads(edges.store.get(order_url(edges, backfill)))
+        place = {period: number for number, period in enumerate(known)}
+        points.sort(key=lambda point: place.get(point.period.iso, len(place)))
+    return points
+
+
+def _item(edges: Edges, backfill: Backfill, point: Point, provider: Provider, workflow: str) -> dict[str, Any]:
+    return {
+        "workflow": edges.stack.workflow_arn(workflow),
+        "execution": f"{backfill.id}-{backfill.run}-{point.period.point}",
+        "config": {
+            "backfill": backfill.id,
+            "run": backfill.run,
+            "template": backfill.collection,
+            "period": point.period.iso,
+            "collection": point.collection.to_json(),
+            "provider": provider.model_dump(mode="json", exclude_defaults=True),
+        },
+    }

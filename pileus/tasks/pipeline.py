@@ -1,0 +1,71 @@
+"""The hops of one group in order, once: download, unpack, raster, zonal.
+
+`measure` runs unpack, raster and zonal in one pass over the archives' bytes.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pileus.documents import Process
+from pileus.download.fetch import download
+from pileus.edges.providers import ProviderEdge
+from pileus.models import Archive, Granule, Group
+from pileus.scratch.volume import ARCHIVES
+from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, measure
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A group's archives and what was measured in them."""
+
+    archives: tuple[Archive, ...]
+    measured: Measured | None
+    """None where the collection asks for no processing."""
+    seconds: dict[str, float]
+    """Wall time by hop."""
+    downloaded: int
+    """Bytes."""
+    scratch: int
+    """Most bytes on the scratch volume at once."""
+
+
+def process(
+    group: Group,
+    rules: Process | None,
+    zones: Zones | None,
+    *,
+    edge: ProviderEdge,
+    each: str | None,
+    cache: ZoneIndexCache | None,
+    scratch: Path,
+    parallel: int,
+    progress: Callable[[str, int], None] | None = None,
+    cancelled: threading.Event | None = None,
+) -> Processed:
+    """Download a group and measure it.
+
+    `each`: the named group that tells the group's members apart, for the ancestor's CSV. `scratch`: a folder that
+    the caller removes, empty but for what earlier tries downloaded. Raises what the hops raise; `HandedBack` soon
+    after `cancelled` is set.
+    """
+    started = time.perf_counter()
+    archives = download(
+        group.granules, scratch / ARCHIVES, edge, parallel=parallel, progress=progress, cancelled=cancelled
+    )
+    seconds = {"download": time.perf_counter() - started}
+    size = sum(archive.size for archive in archives)
+    if rules is None or zones is None:
+        return Processed(tuple(archives), None, seconds, size, size)
+    measured = measure(_sources(archives, each), rules, zones, cache=cache, scratch=scratch)
+    return Processed(tuple(archives), measured, seconds | measured.seconds, size, size + measured.scratch_bytes)
+
+
+def _sources(archives: Sequence[Archive], each: str | None) -> list[Source]:
+    return [Source(archive.path.name, _tile(archive.granule, each), path=archive.path) for archive in archives]
+
+
+def _tile(granule: Granule, each: str | None) -> str | None:
+    return granule.parts.get(each) if each else None

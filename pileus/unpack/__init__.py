@@ -1,0 +1,1 @@
+"""The unpack hop: the wanted members of archives, as streams of bytes."""

@@ -1,0 +1,144 @@
+"""What has been found so far in one source: accumulators that are joined in a fixed order."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pileus.zonal.index import ZoneIndex
+from pileus.zonal.kernel import Validity, apply, empty, merge
+from pileus.zonal.quantiles import Sample, exact_zones, gather, joined, percentile
+from pileus.zonal.statistics import statistics
+
+
+@dataclass
+class Accumulators:
+    """One measured band of one source."""
+
+    index: ZoneIndex
+    areas: NDArray[np.float64]
+    """m2 of a pixel, by row."""
+    validity: Validity
+    by_area: bool
+    percentiles: bool = False
+    """Whether values are kept for percentiles."""
+    found: dict[int, tuple[NDArray[np.int32], NDArray[np.float64], list[Sample]]] = field(default_factory=dict)
+    """By band of rows: the zones, their accumulators and values. Joined in order of the bands, whoever was first."""
+
+    @cached_property
+    def _exact(self) -> NDArray[np.bool_]:
+        return exact_zones(self.index)
+
+    def add(self, band: int, packed: NDArray[Any], valid: NDArray[np.uint8] | None) -> None:
+        """Measure one band of rows. Safe to call from several threads, each with other bands."""
+        zones, acc = apply(self.index, band, packed, valid, self.validity, self.areas, self.by_area)
+        samples = []
+        if self.percentiles:
+            samples = gather(
+                self.index, band, packed, valid, self.validity, self.areas, self.by_area, self._exact
+            )  # fmt: skip
+        self.found[band] = zones, acc, samples
+
+    def joined(self) -> NDArray[np.float64]:
+        """Accumulators of all zones."""
+        acc = empty(len(self.index.zones))
+        for band in sorted(self.found):
+            zones, part, _ = self.found[band]
+            merge(acc, part, zones)
+        return acc
+
+    def samples(self) -> dict[int, Sample]:
+        """The values of each zone that has any."""
+        parts: dict[int, list[Sample]] = defaultdict(list)
+        for band in sorted(self.found):
+            zones, _, samples = self.found[band]
+            for zone, sample in zip(zones.tolist(), samples, strict=False):
+                parts[zone].append(sample)
+        return {zone: joined(part) for zone, part in parts.items()}
+
+    def result(self, source: str, tile: str | None, band: str) -> "Found":
+        """All that was found, under the names of its source and band."""
+        return Found(source, tile, band, self.joined(), self.index.zones, self.samples())
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one source says about one band."""
+
+    source: str
+    tile: str | None
+    band: str
+    acc: NDArray[np.float64]
+    totals: NDArray[np.float64]
+    samples: dict[int, Sample]
+
+
+def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
+    """A row per band and zone, of all sources together. The order of `found` makes no difference."""
+    columns: dict[str, list[Any]] = {name: [] for name in ("zone", "zone_name", "band", *stats)}
+    every = np.arange(len(ids))
+    for band in bands:
+        acc, totals = empty(len(ids)), np.zeros((len(ids), 2))
+        samples: dict[int, list[Sample]] = defaultdict(list)
+        for part in sorted((f for f in found if f.band == band), key=lambda f: f.source):
+            merge(acc, part.acc, every)
+            totals += part.totals
+            for zone, sample in part.samples.items():
+                samples[zone].append(sample)
+        values = statistics(acc, totals, [s for s in stats if percent_of(s) is None])
+        values |= _percentiles({zone: joined(parts) for zone, parts in samples.items()}, len(ids), stats)
+        _append(columns, ids, names, [band] * len(ids), {stat: values[stat] for stat in stats})
+    return _table(columns)
+
+
+def percent_of(stat: str) -> float | None:
+    """The percentage of a percentile's name, None for other statistics.
+
+    >>> percent_of("median"), percent_of("p99.9"), percent_of("mean")
+    (50.0, 99.9, None)
+    """
+    if stat == "median":
+        return 50.0
+    return float(stat[1:]) if re.fullmatch(r"p[\d.]+", stat) else None
+
+
+def _percentiles(samples: dict[int, Sample], count: int, stats: Sequence[str]) -> dict[str, pa.Array]:
+    columns = {}
+    for stat in stats:
+        percent = percent_of(stat)
+        if percent is not None:
+            values = np.full(count, np.nan)
+            for zone, sample in samples.items():
+                values[zone] = percentile(sample, percent)
+            columns[stat] = pa.array(values, pa.float64(), mask=np.isnan(values))
+    return columns
+
+
+def by_tile(found: Sequence[Found], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
+    """A row per source, band and zone that touches the source's grid; column `tile` is the tile or the file."""
+    columns: dict[str, list[Any]] = {name: [] for name in ("tile", "zone", "zone_name", "band", *stats)}
+    ids, names = np.array(ids, dtype=object), np.array(names, dtype=object)
+    for part in sorted(found, key=lambda f: (f.source, f.band)):
+        some = np.flatnonzero(part.totals[:, 0] > 0)
+        columns["tile"].append(pa.array([part.tile or part.source] * len(some), pa.string()))
+        values = statistics(part.acc[some], part.totals[some], stats)
+        _append(columns, ids[some], names[some], [part.band] * len(some), values)
+    return _table(columns)
+
+
+def _append(columns: dict[str, list[Any]], ids: Any, names: Any, bands: list[str], values: dict[str, pa.Array]) -> None:
+    for name, column in (("zone", ids), ("zone_name", names), ("band", bands)):
+        columns[name].append(pa.array(column, pa.string()))
+    for name, values_ in values.items():
+        columns[name].append(values_)
+
+
+def _table(columns: dict[str, list[Any]]) -> pa.Table:
+    kinds = {name: pa.string() if name in ("tile", "zone", "zone_name", "band") else pa.float64() for name in columns}
+    return pa.table({name: pa.chunked_array(parts, kinds[name]) for name, parts in columns.items()})

@@ -1,0 +1,71 @@
+"""What is measured, and the bench that all sources of one call share."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from pileus.documents import Process
+from pileus.raster.grid import Grid
+from pileus.unpack.members import Limits
+from pileus.zonal.accumulators import Accumulators, percent_of
+from pileus.zonal.cache import ZoneIndexCache, fetch_index
+from pileus.zonal.index import ZoneIndex
+from pileus.zonal.kernel import Validity
+from pileus.zonal.zones import Zones
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file to measure: a raster, or an archive with rasters in it. Give `path` or `open`."""
+
+    name: str
+    """Of the file, for messages and rows."""
+    tile: str | None = None
+    path: Path | None = None
+    open: Callable[[], BinaryIO] | None = None
+    """Makes a stream of an archive's bytes, read once from front to back."""
+    band: str | None = None
+    """What band a raster file holds, where its name does not say."""
+
+
+class Bench:
+    """What all sources of one call share: rules, zones, indexes by grid."""
+
+    def __init__(
+        self, process: Process, zones: Zones, cache: ZoneIndexCache | None, scratch: Path, threads: int, limits: Limits
+    ) -> None:
+        self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
+        self.mask = process.valid.band if process.valid else None
+        self._cache = cache
+        self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
+        self.compile_seconds = 0.0
+        self.engines: set[str] = set()
+        self.notes: list[str] = list(zones.notes)
+        self.scratch_bytes = 0
+
+    def index(self, grid: Grid) -> ZoneIndex:
+        """The zone index of a grid, fetched or compiled once."""
+        if grid.hash not in self._indexes:
+            started = time.perf_counter()
+            index, key, _ = fetch_index(self.zones, grid, self.process.coverage, self._cache, threads=self.threads)
+            self._indexes[grid.hash] = (index, key)
+            self.notes += [note for note in index.notes if note not in self.notes]
+            self.compile_seconds += time.perf_counter() - started
+        return self._indexes[grid.hash][0]
+
+    @property
+    def index_hashes(self) -> tuple[str, ...]:
+        return tuple(sorted(key for _, key in self._indexes.values()))
+
+    def tally(self, grid: Grid, nodata: float | None) -> Accumulators:
+        """A fresh tally for a band with `nodata` on `grid`."""
+        process = self.process
+        low, high = process.range or (-np.inf, np.inf)
+        skip = process.nodata if process.nodata is not None else nodata
+        validity = Validity(low, high, np.nan if skip is None else skip, process.zero_is_nodata)
+        percentiles = any(percent_of(stat) is not None for stat in process.stats)
+        return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, percentiles)

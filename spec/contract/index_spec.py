@@ -1,0 +1,129 @@
+"""One contract for every index: compare-and-swap, and one owner whatever races."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pileus import lifecycle
+from pileus.edges.dynamo_index import DynamoIndex
+from pileus.edges.index import Index, MemoryIndex, change, change_backfill
+from pileus.errors import Conflict
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry
+from pileus.models import Partition, State
+from spec.servers.sessions import aws_client
+
+PARTITION = Partition("viirs", "001", "2015-01", "20150101")
+BACKFILL = Backfill("b", "viirs", "001", "2015-01", "2015-12", "month", revision=1)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def index(request: pytest.FixtureRequest) -> Iterator[Index]:
+    if request.param == "memory":
+        yield MemoryIndex()
+        return
+    client: Any = aws_client(request.getfixturevalue("aws"), "dynamodb")
+    tables: dict[str, tuple[str, ...]] = {"partitions": ("collection", "partition"), "backfills": ("id",)}
+    for name, keys in tables.items():
+        client.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ("HASH", "RANGE"), strict=False)],
+        )
+    yield DynamoIndex(client, partitions="partitions", backfills="backfills")
+    for name in tables:
+        client.delete_table(TableName=name)
+
+
+def queued(period: str = "2015-01", group: str = "g") -> Entry:
+    return Entry(Partition("viirs", "001", period, group), State.queued, "b/1", revision=1)
+
+
+def test_what_is_put_is_read_back(index: Index) -> None:
+    index.put(queued())
+    assert index.entry(queued().partition) == queued()
+
+
+def test_a_stale_change_is_refused(index: Index) -> None:
+    index.put(queued())
+    with pytest.raises(Conflict):
+        index.put(queued())
+    with pytest.raises(Conflict):
+        index.put(replace(queued(), revision=3))
+
+
+def test_entries_come_by_span_in_order_and_only_of_their_collection(index: Index) -> None:
+    for period in ("2015-03", "2015-01", "2015-02"):
+        index.put(queued(period))
+    index.put(replace(queued(), partition=Partition("viirs2", "001", "2015-02", "g")))
+    found = [entry.partition.period for entry in index.entries("viirs", "001", "2015-01", "2015-02")]
+    assert found == ["2015-01", "2015-02"]
+
+
+def test_several_are_read_at_once_and_those_that_are_not_there_are_left_out(index: Index) -> None:
+    for number in range(120):
+        index.put(queued(group=str(number)))
+    wanted = [queued(group=str(number)).partition for number in range(100, 140)]
+    assert sorted(entry.partition.group for entry in index.several(wanted)) == [str(n) for n in range(100, 120)]
+
+
+def test_names_that_look_like_paths_stay_apart(index: Index) -> None:
+    names = ["*", "../x", "a/b", "~", "é", "%"]
+    for name in names:
+        index.put(queued(group=name))
+    found = {entry.partition.group for entry in index.entries("viirs", "001", "2015-01", "2015-01")}
+    assert found == set(names)
+
+
+def test_nothing_is_claimed_once_the_backfill_is_paused(index: Index) -> None:
+    index.put_backfill(BACKFILL)
+    index.put(queued())
+    change_backfill(index, "b", lambda now: now.following(state="paused"))
+    claimed = lifecycle.claim(queued(), "b/1", "w", lease=9, now=0)
+    assert claimed is not None
+    with pytest.raises(Conflict):
+        index.put(claimed, under=BACKFILL)
+
+
+def test_of_fifty_racing_starters_one_queues_it_and_of_fifty_workers_one_has_it(index: Index) -> None:
+    index.put_backfill(BACKFILL)
+
+    def start(number: int) -> bool:
+        wanted = Entry(PARTITION, State.planned, f"b{number}/1")
+        return change(index, PARTITION, lambda e: lifecycle.queue(e, wanted, now=0, live=True)) is not None
+
+    def work(number: int) -> bool:
+        stored = index.entry(PARTITION)
+        assert stored is not None
+        claimed = lifecycle.claim(stored, stored.run, f"w{number}", lease=9, now=0)
+        try:
+            if claimed:
+                index.put(claimed)
+        except Conflict:
+            return False
+        return claimed is not None
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(start, range(50))) == 1
+        assert sum(pool.map(work, range(50))) == 1
+
+
+def test_an_entry_that_changed_is_not_removed(index: Index) -> None:
+    index.put(queued())
+    claimed = lifecycle.claim(queued(), "b/1", "w", lease=9, now=0)
+    assert claimed is not None
+    index.put(claimed)
+    with pytest.raises(Conflict):
+        index.remove(queued())
+    index.remove(claimed)
+    assert index.entry(queued().partition) is None
+
+
+def test_backfills_are_listed_newest_first(index: Index) -> None:
+    for day in ("01", "03", "02"):
+        index.put_backfill(replace(BACKFILL, id=f"b{day}", started=f"2015-01-{day}"))
+    assert [backfill.id for backfill in index.backfills()] == ["b03", "b02", "b01"]
