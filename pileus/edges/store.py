@@ -1,11 +1,13 @@
 """Objects by `s3://bucket/key` address: in S3, or in a folder for work with no AWS at all."""
 
+import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from pileus.errors import NotFound, StoreError, UsageError
+from pileus.errors import Conflict, NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,6 +21,18 @@ class Store(Protocol):
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write the object, whole or not at all; an older one is replaced."""
+
+    def tagged(self, url: str) -> tuple[bytes, str]:
+        """The object's bytes and its entity tag, which changes with its bytes. Raises NotFound when there is none."""
+
+    def swap(self, url: str, body: bytes, tag: str | None, content_type: str = "application/octet-stream") -> str:
+        """Write the object only if its entity tag is still `tag` (None: only if there is no object); its new tag.
+
+        Raises Conflict when somebody else has written meanwhile. A write whose answer was lost counts as done.
+        """
+
+    def copy(self, source: str, target: str) -> None:
+        """Write the bytes of object `source` to `target` within the store. Raises NotFound when there is no source."""
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Address and size in bytes of every object whose address begins with `prefix`, in order of address."""
@@ -55,6 +69,38 @@ class S3Store:
         with _translated(url):
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
+    def tagged(self, url: str) -> tuple[bytes, str]:
+        bucket, key = split(url)
+        with _translated(url):
+            found = self._client.get_object(Bucket=bucket, Key=key)
+            return found["Body"].read(), found["ETag"]
+
+    def swap(self, url: str, body: bytes, tag: str | None, content_type: str = "application/octet-stream") -> str:
+        bucket, key = split(url)
+        condition: dict[str, str] = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        wanted: Any = {"Bucket": bucket, "Key": key, "Body": body, "ContentType": content_type, **condition}
+        try:
+            with _translated(url):
+                return self._client.put_object(**wanted)["ETag"]
+        except (Conflict, NotFound) as exc:
+            return self._ours(url, body, exc)
+
+    def _ours(self, url: str, body: bytes, refused: Exception) -> str:
+        """The tag of the object if it is `body` after all: the first try arrived, and only its answer was lost."""
+        try:
+            stored, tag = self.tagged(url)
+        except NotFound:
+            stored, tag = b"", ""
+        if not tag or stored != body:
+            raise Conflict("changed meanwhile", where=url) from refused
+        return tag
+
+    def copy(self, source: str, target: str) -> None:
+        bucket, key = split(target)
+        there, name = split(source)
+        with _translated(source):
+            self._client.copy({"Bucket": there, "Key": name}, bucket, key)
+
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)
         with _translated(prefix):
@@ -84,6 +130,8 @@ class _translated:  # noqa: N801 - reads as a statement
             code = error.response.get("Error", {}).get("Code", "")
             if code in ("NoSuchKey", "404", "NoSuchBucket"):
                 raise NotFound("there is no such object", where=self._url) from error
+            if code in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
+                raise Conflict("changed meanwhile", where=self._url) from error
             raise StoreError(f"S3 refused: {error}", where=self._url) from error
         if isinstance(error, BotoCoreError):
             raise StoreError(f"S3 cannot be reached: {error}", where=self._url) from error
@@ -94,6 +142,7 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
+        self._swapping = threading.Lock()
 
     def _path(self, url: str) -> Path:
         bucket, key = split(url)
@@ -115,6 +164,24 @@ class FolderStore:
         part = path.with_name(f".{path.name}.part")
         part.write_bytes(body)
         part.replace(path)
+
+    def tagged(self, url: str) -> tuple[bytes, str]:
+        body = self.get(url)
+        return body, hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+    def swap(self, url: str, body: bytes, tag: str | None, content_type: str = "application/octet-stream") -> str:
+        with self._swapping:
+            try:
+                now = self.tagged(url)[1]
+            except NotFound:
+                now = None
+            if now != tag:
+                raise Conflict("changed meanwhile", where=url)
+            self.put(url, body, content_type)
+            return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+    def copy(self, source: str, target: str) -> None:
+        self.put(target, self.get(source))
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)
