@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pileus.documents import Collection, parse_value
-from pileus.errors import DocumentError
+from pileus.errors import DocumentError, UsageError
 from pileus.periods import Period, span
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -19,6 +19,8 @@ class Point:
     period: Period
     collection: Collection
     """`name` is the template's `templated_name`, every placeholder is replaced, there is no span."""
+    own_folder: bool = False
+    """Whether its folder at the provider differs from those of the points before and after it."""
 
 
 def expand(template: Collection, first: Period, last: Period) -> list[Point]:
@@ -28,19 +30,36 @@ def expand(template: Collection, first: Period, last: Period) -> list[Point]:
     Raises DocumentError when two points in time get one name, UsageError when `first` is after `last`.
     """
     text = json.dumps(template.to_json() | {"name": template.templated_name or template.name})
-    points = [Point(period, _concrete(text, period, template.name)) for period in span(first, last)]
+    folder = json.dumps(template.provider_path)
+    points = [
+        Point(period, _concrete(text, period, template.name), _own(folder, period)) for period in span(first, last)
+    ]
     _refuse_twins(points, template)
     return points
 
 
-def _concrete(text: str, period: Period, source: str) -> Collection:
+def _filled(text: str, period: Period) -> str:
     values = {
         "pointInTime": period.point,
         "year": f"{period.start:%Y}",
         "month": f"{period.start:%m}",
         "day": f"{period.start:%d}",
     }
-    value = json.loads(_PLACEHOLDER.sub(lambda match: values[match[1]], text))
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)
+
+
+def _own(folder: str, period: Period) -> bool:
+    if "{{" not in folder:
+        return False
+    try:
+        near = {_filled(folder, period.shift(step)) for step in (-1, 1)}
+    except UsageError:  # the end of the calendar
+        return False
+    return _filled(folder, period) not in near
+
+
+def _concrete(text: str, period: Period, source: str) -> Collection:
+    value = json.loads(_filled(text, period))
     value.pop("templated_name", None)
     value.pop("options", None)
     return parse_value(Collection, value, f"{source} at {period.point}")

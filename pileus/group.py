@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import groupby
 
 from pileus.documents import Grouping
+from pileus.errors import DocumentError
 from pileus.models import Granule, Group, Problem
 
 EVERYTHING = "all"
@@ -36,10 +37,11 @@ def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
     2. A value of `each` that is not expected is a problem (`unexpected`) and stays out of the group.
     3. Of files alike in all but `newest`, the newest stays; the others are problems (`superseded`).
     4. The same entry twice counts once; different files that are alike in everything, the stamp included, are
-       not chosen between: both are problems (`duplicate`) and the value counts as missing.
-    5. A group is complete when each expected value is there, for every kind of file that the group has.
+       not chosen between: both are problems (`duplicate`), and the group is `spoilt`.
+    5. Where the regex has no named groups, files are told apart by their names.
+    6. A group is complete when each expected value is there, for every kind of file that the group has.
 
-    Without `by` there is one group, `all`, even when nothing is listed; with `by`, none for an empty listing.
+    Without `by` there is one group, `all`. For an empty listing there is none, unless values are expected.
 
     >>> from pileus.models import Listed
     >>> tiles = [Granule(Listed(f"{t}.tgz", f"https://x.org/{t}.tgz", 1), {"tile": t}) for t in ("b", "a")]
@@ -49,7 +51,7 @@ def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
     """
     problems = _Problems()
     members: dict[str, list[Granule]] = defaultdict(list)
-    if not grouping.by:
+    if not grouping.by and grouping.expect:
         members[EVERYTHING] = []
     for granule in granules:
         if isinstance(granule, Problem):
@@ -63,6 +65,15 @@ def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
             members[_key(granule, grouping)].append(granule)
     groups = tuple(_one(key, members[key], grouping, problems) for key in sorted(members))
     return Grouped(groups, problems.ordered())
+
+
+def refuse_strangers(grouped: Grouped) -> None:
+    """Raise DocumentError when files are there and no regex matches any: for folders that hold one point in time."""
+    strangers = [problem.name for problem in grouped.problems if problem.kind == "stranger"]
+    if strangers and not any(group.granules for group in grouped.groups) and len(strangers) == len(grouped.problems):
+        raise DocumentError(
+            f"files[].regex matches none of {len(strangers)} files that are there, such as {strangers[0]}"
+        )
 
 
 def stamp_order(stamp: str) -> tuple[str, str]:
@@ -84,24 +95,27 @@ def _key(granule: Granule, grouping: Grouping) -> str:
 
 
 def _one(key: str, granules: Sequence[Granule], grouping: Grouping, problems: "_Problems") -> Group:
-    chosen = _newest_of_each(granules, grouping, problems)
+    chosen, spoilt = _newest_of_each(granules, grouping, problems)
     kinds = {granule.kind for granule in granules} or {0}
     each = grouping.each or ""
     here = {(granule.kind, granule.parts.get(each, "")) for granule in chosen}
     missing = tuple(value for value in grouping.expect if any((kind, value) not in here for kind in kinds))
     place = {value: index for index, value in enumerate(grouping.expect)}
     ordered = sorted(chosen, key=lambda g: (place.get(g.parts.get(each, ""), 0), g.file.name, g.file.url))
-    return Group(key, tuple(ordered), missing)
+    return Group(key, tuple(ordered), missing, spoilt)
 
 
-def _newest_of_each(granules: Sequence[Granule], grouping: Grouping, problems: "_Problems") -> list[Granule]:
+def _newest_of_each(
+    granules: Sequence[Granule], grouping: Grouping, problems: "_Problems"
+) -> tuple[list[Granule], tuple[str, ...]]:
     def identity(granule: Granule) -> tuple[object, ...]:
-        return granule.kind, *sorted((k, v) for k, v in granule.parts.items() if k != grouping.newest)
+        parts = sorted((k, v) for k, v in granule.parts.items() if k != grouping.newest)
+        return (granule.kind, *parts) if granule.parts else (granule.kind, granule.file.name)
 
     def stamp(granule: Granule) -> tuple[str, str]:
         return stamp_order(granule.parts[grouping.newest]) if grouping.newest else ("", "")
 
-    chosen = []
+    chosen, spoilt = [], []
     ordered = sorted(granules, key=lambda g: (identity(g), stamp(g), g.file.name, g.file.url, repr(g.file)))
     for _, alike in groupby(ordered, key=identity):
         versions = [list(same) for _, same in groupby(alike, key=stamp)]
@@ -116,7 +130,10 @@ def _newest_of_each(granules: Sequence[Granule], grouping: Grouping, problems: "
             problems.add(Problem("duplicate", rival.file.name, f"stands for the same as {others}: neither is used"))
         if len(different) == 1:
             chosen.append(newest[0])
-    return chosen
+        else:
+            names = " and ".join(sorted({g.file.name for g in newest}))
+            spoilt.append(f"{len(different)} different files stand for the same, neither is used: {names}")
+    return chosen, tuple(spoilt)
 
 
 class _Problems:

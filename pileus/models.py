@@ -72,6 +72,8 @@ class Group:
     """Ordered by the expected values, then by name."""
     missing: tuple[str, ...] = ()
     """Expected values of `each` for which nothing is published."""
+    spoilt: tuple[str, ...] = ()
+    """Why files of the group had to be set aside, so that it cannot be made as it is; one line each."""
 
     @property
     def complete(self) -> bool:
@@ -202,6 +204,11 @@ class Output:
     """Hex."""
     kind: str
     """`table`, `csv`, `ancestor-csv`, `archive`, `clip`, `picture`, `item`."""
+    previous: str = ""
+    """Where an older object of this address is kept, by the collection's `duplicateHandling`; empty: nowhere."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) != ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +232,11 @@ class Manifest:
     scratch_bytes: int = 0
     """Most bytes on the scratch volume at once."""
     backfill: str | None = None
+    """The backfill that made it."""
+    run: int = 0
+    """The run of that backfill; 0: unknown."""
+    claim: str = ""
+    """Token of the claim that committed it."""
     notes: tuple[str, ...] = ()
     """Things a person should know: zones repaired, reprojected, off the grid."""
 
@@ -234,13 +246,15 @@ class Manifest:
             "fingerprint": self.fingerprint,
             "inputs": [granule.to_json() for granule in self.inputs],
             "parameters": dict(self.parameters),
-            "outputs": [{name: getattr(output, name) for name in Output.__slots__} for output in self.outputs],
+            "outputs": [output.to_json() for output in self.outputs],
             "code": self.code,
             "finished": self.finished,
             "seconds": dict(self.seconds),
             "bytes_downloaded": self.bytes_downloaded,
             "scratch_bytes": self.scratch_bytes,
             "backfill": self.backfill,
+            "run": self.run,
+            "claim": self.claim,
             "notes": list(self.notes),
         }
 

@@ -19,6 +19,8 @@ from pileus.edges.schedules import EventBridgeSchedules, Schedules
 from pileus.edges.secrets import Secrets
 from pileus.edges.store import FolderStore, S3Store, Store
 from pileus.edges.workflows import StepFunctions, Workflows
+from pileus.models import Partition
+from pileus.outputs.commit import Place
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,10 @@ class Edges:
 
     def protected(self, key: str) -> str:
         return f"s3://{self.stack.protected}/{key}"
+
+    def place(self, partition: Partition) -> Place:
+        """Where the objects of a partition are."""
+        return Place(self.store, self.stack.internal, self.stack.protected, partition)
 
 
 def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None = None) -> Edges:

@@ -1,29 +1,25 @@
-"""The life of backfills: start, pause, resume, cancel, retry, end; and what was populated."""
+"""Start, pause, resume, cancel and retry backfills."""
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-from pileus import lifecycle
+from pileus.backfills import record
+from pileus.backfills.end import iso, keep
+from pileus.backfills.status import find, outcomes
 from pileus.documents import resolve_span
 from pileus.edges.aws import Stack
-from pileus.edges.index import change, change_backfill
+from pileus.edges.index import change_backfill
 from pileus.edges.store import Store
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, NotFound, UsageError
-from pileus.lifecycle.backfill import Backfill, Order, Select, State, backfill_of, run_name
-from pileus.lifecycle.partition import Entry, Failure
-from pileus.models import Partition
-from pileus.models import State as PartitionState
+from pileus.errors import Conflict, NotFound, StoreError, UsageError
+from pileus.lifecycle.backfill import Backfill, Order, Select, State
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
 TRIGGER = "GenerateCollectionsTriggerWorkflows"
-WHOLE_POINT = "*"
-"""Group of the partition that stands for a point in time whose files could not even be listed."""
+LOOKS = 20
+"""Times that running executions are looked for when a backfill is stopped."""
 
 
 def read_registry(store: Store, stack: Stack) -> Registry:
@@ -89,7 +85,6 @@ def new_backfill(
         last=wanted[1].iso,
         unit=str(template.options.spanUnit),
         workflow=workflow or template.workflow,
-        revision=1,
         select=select,
         order=order,
         queue="ingest" if queue == "ingest" else "backfill",
@@ -102,19 +97,20 @@ def new_backfill(
     )
 
 
-def record_started(edges: Edges, backfill: Backfill) -> None:
-    """Note a new backfill. Raises UsageError when its name is taken."""
+def record_started(edges: Edges, backfill: Backfill) -> Backfill:
+    """Note a new backfill. Asked again by the execution that runs it, it is the same one.
+
+    Raises UsageError when its name is taken.
+    """
     try:
-        edges.index.put_backfill(backfill)
+        started = edges.index.put_backfill(backfill)
     except Conflict as exc:
-        raise UsageError(f"there is a backfill {backfill.id!r} already") from exc
-    keep(edges, backfill)
-
-
-def keep(edges: Edges, backfill: Backfill) -> None:
-    """Write the backfill to S3, from where it comes back when the index is lost."""
-    url = edges.internal(f"backfills/{backfill.id}/backfill.json")
-    edges.store.put(url, json.dumps(backfill.to_json()).encode(), "application/json")
+        there = edges.index.backfill(backfill.id)
+        if there is None or there.execution is None or there.execution != backfill.execution:
+            raise UsageError(f"there is a backfill {backfill.id!r} already") from exc
+        started = there
+    keep(edges, started)
+    return started
 
 
 def order_url(edges: Edges, backfill: Backfill) -> str:
@@ -124,49 +120,63 @@ def order_url(edges: Edges, backfill: Backfill) -> str:
 
 def start(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
     """Record a new backfill and start its first run."""
-    record_started(edges, backfill)
-    return _run(edges, workflows, backfill)
+    return _run(edges, workflows, record_started(edges, backfill))
 
 
 def _run(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
     execution = workflows.start(TRIGGER, f"{backfill.id}-{backfill.run}", {"backfill": backfill.id})
-    started = change_backfill(edges.index, backfill.id, lambda now: now.following(execution=execution))
-    assert started is not None  # it was recorded above
+    started = change_backfill(
+        edges.index,
+        backfill.id,
+        lambda now: replace(now, execution=execution) if now.run == backfill.run else None,
+    )
+    started = started or find(edges, backfill.id)
     keep(edges, started)
+    if started.over:  # somebody stopped it before its execution was known
+        _stop_executions(workflows, replace(started, execution=execution), f"{started.state} by its user")
     return started
 
 
 def pause(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Nothing new starts from here on; what runs is handed back within a heartbeat. Raises UsageError if it is over."""
+    """Start nothing new; what runs is handed back within seconds. Raises UsageError if it is over.
+
+    Asked again, it stops what an earlier call left running.
+    """
     return _halt(edges, workflows, id, "paused", of=("running",))
 
 
 def cancel(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Nothing new starts from here on; what is running stops within a heartbeat. Raises UsageError if it is over."""
+    """Start nothing new; what is running stops within seconds. Raises UsageError if it is over.
+
+    Asked again, it stops what an earlier call left running.
+    """
     return _halt(edges, workflows, id, "cancelled", of=("running", "paused"))
 
 
 def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tuple[State, ...]) -> Backfill:
-    before = find(edges, id)
-
     def step(now: Backfill) -> Backfill | None:
-        ended = _iso(edges) if state == "cancelled" else None
-        return now.following(state=state, ended=ended) if now.state in of else None
+        ended = iso(edges) if state == "cancelled" else None
+        return replace(now, state=state, ended=ended) if now.state in of else None
 
-    halted = change_backfill(edges.index, id, step)
-    if halted is None:
-        raise UsageError(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {state}")
+    halted = change_backfill(edges.index, id, step) or find(edges, id)
+    if halted.state != state:
+        raise UsageError(f"backfill {id} is {halted.state}: only one that is {' or '.join(of)} can be {state}")
     keep(edges, halted)
-    _stop_executions(workflows, before, f"{state} by its user")
+    _stop_executions(workflows, halted, f"{state} by its user")
     return halted
 
 
 def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> None:
-    """The trigger first, so that it starts no more; then what it started, which does not stop by itself."""
+    """Stop the trigger first, so that it starts no more; then what it started, until a look finds none."""
     if backfill.execution:
         workflows.stop(backfill.execution, cause)
-    for execution in list(workflows.running(backfill.workflow, f"{backfill.id}-{backfill.run}-")):
-        workflows.stop(execution, cause)
+    for _ in range(LOOKS):
+        running = list(workflows.running(backfill.workflow, f"{backfill.id}-{backfill.run}-"))
+        for execution in running:
+            workflows.stop(execution, cause)
+        if not running:
+            return
+    raise StoreError(f"executions are still running after {LOOKS} looks: try again", where=backfill.id)
 
 
 def resume(edges: Edges, workflows: Workflows, id: str) -> Backfill:
@@ -176,7 +186,8 @@ def resume(edges: Edges, workflows: Workflows, id: str) -> Backfill:
 
 def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed") -> Backfill:
     """Run an ended backfill again, for what the selection says. Raises UsageError if it has not ended."""
-    return _again(edges, workflows, id, of=("succeeded", "failed", "cancelled"), word="retried", select=select)
+    ended: tuple[State, ...] = ("succeeded", "incomplete", "failed", "cancelled")
+    return _again(edges, workflows, id, of=ended, word="retried", select=select)
 
 
 def revive(edges: Edges, workflows: Workflows, id: str) -> Backfill:
@@ -190,114 +201,13 @@ def _again(
     def step(now: Backfill) -> Backfill | None:
         if now.state not in of:
             return None
-        begun = now.following(state="running", run=now.run + 1, ended=None, problem=None, failures=0)
-        return replace(begun, select=select or now.select)
+        begun = replace(now, state="running", run=now.run + 1, ended=None, problem=None, failures=0)
+        return replace(begun, select=select or now.select, execution=None, closed=False)
 
+    before = find(edges, id)
+    if before.state in of and not before.closed:
+        record.close(edges, before, outcomes(edges, before, final=True))
     backfill = change_backfill(edges.index, id, step)
     if backfill is None:
         raise UsageError(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {word}")
     return _run(edges, workflows, backfill)
-
-
-def held(edges: Edges, backfill: Backfill) -> list[Entry]:
-    """Its partitions that a worker of an older run still has, and will hand back within a heartbeat."""
-    return [
-        entry
-        for entry in partitions(edges, backfill)
-        if entry.state is PartitionState.running and entry.lease > edges.now() and entry.backfill == backfill.id
-    ]
-
-
-def _iso(edges: Edges) -> str:
-    return datetime.fromtimestamp(edges.now(), UTC).isoformat(timespec="milliseconds")
-
-
-def find(edges: Edges, id: str) -> Backfill:
-    """The backfill. Raises UsageError when there is none."""
-    backfill = edges.index.backfill(id)
-    if backfill is None:
-        raise UsageError(f"there is no backfill {id!r}: `pileus backfills` lists them")
-    return backfill
-
-
-def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[str, Any]:
-    """A run's execution ended. The backfill succeeded if no partition of its span failed.
-
-    `stopped`: the status of an execution that ended outside our hands; the backfill is then cancelled or failed.
-    """
-
-    def step(now: Backfill) -> Backfill | None:
-        if not now.runs(run_name(id, run)):
-            return None
-        failures = sum(entry.state is PartitionState.failed for entry in partitions(edges, now))
-        state: State = "failed" if failures else "succeeded"
-        problem = None
-        if stopped:
-            state = "cancelled" if stopped == "ABORTED" else "failed"
-            problem = f"its execution ended {stopped}"
-        return now.following(state=state, ended=_iso(edges), problem=problem)
-
-    ended = change_backfill(edges.index, id, step)
-    if ended is not None:
-        keep(edges, ended)
-        keep_failures(edges, ended)
-        edges.reports.tell(f"Backfill {id} {ended.state}", ended.to_json())
-    elif (stopped_before := edges.index.backfill(id)) and stopped_before.state == "failed":
-        keep_failures(edges, stopped_before)
-    return {"backfill": id, "run": run, "state": ended.state if ended else "ended before"}
-
-
-def is_live(edges: Edges, entry: Entry | None) -> bool:
-    """Whether the run that last queued the partition may still work on it."""
-    if entry is None or entry.state.ended:
-        return False
-    owner = edges.index.backfill(entry.backfill)
-    return owner is not None and owner.runs(entry.run)
-
-
-def count_failure(edges: Edges, run: str) -> None:
-    """One more partition of the run failed. When more did than it allows, the backfill ends and nothing new starts."""
-
-    def step(now: Backfill) -> Backfill | None:
-        if now.max_failures is None or not now.runs(run):
-            return None
-        counted = now.following(failures=now.failures + 1)
-        if counted.failures <= now.max_failures:
-            return counted
-        problem = f"stopped: {counted.failures} partitions failed, {now.max_failures} are allowed"
-        return replace(counted, state="failed", ended=_iso(edges), problem=problem)
-
-    counted = change_backfill(edges.index, backfill_of(run), step)
-    if counted is not None and counted.over:
-        keep(edges, counted)
-
-
-def keep_failures(edges: Edges, backfill: Backfill) -> None:
-    """Write what did not succeed to S3: manifests tell of successes only."""
-    rest = [e.to_json() for e in partitions(edges, backfill) if e.state is not PartitionState.succeeded]
-    url = edges.internal(f"backfills/{backfill.id}/unfinished.json")
-    edges.store.put(url, json.dumps(rest).encode(), "application/json")
-
-
-def partitions(edges: Edges, backfill: Backfill) -> list[Entry]:
-    """The entries of its span, whoever made them."""
-    return list(edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last))
-
-
-def fail_point(edges: Edges, point: Mapping[str, Any], failure: Failure) -> dict[str, Any]:
-    """A point in time could not be listed: its partition as a whole failed, unless its run is over."""
-    backfill = edges.index.backfill(point["backfill"])
-    if backfill is None or not backfill.runs(run_name(point["backfill"], point["run"])):
-        return {"state": "not of a running backfill"}
-    partition = Partition(point["template"], backfill.version, point["period"], WHOLE_POINT)
-    wanted = Entry(partition, PartitionState.failed, backfill.run_name, failure=failure)
-
-    def step(stored: Entry | None) -> Entry | None:
-        if stored and (stored.run, stored.state) == (wanted.run, PartitionState.failed):
-            return None  # noted already, and nearer to the cause
-        waiting = lifecycle.wait(stored, wanted, now=edges.now(), live=False)
-        return replace(waiting, state=PartitionState.failed) if waiting else None
-
-    if change(edges.index, partition, step):
-        count_failure(edges, backfill.run_name)
-    return {"partition": partition.key, "state": "failed"}

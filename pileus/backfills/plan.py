@@ -1,31 +1,33 @@
 """Plan: what a backfill would do to every partition, and why. Asks the provider and the index; writes nothing."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 
-from pileus.backfills.control import WHOLE_POINT
+from pileus.backfills.end import is_live
+from pileus.backfills.status import WHOLE_POINT
 from pileus.discover import Lister, discover
 from pileus.documents import Collection, Provider
 from pileus.edges.connections import LocalConnections
 from pileus.edges.providers import connect
 from pileus.errors import PileusError
 from pileus.expand import Point, expand
-from pileus.group import group
+from pileus.group import group, refuse_strangers
 from pileus.lifecycle.backfill import Backfill, Order
 from pileus.lifecycle.decide import decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry
-from pileus.models import Listed, Partition, State
+from pileus.models import Listed, Partition
 from pileus.periods import Period, Unit
 from pileus.scratch.need import Need, learnt
 from pileus.wiring import Edges
 
-Action = Literal["run", "skip", "wait", "error"]
+Action = Literal["run", "skip", "wait", "fail", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ def plan(
 
         def rows_of(point: Point) -> list[Planned]:
             lister = source.naming(point.period.point) if by_name else source
-            return list(_rows(backfill, point, lister, known.get(point.period.iso, {}), need))
+            return list(_rows(backfill, point, lister, known.get(point.period.iso, {}), need, partial(is_live, edges)))
 
         with ThreadPoolExecutor(limit, thread_name_prefix="plan") as pool:  # sizes that are not listed are asked for
             rows = dict(zip((point.period.iso for point in points), pool.map(rows_of, points), strict=True))
@@ -197,7 +199,12 @@ def _known(edges: Edges, backfill: Backfill) -> dict[str, dict[str, Entry]]:
 
 
 def _rows(
-    backfill: Backfill, point: Point, lister: Lister, known: Mapping[str, Entry], need: Need
+    backfill: Backfill,
+    point: Point,
+    lister: Lister,
+    known: Mapping[str, Entry],
+    need: Need,
+    live: Callable[[Entry | None], bool],
 ) -> Iterator[Planned]:
     def partition(name: str) -> Partition:
         return Partition(backfill.collection, backfill.version, point.period.iso, name)
@@ -205,6 +212,8 @@ def _rows(
     collection = point.collection
     try:
         grouped = group(discover(lister, collection.provider_path, collection.files), collection.meta.group)
+        if point.own_folder:
+            refuse_strangers(grouped)
     except PileusError as error:
         yield Planned(partition(WHOLE_POINT), "error", type(error).__name__, str(error))
         return
@@ -212,10 +221,10 @@ def _rows(
         yield Planned(partition(WHOLE_POINT), "wait", "incomplete", "nothing published")
     for found in grouped.groups:
         entry = known.get(found.key)
-        decision = decide(found, entry, fingerprint(found.granules, collection.meta.process), backfill.select)
+        process = collection.meta.process
+        before = entry or known.get(WHOLE_POINT)
+        decision = decide(found, before, fingerprint(found.granules, process), backfill.select, live=live(entry))
         planned = Planned(partition(found.key), decision.action, decision.kind, decision.reason, len(found.granules))
-        if entry and entry.state is State.running and decision.action == "run":
-            planned = replace(planned, action="skip", kind="running", reason=f"a worker has it for {entry.run}")
         yield replace(planned, size=found.size, scratch=need.of(found))
 
 

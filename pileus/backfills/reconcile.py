@@ -12,6 +12,7 @@ A finding has one of these kinds.
     undone      the provider has the whole group, and it was never done
     stale       it was done, and the provider or the template has changed since
     unlisted    the provider cannot be asked about a point in time
+    spoilt      the provider has files that stand for the same, so that the group cannot be made
 
 `repair` makes the index be what the manifests say, and gives back the points in time that must run again. What is
 orphaned or stale is reported and left alone: `pileus backfill --select stale` is for the latter.
@@ -19,14 +20,13 @@ orphaned or stale is reported and left alone: `pileus backfill --select stale` i
 
 import hashlib
 import io
-import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pileus import keys
-from pileus.backfills.control import is_live
+from pileus.backfills.end import is_live
 from pileus.backfills.plan import Plan, plan
 from pileus.backfills.recover import entry_of
 from pileus.documents import Collection, Provider
@@ -35,14 +35,17 @@ from pileus.errors import NotFound, PileusError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, Output, Partition, State, safe
+from pileus.outputs.commit import read_manifest, void
 from pileus.outputs.read import objects
 from pileus.wiring import Edges
 
 Kind = Literal[
-    "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted"
+    "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted", "spoilt"
 ]
 RERUN = ("lost", "missing", "corrupt", "rows", "unfinished", "undone")
 """Kinds that only running the partition again can mend."""
+VOID = ("missing", "corrupt", "rows")
+"""Kinds in which a manifest names what is not there: it counts no more, so that a worker does not take its word."""
 PARALLEL = 8
 
 
@@ -113,7 +116,9 @@ def _manifests(
             continue
         key = keys.partition_of(url.removeprefix(edges.protected(""))).key
         try:
-            manifest = Manifest.from_json(json.loads(edges.store.get(url)))
+            manifest = read_manifest(edges.store, url)
+            if manifest is None:
+                continue  # claimed, and never committed
             if manifest.partition.key != key:
                 raise ValueError(f"it is of {manifest.partition.key}")
             found[key] = url, manifest
@@ -183,6 +188,8 @@ def _provider(found: Plan, manifests: Mapping[str, tuple[str, Manifest]], bad: s
         key = row.partition.key
         if row.action == "error":
             yield Finding("unlisted", key, row.reason)
+        elif row.action == "fail":
+            yield Finding("spoilt", key, row.reason)
         elif row.action == "run" and row.kind == "stale" and key not in bad:
             yield Finding("stale", key, row.reason)
         elif row.action == "run" and key not in bad and key not in manifests:
@@ -203,7 +210,7 @@ def _set(edges: Edges, wanted: Entry) -> None:
     def step(stored: Entry | None) -> Entry | None:
         if stored is not None and not stored.state.ended:
             return None  # somebody is at it
-        return replace(wanted, revision=(stored.revision if stored else 0) + 1, updated=edges.now())
+        return replace(wanted, tag=stored.tag if stored else "", updated=edges.now())
 
     change(edges.index, wanted.partition, step)
 
@@ -215,6 +222,8 @@ def _unset(edges: Edges, finding: Finding) -> None:
         if stored is None or (not stored.state.ended and stored.lease > edges.now()):
             return None
         changed = replace(stored, state=State.cancelled, reason=f"{finding.kind}: {finding.detail}", manifest=None)
-        return replace(changed, owner=None, lease=0, revision=stored.revision + 1, updated=edges.now())
+        return replace(changed, owner=None, claim=None, lease=0, updated=edges.now())
 
+    if finding.kind in VOID:
+        void(edges.place(Partition.parse(finding.partition)), f"reconcile-{edges.now()}")
     change(edges.index, Partition.parse(finding.partition), step)

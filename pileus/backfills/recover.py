@@ -5,31 +5,43 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from pileus import keys
+from pileus.backfills import record
 from pileus.backfills.control import read_registry, revive
 from pileus.backfills.rules import sync
 from pileus.edges.schedules import Schedules
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, NotFound, UsageError
-from pileus.lifecycle.backfill import Backfill
+from pileus.errors import Conflict, UsageError
+from pileus.lifecycle.backfill import Backfill, run_name
 from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, State
+from pileus.outputs.commit import claims, clean, read_manifest
 from pileus.wiring import Edges
 
 
 def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
     """Bring an empty index back from S3, and go on with the backfills that were running."""
+    finish_publications(edges)
     found = 0
     for entry in recorded(edges):
         found += _put(edges, entry)
     if found:
         tell(f"{found} partitions are in the index")
     for backfill in _backfills(edges):
-        edges.index.put_backfill(replace(backfill, revision=1))
+        try:
+            edges.index.put_backfill(replace(backfill, tag=""))
+        except Conflict:
+            continue  # it was started or revived meanwhile
         for entry in _unfinished(edges, backfill):
             _put(edges, entry)
         if not backfill.over:
             tell(f"going on with backfill {backfill.id}")
             revive(edges, workflows, backfill.id)
+
+
+def finish_publications(edges: Edges) -> None:
+    """Publish what was committed when its worker died; delete what can never be committed."""
+    for partition, claim in claims(edges.store, edges.stack.internal):
+        clean(edges.place(partition), claim)
 
 
 def restore_schedules(edges: Edges, schedules: Schedules) -> None:
@@ -45,10 +57,11 @@ def recorded(edges: Edges) -> Iterator[Entry]:
     """The entry of every partition that has a manifest."""
     for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/")):
         try:
-            manifest = Manifest.from_json(json.loads(edges.store.get(url)))
-        except (ValueError, KeyError, TypeError, UsageError):
+            manifest = read_manifest(edges.store, url)
+        except (ValueError, UsageError):
             continue  # spoilt: its partition counts as not done, and `pileus reconcile` says so
-        yield entry_of(manifest, url)
+        if manifest is not None:
+            yield entry_of(manifest, url)
 
 
 def entry_of(manifest: Manifest, url: str) -> Entry:
@@ -56,8 +69,7 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
     return Entry(
         manifest.partition,
         State.succeeded,
-        f"{manifest.backfill or 'unknown'}/0",
-        revision=1,
+        run_name(manifest.backfill or "unknown", manifest.run),
         fingerprint=manifest.fingerprint,
         files=len(manifest.inputs),
         size=sum(granule.file.size or 0 for granule in manifest.inputs),
@@ -74,12 +86,13 @@ def _backfills(edges: Edges) -> Iterator[Backfill]:
 
 
 def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
-    try:
-        text = edges.store.get(edges.internal(f"backfills/{backfill.id}/unfinished.json"))
-    except NotFound:
-        return
-    for value in json.loads(text):
-        yield Entry.from_json(value | {"revision": 1})
+    """What the last record of the backfill tells of partitions that did not succeed: manifests tell of successes."""
+    runs = range(backfill.run, 0, -1)
+    found = next((found for run in runs if (found := record.closed(edges, backfill.id, run)) is not None), [])
+    for one in found:
+        if one.state in (State.failed, State.waiting, State.cancelled):
+            value = {"partition": one.key(backfill), "state": one.state, "run": backfill.run_name, "size": one.size}
+            yield Entry.from_json(value | {"reason": one.why} | dict(one.details))
 
 
 def _put(edges: Edges, entry: Entry) -> bool:

@@ -1,141 +1,242 @@
-"""What a backfill looks like at one moment."""
+"""What a backfill looks like at one moment: the outcome of everything that it promised."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from pileus.backfills.control import WHOLE_POINT, end, find
-from pileus.edges.workflows import Workflows
+from pileus.backfills import record
+from pileus.backfills.record import DETAILS, Outcome
+from pileus.edges.index import Brief, brief
+from pileus.errors import UsageError
 from pileus.lifecycle.backfill import Backfill
-from pileus.lifecycle.partition import Entry, Standing, seen_from
+from pileus.lifecycle.backfill import State as BackfillState
+from pileus.lifecycle.partition import Entry, seen_from
 from pileus.models import Partition, State
 from pileus.periods import Period, Unit, span
 from pileus.wiring import Edges
 
+WHOLE_POINT = "*"
+"""Group of the partition that stands for a point in time whose files could not even be listed."""
+NEVER = "never ran"
+WORST_FIRST = (
+    State.failed,
+    State.running,
+    State.queued,
+    State.waiting,
+    State.cancelled,
+    State.planned,
+    State.succeeded,
+    State.skipped,
+)
+DONE = (State.succeeded, State.skipped)
+TROUBLE = (State.failed, State.waiting, State.running)
+
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One partition as the backfill sees it."""
+class Cell:
+    """One point in time and the states of its groups."""
 
-    partition: Partition
-    state: State
-    entry: Entry | None
-    """None for a point in time that has not been looked at."""
+    period: str
+    counts: Counter[State]
 
     @property
-    def why(self) -> str:
-        """One line: the error, what it waits for, or why it is done."""
-        if self.entry is None or self.state is State.skipped:
-            return ""
-        return str(self.entry.failure) if self.entry.failure else self.entry.reason
+    def state(self) -> State:
+        """The one that most wants to be looked at."""
+        return next(state for state in WORST_FIRST if self.counts[state])
+
+    @property
+    def told(self) -> str:
+        """`2015-01: 5 succeeded, 1 failed`"""
+        return f"{self.period}: {', '.join(f'{count} {state}' for state, count in sorted(self.counts.items()))}"
 
     def to_json(self) -> dict[str, Any]:
-        entry = self.entry.to_json() if self.entry else {}
-        kept = (
-            "failure",
-            "reason",
-            "missing",
-            "files",
-            "size",
-            "downloaded",
-            "seconds",
-            "attempt",
-            "manifest",
-            "owner",
-        )
-        return {"partition": self.partition.key, "state": str(self.state)} | {
-            key: entry[key] for key in kept if key in entry
-        }
+        return {"period": self.period, "state": str(self.state), "groups": dict(self.counts)}
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A backfill and all its partitions, in order of time."""
+    """A backfill as of one moment."""
 
     backfill: Backfill
-    rows: tuple[Row, ...]
+    outcomes: Sequence[Outcome] = field(repr=False)
+    """In order of time."""
 
     @property
     def counts(self) -> Counter[State]:
-        return Counter(row.state for row in self.rows)
+        return Counter(one.state for one in self.outcomes)
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every point in time, in order."""
+        counts: dict[str, Counter[State]] = {}
+        for one in self.outcomes:
+            counts.setdefault(one.period, Counter())[one.state] += 1
+        return tuple(Cell(*item) for item in sorted(counts.items()))
+
+    @property
+    def trouble(self) -> Iterator[Outcome]:
+        """What failed, waits or runs."""
+        return (one for one in self.outcomes if one.state in TROUBLE)
 
     @property
     def bytes_done(self) -> int:
         """Downloaded for this backfill."""
-        return sum(row.entry.downloaded for row in self._mine())
+        return sum(one.downloaded for one in self.outcomes)
 
     @property
     def bytes_wanted(self) -> int:
         """To be downloaded, as far as it is known by now."""
-        return sum(max(row.entry.size, row.entry.downloaded) for row in self._mine())
-
-    def _mine(self) -> Iterable[Any]:
-        return (row for row in self.rows if row.entry and row.entry.backfill == self.backfill.id)
+        return sum(max(one.size, one.downloaded) for one in self.outcomes if one.state is not State.skipped)
 
     @property
     def periods(self) -> tuple[int, int]:
         """Points in time that have ended, and all of them."""
-        open_ = {row.partition.period for row in self.rows if not row.state.ended}
-        every = {row.partition.period for row in self.rows}
+        open_ = {one.period for one in self.outcomes if not one.state.ended}
+        every = {one.period for one in self.outcomes}
         return len(every) - len(open_), len(every)
 
     def to_json(self) -> dict[str, Any]:
         return self.backfill.to_json() | {
             "counts": {str(state): count for state, count in self.counts.items()},
             "bytes": {"done": self.bytes_done, "wanted": self.bytes_wanted},
-            "partitions": [row.to_json() for row in self.rows],
+            "partitions": [one.to_json(self.backfill) for one in self.outcomes],
         }
 
 
-def status(edges: Edges, id: str) -> Status:
-    """The backfill as of now. Raises UsageError when there is none."""
+def find(edges: Edges, id: str) -> Backfill:
+    """The backfill. Raises UsageError when there is none."""
+    backfill = edges.index.backfill(id)
+    if backfill is None:
+        raise UsageError(f"there is no backfill {id!r}: `pileus backfills` lists them")
+    return backfill
+
+
+def status(edges: Edges, id: str, *, whole: bool = False) -> Status:
+    """The backfill as of now. `whole`: with all details of each partition. Raises UsageError when there is none."""
     backfill = find(edges, id)
-    entries = edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last)
-    return look(edges, backfill, entries)
+    if backfill.closed and (kept := record.closed(edges, id, backfill.run)) is not None:
+        return Status(backfill, kept)
+    return Status(backfill, outcomes(edges, backfill, whole=whole))
 
 
-class Runs:
-    """Which runs have ended, asked once for each; and what that means to the partitions of one backfill."""
+def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bool = False) -> list[Outcome]:
+    """The outcome of every promised partition as of now, in order of time.
 
-    def __init__(self, edges: Edges, backfill: Backfill) -> None:
-        self._edges = edges
-        self._backfill = backfill
-        self._ended: dict[str, bool] = {}
+    1. What an earlier run of the backfill came to stands until the present run says otherwise.
+    2. The index tells of partitions that this backfill has queued.
+    3. With `final`, for a run that has ended, what it wrote aside or one by one in S3; before that, a success of
+       another run is taken for up to date.
+    4. A point in time of which nothing is known is planned; with `final` it never ran.
+    """
+    rows = {(one.period, one.group): one for one in record.closed(edges, backfill.id, backfill.run - 1) or ()}
+    fresh: dict[tuple[str, str], Outcome] = {}
+    others: list[Brief] = []
+    for one, details in _index(edges, backfill, whole=whole or final):
+        if one.backfill == backfill.id:
+            fresh[one.period, one.group] = _mine(backfill, one, details, edges.now())
+        else:
+            others.append(one)
+    if final:
+        fresh |= {key: one for key, one in _written(edges, backfill) if key not in fresh}
+    else:
+        fresh |= {key: one for key, one in _others(edges, backfill, others) if key not in rows | fresh}
+    return _together(backfill, rows, fresh, final=final)
 
-    def ended(self, entry: Standing) -> bool:
-        """Whether the run that the entry names is over."""
-        if entry.run not in self._ended:
-            mine = entry.backfill == self._backfill.id
-            owner = self._backfill if mine else self._edges.index.backfill(entry.backfill)
-            self._ended[entry.run] = owner is None or not owner.runs(entry.run)
-        return self._ended[entry.run]
 
-    def shown(self, entry: Standing, state: State) -> State:
-        """What a paused backfill has not done is planned, not cancelled."""
-        mine = entry.backfill == self._backfill.id
-        return State.planned if self._backfill.state == "paused" and mine and state is State.cancelled else state
+def _index(edges: Edges, backfill: Backfill, *, whole: bool) -> Iterator[tuple[Brief, dict[str, Any]]]:
+    """What the index has in the span: of every entry little, and with `whole` its details."""
+    place = (backfill.collection, backfill.version, backfill.first, backfill.last)
+    if not whole:
+        yield from ((one, {}) for one in edges.index.briefs(*place))
+        return
+    for entry in edges.index.entries(*place):
+        yield brief(entry), _details(entry)
 
 
-def look(edges: Edges, backfill: Backfill, entries: Iterable[Entry]) -> Status:
-    """The state of every partition, those that have no entry yet included."""
-    runs, rows, now, seen = Runs(edges, backfill), [], edges.now(), set()
-    for entry in entries:
-        seen.add(entry.partition.period)
-        ended = not entry.state.ended and runs.ended(entry)
-        state = seen_from(entry, backfill.id, run_ended=ended, now=now)
-        rows.append(Row(entry.partition, runs.shown(entry, state), entry))
+def _details(entry: Entry) -> dict[str, Any]:
+    value = entry.to_json()
+    return {name: value[name] for name in DETAILS if name in value}
+
+
+def _mine(backfill: Backfill, one: Brief, details: dict[str, Any], now: float) -> Outcome:
+    state = seen_from(one, backfill.id, run_ended=not backfill.runs(one.run), now=now)
+    if state is State.cancelled and backfill.state == "paused":
+        state = State.planned  # it will be done when the backfill is resumed
+    return Outcome(one.period, one.group, state, one.why, one.size, one.downloaded, details)
+
+
+def _others(edges: Edges, backfill: Backfill, others: Iterable[Brief]) -> Iterator[tuple[tuple[str, str], Outcome]]:
+    """What other runs have made or are at. Each run is asked once whether it is over."""
+    over: dict[str, bool] = {}
+    for one in others:
+        if not one.state.ended and one.run not in over:
+            owner = edges.index.backfill(one.backfill)
+            over[one.run] = owner is None or not owner.runs(one.run)
+        state = seen_from(one, backfill.id, run_ended=over.get(one.run, True), now=edges.now())
+        if state is State.planned and backfill.over:
+            continue  # this backfill has not looked at it
+        why = f"after {one.run}" if state is State.queued else ""
+        yield (one.period, one.group), Outcome(one.period, one.group, state, why)
+
+
+def _written(edges: Edges, backfill: Backfill) -> Iterator[tuple[tuple[str, str], Outcome]]:
+    """What the run has written in S3; ends come after what was put aside, and so count."""
+    for one in record.asides(edges, backfill):
+        yield (one.period, one.group), one
+    for entry in record.ends(edges, backfill):
+        told = brief(entry)
+        ended = Outcome(told.period, told.group, told.state, told.why, told.size, told.downloaded, _details(entry))
+        yield (told.period, told.group), ended
+
+
+def _together(
+    backfill: Backfill,
+    rows: dict[tuple[str, str], Outcome],
+    fresh: dict[tuple[str, str], Outcome],
+    *,
+    final: bool,
+) -> list[Outcome]:
+    listed = {period for period, group in fresh if group != WHOLE_POINT}
+    merged = {key: one for key, one in rows.items() if key[1] != WHOLE_POINT or key[0] not in listed}
+    for key, one in fresh.items():
+        if key in merged and one.state is State.skipped and merged[key].state is State.succeeded:
+            continue  # made by an earlier run of this very backfill
+        if key[1] != WHOLE_POINT or key[0] not in listed:
+            merged[key] = one
+    known = {period for period, _ in merged}
     for period in span_of(backfill):
-        if period.iso not in seen:
-            partition = Partition(backfill.collection, backfill.version, period.iso, WHOLE_POINT)
-            rows.append(Row(partition, unseen(backfill), None))
-    return Status(backfill, tuple(sorted(rows, key=lambda row: row.partition)))
+        if period.iso not in known:
+            merged[period.iso, WHOLE_POINT] = _unseen(backfill, period.iso, final=final)
+    if final:
+        merged = {key: _settled(backfill, one) for key, one in merged.items()}
+    return [merged[key] for key in sorted(merged)]
 
 
-def unseen(backfill: Backfill) -> State:
-    """State of a point in time that was never looked at."""
-    return State.cancelled if backfill.state in ("cancelled", "failed") else State.planned
+def _unseen(backfill: Backfill, period: str, *, final: bool) -> Outcome:
+    if backfill.state == "cancelled" or (final and backfill.state == "paused"):
+        return Outcome(period, WHOLE_POINT, State.cancelled, "cancelled before it was listed")
+    if backfill.state == "failed" or final:
+        return Outcome(period, WHOLE_POINT, State.failed if final else State.cancelled, NEVER)
+    return Outcome(period, WHOLE_POINT, State.planned)
+
+
+def _settled(backfill: Backfill, one: Outcome) -> Outcome:
+    """Of a run that has ended: what has not ended never will."""
+    if one.state.ended:
+        return one
+    if backfill.state in ("cancelled", "paused"):
+        return replace(one, state=State.cancelled, why=one.why or "cancelled before it ran")
+    return replace(one, state=State.failed, why=NEVER)
+
+
+def verdict(found: Iterable[Outcome]) -> BackfillState:
+    """What a run came to that nobody stopped: it succeeded only if everything promised is there."""
+    states = {one.state for one in found}
+    if states <= set(DONE):
+        return "succeeded"
+    return "incomplete" if states <= {*DONE, State.waiting} else "failed"
 
 
 def span_of(backfill: Backfill) -> list[Period]:
@@ -145,12 +246,6 @@ def span_of(backfill: Backfill) -> list[Period]:
     return list(span(first, last))
 
 
-def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
-    """A backfill whose execution has ended unnoticed ends in the index too."""
-    if backfill.over or backfill.execution is None:
-        return backfill
-    ended = workflows.status(backfill.execution)
-    if ended in ("ABORTED", "FAILED", "TIMED_OUT", "GONE"):
-        end(edges, backfill.id, backfill.run, stopped=ended)
-        return find(edges, backfill.id)
-    return backfill
+def whole_point(backfill: Backfill, period: str) -> Partition:
+    """The partition that stands for a whole point in time."""
+    return Partition(backfill.collection, backfill.version, period, WHOLE_POINT)

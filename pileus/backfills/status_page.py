@@ -8,7 +8,9 @@ from html import escape
 from typing import Any
 
 from pileus import keys
-from pileus.backfills.glance import LETTERS, MEANINGS, Cell, Glance, Seen, layout
+from pileus.backfills.grid import MEANINGS, SYMBOLS, layout, symbol
+from pileus.backfills.record import Outcome
+from pileus.backfills.status import Cell, Status
 from pileus.models import Partition, State
 
 MOST = 2000
@@ -32,7 +34,7 @@ Link = Callable[[str], str]
 """From an `s3://` address to one that a browser opens."""
 
 
-def page(found: Glance, bucket: str, link: Link, *, made: str) -> str:
+def page(found: Status, bucket: str, link: Link, *, made: str) -> str:
     """The page. `bucket`: where the outputs are; `made`: when, for the reader."""
     backfill = found.backfill
     title = escape(f"{backfill.id}: {backfill.state}")
@@ -51,22 +53,22 @@ def page(found: Glance, bucket: str, link: Link, *, made: str) -> str:
         f"<style>{STYLE}</style></head><body><h1>{title}</h1><table>{told}</table>",
         f"<p>{_legend(found)}</p>",
         *_grid(found),
-        *_list("What wants a look", [s for s in found.seen if s.state in (State.failed, State.waiting)], found),
-        *_list("Outputs", [s for s in found.seen if s.state in HAVE_OUTPUTS], found, bucket, link),
+        *_list("What wants a look", [s for s in found.outcomes if s.state in (State.failed, State.waiting)], found),
+        *_list("Outputs", [s for s in found.outcomes if s.state in HAVE_OUTPUTS], found, bucket, link),
         f"<p>As of {escape(made)}.</p></body></html>",
     ]
     return "\n".join(parts)
 
 
-def _legend(found: Glance) -> str:
+def _legend(found: Status) -> str:
     return " ".join(
-        f'<span class="tag {state}">{LETTERS[state]}</span> {count} {MEANINGS.get(state, state)}'
+        f'<span class="tag {state}">{SYMBOLS[state]}</span> {count} {MEANINGS.get(state, state)}'
         for state in State
         if (count := found.counts[state])
     )
 
 
-def _grid(found: Glance) -> Iterator[str]:
+def _grid(found: Status) -> Iterator[str]:
     heads, rows = layout(found.backfill.unit, found.cells)
     yield "<table class=grid><tr><th></th>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"
     for row in rows:
@@ -77,10 +79,10 @@ def _grid(found: Glance) -> Iterator[str]:
 
 def _cell(cell: Cell) -> str:
     where, told = escape(cell.period), escape(cell.told)
-    return f'<a class="cell {cell.state}" href="#{where}" title="{told}">{cell.letter}</a>'
+    return f'<a class="cell {cell.state}" href="#{where}" title="{told}">{symbol(cell)}</a>'
 
 
-def _list(title: str, seen: list[Seen], found: Glance, bucket: str = "", link: Link | None = None) -> Iterator[str]:
+def _list(title: str, seen: list[Outcome], found: Status, bucket: str = "", link: Link | None = None) -> Iterator[str]:
     if not seen:
         return
     yield f"<h2>{title}</h2><table class=list>"

@@ -1,6 +1,5 @@
 """pileus pause, resume, cancel, retry, logs: the life of a backfill in its user's hands."""
 
-import time
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,6 +11,8 @@ from pileus.cli.watch import watch
 
 Id = Annotated[str, typer.Argument(help="Backfill: `pileus backfills` lists them.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+HEARD_WITHIN = 2
+"""Seconds after which every worker has heard of a stop."""
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it to its end.")]
 SELECTS: dict[str, Literal["needed", "failed", "incomplete"]] = {
     "all": "needed",
@@ -22,28 +23,27 @@ SELECTS: dict[str, Literal["needed", "failed", "incomplete"]] = {
 
 @app.command()
 def pause(id: Id, json: Json = False) -> None:
-    """Start nothing new; what runs is handed back within a heartbeat. `pileus resume` goes on."""
+    """Start nothing new; what runs is handed back within seconds. `pileus resume` goes on."""
     from pileus.backfills.control import pause as halt
 
     session = Session()
-    _halted(session, halt(session.edges, session.workflows, id).to_json(), "paused", json)
+    _halted(halt(session.edges, session.workflows, id).to_json(), "paused", json)
 
 
 @app.command()
 def cancel(id: Id, json: Json = False) -> None:
-    """Start nothing new, and stop what runs within a heartbeat. `pileus retry` begins again."""
+    """Start nothing new, and stop what runs within seconds. `pileus retry` begins again."""
     from pileus.backfills.control import cancel as halt
 
     session = Session()
-    _halted(session, halt(session.edges, session.workflows, id).to_json(), "cancelled", json)
+    _halted(halt(session.edges, session.workflows, id).to_json(), "cancelled", json)
 
 
-def _halted(session: Session, backfill: dict[str, Any], word: str, json: bool) -> None:
-    bound = int(session.stack.visibility) // 3
+def _halted(backfill: dict[str, Any], word: str, json: bool) -> None:
     if json:
-        show.as_json(backfill | {"stops_within_seconds": bound})
+        show.as_json(backfill | {"stops_within_seconds": HEARD_WITHIN})
     else:
-        show.line(f"{backfill['id']} is {word}: nothing new starts; what is running stops within {bound} s")
+        show.line(f"{backfill['id']} is {word}: nothing new starts; what is running stops within {HEARD_WITHIN} s")
 
 
 @app.command()
@@ -52,7 +52,6 @@ def resume(id: Id, wait: Wait = False, json: Json = False) -> None:
     from pileus.backfills.control import resume as again
 
     session = Session()
-    _let_go(session, id, ("paused",))
     _started(session, again(session.edges, session.workflows, id).to_json(), wait, json)
 
 
@@ -69,20 +68,7 @@ def retry(
     from pileus.backfills.control import retry as again
 
     session = Session()
-    _let_go(session, id, ("succeeded", "failed", "cancelled"))
     _started(session, again(session.edges, session.workflows, id, SELECTS[only]).to_json(), wait, json)
-
-
-def _let_go(session: Session, id: str, of: tuple[str, ...]) -> None:
-    """Wait for the workers of the last run to hand back what they have, in a state that may start again."""
-    from pileus.backfills.control import find, held
-
-    backfill, told = find(session.edges, id), False
-    while backfill.state in of and (left := held(session.edges, backfill)):
-        if not told:
-            show.errors.print(f"waiting for workers to hand back {len(left)} groups", style="dim")
-            told = True
-        time.sleep(0.5)
 
 
 def _started(session: Session, backfill: dict[str, Any], wait: bool, json: bool) -> None:
@@ -101,7 +87,7 @@ def logs(
     json: Json = False,
 ) -> None:
     """Show what workers wrote about one partition of a backfill."""
-    from pileus.backfills.control import find
+    from pileus.backfills.status import find
 
     session = Session()
     backfill = find(session.edges, id)

@@ -1,4 +1,4 @@
-"""pileus dead-dead_letters: messages that no worker could deal with."""
+"""pileus dead-letters: messages that no worker could deal with."""
 
 import json as js
 import sys
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pileus.edges.dead_letters import DeadLetter
 
 dead = typer.Typer(help="Messages that no worker could deal with.", no_args_is_help=True)
-app.add_typer(dead, name="dead-dead_letters")
+app.add_typer(dead, name="dead-letters")
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Id = Annotated[str, typer.Argument(help="Message: `pileus dead-dead_letters list` shows them.")]
+Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` shows them.")]
 
 
 @dead.command("list")
@@ -60,7 +60,7 @@ def _find(session: Session, id: str) -> "DeadLetter":
     for letter in session.dead_letters.all():
         if letter.id == id:
             return letter
-    raise UsageError(f"there is no dead letter {id!r}: `pileus dead-dead_letters list` shows them")
+    raise UsageError(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
 
 
 @dead.command("show")
@@ -79,7 +79,8 @@ def redrive(id: Id) -> None:
 
     The message itself is of no more use: the workflow that waited for its answer has its answer.
     """
-    from pileus.backfills.control import find, new_backfill, read_registry, start
+    from pileus.backfills.control import new_backfill, read_registry, start
+    from pileus.backfills.status import find
     from pileus.errors import UsageError
     from pileus.models import Partition
 
@@ -87,7 +88,7 @@ def redrive(id: Id) -> None:
     edges = session.edges
     letter = _find(session, id)
     if letter.partition is None or letter.backfill is None:
-        raise UsageError(f"{id} is not a message of ours: `pileus dead-dead_letters show` it; it stays")
+        raise UsageError(f"{id} is not a message of ours: `pileus dead-letters show` it; it stays")
     partition = Partition.parse(letter.partition)
     planned = new_backfill(
         read_registry(edges.store, session.stack),

@@ -8,7 +8,7 @@ from rich.text import Text
 from pileus.models import State
 
 if TYPE_CHECKING:
-    from pileus.backfills.glance import Glance
+    from pileus.backfills.status import Status
 
 STYLES = {
     State.succeeded: "green",
@@ -24,12 +24,12 @@ STACKED = 12
 """More columns than this stand close together."""
 
 
-def grid(found: "Glance") -> Text:
+def grid(found: "Status") -> Text:
     """Years down and months across, or their like; what lies outside the span is blank.
 
     Days have their two digits one above the other, so that a month fits into 80 columns.
     """
-    from pileus.backfills.glance import layout
+    from pileus.backfills.grid import layout, symbol
 
     heads, rows = layout(found.backfill.unit, found.cells)
     margin, stacked = max((len(row.label) for row in rows), default=0), len(heads) > STACKED
@@ -41,22 +41,22 @@ def grid(found: "Glance") -> Text:
         text.append(f"{row.label:{margin}} ", style="bold")
         # Runs of one state, not cells: a long backfill has thousands of these.
         for state, run in groupby(row.cells, key=lambda cell: cell.state if cell else None):
-            letters = " ".join(f"{cell.letter if cell else '':>{wide}}" for cell in run)
+            letters = " ".join(f"{symbol(cell) if cell else '':>{wide}}" for cell in run)
             text.append(f"{letters} ", style=STYLES[state] if state else "")
         text.append("\n")
     text.right_crop()
     return text
 
 
-def legend(found: "Glance") -> Text:
+def legend(found: "Status") -> Text:
     """What the letters mean, and how many partitions each has."""
-    from pileus.backfills.glance import LETTERS, MEANINGS
+    from pileus.backfills.grid import MEANINGS, SYMBOLS
 
     text, counts = Text(), found.counts
     for state in State:
         if count := counts[state]:
             text.append("  " if text else "")
-            text.append(LETTERS[state], style=STYLES[state])
+            text.append(SYMBOLS[state], style=STYLES[state])
             text.append(f" {count} {MEANINGS.get(state, state)}")
     if any(len(cell.counts) > 1 for cell in found.cells):
         text.append("  (lower case: not all groups)", style="dim")

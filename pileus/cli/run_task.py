@@ -81,7 +81,6 @@ def _prepare(edges: Any, event: dict[str, Any]) -> None:
             config["period"],
             "month",
             run=config["run"],
-            revision=1,
         )
         try:
             edges.index.put_backfill(backfill)

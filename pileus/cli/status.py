@@ -14,7 +14,7 @@ from pileus.cli.session import Session
 from pileus.models import State
 
 if TYPE_CHECKING:
-    from pileus.backfills.glance import Glance
+    from pileus.backfills.status import Status
 
 PAUSE = 1.0
 """Seconds between two looks."""
@@ -40,7 +40,7 @@ def status(
     if json:
         from pileus.backfills.status import status as whole
 
-        show.as_json(whole(session.edges, id).to_json())
+        show.as_json(whole(session.edges, id, whole=True).to_json())
     elif not html:
         _tell(found)
 
@@ -54,17 +54,16 @@ def _newest(session: Session) -> str:
     return newest
 
 
-def _settled(session: Session, id: str) -> "Glance":
+def _settled(session: Session, id: str) -> "Status":
     """As of now; a backfill whose execution ended unnoticed ends now."""
-    from pileus.backfills.control import find
-    from pileus.backfills.glance import glance
-    from pileus.backfills.status import settle
+    from pileus.backfills.end import settle
+    from pileus.backfills.status import find, status
 
     settle(session.edges, session.workflows, find(session.edges, id))
-    return glance(session.edges, id)
+    return status(session.edges, id)
 
 
-def _watched(session: Session, id: str, *, quiet: bool) -> "Glance":
+def _watched(session: Session, id: str, *, quiet: bool) -> "Status":
     """Look until the backfill is over; live in a terminal."""
     from rich.console import Group
     from rich.live import Live
@@ -81,7 +80,7 @@ def _watched(session: Session, id: str, *, quiet: bool) -> "Glance":
     return found
 
 
-def _patiently(session: Session, id: str) -> "Glance":
+def _patiently(session: Session, id: str) -> "Status":
     """A stack that restarts meanwhile is waited for."""
     from pileus.errors import StoreError
 
@@ -95,7 +94,7 @@ def _patiently(session: Session, id: str) -> "Glance":
             time.sleep(PAUSE)
 
 
-def _tell(found: "Glance") -> None:
+def _tell(found: "Status") -> None:
     from pileus.cli.grid import STYLES, grid, legend
 
     backfill = found.backfill
@@ -115,7 +114,7 @@ def _tell(found: "Glance") -> None:
             show.line(f"  and {len(mine) - LISTED} more {state}: --json shows all")
 
 
-def _write_page(session: Session, found: "Glance", path: Path) -> None:
+def _write_page(session: Session, found: "Status", path: Path) -> None:
     from pileus.backfills.status_page import page
     from pileus.edges.store import split
     from pileus.errors import UsageError

@@ -21,7 +21,7 @@ PATIENCE = 120
 
 
 def watch(session: "Session", id: str, *, json: bool) -> int:
-    """Show progress until the backfill ends, then the summary. The exit code: 0, or 1 when something failed."""
+    """Show progress until the backfill ends, then the summary. The exit code: 0 where it succeeded, else 1."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -36,20 +36,23 @@ def watch(session: "Session", id: str, *, json: bool) -> int:
         groups = progress.add_task("groups", total=None, note="")
         for found in _looks(session, id):
             done, total = found.periods
-            ended = sum(row.state.ended for row in found.rows)
+            ended = sum(one.state.ended for one in found.outcomes)
             bytes_ = f"{show.size(found.bytes_done)} of {show.size(found.bytes_wanted)}"
             progress.update(months, completed=done, total=total, note="")
-            progress.update(groups, completed=ended, total=len(found.rows), note=bytes_)
+            progress.update(groups, completed=ended, total=len(found.outcomes), note=bytes_)
     if json:
-        show.as_json(found.to_json())
+        from pileus.backfills.status import status
+
+        show.as_json(status(session.edges, id, whole=True).to_json())
     else:
         summary(found)
-    return 1 if found.backfill.state in ("failed", "cancelled") else 0
+    return 0 if found.backfill.state == "succeeded" else 1
 
 
 def _looks(session: "Session", id: str) -> "Iterator[Status]":
     """Statuses until the backfill is over, the last one included. A stack that restarts meanwhile is waited for."""
-    from pileus.backfills.status import settle, status
+    from pileus.backfills.end import settle
+    from pileus.backfills.status import status
     from pileus.errors import StoreError
 
     seen, lost = 0, None
@@ -80,13 +83,13 @@ def summary(found: "Status") -> None:
     if backfill.problem:
         show.line(backfill.problem, style="red")
     if set(counts) == {State.skipped}:
-        show.line(f"nothing to do: all {len(found.rows)} partitions are up to date")
+        show.line(f"nothing to do: all {len(found.outcomes)} partitions are up to date")
     elif found.bytes_done:
         show.line(f"{show.size(found.bytes_done)} downloaded")
     for state in (State.failed, State.waiting, State.running):
-        rows = [row for row in found.rows if row.state is state]
-        for row in rows[:50]:
-            show.line(f"  {state}  {row.partition.period}  {row.partition.group}  {row.why}", style=_STYLE[state])
+        rows = [one for one in found.outcomes if one.state is state]
+        for one in rows[:50]:
+            show.line(f"  {state}  {one.period}  {one.group}  {one.why}", style=_STYLE[state])
         if len(rows) > 50:
             show.line(f"  and {len(rows) - 50} more {state}: --json shows all")
 

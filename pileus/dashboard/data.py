@@ -110,14 +110,13 @@ def pictures_json(store: Store, bucket: str, name: str, version: str, zones: Seq
 def backfill_json(status: "Status") -> dict[str, Any]:
     """A backfill and its partitions in order of time."""
     cells = []
-    for row in status.rows:
-        entry = row.entry
-        cell: dict[str, Any] = {"period": row.partition.period, "group": row.partition.group, "state": str(row.state)}
-        if row.why:
-            cell["why"] = row.why
-        if entry:
-            cell |= {"attempt": entry.attempt, "size": entry.size, "downloaded": entry.downloaded}
-            cell |= {"seconds": round(entry.seconds, 2), "files": entry.files}
+    for one in status.outcomes:
+        cell: dict[str, Any] = {"period": one.period, "group": one.group, "state": str(one.state)}
+        if one.why:
+            cell["why"] = one.why
+        if one.details:
+            cell |= {"attempt": one.details.get("attempt", 0), "size": one.size, "downloaded": one.downloaded}
+            cell |= {"seconds": round(one.details.get("seconds", 0), 2), "files": one.details.get("files", 0)}
         cells.append(cell)
     return backfill_summary(status) | {"cells": cells}
 

@@ -48,7 +48,7 @@ class Source:
     def __init__(self, edges: Edges, *, live: bool, pictures: str, settle: Settle | None = None) -> None:
         self._edges, self._live, self._pictures, self._settle = edges, live, pictures, settle
         self._settled = 0.0
-        self._summaries: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
+        self._summaries: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._seen: dict[str, _Seen] = {}
         self._shapes: dict[str, dict[str, Any]] = {}
@@ -61,7 +61,7 @@ class Source:
             case ["data", "backfills"]:
                 return self.backfills()
             case ["data", "backfills", key]:
-                return data.backfill_json(status(self._edges, self._backfill(key)))
+                return data.backfill_json(status(self._edges, self._backfill(key), whole=True))
             case ["data", key, "zones"]:
                 name = self._name(key)
                 return data.zones_json(self.rows(name), self.shapes(name))
@@ -147,7 +147,7 @@ class Source:
         return [self._summary(backfill) for backfill in every]
 
     def _summary(self, backfill: Backfill) -> dict[str, Any]:
-        key = (backfill.id, backfill.revision)
+        key = (backfill.id, backfill.tag)
         seen, summary = self._summaries.get(key, (float("-inf"), {}))
         if not backfill.over or time.monotonic() - seen > FRESH:
             summary = data.backfill_summary(status(self._edges, backfill.id))

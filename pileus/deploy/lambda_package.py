@@ -34,7 +34,7 @@ def package(root: Path, out: Path, *, architecture: str | None) -> Path:
         folder.mkdir(parents=True)
     else:
         shutil.copytree(_dependencies(root, out, architecture), folder)
-    shutil.copytree(Path(__file__).parent, folder / "pileus", ignore=NOT_CODE)
+    shutil.copytree(Path(__file__).parents[1], folder / "pileus", ignore=NOT_CODE)
     shutil.copytree(root / "lambdas", folder / "lambdas", ignore=NOT_CODE)
     return folder
 

@@ -96,7 +96,7 @@ def _environment(out: Path, code: Path, settings: dict[str, Any]) -> dict[str, s
 
 def _key(root: Path, settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for folder in (Path(__file__).parent, root / "lambdas", root / "infra"):
+    for folder in (Path(__file__).parents[1], root / "lambdas", root / "infra"):
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".py", ".json"):
                 digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())

@@ -32,23 +32,26 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where an archive is now, and what was done."""
+    """Where an archive will be, and what is to be done for that."""
 
     url: str
     size: int
-    """Bytes of the object at `url`."""
+    """Bytes of the object that will be at `url`."""
     sha256: str | None
     """Hex; None for an old object whose hash nobody has written down."""
     action: Literal["written", "kept", "replaced", "versioned"]
     previous: str | None = None
-    """Where the old object is now, when it was renamed."""
+    """Where the old object will be, when it is renamed."""
 
 
 class Archives(Protocol):
-    """Keeps archives by the rules above."""
+    """Keeps archives by the rules above, in two steps: nothing that a reader sees changes before the commit."""
 
-    def keep(self, path: Path, url: str, handling: Handling) -> Kept:
-        """Put the file at `path` to `url` (s3://BUCKET/KEY). Raises StoreError."""
+    def weigh(self, path: Path, url: str, handling: Handling) -> Kept:
+        """What is to be done to keep the file at `path` as `url` (s3://BUCKET/KEY). Raises StoreError."""
+
+    def stage(self, path: Path, url: str, kept: Kept) -> None:
+        """Put the file at `path` to the address `url`, from where it is published. Raises StoreError."""
 
 
 class StoreArchives:
@@ -57,11 +60,15 @@ class StoreArchives:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def keep(self, path: Path, url: str, handling: Handling) -> Kept:
+    def weigh(self, path: Path, url: str, handling: Handling) -> Kept:
         """See Archives."""
         del handling
-        self._store.put(url, path.read_bytes())
         return Kept(url, path.stat().st_size, _digest(path, "sha256"), "written")
+
+    def stage(self, path: Path, url: str, kept: Kept) -> None:
+        """See Archives."""
+        del kept
+        self._store.put(url, path.read_bytes())
 
 
 class ArchiveStore:
@@ -70,14 +77,14 @@ class ArchiveStore:
     def __init__(self, client: "S3Client") -> None:
         self._client = client
 
-    def keep(self, path: Path, url: str, handling: Handling) -> Kept:
-        """Put the file at `path` to `url` (s3://BUCKET/KEY), by the rules above. Raises StoreError."""
+    def weigh(self, path: Path, url: str, handling: Handling) -> Kept:
+        """See Archives."""
         bucket, key = urlsplit(url).netloc, urlsplit(url).path.removeprefix("/")
-        digest = _digest(path, "sha256")
+        digest, size = _digest(path, "sha256"), path.stat().st_size
         with _refusals(url):
             old = self._head(bucket, key)
             if old is None:
-                return self._write(path, url, bucket, key, digest, "written")
+                return Kept(url, size, digest, "written")
             if self._is_same(path, digest, old, bucket, key):
                 return Kept(url, old["ContentLength"], digest, "kept")
             if handling == "skip":
@@ -85,10 +92,14 @@ class ArchiveStore:
             if handling == "error":
                 raise StoreError("another archive of this name is there already (duplicateHandling: error)", where=url)
             if handling == "replace":
-                return self._write(path, url, bucket, key, digest, "replaced")
-            versioned = f"{key}.v{stamp(old['LastModified'])}"
-            self._client.copy({"Bucket": bucket, "Key": key}, bucket, versioned)
-            return self._write(path, url, bucket, key, digest, "versioned", f"s3://{bucket}/{versioned}")
+                return Kept(url, size, digest, "replaced")
+            return Kept(url, size, digest, "versioned", f"s3://{bucket}/{key}.v{stamp(old['LastModified'])}")
+
+    def stage(self, path: Path, url: str, kept: Kept) -> None:
+        """See Archives."""
+        bucket, key = urlsplit(url).netloc, urlsplit(url).path.removeprefix("/")
+        with _refusals(url):
+            self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": kept.sha256 or ""}})
 
     def _head(self, bucket: str, key: str) -> Any:
         try:
@@ -111,19 +122,6 @@ class ArchiveStore:
         for block in self._client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(BLOCK):
             stored.update(block)
         return stored.hexdigest() == digest
-
-    def _write(
-        self,
-        path: Path,
-        url: str,
-        bucket: str,
-        key: str,
-        digest: str,
-        action: Literal["written", "replaced", "versioned"],
-        previous: str | None = None,
-    ) -> Kept:
-        self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": digest}})
-        return Kept(url, path.stat().st_size, digest, action, previous)
 
 
 def stamp(when: datetime) -> str:

@@ -1,12 +1,13 @@
 """The live index in DynamoDB."""
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pileus.edges.index import Brief, why
+from pileus.edges.index import Brief, new_tag, why
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
@@ -15,7 +16,7 @@ from pileus.models import Partition, State, safe, unsafe
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-NUMBERS = ("revision", "lease", "size", "downloaded")
+NUMBERS = ("lease", "size", "downloaded")
 BATCH = 100
 """Most items of one BatchGetItem."""
 PARALLEL = 8
@@ -116,30 +117,14 @@ class DynamoIndex:
             found = [item for page in pages for item in page["Items"]]
         yield from sorted(found, key=lambda item: item["partition"]["S"])
 
-    def put(self, entry: Entry, *, under: Backfill | None = None) -> None:
-        put = {"TableName": self._partitions, "Item": self._item(entry), **_follows(entry.revision)}
-        if under is None:
-            self._conditional(self._client.put_item, entry.partition.key, **put)
-            return
-        check = {
-            "TableName": self._backfills,
-            "Key": {"id": {"S": under.id}},
-            "ConditionExpression": "#s = :s AND run = :r",
-            "ExpressionAttributeNames": {"#s": "state"},
-            "ExpressionAttributeValues": {":s": {"S": "running"}, ":r": {"N": str(under.run)}},
-        }
-        write: Any = [{"ConditionCheck": check}, {"Put": put}]
-        self._conditional(self._client.transact_write_items, entry.partition.key, TransactItems=write)
+    def put(self, entry: Entry) -> Entry:
+        stored = replace(entry, tag=new_tag())
+        self._swap(self._partitions, self._item(stored), _key(entry.partition), entry.tag, entry.partition.key)
+        return stored
 
     def remove(self, entry: Entry) -> None:
-        self._conditional(
-            self._client.delete_item,
-            entry.partition.key,
-            TableName=self._partitions,
-            Key=_key(entry.partition),
-            ConditionExpression="revision = :then",
-            ExpressionAttributeValues={":then": {"N": str(entry.revision)}},
-        )
+        with _translated(entry.partition.key):
+            self._client.delete_item(TableName=self._partitions, Key=_key(entry.partition), **_follows(entry.tag))
 
     def backfill(self, id: str) -> Backfill | None:
         with _translated(id):
@@ -152,27 +137,33 @@ class DynamoIndex:
             found = [Backfill.from_json(json.loads(item["body"]["S"])) for page in pages for item in page["Items"]]
         yield from sorted(found, key=lambda backfill: backfill.started, reverse=True)
 
-    def put_backfill(self, backfill: Backfill) -> None:
+    def put_backfill(self, backfill: Backfill) -> Backfill:
+        stored = replace(backfill, tag=new_tag())
         item = {
-            "id": {"S": backfill.id},
-            "revision": {"N": str(backfill.revision)},
-            "state": {"S": backfill.state},
-            "run": {"N": str(backfill.run)},
-            "body": {"S": json.dumps(backfill.to_json(), separators=(",", ":"))},
+            "id": {"S": stored.id},
+            "tag": {"S": stored.tag},
+            "body": {"S": json.dumps(stored.to_json(), separators=(",", ":"))},
         }
-        put = {"TableName": self._backfills, "Item": item, **_follows(backfill.revision)}
-        self._conditional(self._client.put_item, backfill.id, **put)
+        self._swap(self._backfills, item, {"id": item["id"]}, backfill.tag, backfill.id)
+        return stored
 
-    def _conditional(self, call: Callable[..., Any], where: str, **request: Any) -> None:
-        with _translated(where):
-            call(**request)
+    def _swap(self, table: str, item: Any, key: Any, tag: str, where: str) -> None:
+        """Store `item` if the stored tag is still `tag`. Raises Conflict."""
+        try:
+            with _translated(where):
+                self._client.put_item(TableName=table, Item=item, **_follows(tag))
+        except Conflict:
+            with _translated(where):
+                found = self._client.get_item(TableName=table, Key=key, ConsistentRead=True)
+            if found.get("Item", {}).get("tag") != item["tag"]:  # else the first try arrived, and its answer was lost
+                raise
 
     def _item(self, entry: Entry) -> dict[str, Any]:
         """What the attributes say is not said again in the body: a smaller item is a faster page."""
         body = entry.to_json()
         del body["partition"]
         item: dict[str, Any] = {**_key(entry.partition)}
-        for name in ("state", "run", *NUMBERS):
+        for name in ("state", "run", "tag", *NUMBERS):
             if value := body.pop(name, None):
                 item[name] = {"N" if name in NUMBERS else "S": str(value)}
         if line := why(entry):
@@ -186,7 +177,7 @@ class DynamoIndex:
         value = json.loads(item["body"]["S"])
         collection, _, _ = item["collection"]["S"].rpartition("/")
         value["partition"] = f"{collection}/{item['partition']['S']}"
-        value |= {name: item[name]["S"] for name in ("state", "run")}
+        value |= {name: item[name]["S"] for name in ("state", "run", "tag")}
         value |= {name: _number(item[name]["N"]) for name in NUMBERS if name in item}
         if value.get("manifest") == USUAL:
             value["manifest"] = self._manifest(value["partition"])
@@ -250,11 +241,8 @@ def _parse_quickly(client: "DynamoDBClient") -> None:
     client.meta.events.register("before-parse.dynamodb.Query", items_only, unique_id=QUICK)
 
 
-def _follows(revision: int) -> dict[str, Any]:
-    """Condition: the stored revision is one less, or there is none yet."""
-    if revision == 1:
-        return {"ConditionExpression": "attribute_not_exists(revision)"}
-    return {
-        "ConditionExpression": "revision = :then",
-        "ExpressionAttributeValues": {":then": {"N": str(revision - 1)}},
-    }
+def _follows(tag: str) -> Any:
+    """Condition: the stored tag is this one, or nothing is stored where it is empty."""
+    if not tag:
+        return {"ConditionExpression": "attribute_not_exists(tag)"}
+    return {"ConditionExpression": "tag = :then", "ExpressionAttributeValues": {":then": {"S": tag}}}

@@ -1,8 +1,13 @@
-"""The live index: partitions and backfills, changed only by compare-and-swap on their revision."""
+"""The live index: partitions and backfills, changed only by compare-and-swap on their entity tags.
+
+A tag is random and never used twice, so that an index that was lost and rebuilt refuses every older value.
+"""
 
 import threading
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import NamedTuple, Protocol, cast
+from uuid import uuid4
 
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill, backfill_of
@@ -45,10 +50,10 @@ class Index(Protocol):
     def briefs(self, collection: str, version: str, first: str, last: str) -> Iterator[Brief]:
         """The same entries in few words, in order of period; a hundred thousand of them in about a second."""
 
-    def put(self, entry: Entry, *, under: Backfill | None = None) -> None:
-        """Store an entry that follows the stored one. Raises Conflict if that has changed meanwhile.
+    def put(self, entry: Entry) -> Entry:
+        """Store an entry that follows the stored one; the entry with its new tag. Raises Conflict if that has changed.
 
-        `under`: store it only while this backfill is running its present run.
+        A write whose answer was lost counts as done.
         """
 
     def remove(self, entry: Entry) -> None:
@@ -60,8 +65,8 @@ class Index(Protocol):
     def backfills(self) -> Iterator[Backfill]:
         """All of them, newest first."""
 
-    def put_backfill(self, backfill: Backfill) -> None:
-        """Store a backfill that follows the stored one. Raises Conflict if that has changed meanwhile."""
+    def put_backfill(self, backfill: Backfill) -> Backfill:
+        """Store a backfill that follows the stored one; the backfill with its new tag. Raises Conflict likewise."""
 
 
 _UNREAD = object()
@@ -83,10 +88,9 @@ def change(
         if following is None:
             return None
         try:
-            index.put(following)
+            return index.put(following)
         except Conflict:
             continue
-        return following
     raise StoreError("changed a hundred times while one change was tried", where=partition.key)
 
 
@@ -98,11 +102,15 @@ def change_backfill(index: Index, id: str, step: Callable[[Backfill], Backfill |
         if following is None:
             return None
         try:
-            index.put_backfill(following)
+            return index.put_backfill(following)
         except Conflict:
             continue
-        return following
     raise StoreError("changed a hundred times while one change was tried", where=id)
+
+
+def new_tag() -> str:
+    """An entity tag that was never used."""
+    return uuid4().hex
 
 
 def brief(entry: Entry) -> Brief:
@@ -142,14 +150,13 @@ class MemoryIndex:
     def briefs(self, collection: str, version: str, first: str, last: str) -> Iterator[Brief]:
         return map(brief, self.entries(collection, version, first, last))
 
-    def put(self, entry: Entry, *, under: Backfill | None = None) -> None:
+    def put(self, entry: Entry) -> Entry:
         with self._lock:
-            if under and (now := self._backfills.get(under.id)) and (now.state, now.run) != ("running", under.run):
-                raise Conflict("the backfill is not running", where=under.id)
             stored = self._entries.get(entry.partition.key)
-            if (stored.revision if stored else 0) != entry.revision - 1:
+            if (stored.tag if stored else "") != entry.tag:
                 raise Conflict("changed meanwhile", where=entry.partition.key)
-            self._entries[entry.partition.key] = entry
+            self._entries[entry.partition.key] = entry = replace(entry, tag=new_tag())
+            return entry
 
     def remove(self, entry: Entry) -> None:
         with self._lock:
@@ -163,9 +170,10 @@ class MemoryIndex:
     def backfills(self) -> Iterator[Backfill]:
         yield from sorted(self._backfills.values(), key=lambda backfill: backfill.started, reverse=True)
 
-    def put_backfill(self, backfill: Backfill) -> None:
+    def put_backfill(self, backfill: Backfill) -> Backfill:
         with self._lock:
             stored = self._backfills.get(backfill.id)
-            if (stored.revision if stored else 0) != backfill.revision - 1:
+            if (stored.tag if stored else "") != backfill.tag:
                 raise Conflict("changed meanwhile", where=backfill.id)
-            self._backfills[backfill.id] = backfill
+            self._backfills[backfill.id] = backfill = replace(backfill, tag=new_tag())
+            return backfill

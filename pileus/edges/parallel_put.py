@@ -1,8 +1,9 @@
 """Objects written side by side, because a store answers slowly and takes many at once."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pileus.edges.store import Store
 
@@ -14,6 +15,10 @@ class Batch:
         self._store = store
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="put")
         self._puts: list[Future[None]] = []
+
+    def run(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Begin any other work on objects."""
+        self._puts.append(self._pool.submit(work, *arguments))
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Begin to write one object."""

@@ -37,8 +37,8 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Address and size in bytes of every object whose address begins with `prefix`, in order of address."""
 
-    def delete(self, url: str) -> None:
-        """Remove the object; that there was none is no error."""
+    def delete(self, *urls: str) -> None:
+        """Remove objects of one bucket; that there was none is no error."""
 
 
 def split(url: str) -> tuple[str, str]:
@@ -51,6 +51,10 @@ def split(url: str) -> tuple[str, str]:
     if parts.scheme != "s3" or not parts.netloc:
         raise UsageError(f"{url!r} is not an address of an object: expected s3://bucket/key")
     return parts.netloc, url.removeprefix(f"s3://{parts.netloc}").lstrip("/")
+
+
+DELETES = 1000
+"""Most objects of one DeleteObjects."""
 
 
 class S3Store:
@@ -99,7 +103,7 @@ class S3Store:
         bucket, key = split(target)
         there, name = split(source)
         with _translated(source):
-            self._client.copy({"Bucket": there, "Key": name}, bucket, key)
+            self._client.copy_object(CopySource={"Bucket": there, "Key": name}, Bucket=bucket, Key=key)
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)
@@ -108,10 +112,15 @@ class S3Store:
                 for item in page.get("Contents", ()):
                     yield f"s3://{bucket}/{item['Key']}", item["Size"]
 
-    def delete(self, url: str) -> None:
-        bucket, key = split(url)
-        with _translated(url):
-            self._client.delete_object(Bucket=bucket, Key=key)
+    def delete(self, *urls: str) -> None:
+        for start in range(0, len(urls), DELETES):
+            found = [split(url) for url in urls[start : start + DELETES]]
+            with _translated(urls[start]):
+                if len(found) == 1:
+                    self._client.delete_object(Bucket=found[0][0], Key=found[0][1])
+                else:
+                    objects: Any = {"Objects": [{"Key": key} for _, key in found], "Quiet": True}
+                    self._client.delete_objects(Bucket=found[0][0], Delete=objects)
 
 
 class _translated:  # noqa: N801 - reads as a statement
@@ -191,5 +200,6 @@ class FolderStore:
             if name.startswith(key):
                 yield f"s3://{bucket}/{name}", path.stat().st_size
 
-    def delete(self, url: str) -> None:
-        self._path(url).unlink(missing_ok=True)
+    def delete(self, *urls: str) -> None:
+        for url in urls:
+            self._path(url).unlink(missing_ok=True)

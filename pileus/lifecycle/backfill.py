@@ -1,15 +1,15 @@
 """A backfill: a named set of partitions with a selection and limits, and a life of its own.
 
-running ──> succeeded | failed          every partition ended
+running ──> succeeded | incomplete | failed     every promised partition ended
    │ ^
    v │ resume, retry: a new run
-paused, cancelled, failed, succeeded
+paused, cancelled, failed, incomplete, succeeded
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-State = Literal["running", "paused", "cancelled", "succeeded", "failed"]
+State = Literal["running", "paused", "cancelled", "succeeded", "incomplete", "failed"]
 Select = Literal["needed", "missing", "failed", "incomplete", "stale", "all"]
 Order = Literal["oldest", "newest", "smallest"]
 
@@ -45,7 +45,8 @@ class Backfill:
     state: State = "running"
     run: int = 1
     """Grows with each resume and retry; what an older run queued is void."""
-    revision: int = 0
+    tag: str = ""
+    """Entity tag of the stored backfill that this one is, or follows; empty: none is stored. The index makes it."""
     select: Select = "needed"
     order: Order = "oldest"
     queue: Literal["ingest", "backfill"] = "backfill"
@@ -60,6 +61,8 @@ class Backfill:
     started: str = ""
     """ISO 8601 UTC."""
     ended: str | None = None
+    closed: bool = False
+    """Whether the record of its present run is written in S3, and tells what it came to for good."""
     problem: str | None = None
     """Why the backfill as a whole failed, if it is not for its partitions."""
 
@@ -76,11 +79,8 @@ class Backfill:
     def over(self) -> bool:
         return self.state != "running"
 
-    def following(self, **changes: Any) -> "Backfill":
-        return replace(self, revision=self.revision + 1, **changes)
-
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, "")}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Backfill":

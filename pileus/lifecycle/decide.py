@@ -8,7 +8,8 @@ from pileus.lifecycle.fingerprint import Fingerprint
 from pileus.lifecycle.partition import Entry
 from pileus.models import Group, State
 
-Action = Literal["run", "skip", "wait"]
+Action = Literal["run", "skip", "wait", "fail"]
+Kind = Literal["new", "failed", "incomplete", "stale", "up to date", "running", "spoilt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,28 +18,34 @@ class Decision:
 
     action: Action
     reason: str
-    kind: Literal["new", "failed", "incomplete", "stale", "up to date"]
+    kind: Kind
 
 
-def decide(group: Group, entry: Entry | None, now: Fingerprint, select: Select) -> Decision:
+def decide(group: Group, entry: Entry | None, now: Fingerprint, select: Select, *, live: bool = False) -> Decision:
     """What to do with `group`, given its entry in the index and the fingerprint that a run would have now.
 
-    1. Not all of it is published: wait.
-    2. Its last success has this fingerprint, and nothing failed since: up to date.
-    3. It succeeded with another fingerprint: stale, and the difference is the reason.
-    4. It failed, was cancelled or was waiting: that is the reason.
-    5. Otherwise it is new.
+    `entry`: of the partition, or of the whole point in time where it failed or was cancelled before it was listed.
+    `live`: whether another run may still work on it.
 
-    Of 2 to 5 the selection picks: `needed` is all but what is up to date, `all` is everything.
+    1. Files of it had to be set aside, so that it can never be whole: fail.
+    2. Not all of it is published: wait.
+    3. Its last success has this fingerprint, and nothing failed since: up to date.
+    4. It succeeded with another fingerprint: stale, and the difference is the reason.
+    5. It failed or was cancelled, was waiting, or another run is at it: that is the reason.
+    6. Otherwise it is new.
+
+    Of 3 to 6 the selection picks: `needed` is all but what is up to date, `all` is everything.
     """
+    if group.spoilt:
+        return Decision("fail", "; ".join(group.spoilt), "spoilt")
     if not group.complete:
         expected = len(group.granules) + len(group.missing)
         reason = f"{len(group.granules)} of {expected} published, missing {', '.join(group.missing)}"
         return Decision("wait", reason, "incomplete")
-    kind, reason = _standing(entry, now)
+    kind, reason = _standing(entry, now, live=live)
     picked = {
         "needed": kind != "up to date",
-        "missing": kind in ("new", "incomplete"),
+        "missing": kind in ("new", "incomplete", "running"),
         "failed": kind == "failed",
         "incomplete": kind == "incomplete",
         "stale": kind == "stale",
@@ -49,18 +56,18 @@ def decide(group: Group, entry: Entry | None, now: Fingerprint, select: Select) 
     return Decision("skip", reason, kind)
 
 
-def _standing(
-    entry: Entry | None, now: Fingerprint
-) -> tuple[Literal["new", "failed", "incomplete", "stale", "up to date"], str]:
+def _standing(entry: Entry | None, now: Fingerprint, *, live: bool) -> tuple[Kind, str]:
     if entry is None:
         return "new", "new"
+    if live and not entry.state.ended:
+        return "running", f"{entry.run} is at it"
     if entry.state is State.failed:
-        return "failed", f"failed before: {entry.failure.type if entry.failure else 'unknown'}"
+        return "failed", f"failed before: {entry.failure.type if entry.failure else entry.reason or 'unknown'}"
     if entry.state is State.waiting:
         return "incomplete", "now complete"
+    if entry.state is not State.succeeded:
+        return "failed", "cancelled before"
     if entry.manifest is None or entry.fingerprint is None:
         return "new", "never finished"
-    if entry.state is not State.succeeded:
-        return "failed", f"{entry.state} before"
     difference = now.difference(Fingerprint.parse(entry.fingerprint))
     return ("stale", difference) if difference else ("up to date", "up to date")

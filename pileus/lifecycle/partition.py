@@ -4,9 +4,9 @@
                          ^                  │
                          └────release───────┘        (handed back, or its lease ran out: claimed again)
 
-Each function answers the entry that follows, or None where the event has no right to move it: it comes from
-another run, from a worker that lost its lease, or after the end. So events may be repeated and arrive in any
-order; an entry never moves backwards. The index stores an answer only if the entry has not changed meanwhile.
+Each function returns the entry that follows, or None where the event has no right to move it: it comes from
+another run, from a worker that lost its claim, or after the end. So events may be repeated and arrive in any
+order; an entry never moves backwards. The index stores a result only if the entry has not changed meanwhile.
 """
 
 from dataclasses import dataclass, field, replace
@@ -36,14 +36,17 @@ class Entry:
     state: State
     run: str
     """`BACKFILL/N`: the N-th run of the backfill that last queued it."""
-    revision: int = 0
-    """Grows with each change."""
+    tag: str = ""
+    """Entity tag of the stored entry that this one is, or follows; empty: none is stored. The index makes it."""
     reason: str = ""
     """Why it was queued, or what it waits for."""
     fingerprint: str | None = None
     attempt: int = 0
     """Times a worker took it in this run and did not hand it back."""
     owner: str | None = None
+    """Name of the worker that has it."""
+    claim: str | None = None
+    """Token of the owner's claim, never used twice."""
     lease: float = 0
     """Unix time until which the owner has it."""
     files: int = 0
@@ -97,79 +100,96 @@ class Standing(Protocol):
 
 
 def _next(entry: Entry, now: float, **changes: Any) -> Entry:
-    return replace(entry, revision=entry.revision + 1, updated=now, **changes)
+    return replace(entry, updated=now, **changes)
+
+
+def busy(entry: Entry, *, now: float, live: bool) -> bool:
+    """Whether somebody may still work on it. `live`: whether the run that the entry names is running."""
+    return not entry.state.ended and (live or entry.lease > now)
 
 
 def queue(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entry | None:
-    """Queue `wanted`, unless a live run has the partition.
+    """Queue `wanted`, unless another run has the partition.
 
     `live`: whether the run that the entry names may still work on it. Asked twice within one run the answer is
     the same entry, so that a step repeated by the workflow sends its message again.
     """
     if entry is None:
-        return replace(wanted, state=State.queued, revision=1, updated=now)
-    if entry.run == wanted.run:
+        return replace(wanted, state=State.queued, updated=now)
+    if entry.run == wanted.run and entry.state is not State.waiting:
         return entry if entry.state is State.queued else None
-    if not entry.state.ended and (live or entry.lease > now):
+    if entry.run != wanted.run and busy(entry, now=now, live=live):
         return None
-    queued = replace(wanted, state=State.queued, manifest=entry.manifest, revision=entry.revision)
-    return _next(queued, now)
+    return _next(replace(wanted, state=State.queued, manifest=entry.manifest, tag=entry.tag), now)
 
 
 def wait(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entry | None:
     """Note that not all of the group is published yet. A success of old is not forgotten: its manifest stays."""
-    if entry is not None and not entry.state.ended and (live or entry.lease > now) and entry.run != wanted.run:
+    if entry is not None and entry.run != wanted.run and busy(entry, now=now, live=live):
         return None
-    revision, manifest = (entry.revision, entry.manifest) if entry else (0, None)
-    return _next(replace(wanted, state=State.waiting, revision=revision, manifest=manifest), now)
+    tag, manifest = (entry.tag, entry.manifest) if entry else ("", None)
+    return _next(replace(wanted, state=State.waiting, tag=tag, manifest=manifest), now)
 
 
-def claim(entry: Entry | None, run: str, owner: str, *, lease: float, now: float) -> Entry | None:
-    """Make `owner` the one worker of the partition until `lease`."""
+def fail(entry: Entry | None, wanted: Entry, failure: Failure, *, now: float, live: bool) -> Entry | None:
+    """Note that the partition failed before it could be queued."""
+    if entry is not None and (entry.run, entry.state) == (wanted.run, State.failed):
+        return None  # noted already, and nearer to the cause
+    waiting = wait(entry, wanted, now=now, live=live)
+    return replace(waiting, state=State.failed, failure=failure) if waiting else None
+
+
+def claim(entry: Entry | None, run: str, owner: str, token: str, *, lease: float, now: float) -> Entry | None:
+    """Make `owner` the one worker of the partition until `lease`; `token` tells this claim from every other."""
     if entry is None or entry.run != run:
         return None
     if entry.state is State.queued or (entry.state is State.running and entry.lease <= now):
-        return _next(entry, now, state=State.running, owner=owner, lease=lease, attempt=entry.attempt + 1)
+        attempt = entry.attempt + 1
+        return _next(entry, now, state=State.running, owner=owner, claim=token, lease=lease, attempt=attempt)
     return None
 
 
-def renew(entry: Entry, owner: str, *, lease: float, now: float, downloaded: int = 0) -> Entry | None:
-    """Sign of life: the lease is longer, and so many bytes are here."""
-    return _next(entry, now, lease=lease, downloaded=downloaded) if _owned(entry, owner) else None
+def renew(entry: Entry, token: str, *, lease: float, now: float, downloaded: int = 0) -> Entry | None:
+    """Extend the lease, and note how many bytes are here."""
+    return _next(entry, now, lease=lease, downloaded=downloaded) if _claimed(entry, token) else None
 
 
-def release(entry: Entry, owner: str, *, now: float) -> Entry | None:
-    """Hand back: the next worker may take it at once, and no one has died on it."""
-    if not _owned(entry, owner):
+def release(entry: Entry, token: str, *, now: float) -> Entry | None:
+    """Hand back: the next worker may take it at once, and the attempt does not count."""
+    if not _claimed(entry, token):
         return None
-    return _next(entry, now, state=State.queued, owner=None, lease=0, attempt=entry.attempt - 1)
+    return _next(entry, now, state=State.queued, attempt=entry.attempt - 1, **_FREE)
 
 
-def finish(entry: Entry, owner: str, state: State, *, now: float, **facts: Any) -> Entry | None:
+def finish(entry: Entry, token: str, state: State, *, now: float, **facts: Any) -> Entry | None:
     """End it as `succeeded`, `failed` or `cancelled`; `facts` are fields of the entry."""
-    if not _owned(entry, owner):
+    if not _claimed(entry, token):
         return None
-    return _next(entry, now, state=state, owner=None, lease=0, **{"failure": None, **facts})
+    return _next(entry, now, state=state, **_FREE, **{"failure": None, **facts})
 
 
 def give_up(entry: Entry | None, run: str, failure: Failure, *, now: float) -> Entry | None:
-    """The workflow waited too long, or the last worker died: failed, whoever had it."""
+    """Fail it, whoever had it: the workflow waited too long, or the last worker died."""
     if entry is None or entry.run != run or entry.state.ended:
         return None
-    return _next(entry, now, state=State.failed, owner=None, lease=0, failure=failure)
+    return _next(entry, now, state=State.failed, failure=failure, **_FREE)
 
 
-def _owned(entry: Entry, owner: str) -> bool:
-    return entry.state is State.running and entry.owner == owner
+_FREE: dict[str, Any] = {"owner": None, "claim": None, "lease": 0}
+
+
+def _claimed(entry: Entry, token: str) -> bool:
+    return entry.state is State.running and entry.claim == token
 
 
 def seen_from(entry: Standing, backfill: str, *, run_ended: bool, now: float) -> State:
-    """The state to show in `backfill`: another's success was skipped here; what an ended run left is cancelled.
+    """The state to show in `backfill` of a partition that it has not ended itself.
 
     `run_ended`: whether the run that the entry names has ended (paused, cancelled, or over).
     """
-    if entry.state is State.succeeded and entry.backfill != backfill:
+    if entry.backfill == backfill:
+        left = not entry.state.ended and run_ended and entry.lease <= now
+        return State.cancelled if left else entry.state
+    if entry.state is State.succeeded:
         return State.skipped
-    if not entry.state.ended and run_ended and entry.lease <= now:
-        return State.cancelled
-    return entry.state
+    return State.planned if entry.state.ended or run_ended else State.queued

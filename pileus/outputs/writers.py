@@ -26,6 +26,8 @@ class Written:
     put: Put
     made: list[Made] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    kept: list[Output] = field(default_factory=list)
+    """Archives."""
 
     def add(self, key: str, body: bytes, content_type: str, kind: str, title: str, **facts: Any) -> None:
         """Write one output and note it. `facts`: fields of its STAC asset."""

@@ -1,150 +1,203 @@
 """DiscoverGranules: list one point in time at the provider, group the files, and decide what to do with each group."""
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pileus import lifecycle
-from pileus.backfills.control import WHOLE_POINT, fail_point, is_live
+from pileus.backfills.end import fail_point, is_live
+from pileus.backfills.record import Outcome, displaced, note_aside, run_url
+from pileus.backfills.status import WHOLE_POINT, whole_point
 from pileus.discover import discover
 from pileus.documents import Collection, Provider, parse_value
 from pileus.edges.index import change
 from pileus.edges.providers import connect
 from pileus.edges.store import split
-from pileus.errors import Cancelled, PileusError
-from pileus.group import Grouped, group
-from pileus.lifecycle.backfill import Backfill, run_name
+from pileus.errors import Cancelled, Conflict, PileusError, StoreError
+from pileus.group import Grouped, group, refuse_strangers
+from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.decide import Decision, decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.models import Group, Partition, State
+from pileus.models import Group, Partition, Problem, State
+from pileus.tasks.messages import INLINE, GroupTask, PointTask
 from pileus.wiring import Edges
-
-INLINE = 100_000
-"""Bytes of a group's task that travel in its message; a larger one goes through S3."""
 
 
 def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     """Queue the groups of one point in time that need work; the answer names their list in S3 and counts them.
 
-    `config`: an item that GenerateCollections wrote. When the point cannot be listed its failure is noted in the
-    record and answered. Raises Cancelled when the backfill does not run any more.
+    `config`: a PointTask. When the point cannot be listed its failure is noted in the index and answered. Raises
+    Cancelled when the backfill does not run any more, StoreError when the stack cannot be reached.
     """
-    config = event["config"]
-    collection = parse_value(Collection, config["collection"], config["template"])
-    backfill = edges.index.backfill(config["backfill"])
-    run = run_name(config["backfill"], config["run"])
-    if backfill is None or not backfill.runs(run):
-        raise Cancelled("the backfill does not run any more", where=run)
+    task = PointTask.from_json(event["config"])
+    collection = parse_value(Collection, task.collection, task.template)
+    backfill = edges.index.backfill(task.backfill)
+    if backfill is None or not backfill.runs(task.run_name):
+        raise Cancelled("the backfill does not run any more", where=task.run_name)
     try:
-        grouped = list_groups(edges, collection, parse_value(Provider, config["provider"], "provider"))
+        provider = parse_value(Provider, task.provider, "provider")
+        grouped = list_groups(edges, collection, provider, own_folder=task.own_folder)
+    except StoreError:
+        raise  # the workflow tries again
     except PileusError as error:
         failure = Failure(type(error).__name__, error.message, error.where)
-        fail_point(edges, config, failure)
+        fail_point(edges, backfill, task.period, failure)
         return {"count": 0, "failure": {"type": failure.type, "message": str(error)}}
-    place = partial(Partition, config["template"], collection.version, config["period"])
-    partitions = [place(key) for key in (WHOLE_POINT, *(found.key for found in grouped.groups))]
-    known = {entry.partition.group: entry for entry in edges.index.several(partitions)}
-    _note_unpublished(edges, backfill, config, grouped, known.get(WHOLE_POINT))
-    tasks = []
-    for found in grouped.groups:
-        if task := _consider(edges, backfill, collection, place(found.key), found, known.get(found.key), config):
-            tasks.append(task)
-    return _hand_over(edges, backfill, config["period"], tasks) | {"found": len(grouped.groups)}
+    return _Point(edges, task, backfill, collection, grouped).dealt_with()
 
 
-def _note_unpublished(
-    edges: Edges, backfill: Backfill, config: Mapping[str, Any], grouped: Grouped, entry: Entry | None
-) -> None:
-    """The entry of the point as a whole: there only while no group of it is known."""
-    if grouped.groups:
-        if entry:
-            edges.index.remove(entry)
-        return
-    partition = Partition(config["template"], backfill.version, config["period"], WHOLE_POINT)
-    others = f" ({len(grouped.problems)} other files)" if grouped.problems else ""
-    wanted = Entry(partition, State.waiting, backfill.run_name, reason=f"nothing published{others}")
-    change(edges.index, partition, lambda stored: lifecycle.wait(stored, wanted, now=edges.now(), live=False))
-
-
-def list_groups(edges: Edges, collection: Collection, provider: Provider) -> Grouped:
+def list_groups(edges: Edges, collection: Collection, provider: Provider, *, own_folder: bool) -> Grouped:
     """What the provider has for a concrete collection, in groups."""
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     try:
-        return group(discover(edge, collection.provider_path, collection.files), collection.meta.group)
+        grouped = group(discover(edge, collection.provider_path, collection.files), collection.meta.group)
     finally:
         edge.close()
+    if own_folder:
+        refuse_strangers(grouped)
+    return grouped
 
 
-def _consider(
-    edges: Edges,
-    backfill: Backfill,
-    collection: Collection,
-    partition: Partition,
-    found: Group,
-    entry: Entry | None,
-    config: Mapping[str, Any],
-) -> dict[str, Any] | None:
-    """Note what was decided for one group; its task if it is to be worked on."""
-    now = fingerprint(found.granules, collection.meta.process)
-    decision = decide(found, entry, now, backfill.select)
-    if decision.action == "skip":
+@dataclass
+class _Point:
+    """One point in time of a run whose files were listed."""
+
+    edges: Edges
+    task: PointTask
+    backfill: Backfill
+    collection: Collection
+    grouped: Grouped
+    aside: list[Outcome] = field(default_factory=list)
+    """What is promised and not queued."""
+
+    def dealt_with(self) -> dict[str, Any]:
+        """Decide for each group; the answer of the Lambda."""
+        groups = self.grouped.groups
+        places = [whole_point(self.backfill, self.task.period), *(self._partition(found) for found in groups)]
+        known = {entry.partition.group: entry for entry in self.edges.index.several(places)}
+        tasks = [task for found in groups if (task := self._consider(found, known))]
+        if not groups:
+            self._nothing_published()
+        elif whole := known.get(WHOLE_POINT):
+            self._forget(whole)
+        if self.aside or self._odd():
+            note_aside(self.edges, self.task.backfill, self.task.run, self.task.period, self.aside, self._odd())
+        return self._hand_over(tasks) | {"found": len(groups)}
+
+    def _odd(self) -> tuple[Problem, ...]:
+        """Files that were set aside and that a person may want to know of."""
+        return tuple(problem for problem in self.grouped.problems if problem.kind != "stranger")
+
+    def _partition(self, found: Group) -> Partition:
+        return Partition(self.task.template, self.collection.version, self.task.period, found.key)
+
+    def _nothing_published(self) -> None:
+        """The entry of the point as a whole is there only while no group of it is known."""
+        others = f" ({len(self.grouped.problems)} other files)" if self.grouped.problems else ""
+        place = whole_point(self.backfill, self.task.period)
+        wanted = Entry(place, State.waiting, self.backfill.run_name, reason=f"nothing published{others}")
+        change(self.edges.index, place, lambda stored: lifecycle.wait(stored, wanted, now=self.edges.now(), live=False))
+        self._put_aside(WHOLE_POINT, State.waiting, wanted.reason)
+
+    def _forget(self, whole: Entry) -> None:
+        """Its groups are known now. Two runs may both look: whoever comes second finds it gone."""
+        displaced(self.edges, whole)
+        try:
+            self.edges.index.remove(whole)
+        except Conflict:
+            return
+
+    def _consider(self, found: Group, known: Mapping[str, Entry]) -> GroupTask | None:
+        """Note what was decided for one group; its task if it is to be worked on."""
+        entry = known.get(found.key)
+        process = self.collection.meta.process
+        now = fingerprint(found.granules, process)
+        live = entry is not None and entry.run != self.backfill.run_name and is_live(self.edges, entry)
+        decision = decide(found, entry or known.get(WHOLE_POINT), now, self.backfill.select, live=live)
+        if decision.action == "skip":
+            if decision.kind == "up to date":
+                self._put_aside(found.key, State.skipped, "")
+            return None
+        wanted = self._wanted(found, str(now), decision)
+        if decision.action == "run":
+            return self._queue(found, entry, wanted, again=decision.kind == "up to date")
+        failure = Failure("SetAside", decision.reason) if decision.action == "fail" else None
+        self._note(entry, wanted, failure)
+        self._put_aside(found.key, State.failed if failure else State.waiting, str(failure or decision.reason))
         return None
-    wanted = _entry(backfill, partition, found, str(now), decision)
-    step = lifecycle.wait if decision.action == "wait" else lifecycle.queue
-    following = change(
-        edges.index,
-        partition,
-        lambda stored: step(stored, wanted, now=edges.now(), live=is_live(edges, stored)),
-        known=entry,
-    )
-    if following is None or following.state is not State.queued:
-        return None
-    return _task(edges, following, found, config)
 
+    def _wanted(self, found: Group, print_: str, decision: Decision) -> Entry:
+        return Entry(
+            self._partition(found),
+            State.planned,
+            self.backfill.run_name,
+            reason=decision.reason,
+            fingerprint=print_,
+            files=len(found.granules),
+            size=found.size,
+            missing=found.missing,
+        )
 
-def _entry(backfill: Backfill, partition: Partition, found: Group, print_: str, decision: Decision) -> Entry:
-    return Entry(
-        partition,
-        State.planned,
-        backfill.run_name,
-        reason=decision.reason,
-        fingerprint=print_,
-        files=len(found.granules),
-        size=found.size,
-        missing=found.missing,
-    )
+    def _note(self, entry: Entry | None, wanted: Entry, failure: Failure | None) -> None:
+        """Note in the index that a group waits or has failed, unless another run is at it."""
 
+        def step(stored: Entry | None) -> Entry | None:
+            now, live = self.edges.now(), is_live(self.edges, stored)
+            if stored is not None and stored.run != wanted.run:
+                displaced(self.edges, stored)
+            if failure:
+                return lifecycle.fail(stored, wanted, failure, now=now, live=live)
+            return lifecycle.wait(stored, wanted, now=now, live=live)
 
-def _task(edges: Edges, entry: Entry, found: Group, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a worker gets: by address where it is too large for a message."""
-    task = {
-        "config": {
-            "backfill": config["backfill"],
-            "run": config["run"],
-            "partition": entry.partition.key,
-            "fingerprint": entry.fingerprint,
-            "entry": entry.to_json(),
-            "collection": config["collection"],
-            "provider": config["provider"],
-        },
-        "input": found.to_json(),
-    }
-    body = json.dumps(task).encode()
-    if len(body) <= INLINE:
-        return task
-    url = edges.internal(f"backfills/{config['backfill']}/run-{config['run']}/tasks/{entry.partition.key}.json")
-    edges.store.put(url, body, "application/json")
-    small = {key: value for key, value in task["config"].items() if key in ("backfill", "run", "partition", "entry")}
-    return {"config": small, "input": {"url": url}}
+        change(self.edges.index, wanted.partition, step, known=entry)
 
+    def _queue(self, found: Group, entry: Entry | None, wanted: Entry, *, again: bool) -> GroupTask | None:
+        """Queue a group; where another run is at it, its message waits for that run's end."""
 
-def _hand_over(edges: Edges, backfill: Backfill, period: str, tasks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    if not tasks:
-        return {"count": 0}
-    queue = edges.stack.queue_url(backfill.queue)
-    url = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}/groups/{period}.json")
-    edges.store.put(url, json.dumps([{"queue": queue, "task": task} for task in tasks]).encode(), "application/json")
-    bucket, key = split(url)
-    return {"count": len(tasks), "groups": {"bucket": bucket, "key": key}}
+        def step(stored: Entry | None) -> Entry | None:
+            following = lifecycle.queue(stored, wanted, now=self.edges.now(), live=is_live(self.edges, stored))
+            if following and stored and stored.run != wanted.run:
+                displaced(self.edges, stored)
+            return following
+
+        following = change(self.edges.index, wanted.partition, step, known=entry)
+        if following is None:
+            stored = self.edges.index.entry(wanted.partition)
+            if stored is not None and stored.run == wanted.run:
+                return None  # the workflow repeats this step, and it is under way or has ended
+            self._put_aside(found.key, State.queued, f"after {stored.run}" if stored else "")
+        return GroupTask(
+            self.task.backfill,
+            self.task.run,
+            following or replace(wanted, state=State.queued),
+            self.task.collection,
+            self.task.provider,
+            found,
+            again,
+        )
+
+    def _put_aside(self, key: str, state: State, why: str) -> None:
+        self.aside.append(Outcome(self.task.period, key, state, why))
+
+    def _hand_over(self, tasks: Sequence[GroupTask]) -> dict[str, Any]:
+        if not tasks:
+            return {"count": 0}
+        queue = self.edges.stack.queue_url(self.backfill.queue)
+        url = run_url(self.edges, self.task.backfill, self.task.run, f"groups/{self.task.period}.json")
+        items = [{"queue": queue, "task": task.to_json()} for task in self._small(tasks)]
+        self.edges.store.put(url, json.dumps(items).encode(), "application/json")
+        bucket, key = split(url)
+        return {"count": len(tasks), "groups": {"bucket": bucket, "key": key}}
+
+    def _small(self, tasks: Sequence[GroupTask]) -> Iterator[GroupTask]:
+        """The tasks, each of a size that a message can hold."""
+        for task in tasks:
+            body = task.to_bytes()
+            if len(body) > INLINE:
+                url = run_url(self.edges, task.backfill, task.run, f"tasks/{task.partition.key}.json")
+                self.edges.store.put(url, body, "application/json")
+                yield task.left_at(url)
+            else:
+                yield task

@@ -13,6 +13,7 @@ from pileus.errors import UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
 from pileus.periods import Period, Unit
+from pileus.tasks.messages import PointTask
 from pileus.wiring import Edges
 
 
@@ -42,7 +43,7 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
             now=edges.now(),
             execution=config["execution"],
         )
-        record_started(edges, backfill)
+        backfill = record_started(edges, backfill)
     template = registry.collection(backfill.collection, backfill.version)
     provider = registry.provider_of(template, wanted.get("provider"))
     workflow = wanted.get("workflow") or template.workflow
@@ -72,15 +73,17 @@ def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Poin
 
 
 def _item(edges: Edges, backfill: Backfill, point: Point, provider: Provider, workflow: str) -> dict[str, Any]:
+    task = PointTask(
+        backfill.id,
+        backfill.run,
+        backfill.collection,
+        point.period.iso,
+        point.collection.to_json(),
+        provider.model_dump(mode="json", exclude_defaults=True),
+        point.own_folder,
+    )
     return {
         "workflow": edges.stack.workflow_arn(workflow),
         "execution": f"{backfill.id}-{backfill.run}-{point.period.point}",
-        "config": {
-            "backfill": backfill.id,
-            "run": backfill.run,
-            "template": backfill.collection,
-            "period": point.period.iso,
-            "collection": point.collection.to_json(),
-            "provider": provider.model_dump(mode="json", exclude_defaults=True),
-        },
+        "config": task.to_json(),
     }

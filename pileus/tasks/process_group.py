@@ -1,26 +1,29 @@
-"""ProcessGroup: download one group, measure it, write its outputs to S3, the manifest last."""
+"""ProcessGroup: download one group, measure it, stage its outputs in S3, commit them and publish them."""
 
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pileus import __version__, keys
-from pileus.documents import Collection, Process, Provider, parse_value
+from pileus.documents import Collection, Process
 from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import connect
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
-from pileus.errors import NotFound
-from pileus.models import Group, Manifest, Output, Partition
+from pileus.errors import HandedBack
+from pileus.models import Manifest, Output, Partition
+from pileus.outputs.commit import Fence, fence
 from pileus.outputs.stac import TYPES
 from pileus.outputs.tables import ancestor_csv, to_csv, to_parquet, with_time
 from pileus.outputs.writers import Written, facts_of, write_item, write_windows
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
+from pileus.tasks.messages import Done, GroupTask
 from pileus.tasks.pipeline import Processed, process
 from pileus.wiring import Edges
 from pileus.zonal import Measured, MemoryCache, TieredCache, Zones, read_zones
@@ -59,32 +62,49 @@ class Watch:
     progress: Callable[[str, int], None] | None = None
     """Called with a file's name and the bytes that arrived."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+    claim: str = field(default_factory=lambda: uuid4().hex)
+    """Token of the claim that the work is done under."""
+
+    def check(self) -> None:
+        """Raise HandedBack when the work should stop."""
+        if self.cancelled.is_set():
+            raise HandedBack("told to stop")
 
 
 def process_group(
     edges: Edges, event: Mapping[str, Any], bench: Workbench, watch: Watch | None = None
 ) -> dict[str, Any]:
-    """Process one group. The answer: the manifest's address, bytes downloaded, seconds, and seconds by hop.
+    """Process one group and publish its outputs; the JSON of `messages.Done`.
 
-    Idempotent: done twice, it leaves the same outputs. Raises what the hops raise; nothing but a whole result
-    has a manifest.
+    Done twice, it leaves the same outputs. Nothing that a reader sees changes before the manifest is committed, and
+    everything does after. Raises what the hops raise; HandedBack soon after `watch.cancelled` is set; Conflict when
+    a later claim has taken the partition.
     """
     watch = watch or Watch()
-    task = fetch_task(edges, event)
-    config = task["config"]
-    partition = Partition.parse(config["partition"])
-    if config["run"] > 1 and (made := _made_before(edges, partition, config)):
-        return made
-    collection = parse_value(Collection, config["collection"], partition.key)
-    group = Group.from_json(task["input"])
-    rules = collection.meta.process
-    provider = parse_value(Provider, config["provider"], "provider")
-    need = _need(edges, partition, bench)
+    task = fetch_task(edges, GroupTask.from_json(event))
+    held = fence(edges.place(task.partition), watch.claim, fresh=task.entry.manifest is None)
+    if made := _made_before(held, task):
+        return made.to_json()
+    manifest, staged = _make(edges, task, held, bench, watch)
+    watch.check()
+    held.commit(manifest)
+    held.publish(manifest, staged)
+    seconds = round(sum(manifest.seconds.values()), 3)
+    return Done(held.place.manifest, manifest.bytes_downloaded, seconds, dict(manifest.seconds)).to_json()
+
+
+def _make(
+    edges: Edges, task: GroupTask, held: Fence, bench: Workbench, watch: Watch
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Do the work: the manifest to commit, and the addresses of what is staged for it."""
+    collection, provider = task.documents()
+    rules, need = collection.meta.process, _need(edges, task.partition, bench)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
+    name = task.entry.fingerprint or task.partition.key
     try:
-        with bench.volume.reserved(need.of(group), name=config["fingerprint"], cancelled=watch.cancelled) as scratch:
+        with bench.volume.reserved(need.of(task.group), name=name, cancelled=watch.cancelled) as scratch:
             processed = process(
-                group,
+                task.group,
                 rules,
                 _zones(edges, rules, bench) if rules else None,
                 edge=edge,
@@ -95,37 +115,29 @@ def process_group(
                 progress=watch.progress,
                 cancelled=watch.cancelled,
             )
-            written = _write(edges, partition, collection, group, processed, bench, scratch)
-            kept = list(_archives(edges, partition, collection, processed)) if rules and rules.archive else []
+            watch.check()
+            outputs = Outputs(edges, task, collection, held, processed, bench, scratch, watch)
+            written = outputs.write()
     finally:
         edge.close()
     need.saw(processed.downloaded, processed.scratch)
-    manifest = _manifest(edges, partition, config, group, collection, processed, written, kept)
-    url = edges.protected(keys.manifest_key(partition))
-    edges.store.put(url, json.dumps(manifest.to_json(), indent=1).encode(), "application/json")
-    seconds = sum(manifest.seconds.values())
-    hops = dict(manifest.seconds)
-    return {"manifest": url, "downloaded": processed.downloaded, "seconds": round(seconds, 3), "hops": hops}
+    return _manifest(edges, task, collection, processed, written), tuple(outputs.staged)
 
 
-def _made_before(edges: Edges, partition: Partition, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The answer of an earlier run of the same backfill whose end was never noted: its manifest is there."""
-    url = edges.protected(keys.manifest_key(partition))
-    try:
-        manifest = Manifest.from_json(json.loads(edges.store.get(url)))
-    except NotFound:
+def _made_before(held: Fence, task: GroupTask) -> Done | None:
+    """The answer where the work is done already: by this run whose end was never noted, or by an earlier one of it."""
+    before = held.before
+    if before is None or before.backfill != task.backfill or before.fingerprint != task.entry.fingerprint:
         return None
-    if (manifest.backfill, manifest.fingerprint) != (config["backfill"], config["fingerprint"]):
-        return None
-    return {"manifest": url, "downloaded": 0, "seconds": 0.0}
+    return None if task.again and before.run != task.run else Done(held.place.manifest)
 
 
-def fetch_task(edges: Edges, event: Mapping[str, Any]) -> Mapping[str, Any]:
+def fetch_task(edges: Edges, task: GroupTask) -> GroupTask:
     """The task itself, from S3 where it was too large for a message."""
-    if isinstance(event["input"], Mapping) and set(event["input"]) == {"url"}:
-        whole: Mapping[str, Any] = json.loads(edges.store.get(event["input"]["url"]))
-        return whole
-    return event
+    if task.url is None:
+        return task
+    whole = GroupTask.from_json(json.loads(edges.store.get(task.url)))
+    return replace(whole, entry=task.entry)
 
 
 def _need(edges: Edges, partition: Partition, bench: Workbench) -> Need:
@@ -143,62 +155,67 @@ def _zones(edges: Edges, rules: Process, bench: Workbench) -> Zones:
     return bench.zones[key]
 
 
-def _write(
-    edges: Edges,
-    partition: Partition,
-    collection: Collection,
-    group: Group,
-    processed: Processed,
-    bench: Workbench,
-    scratch: Path,
-) -> Written:
-    """Every output but the manifest; they are there when this returns."""
-    with Batch(edges.store) as batch:
+@dataclass
+class Outputs:
+    """Writes the outputs of one group where no reader looks, until they are committed."""
 
-        def put(key: str, body: bytes, content_type: str) -> str:
-            url = edges.protected(key)
-            batch.put(url, body, content_type)
-            return url
+    edges: Edges
+    task: GroupTask
+    collection: Collection
+    held: Fence
+    processed: Processed
+    bench: Workbench
+    scratch: Path
+    watch: Watch
+    staged: list[str] = field(default_factory=list)
+    """Addresses of what was staged."""
 
-        written = Written(put)
-        if processed.measured is not None:
-            _fill(written, edges, partition, collection, group, processed, bench, scratch)
-    return written
+    def write(self) -> Written:
+        """Every output but the manifest; they are there when this returns."""
+        with Batch(self.edges.store) as batch:
 
+            def put(key: str, body: bytes, content_type: str) -> str:
+                self.watch.check()
+                url = self.edges.protected(key)
+                batch.put(self._stage(url), body, content_type)
+                return url
 
-def _fill(
-    written: Written,
-    edges: Edges,
-    partition: Partition,
-    collection: Collection,
-    group: Group,
-    processed: Processed,
-    bench: Workbench,
-    scratch: Path,
-) -> None:
-    rules, measured = collection.meta.process, processed.measured
-    assert rules is not None  # nothing is measured without rules
-    assert measured is not None
-    units = {band: collection.meta.bands[band].unit or "" for band in rules.bands if band in collection.meta.bands}
-    table, zones = with_time(measured.table, partition), _zones(edges, rules, bench)
-    parquet, facts = to_parquet(table, partition, units), facts_of(table, collection)
-    written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
-    written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
-    if rules.ancestor_csv:
-        for key, body in _ancestor(partition, measured):
-            written.add(key, body, "text/csv", "ancestor-csv", "statistics of one zone on one tile")
-    write_windows(written, partition, collection, zones, processed.archives, scratch)
-    manifest = edges.protected(keys.manifest_key(partition))
-    write_item(written, partition, group, zones, manifest=manifest, created=_now(edges))
+            written = Written(put)
+            if self.processed.measured is not None:
+                self._fill(written, self.processed.measured)
+        rules = self.collection.meta.process
+        written.kept += self._archives() if rules and rules.archive else []
+        return written
 
+    def _stage(self, url: str) -> str:
+        self.staged.append(self.held.stage(url))
+        return self.staged[-1]
 
-def _archives(edges: Edges, partition: Partition, collection: Collection, processed: Processed) -> Iterator[Output]:
-    """Keep the archives, each in the bucket of its file kind, by the collection's `duplicateHandling`."""
-    for archive in processed.archives:
-        bucket = edges.protected if archive.granule.bucket == "protected" else edges.internal
-        url = bucket(keys.archive_key(partition, archive.granule.file.name))
-        kept = edges.archives.keep(archive.path, url, collection.duplicateHandling)
-        yield Output(kept.url, kept.size, kept.sha256 or "", "archive")
+    def _fill(self, written: Written, measured: Measured) -> None:
+        collection, partition, rules = self.collection, self.task.partition, self.collection.meta.process
+        assert rules is not None  # nothing is measured without rules
+        units = {band: collection.meta.bands[band].unit or "" for band in rules.bands if band in collection.meta.bands}
+        table, zones = with_time(measured.table, partition), _zones(self.edges, rules, self.bench)
+        parquet, facts = to_parquet(table, partition, units), facts_of(table, collection)
+        written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
+        written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
+        if rules.ancestor_csv:
+            for key, body in _ancestor(partition, measured):
+                written.add(key, body, "text/csv", "ancestor-csv", "statistics of one zone on one tile")
+        write_windows(written, partition, collection, zones, self.processed.archives, self.scratch)
+        manifest = self.held.place.manifest
+        write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
+
+    def _archives(self) -> Iterator[Output]:
+        """Keep the archives, each in the bucket of its file kind, by the collection's `duplicateHandling`."""
+        for archive in self.processed.archives:
+            self.watch.check()
+            bucket = self.edges.protected if archive.granule.bucket == "protected" else self.edges.internal
+            url = bucket(keys.archive_key(self.task.partition, archive.granule.file.name))
+            kept = self.edges.archives.weigh(archive.path, url, self.collection.duplicateHandling)
+            if kept.action != "kept":
+                self.edges.archives.stage(archive.path, self._stage(url), kept)
+            yield Output(kept.url, kept.size, kept.sha256 or "", "archive", kept.previous or "")
 
 
 def _now(edges: Edges) -> str:
@@ -211,30 +228,24 @@ def _ancestor(partition: Partition, measured: Measured) -> list[tuple[str, bytes
 
 
 def _manifest(
-    edges: Edges,
-    partition: Partition,
-    config: Mapping[str, Any],
-    group: Group,
-    collection: Collection,
-    processed: Processed,
-    written: Written,
-    kept: list[Output],
+    edges: Edges, task: GroupTask, collection: Collection, processed: Processed, written: Written
 ) -> Manifest:
     rules, measured = collection.meta.process, processed.measured
     parameters: dict[str, Any] = rules.model_dump(mode="json", exclude_defaults=True) if rules else {}
     if measured:
         parameters |= {"engine": measured.engine, "index_hashes": list(measured.index_hashes)}
     return Manifest(
-        partition,
-        config["fingerprint"],
-        group.granules,
-        parameters,
-        (*written.outputs, *kept),
-        __version__,
-        _now(edges),
-        {name: round(value, 4) for name, value in processed.seconds.items()},
-        processed.downloaded,
-        processed.scratch,
-        config.get("backfill"),
-        (*(measured.notes if measured else ()), *written.notes),
+        partition=task.partition,
+        fingerprint=task.entry.fingerprint or "",
+        inputs=task.group.granules,
+        parameters=parameters,
+        outputs=(*written.outputs, *written.kept),
+        code=__version__,
+        finished=_now(edges),
+        seconds={name: round(value, 4) for name, value in processed.seconds.items()},
+        bytes_downloaded=processed.downloaded,
+        scratch_bytes=processed.scratch,
+        backfill=task.backfill,
+        run=task.run,
+        notes=(*(measured.notes if measured else ()), *written.notes),
     )

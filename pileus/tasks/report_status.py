@@ -4,12 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pileus import lifecycle
-from pileus.backfills.control import count_failure, end, fail_point
-from pileus.edges.index import change
-from pileus.lifecycle.backfill import run_name
+from pileus.backfills.end import end, fail_group, fail_point
 from pileus.lifecycle.partition import Failure
-from pileus.models import Partition
+from pileus.tasks.messages import GroupTask, PointTask
 from pileus.wiring import Edges
 
 
@@ -25,26 +22,17 @@ def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
         return _execution_stopped(edges, event["detail"])
     config = event["config"]
     if config["event"] == "group_failed":
-        return _group_failed(edges, config["task"]["config"], event["input"])
+        return fail_group(edges, GroupTask.from_json(config["task"]), explain(event["input"]))
     if config["event"] == "point_failed":
-        return fail_point(edges, config["point"], explain(event["input"]))
+        return _point_failed(edges, PointTask.from_json(config["point"]), explain(event["input"]))
     return end(edges, config["backfill"], config["run"])
 
 
-def _group_failed(edges: Edges, task: Mapping[str, Any], error: Mapping[str, str]) -> dict[str, Any]:
-    partition = Partition.parse(task["partition"])
-    backfill = edges.index.backfill(task["backfill"])
-    run = run_name(task["backfill"], task["run"])
-    if backfill is None or not backfill.runs(run):
-        return {"partition": partition.key, "state": "ended before"}  # given up because its backfill was stopped
-    failed = change(
-        edges.index,
-        partition,
-        lambda entry: lifecycle.give_up(entry, run, explain(error), now=edges.now()),
-    )
-    if failed:
-        count_failure(edges, run)
-    return {"partition": partition.key, "state": str(failed.state) if failed else "ended before"}
+def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, Any]:
+    backfill = edges.index.backfill(task.backfill)
+    if backfill is None or not backfill.runs(task.run_name):
+        return {"state": "not of a running backfill"}
+    return fail_point(edges, backfill, task.period, failure)
 
 
 def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,64 +1,47 @@
-"""The worker: takes one group at a time from the queues, keeps its claim alive, and answers for it.
+"""A worker: takes one message at a time, owns its partition while it works, and answers for it.
 
-What becomes of a message, in order:
-1. The partition has ended in this run, or the run is over: the token is answered and the message deleted.
-2. Another worker has the partition: the message is held until that claim would run out.
-3. Too many workers died on it: the partition fails and the message goes to the dead letters.
-4. As many groups as the backfill allows are running: the message is held for a while.
-5. The partition is claimed. It succeeds, fails or is cancelled, the token is answered, the message deleted; or the
+What happens with a message:
+
+1. It is not one of ours: its token is answered as failed, and it goes to the dead letters.
+2. Its run is over (its backfill was stopped, paused, resumed or retried): the token is answered, the message deleted.
+3. Another worker has the partition: the message is held until that claim would run out.
+4. Another run has the partition: the message is held until that run has ended it. If the result is the one that this
+   run wants it is taken; else the partition is queued for this run, and claimed.
+5. Too many workers died on it: the partition fails and the message goes to the dead letters.
+6. As many groups as the backfill allows are running: the message is held for a while.
+7. The partition is claimed. It succeeds, fails or is cancelled, the token is answered, the message deleted; or the
    worker is told to stop, and claim and message go back for the next worker at once.
 """
 
 import logging
-import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from pileus import lifecycle
-from pileus.backfills.control import count_failure
+from pileus.backfills.end import count_failure, is_live
+from pileus.backfills.record import displaced, ended_in, note_ended
 from pileus.edges.index import change
 from pileus.edges.queues import QUEUES, Message, Queues
-from pileus.errors import Busy, Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
-from pileus.lifecycle.backfill import Backfill, backfill_of, run_name
+from pileus.errors import Busy, Conflict, StoreError, UsageError
+from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.models import Partition, State
+from pileus.models import State
+from pileus.tasks.messages import GroupTask
 from pileus.tasks.process_group import Watch
 from pileus.wiring import Edges
+from pileus.worker.job import Job, Work
+from pileus.worker.pace import Pace, Threads
 
-log = logging.getLogger("pileus.worker.loop")
+log = logging.getLogger("pileus.worker")
 FULL_SECONDS = 5
 """How long a message is held when its backfill runs as many groups as it may."""
+FOLLOW_SECONDS = 5
+"""How long a message is held while another run has its partition."""
+TRIES = 100
+"""Times that one message is looked at anew because its partition changed meanwhile."""
 Task = Callable[[Mapping[str, Any], Watch], Mapping[str, Any]]
-
-
-@dataclass
-class Job:
-    """One claimed partition while it is worked on."""
-
-    message: Message
-    entry: Entry
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    """Set when the work should stop, whatever the cause."""
-    cause: str = ""
-    """Why: `stop`, `lost` or `backfill`."""
-    done: threading.Event = field(default_factory=threading.Event)
-    here: dict[str, int] = field(default_factory=dict)
-    """Bytes so far, by file."""
-
-    def stop(self, cause: str) -> None:
-        self.cause = self.cause or cause
-        self.cancelled.set()
-
-    def progress(self, name: str, size: int) -> None:
-        self.here[name] = size
-
-    @property
-    def downloaded(self) -> int:
-        """Bytes so far."""
-        return sum(self.here.copy().values())
 
 
 class Worker:
@@ -66,27 +49,34 @@ class Worker:
     every now and then while it lives."""
 
     def __init__(
-        self, edges: Edges, queues: Queues, task: Task, *, name: str, pulse: Callable[[], None] = lambda: None
+        self,
+        edges: Edges,
+        queues: Queues,
+        task: Task,
+        *,
+        name: str,
+        pulse: Callable[[], None] = lambda: None,
+        pace: Pace | None = None,
+        token: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self._edges = edges
         self._queues = queues
-        self._task = task
         self._name = name
+        self._token = token
         self._pulse = pulse
+        self._pace = pace or Threads()
         self._visibility = int(edges.stack.visibility)
         self._deaths = int(edges.stack.deaths)
+        self._work = Work(edges, queues, task, self._visibility, pulse, self._pace)
         self._known: Backfill | None = None
         """The backfill of the last claim, as of then."""
         self._looked = 0.0
         """When `ingest` was last found empty, Unix time."""
-        self.stopping = threading.Event()
-        self._job: Job | None = None
+        self.stopping = self._work.stopping
 
     def stop(self) -> None:
         """Take nothing new, and hand back what is under way within seconds. Safe in a signal handler."""
-        self.stopping.set()
-        if job := self._job:
-            job.stop("stop")
+        self._work.stop()
 
     def run(self, *, wait_seconds: int = 1, until_idle: bool = False) -> int:
         """Work until told to stop (or, with `until_idle`, until both queues are empty). The number of messages taken.
@@ -106,7 +96,7 @@ class Worker:
                 pause = 0.5
             except StoreError as error:
                 log.warning("waiting for the stack", extra={"error": str(error), "seconds": pause})
-                self.stopping.wait(pause)
+                self._pace.wait(self.stopping, pause)
                 pause = min(pause * 2, 30)
         return taken
 
@@ -121,59 +111,104 @@ class Worker:
 
     def handle(self, message: Message) -> None:
         """Deal with one message, whatever its state. Raises StoreError when the stack cannot be reached."""
-        config = message.task["config"]
-        partition, run = Partition.parse(config["partition"]), run_name(config["backfill"], config["run"])
-        if "entry" in config and self._take(message, Entry.from_json(config["entry"]), run):
-            return  # the usual case: nobody has touched it since it was queued
-        while True:
-            stored = self._edges.index.entry(partition)
-            if self._take(message, stored, run):
-                return
-            backfill, claimed = self._edges.index.backfill(config["backfill"]), self._claim(stored, run)
-            if claimed is None or backfill is None or not backfill.runs(run):
-                self._settle(message, stored, run)
-                return
-            if claimed.attempt > self._deaths:
-                self._bury(message, partition, run)
-                return
-
-    def _take(self, message: Message, stored: Entry | None, run: str) -> bool:
-        """Claim the partition and work on it, or hold the message until there is room.
-
-        False when it is not ours to take, as `stored` and the backfill are known, or they are not so any more.
-        """
-        claimed, backfill = self._claim(stored, run), self._running(run)
-        if claimed is None or claimed.attempt > self._deaths or backfill is None or not backfill.runs(run):
-            return False
-        with self._slot(backfill) as free:
-            if not free:
-                self._queues.hold(message, FULL_SECONDS)
-                return True
+        try:
+            task = GroupTask.from_json(message.task)
+        except UsageError as error:
+            self._queues.fail(message, Failure("UsageError", error.message))
+            self._queues.bury(message)
+            return
+        stored = task.entry if task.entry.tag else self._edges.index.entry(task.partition)
+        for _ in range(TRIES):
             try:
-                self._edges.index.put(claimed, under=backfill)
+                if self._dealt_with(message, task, stored):
+                    return
             except Conflict:
                 self._known = None
-                return False
-            self._work(Job(message, claimed))
-            return True
+            stored = self._edges.index.entry(task.partition)
+        raise StoreError(f"changed {TRIES} times while its message was handled", where=task.partition.key)
 
-    def _claim(self, stored: Entry | None, run: str) -> Entry | None:
+    def _dealt_with(self, message: Message, task: GroupTask, stored: Entry | None) -> bool:
+        """Whether the message needs no more, given its partition as `stored`. Raises Conflict if that has changed."""
+        run, now = task.run_name, self._edges.now()
+        backfill = self._running(run)
+        if backfill is None or not backfill.runs(run):
+            self._queues.fail(message, Failure("Cancelled", "its run is over", run))
+            self._queues.delete(message)
+            return True
+        if stored is None or stored.run != run:
+            return self._follow(message, task, stored)
+        if stored.state.ended:
+            self._answer(message, stored)
+            return True
+        claimed = self._claim(stored, run)
+        if claimed is None:
+            self._queues.hold(message, int(stored.lease - now) + 1)
+            return True
+        if claimed.attempt > self._deaths:
+            self._bury(message, task)
+            return True
+        with self._slot(backfill) as free:
+            if free:
+                self._do(message, task, self._edges.index.put(claimed))
+            else:
+                self._queues.hold(message, FULL_SECONDS)
+        return True
+
+    def _do(self, message: Message, task: GroupTask, entry: Entry) -> None:
+        """Work on a partition that was claimed, unless its run was stopped a moment before that."""
+        job = Job(message, task, entry)
+        self._known = self._edges.index.backfill(task.backfill)
+        if self._known is None or not self._known.runs(task.run_name):
+            job.stop("backfill")
+        self._work.do(job)
+
+    def _follow(self, message: Message, task: GroupTask, stored: Entry | None) -> bool:
+        """Wait for the run that has the partition, take its result, or queue the partition for this run."""
+        if outcome := ended_in(self._edges, task.backfill, task.run, task.partition):
+            self._answer(message, outcome)
+            return True
+        if stored and lifecycle.busy(stored, now=self._edges.now(), live=is_live(self._edges, stored)):
+            self._queues.hold(message, FOLLOW_SECONDS)
+            return True
+        if stored and stored.state is State.succeeded and stored.fingerprint == task.entry.fingerprint:
+            note_ended(self._edges, task.entry, State.skipped, f"{stored.run} made it", manifest=stored.manifest)
+            self._queues.succeed(message, {"manifest": stored.manifest})
+            self._queues.delete(message)
+            return True
+        if stored:
+            displaced(self._edges, stored)
+        queued = lifecycle.queue(stored, task.entry, now=self._edges.now(), live=False)
+        if queued:
+            self._edges.index.put(queued)
+        return False
+
+    def _answer(self, message: Message, entry: Entry) -> None:
+        """Answer for a partition that has ended in the message's run."""
+        if entry.state in (State.succeeded, State.skipped):
+            self._queues.succeed(message, {"manifest": entry.manifest})
+        else:
+            self._queues.fail(message, entry.failure or Failure("Cancelled", "its run is over", entry.run))
+        self._queues.delete(message)
+
+    def _claim(self, stored: Entry, run: str) -> Entry | None:
         now = self._edges.now()
-        return lifecycle.claim(stored, run, self._name, lease=now + self._visibility, now=now)
+        return lifecycle.claim(stored, run, self._name, self._token(), lease=now + self._visibility, now=now)
 
     def _running(self, run: str) -> Backfill | None:
-        """The backfill of `run`. While it was running when last read it is not read again: the claim checks it."""
+        """The backfill of `run`. While it was running when last read it is not read again: it is after the claim."""
         if self._known is None or not self._known.runs(run):
             self._known = self._edges.index.backfill(backfill_of(run))
         return self._known
 
-    def _bury(self, message: Message, partition: Partition, run: str) -> None:
-        failure = Failure("WorkerLost", f"{self._deaths} workers in a row died on it", partition.key)
+    def _bury(self, message: Message, task: GroupTask) -> None:
+        failure = Failure("WorkerLost", f"{self._deaths} workers in a row died on it", task.partition.key)
         given_up = change(
-            self._edges.index, partition, lambda entry: lifecycle.give_up(entry, run, failure, now=self._edges.now())
+            self._edges.index,
+            task.partition,
+            lambda entry: lifecycle.give_up(entry, task.run_name, failure, now=self._edges.now()),
         )
         if given_up:
-            count_failure(self._edges, run)
+            count_failure(self._edges, task.run_name)
         self._queues.fail(message, failure)
         self._queues.bury(message)
 
@@ -191,128 +226,6 @@ class Worker:
         with lease:
             yield True
 
-    def _settle(self, message: Message, entry: Entry | None, run: str) -> None:
-        """The partition is not ours to take: answer for it if it has ended, wait if another worker has it."""
-        now = self._edges.now()
-        if entry is not None and entry.run == run and entry.state is State.running and entry.lease > now:
-            self._queues.hold(message, int(entry.lease - now) + 1)
-            return
-        if entry is not None and entry.run == run and entry.state is State.succeeded:
-            self._queues.succeed(message, {"manifest": entry.manifest})
-        else:
-            why = entry.failure if entry and entry.run == run and entry.failure else None
-            self._queues.fail(message, why or Failure("Cancelled", "its run is over", run))
-        self._queues.delete(message)
-
-    def _work(self, job: Job) -> None:
-        self._job = job
-        if self.stopping.is_set():
-            job.stop("stop")
-        beating = threading.Thread(target=self._beat, args=(job,), name="heartbeat", daemon=True)
-        beating.start()
-        started = self._edges.now()
-        try:
-            result: Mapping[str, Any] | None = self._task(job.message.task, Watch(job.progress, job.cancelled))
-            failure = None
-        except (HandedBack, Cancelled, NoSpace) as error:
-            result, failure = None, _failure(error)
-            job.stop("space" if isinstance(error, NoSpace) else "stop")
-        except PileusError as error:
-            result, failure = None, _failure(error)
-        except Exception as error:  # a defect fails its partition in the open, and the worker lives on
-            log.exception("unexpected error", extra={"partition": job.entry.partition.key})
-            result, failure = None, Failure(type(error).__name__, str(error), _place(error))
-        finally:
-            job.done.set()
-            beating.join()
-            self._job = None
-        self._answer(job, result, failure, self._edges.now() - started)
-
-    def _answer(self, job: Job, result: Mapping[str, Any] | None, failure: Failure | None, seconds: float) -> None:
-        if result is not None:
-            facts = {"manifest": result["manifest"], "downloaded": result["downloaded"], "seconds": round(seconds, 3)}
-            if self._finish(job, State.succeeded, **facts):
-                self._queues.succeed(job.message, result)
-                self._queues.delete(job.message)
-        elif job.cause == "lost":
-            log.warning("claim lost", extra={"partition": job.entry.partition.key})
-        elif job.cause == "backfill":
-            self._finish(job, State.cancelled)
-            self._queues.fail(job.message, Failure("Cancelled", "the backfill was stopped", job.entry.run))
-            self._queues.delete(job.message)
-        elif job.cause in ("stop", "space"):
-            self._hand_back(job, seconds=0 if job.cause == "stop" else 30)
-        elif failure is not None:
-            facts = {"failure": failure, "downloaded": job.downloaded, "seconds": round(seconds, 3)}
-            if self._finish(job, State.failed, **facts):
-                count_failure(self._edges, job.entry.run)
-                self._queues.fail(job.message, failure)
-                self._queues.delete(job.message)
-
-    def _finish(self, job: Job, state: State, **facts: Any) -> bool:
-        """Note the end in the index; False when the claim was lost, and the end is another's to tell."""
-        ended = lifecycle.finish(job.entry, self._name, state, now=self._edges.now(), **facts)
-        try:
-            if ended is not None:
-                self._edges.index.put(ended)
-        except Conflict:
-            ended = None
-        level = logging.INFO if state is State.succeeded else logging.WARNING
-        facts = {key: str(value) for key, value in facts.items()}
-        log.log(level, "%s" if ended else "%s, but the claim was lost", state, extra=facts | _named(job))
-        return ended is not None
-
-    def _hand_back(self, job: Job, *, seconds: int) -> None:
-        released = lifecycle.release(job.entry, self._name, now=self._edges.now())
-        try:
-            if released is not None:
-                self._edges.index.put(released)
-        except Conflict:
-            log.warning("claim lost", extra=_named(job))
-            return
-        self._queues.hold(job.message, seconds)
-        log.info("handed back", extra=_named(job))
-
-    def _beat(self, job: Job) -> None:
-        """Keep message, token and claim alive until the job is done; stop it when it should not go on."""
-        while not job.done.wait(self._visibility / 3):
-            self._pulse()
-            try:
-                self._queues.hold(job.message, self._visibility)
-                self._queues.beat(job.message)
-                self._renew(job)
-            except StoreError as error:
-                log.warning("heartbeat failed", extra={"error": str(error)} | _named(job))
-
-    def _renew(self, job: Job) -> None:
-        backfill = self._edges.index.backfill(job.entry.backfill)
-        if backfill is not None and not backfill.runs(job.entry.run):
-            job.stop("backfill")
-            return
-        now = self._edges.now()
-        renewed = lifecycle.renew(
-            job.entry, self._name, lease=now + self._visibility, now=now, downloaded=job.downloaded
-        )
-        assert renewed is not None  # the entry is ours until the index says otherwise
-        try:
-            self._edges.index.put(renewed)
-            job.entry = renewed
-        except Conflict:
-            job.stop("lost")
-
 
 def _do_not_wait() -> None:
     raise Busy("as many groups as the backfill allows are running")
-
-
-def _failure(error: PileusError) -> Failure:
-    return Failure(type(error).__name__, error.message, error.where)
-
-
-def _place(error: Exception) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-
-
-def _named(job: Job) -> dict[str, Any]:
-    return {"partition": job.entry.partition.key, "run": job.entry.run, "attempt": job.entry.attempt}

@@ -1,0 +1,173 @@
+"""The end of partitions, runs and backfills: noted once, and written to S3 for good."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from pileus import lifecycle
+from pileus.backfills import record
+from pileus.backfills.record import Outcome
+from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
+from pileus.edges.index import Brief, change, change_backfill
+from pileus.edges.workflows import Workflows
+from pileus.lifecycle.backfill import Backfill, State, backfill_of
+from pileus.lifecycle.partition import Entry, Failure
+from pileus.models import State as PartitionState
+from pileus.tasks.messages import GroupTask
+from pileus.wiring import Edges
+
+
+def keep(edges: Edges, backfill: Backfill) -> None:
+    """Write the backfill to S3, from where it comes back when the index is lost."""
+    url = edges.internal(f"backfills/{backfill.id}/backfill.json")
+    edges.store.put(url, json.dumps(backfill.to_json()).encode(), "application/json")
+
+
+def iso(edges: Edges) -> str:
+    return datetime.fromtimestamp(edges.now(), UTC).isoformat(timespec="milliseconds")
+
+
+def held(edges: Edges, backfill: Backfill) -> list[Brief]:
+    """Its partitions that a worker of an ended run still has, and will hand back within seconds."""
+    return [
+        one
+        for one in edges.index.briefs(backfill.collection, backfill.version, backfill.first, backfill.last)
+        if one.state is PartitionState.running and one.lease > edges.now() and one.backfill == backfill.id
+    ]
+
+
+def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[str, Any]:
+    """A run's execution ended: write what it came to, for good.
+
+    `stopped`: the status of an execution that ended outside our hands; the backfill is then cancelled or failed.
+    """
+    backfill = edges.index.backfill(id)
+    if backfill is None or backfill.run != run or backfill.state == "paused" or backfill.closed:
+        return {"backfill": id, "run": run, "state": "ended before"}
+    if backfill.over:
+        return {"backfill": id, "run": run, "state": _close_stopped(edges, backfill).state}
+    state: State | None = ("cancelled" if stopped == "ABORTED" else "failed") if stopped else None
+    found = record.closed(edges, id, run)
+    if found is None:
+        found = outcomes(edges, replace(backfill, state=state or backfill.state), final=True)
+        record.close(edges, backfill, found)
+    problem = f"its execution ended {stopped}" if stopped else None
+    came_to: State = state or verdict(found)
+
+    def step(now: Backfill) -> Backfill | None:
+        if not now.runs(backfill.run_name):
+            return None
+        return replace(now, state=came_to, ended=iso(edges), problem=problem, closed=True)
+
+    ended = change_backfill(edges.index, id, step)
+    if ended is not None:
+        _mark_unlisted(edges, ended, found)
+        keep(edges, ended)
+        edges.reports.tell(f"Backfill {id} {ended.state}", ended.to_json())
+    return {"backfill": id, "run": run, "state": ended.state if ended else "ended before"}
+
+
+def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
+    """End a backfill whose execution has ended unnoticed, and close one that was stopped once nobody works on it."""
+    if backfill.state == "running" and backfill.execution is not None:
+        ended = workflows.status(backfill.execution)
+        if ended in ("ABORTED", "FAILED", "TIMED_OUT", "GONE"):
+            end(edges, backfill.id, backfill.run, stopped=ended)
+            return find(edges, backfill.id)
+    elif backfill.over and backfill.state != "paused" and not backfill.closed:
+        return _close_stopped(edges, backfill)
+    return backfill
+
+
+def _close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
+    """Write what a stopped run came to, unless a worker still has something of it."""
+    if held(edges, backfill):
+        return backfill
+    found = outcomes(edges, backfill, final=True)
+    record.close(edges, backfill, found)
+    closed = change_backfill(
+        edges.index,
+        backfill.id,
+        lambda now: replace(now, closed=True) if (now.run, now.over) == (backfill.run, True) else None,
+    )
+    if closed is None:
+        return find(edges, backfill.id)
+    _mark_unlisted(edges, closed, found)
+    keep(edges, closed)
+    return closed
+
+
+def _mark_unlisted(edges: Edges, backfill: Backfill, found: Iterable[Outcome]) -> None:
+    """Note points in time that were promised and never listed, so that a selection of what failed finds them."""
+    for one in found:
+        if one.group != WHOLE_POINT or one.state not in (PartitionState.cancelled, PartitionState.failed):
+            continue
+        entry = Entry(whole_point(backfill, one.period), one.state, backfill.run_name, reason=one.why)
+        if edges.index.entry(entry.partition) is None:
+            change(edges.index, entry.partition, partial(_where_none_is, replace(entry, updated=edges.now())))
+
+
+def _where_none_is(entry: Entry, stored: Entry | None) -> Entry | None:
+    return None if stored else entry
+
+
+def is_live(edges: Edges, entry: Entry | None) -> bool:
+    """Whether the run that last queued the partition may still work on it."""
+    if entry is None or entry.state.ended:
+        return False
+    owner = edges.index.backfill(entry.backfill)
+    return owner is not None and owner.runs(entry.run)
+
+
+def count_failure(edges: Edges, run: str) -> None:
+    """One more partition of the run failed. When more did than it allows, the backfill ends and nothing new starts."""
+
+    def step(now: Backfill) -> Backfill | None:
+        if now.max_failures is None or not now.runs(run):
+            return None
+        counted = replace(now, failures=now.failures + 1)
+        if counted.failures <= now.max_failures:
+            return counted
+        problem = f"stopped: {counted.failures} partitions failed, {now.max_failures} are allowed"
+        return replace(counted, state="failed", ended=iso(edges), problem=problem)
+
+    counted = change_backfill(edges.index, backfill_of(run), step)
+    if counted is not None and counted.over:
+        keep(edges, counted)
+
+
+def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) -> dict[str, Any]:
+    """A point in time could not be listed: its partition as a whole failed, unless its run is over."""
+    wanted = Entry(whole_point(backfill, period), PartitionState.failed, backfill.run_name)
+
+    def step(stored: Entry | None) -> Entry | None:
+        return lifecycle.fail(stored, wanted, failure, now=edges.now(), live=False)
+
+    if change(edges.index, wanted.partition, step):
+        count_failure(edges, backfill.run_name)
+    return {"partition": wanted.partition.key, "state": "failed"}
+
+
+def fail_group(edges: Edges, task: GroupTask, failure: Failure) -> dict[str, Any]:
+    """The workflow gave a group up: it failed, whoever had it, unless its run is over."""
+    backfill, partition = edges.index.backfill(task.backfill), task.partition
+    if backfill is None or not backfill.runs(task.run_name):
+        return {"partition": partition.key, "state": "ended before"}  # given up because its backfill was stopped
+    stored = edges.index.entry(partition)
+    if stored is not None and stored.run != task.run_name:  # it waited for another run's end
+        if ended := record.ended_in(edges, task.backfill, task.run, partition):
+            return {"partition": partition.key, "state": str(ended.state)}
+        record.note_ended(edges, task.entry, PartitionState.failed, failure=failure)
+        count_failure(edges, task.run_name)
+        return {"partition": partition.key, "state": "failed"}
+    failed = change(
+        edges.index,
+        partition,
+        lambda entry: lifecycle.give_up(entry, task.run_name, failure, now=edges.now()),
+    )
+    if failed:
+        count_failure(edges, task.run_name)
+    return {"partition": partition.key, "state": str(failed.state) if failed else "ended before"}

@@ -1,0 +1,162 @@
+"""The record of a run in S3: what it promised, and what became of that. It grows with the run; no later run writes it.
+
+Below `backfills/ID/run-N/` in the bucket `internal`:
+
+    points.json               the points in time, when the template was expanded
+    groups/PERIOD.json        the groups that were queued, when the point was discovered
+    aside/PERIOD.json         the groups that were not: up to date, not published, another run's; and odd files
+    ended/PERIOD/GROUP.json   the end of a partition that another run has taken since, or made for this one
+    record.json               everything, once, when the run has ended
+
+While a run goes on, the end of each of its partitions is in the index, and for a success in the manifest.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pileus.edges.store import Store
+from pileus.errors import Conflict, NotFound
+from pileus.lifecycle.backfill import Backfill, backfill_of
+from pileus.lifecycle.partition import Entry
+from pileus.models import Partition, Problem, State, safe
+from pileus.wiring import Edges
+
+PARALLEL = 16
+DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manifest", "owner")
+"""Fields of an entry that the outcome of a partition keeps beside its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one promised partition, or is becoming of it."""
+
+    period: str
+    """ISO 8601."""
+    group: str
+    state: State
+    why: str = ""
+    """One line: the failure, what it waits for, or why it was queued; empty for a success."""
+    size: int = 0
+    """Bytes to download, as listed."""
+    downloaded: int = 0
+    """Bytes, for this backfill."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Of DETAILS, those that are known."""
+
+    def key(self, backfill: Backfill) -> str:
+        """Key of the partition."""
+        return Partition(backfill.collection, backfill.version, self.period, self.group).key
+
+    def to_json(self, backfill: Backfill) -> dict[str, Any]:
+        value = {"partition": self.key(backfill), "state": str(self.state), "why": self.why} | dict(self.details)
+        sizes = {"size": self.size, "downloaded": self.downloaded}
+        return {name: item for name, item in (value | sizes).items() if item not in ("", None)}
+
+
+def run_url(edges: Edges, id: str, run: int, rest: str) -> str:
+    """Address of an object of a run's record."""
+    return edges.internal(f"backfills/{id}/run-{run}/{rest}")
+
+
+def note_aside(
+    edges: Edges, id: str, run: int, period: str, outcomes: Sequence[Outcome], problems: Sequence[Problem]
+) -> None:
+    """Write what a point in time promised beside the groups that were queued."""
+    groups = [_row(outcome) for outcome in outcomes]
+    odd = [{"kind": one.kind, "name": one.name, "detail": one.detail} for one in problems]
+    body = json.dumps({"groups": groups, "problems": odd}).encode()
+    edges.store.put(run_url(edges, id, run, f"aside/{period}.json"), body, "application/json")
+
+
+def note_ended(edges: Edges, entry: Entry, state: State | None = None, why: str = "", **facts: Any) -> None:
+    """Write the end of a partition in the run that `entry` names. `state`, `why`, `facts`: in place of the entry's."""
+    ended = replace(entry, state=state or entry.state, reason=why or entry.reason, **facts)
+    body = json.dumps(ended.to_json()).encode()
+    edges.store.put(_ended_url(edges, entry), body, "application/json")
+
+
+def displaced(edges: Edges, entry: Entry) -> None:
+    """Keep the end of a partition before another run's entry takes its place, where its own run is not closed yet."""
+    owner = edges.index.backfill(entry.backfill)
+    if owner is not None and owner.run_name == entry.run and not owner.closed:
+        cancelled = None if entry.state.ended else State.cancelled
+        note_ended(edges, entry, cancelled)
+
+
+def ended_in(edges: Edges, id: str, run: int, partition: Partition) -> Entry | None:
+    """The end of a partition in a run, where it was written down for itself."""
+    url = run_url(edges, id, run, f"ended/{partition.period}/{safe(partition.group)}.json")
+    try:
+        return Entry.from_json(json.loads(edges.store.get(url)))
+    except NotFound:
+        return None
+
+
+def _ended_url(edges: Edges, entry: Entry) -> str:
+    id, run = backfill_of(entry.run), int(entry.run.rpartition("/")[2])
+    return run_url(edges, id, run, f"ended/{entry.partition.period}/{safe(entry.partition.group)}.json")
+
+
+def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
+    """What the present run has written aside."""
+    found = []
+    for url, value in _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/")):
+        period = url.rpartition("/")[2].removesuffix(".json")
+        found += [_outcome([period, *row[1:]]) for row in value["groups"]]
+    return found
+
+
+def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
+    """The ends that the present run has written one by one."""
+    head = run_url(edges, backfill.id, backfill.run, "ended/")
+    return [Entry.from_json(value) for _, value in _objects(edges.store, head)]
+
+
+def problems_of(edges: Edges, backfill: Backfill) -> list[tuple[str, Problem]]:
+    """Odd files that the present run has found: period and problem."""
+    found = []
+    for url, value in _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/")):
+        period = url.rpartition("/")[2].removesuffix(".json")
+        found += [(period, Problem(**odd)) for odd in value.get("problems", ())]
+    return found
+
+
+def _objects(store: Store, head: str) -> Iterable[tuple[str, Any]]:
+    urls = [url for url, _ in store.list(head)]
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="record") as pool:
+        return list(zip(urls, map(json.loads, pool.map(store.get, urls)), strict=True))
+
+
+def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None:
+    """Write the whole record of the present run, once: one that is there already stays."""
+    value = {"backfill": backfill.to_json(), "partitions": [_row(outcome) for outcome in outcomes]}
+    body = json.dumps(value, separators=(",", ":")).encode()
+    try:
+        edges.store.swap(run_url(edges, backfill.id, backfill.run, "record.json"), body, None, "application/json")
+    except Conflict:
+        return
+
+
+def closed(edges: Edges, id: str, run: int) -> list[Outcome] | None:
+    """The record of a run that has ended; None where it has not, or there was no such run."""
+    if run < 1:
+        return None
+    try:
+        value = json.loads(edges.store.get(run_url(edges, id, run, "record.json")))
+    except NotFound:
+        return None
+    return list(map(_outcome, value["partitions"]))
+
+
+def _row(one: Outcome) -> list[Any]:
+    return [one.period, one.group, str(one.state), one.why, one.size, one.downloaded, dict(one.details)]
+
+
+_STATES = {str(state): state for state in State}
+
+
+def _outcome(row: list[Any]) -> Outcome:
+    return Outcome(row[0], row[1], _STATES[row[2]], row[3], row[4], row[5], row[6])

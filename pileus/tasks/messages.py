@@ -1,0 +1,141 @@
+"""What travels between Lambdas, queues and workers: frozen types, each with its inverse.
+
+Their JSON is an event of a Cumulus task: `{"config": {...}, "input": ...}`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pileus.documents import Collection, Provider, parse_value
+from pileus.errors import UsageError
+from pileus.lifecycle.backfill import run_name
+from pileus.lifecycle.partition import Entry
+from pileus.models import Group, Partition, State
+
+INLINE = 100_000
+"""Bytes of a group's task that travel in its message; a larger one goes through S3."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointTask:
+    """One point in time of a run, for DiscoverGranules."""
+
+    backfill: str
+    run: int
+    template: str
+    """Name of the template."""
+    period: str
+    """ISO 8601."""
+    collection: Mapping[str, Any]
+    """The concrete collection's document."""
+    provider: Mapping[str, Any]
+    own_folder: bool = False
+    """Whether the folder is of this point alone, so that a file there that no regex matches is a mistake."""
+
+    @property
+    def run_name(self) -> str:
+        return run_name(self.backfill, self.run)
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, config: Mapping[str, Any]) -> "PointTask":
+        """Raises UsageError for a value that `to_json` did not write."""
+        try:
+            return cls(**{name: config[name] for name in cls.__slots__ if name in config})
+        except TypeError as exc:
+            raise UsageError(f"not the config of a point in time: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTask:
+    """One group of a run, for a worker."""
+
+    backfill: str
+    run: int
+    entry: Entry
+    """The partition as the run wants it queued, or as it was queued."""
+    collection: Mapping[str, Any]
+    """The concrete collection's document; empty where the task was left in S3."""
+    provider: Mapping[str, Any]
+    group: Group
+    """Empty where the task was left in S3."""
+    again: bool = False
+    """Whether it is run though it is up to date: the user asked for all."""
+    url: str | None = None
+    """Where the whole task is, when it is too large for a message."""
+
+    @property
+    def partition(self) -> Partition:
+        return self.entry.partition
+
+    @property
+    def run_name(self) -> str:
+        return run_name(self.backfill, self.run)
+
+    def documents(self) -> tuple[Collection, Provider]:
+        """Its collection and provider. Raises DocumentError."""
+        collection = parse_value(Collection, self.collection, self.partition.key)
+        return collection, parse_value(Provider, self.provider, "provider")
+
+    def left_at(self, url: str) -> "GroupTask":
+        """The same task without what is large: the whole one is at `url`."""
+        return replace(self, collection={}, provider={}, group=Group("", ()), url=url)
+
+    def to_json(self) -> dict[str, Any]:
+        config: dict[str, Any] = {"backfill": self.backfill, "run": self.run, "entry": self.entry.to_json()}
+        config |= {"partition": self.partition.key, "again": self.again}  # the key is for people who read messages
+        if self.url is not None:
+            return {"config": config, "input": {"url": self.url}}
+        config |= {"collection": dict(self.collection), "provider": dict(self.provider)}
+        return {"config": config, "input": self.group.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "GroupTask":
+        """Raises UsageError for anything else. A task that a person wrote may leave `entry` out."""
+        try:
+            config, given = value["config"], value["input"]
+            left = set(given) == {"url"}
+            return cls(
+                config["backfill"],
+                config["run"],
+                Entry.from_json(config["entry"]) if "entry" in config else _written(config),
+                config.get("collection", {}),
+                config.get("provider", {}),
+                Group("", ()) if left else Group.from_json(given),
+                config.get("again", False),
+                given["url"] if left else None,
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise UsageError(f"not the task of a group: {type(exc).__name__} {exc}") from exc
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(self.to_json()).encode()
+
+
+def _written(config: Mapping[str, Any]) -> Entry:
+    run = run_name(config["backfill"], config["run"])
+    return Entry(Partition.parse(config["partition"]), State.queued, run, fingerprint=config.get("fingerprint"))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a worker answers for a group."""
+
+    manifest: str
+    """Address."""
+    downloaded: int = 0
+    """Bytes."""
+    seconds: float = 0.0
+    hops: Mapping[str, float] | None = None
+    """Seconds by hop."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) is not None}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Done":
+        return cls(**value)
