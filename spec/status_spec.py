@@ -88,7 +88,7 @@ def test_days_and_years_have_their_grids() -> None:
 
 
 def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
-    console = Console(width=120, index=True)
+    console = Console(width=120, record=True)
     console.print(grid(found))
     console.print(legend(found))
     text = console.export_text()
@@ -100,7 +100,7 @@ def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
 def test_a_month_of_days_fits_into_eighty_columns() -> None:
     january = [Cell(f"2015-01-{day:02}", Counter([State.succeeded])) for day in range(1, 32)]
     days = Glance(Backfill("days", "viirs", "001", "2015-01-01", "2015-01-31", "day", revision=1), tuple(january), [])
-    console = Console(width=80, index=True)
+    console = Console(width=80, record=True)
     console.print(grid(days))
     tens, ones, letters = (line.rstrip() for line in console.export_text().splitlines())
     assert tens.split() == list("0" * 9 + "1" * 10 + "2" * 10 + "33")
