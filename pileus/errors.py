@@ -20,7 +20,8 @@
     ├── ArchiveError            an archive is cut, hostile, or lacks a wanted member
     ├── RasterError             a raster lacks a band, a georeference or whole strips
     ├── StoreError              S3, DynamoDB, SQS or Step Functions refused
-    │   └── Conflict            a conditional write lost the race
+    │   ├── Conflict            a conditional write lost the race
+    │   └── Unpublished         a result is committed, and not all of it is published yet   (retried)
     ├── HandedBack              a worker was told to stop; the partition returns to its queue (retried)
     └── Cancelled               the backfill was cancelled or paused while the partition ran
 
@@ -140,6 +141,10 @@ class StoreError(PileusError):
 
 class Conflict(StoreError):
     pass
+
+
+class Unpublished(StoreError):
+    retryable = True
 
 
 class HandedBack(PileusError):

@@ -237,6 +237,8 @@ class Manifest:
     """The run of that backfill; 0: unknown."""
     claim: str = ""
     """Token of the claim that committed it."""
+    replaces: tuple[str, ...] = ()
+    """Addresses of outputs of the manifest before this one that this one does not have: they are deleted."""
     notes: tuple[str, ...] = ()
     """Things a person should know: zones repaired, reprojected, off the grid."""
 
@@ -255,6 +257,7 @@ class Manifest:
             "backfill": self.backfill,
             "run": self.run,
             "claim": self.claim,
+            "replaces": list(self.replaces),
             "notes": list(self.notes),
         }
 
@@ -266,6 +269,7 @@ class Manifest:
                 "partition": Partition.parse(value["partition"]),
                 "inputs": tuple(map(Granule.from_json, value["inputs"])),
                 "outputs": tuple(Output(**output) for output in value["outputs"]),
+                "replaces": tuple(value.get("replaces", ())),
                 "notes": tuple(value["notes"]),
             }
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pileus.backfills import record
-from pileus.backfills.end import iso, keep
+from pileus.backfills.end import close_stopped, end, iso, keep
 from pileus.backfills.status import find, outcomes
 from pileus.documents import resolve_span
 from pileus.edges.aws import Stack
@@ -211,3 +211,22 @@ def _again(
     if backfill is None:
         raise UsageError(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {word}")
     return _run(edges, workflows, backfill)
+
+
+def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
+    """Set right what nobody was told of; the backfill as it is then.
+
+    1. Its command died before its execution was known: the execution is started, or found.
+    2. Its execution has ended unnoticed: it ends.
+    3. It was stopped, and nobody works on it any more: its record is closed.
+    """
+    if backfill.state == "running":
+        if backfill.execution is None:
+            return _run(edges, workflows, backfill)
+        ended = workflows.status(backfill.execution)
+        if ended in ("ABORTED", "FAILED", "TIMED_OUT", "GONE"):
+            end(edges, backfill.id, backfill.run, stopped=ended)
+            return find(edges, backfill.id)
+    elif backfill.over and backfill.state != "paused" and not backfill.closed:
+        return close_stopped(edges, backfill)
+    return backfill

@@ -12,7 +12,6 @@ from pileus.backfills import record
 from pileus.backfills.record import Outcome
 from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
 from pileus.edges.index import Brief, change, change_backfill
-from pileus.edges.workflows import Workflows
 from pileus.lifecycle.backfill import Backfill, State, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State as PartitionState
@@ -48,7 +47,7 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
     if backfill is None or backfill.run != run or backfill.state == "paused" or backfill.closed:
         return {"backfill": id, "run": run, "state": "ended before"}
     if backfill.over:
-        return {"backfill": id, "run": run, "state": _close_stopped(edges, backfill).state}
+        return {"backfill": id, "run": run, "state": close_stopped(edges, backfill).state}
     state: State | None = ("cancelled" if stopped == "ABORTED" else "failed") if stopped else None
     found = record.closed(edges, id, run)
     if found is None:
@@ -70,19 +69,7 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
     return {"backfill": id, "run": run, "state": ended.state if ended else "ended before"}
 
 
-def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
-    """End a backfill whose execution has ended unnoticed, and close one that was stopped once nobody works on it."""
-    if backfill.state == "running" and backfill.execution is not None:
-        ended = workflows.status(backfill.execution)
-        if ended in ("ABORTED", "FAILED", "TIMED_OUT", "GONE"):
-            end(edges, backfill.id, backfill.run, stopped=ended)
-            return find(edges, backfill.id)
-    elif backfill.over and backfill.state != "paused" and not backfill.closed:
-        return _close_stopped(edges, backfill)
-    return backfill
-
-
-def _close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
+def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
     """Write what a stopped run came to, unless a worker still has something of it."""
     if held(edges, backfill):
         return backfill

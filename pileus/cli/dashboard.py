@@ -20,7 +20,7 @@ def dashboard(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Serve a page with maps, series and backfills on 127.0.0.1, until Ctrl-C."""
-    from pileus.backfills.end import settle
+    from pileus.backfills.control import settle
     from pileus.dashboard.server import Dashboard
     from pileus.errors import UsageError
 

@@ -56,7 +56,7 @@ def _newest(session: Session) -> str:
 
 def _settled(session: Session, id: str) -> "Status":
     """As of now; a backfill whose execution ended unnoticed ends now."""
-    from pileus.backfills.end import settle
+    from pileus.backfills.control import settle
     from pileus.backfills.status import find, status
 
     settle(session.edges, session.workflows, find(session.edges, id))

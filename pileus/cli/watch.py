@@ -51,7 +51,7 @@ def watch(session: "Session", id: str, *, json: bool) -> int:
 
 def _looks(session: "Session", id: str) -> "Iterator[Status]":
     """Statuses until the backfill is over, the last one included. A stack that restarts meanwhile is waited for."""
-    from pileus.backfills.end import settle
+    from pileus.backfills.control import settle
     from pileus.backfills.status import status
     from pileus.errors import StoreError
 

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -33,6 +34,9 @@ class Store(Protocol):
 
     def copy(self, source: str, target: str) -> None:
         """Write the bytes of object `source` to `target` within the store. Raises NotFound when there is no source."""
+
+    def drop(self, url: str, tag: str) -> None:
+        """Remove the object only if its entity tag is still `tag`; that it changed or is gone is no error."""
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Address and size in bytes of every object whose address begins with `prefix`, in order of address."""
@@ -104,6 +108,11 @@ class S3Store:
         there, name = split(source)
         with _translated(source):
             self._client.copy_object(CopySource={"Bucket": there, "Key": name}, Bucket=bucket, Key=key)
+
+    def drop(self, url: str, tag: str) -> None:
+        bucket, key = split(url)
+        with suppress(Conflict, NotFound), _translated(url):
+            self._client.delete_object(Bucket=bucket, Key=key, IfMatch=tag)
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)
@@ -191,6 +200,11 @@ class FolderStore:
 
     def copy(self, source: str, target: str) -> None:
         self.put(target, self.get(source))
+
+    def drop(self, url: str, tag: str) -> None:
+        with self._swapping, suppress(NotFound):
+            if self.tagged(url)[1] == tag:
+                self._path(url).unlink()
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)

@@ -7,7 +7,8 @@ The manifest is the only point of commit, and is written by compare-and-swap on 
    manifest with nothing but `next`, which every reader takes for none.
 2. `stage`: outputs are written as objects of the claim's own below `staged/`, where no reader looks.
 3. `commit`: the manifest is swapped on the fence's tag. When somebody else has fenced meanwhile nothing changes.
-4. `publish`: each staged object is copied to its well-known key, then the staged ones are deleted.
+4. `publish`: each staged object is copied to its well-known key, outputs that the manifest before had and this one
+   has not are deleted, then the staged ones are.
 
 A publisher that wakes up late changes nothing: its sources are gone, since whoever claims next publishes for it
 and deletes them before it can commit anything newer.
@@ -23,7 +24,7 @@ from typing import Any
 from pileus import keys
 from pileus.edges.parallel_put import Batch
 from pileus.edges.store import Store
-from pileus.errors import Conflict, NotFound, StoreError
+from pileus.errors import Conflict, NotFound, StoreError, Unpublished
 from pileus.models import Manifest, Output, Partition
 
 STAGED = "staged"
@@ -77,14 +78,28 @@ class Fence:
         """Where an output that will be at `url` is staged."""
         return self.place.staged(self.claim) + _name(url)
 
-    def commit(self, manifest: Manifest) -> None:
-        """Make `manifest` the partition's. Raises Conflict when a later claim has fenced: nothing has changed then."""
-        body = _bytes(replace(manifest, claim=self.claim).to_json())
+    def commit(self, manifest: Manifest) -> Manifest:
+        """Make `manifest` the partition's; what was committed. Raises Conflict when a later claim has fenced.
+
+        Nothing has changed then.
+        """
+        have = {output.url for output in manifest.outputs}
+        before = self.before.outputs if self.before else ()
+        gone = tuple(output.url for output in before if output.url not in have and output.kind != "archive")
+        committed = replace(manifest, claim=self.claim, replaces=gone)
+        body = _bytes(committed.to_json())
         self.place.store.swap(self.place.manifest, body, self.tag, "application/json")
+        return committed
 
     def publish(self, manifest: Manifest, staged: Iterable[str]) -> None:
-        """Copy staged objects to their well-known keys and delete them; what is gone was published by another."""
-        _publish(self.place, manifest.outputs, list(staged))
+        """Copy staged objects to their well-known keys, delete what they replace, and delete them.
+
+        What is gone was published by another. Raises Unpublished when the store fails: whoever claims next goes on.
+        """
+        try:
+            _publish(self.place, manifest, list(staged))
+        except StoreError as exc:
+            raise Unpublished(f"committed, and not published yet: {exc.message}", where=exc.where) from exc
 
 
 def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
@@ -109,7 +124,7 @@ def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
 def roll_forward(place: Place, manifest: Manifest) -> int:
     """Publish what was committed and is still staged; how many objects that were."""
     left = [url for url, _ in place.store.list(place.staged(manifest.claim))] if manifest.claim else []
-    _publish(place, manifest.outputs, left)
+    _publish(place, manifest, left)
     return len(left)
 
 
@@ -163,14 +178,26 @@ def _read(place: Place) -> tuple[Mapping[str, Any], str | None]:
     return value, tag
 
 
-def _publish(place: Place, outputs: Iterable[Output], staged: list[str]) -> None:
-    targets = {_name(output.url): output for output in outputs}
+def _publish(place: Place, manifest: Manifest, staged: list[str]) -> None:
+    """With nothing staged it is published already."""
+    if not staged:
+        return
+    targets = {_name(output.url): output for output in manifest.outputs}
     with Batch(place.store) as batch:
         for source in staged:
             if output := targets.get(source.rpartition("~")[2]):
                 batch.run(_copy, place.store, source, output)
-    if staged:
-        place.store.delete(*staged)
+    for url in manifest.replaces:
+        _remove(place, url, staged[0])
+    place.store.delete(*staged)
+
+
+def _remove(place: Place, url: str, staged: str) -> None:
+    """Delete an output that is replaced, as long as this publication is the one under way."""
+    with suppress(NotFound):
+        _, tag = place.store.tagged(url)
+        place.store.tagged(staged)  # gone, if a later claim has published for us and may have written `url` anew
+        place.store.drop(url, tag)
 
 
 def _name(url: str) -> str:

@@ -87,8 +87,7 @@ def process_group(
         return made.to_json()
     manifest, staged = _make(edges, task, held, bench, watch)
     watch.check()
-    held.commit(manifest)
-    held.publish(manifest, staged)
+    held.publish(held.commit(manifest), staged)
     seconds = round(sum(manifest.seconds.values()), 3)
     return Done(held.place.manifest, manifest.bytes_downloaded, seconds, dict(manifest.seconds)).to_json()
 
