@@ -25,6 +25,10 @@ from pileus.tasks.messages import INLINE, GroupTask, PointTask
 from pileus.wiring import Edges
 
 
+FEW = 20
+"""Groups of a point that the workflow deals with itself; for more it starts a child execution each."""
+
+
 def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     """Queue the groups of one point in time that need work; the answer names their list in S3 and counts them.
 
@@ -187,7 +191,10 @@ class _Point:
         queue = self.edges.stack.queue_url(self.backfill.queue)
         url = run_url(self.edges, self.task.backfill, self.task.run, f"groups/{self.task.period}.json")
         items = [{"queue": queue, "task": task.to_json()} for task in self._small(tasks)]
-        self.edges.store.put(url, json.dumps(items).encode(), "application/json")
+        body = json.dumps(items).encode()
+        self.edges.store.put(url, body, "application/json")
+        if len(items) <= FEW and len(body) <= INLINE:
+            return {"count": len(tasks), "items": items}
         bucket, key = split(url)
         return {"count": len(tasks), "groups": {"bucket": bucket, "key": key}}
 
