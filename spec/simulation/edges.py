@@ -16,7 +16,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from spec.simulation.machines import Machines
-from spec.simulation.schedule import Process, Schedule
+from spec.simulation.schedule import Passing, Process, Schedule
 
 Wrote = Callable[[str, bytes | None], None]
 """Called after an object was written (its bytes) or deleted (None)."""
@@ -94,8 +94,9 @@ class SimulatedStore:
             lambda: [(url, len(bodies[url])) for url in sorted(bodies) if url.startswith(prefix)],
         )
 
-    def delete(self, url: str) -> None:
-        self._effect(f"delete {short(url)}", lambda: self.objects.put(url, None))
+    def delete(self, *urls: str) -> None:
+        for url in urls:  # S3 deletes several at once, and may have done only some of them
+            self._effect(f"delete {short(url)}", lambda url=url: self.objects.put(url, None))
 
 
 class SimulatedIndex:
@@ -206,7 +207,7 @@ class SimulatedQueues:
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
         if not self._comes(queue, wait_seconds):
             if self._down():
-                raise StoreError("cannot be reached", where=queue)
+                raise Passing("cannot be reached", where=queue)
             return None
         found: Message | None = self._effect(f"receive {queue}", lambda: self._take(queue))
         return found

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from pileus import keys
+from pileus.backfills import record
 from pileus.documents import Process
+from pileus.edges import parallel_put
 from pileus.errors import ArchiveError, Changed, HandedBack
 from pileus.models import Archive, Group
 from pileus.tasks import discover_granules, process_group
 from pileus.tasks.pipeline import Processed
+from pileus.worker import job
 from spec.simulation import site
 from spec.simulation.schedule import Schedule
 
@@ -60,7 +64,7 @@ class Worked:
         schedule, tags = self._schedule, []
         assert rules is not None
         for granule in group.granules:
-            if schedule.wait(cancelled, schedule.dice.uniform(1, 25)):
+            if schedule.wait(cancelled, _seconds(schedule)):
                 raise HandedBack("told to stop")
             tags.append(edge.version(granule.file.url))
             if tags[-1] != granule.file.etag:
@@ -76,23 +80,39 @@ class Worked:
         return Processed(tuple(archives), measured, {"download": 1.0}, 200, 0)
 
 
-def fill(written: Any, edges: Any, partition: Any, collection: Any, group: Any, processed: Any, *_: Any) -> None:
-    """In place of process_group._fill: a table, its CSV, and a clip that only the first zones have."""
-    body = processed.measured.body
+def _seconds(schedule: Schedule) -> float:
+    """How long a file takes: some take longer than a lease."""
+    return schedule.dice.uniform(1, 10) if schedule.dice.random() < 0.9 else schedule.dice.uniform(20, 60)
+
+
+def fill(outputs: Any, written: Any, measured: Any) -> None:
+    """In place of process_group.Outputs._fill: a table, its CSV, and a clip that only the first zones have."""
+    partition, body = outputs.task.partition, measured.body
     written.add(keys.table_key(partition), b"table " + body, "", "table", "statistics")
     written.add(keys.csv_key(partition), b"csv " + body, "", "csv", "statistics")
-    if "/1/" in processed.measured.zones:
+    if "/1/" in measured.zones:
         written.add(keys.clip_key(partition, "light", "here"), b"clip " + body, "", "clip", "clip")
 
 
 class InTurn:
-    """In place of parallel_put.Batch: one object after the other, for there is one thread."""
+    """In place of a pool of threads: one call after the other, in the thread that asks."""
 
-    def __init__(self, store: Any, **_: Any) -> None:
-        self._store = store
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
 
-    def put(self, url: str, body: bytes, content_type: str = "") -> None:
-        self._store.put(url, body, content_type)
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work(*arguments))
+        except Exception as error:  # noqa: BLE001 - it is told by the future
+            done.set_exception(error)
+        return done
+
+    def map(self, work: Callable[..., Any], *items: Any) -> list[Any]:
+        return [work(*arguments) for arguments in zip(*items, strict=True)]
+
+    def shutdown(self, **_: Any) -> None:
+        pass
 
     def __enter__(self) -> "InTurn":
         return self
@@ -113,9 +133,11 @@ def replaced(schedule: Schedule, bench: Bench) -> Iterator[None]:
         (discover_granules, "connect", site.connect),
         (process_group, "connect", site.connect),
         (process_group, "process", Worked(schedule, bench)),
-        (process_group, "_fill", fill),
         (process_group, "_zones", lambda *_: "zones"),
-        (process_group, "Batch", InTurn),
+        (process_group.Outputs, "_fill", fill),
+        (parallel_put, "ThreadPoolExecutor", InTurn),
+        (record, "ThreadPoolExecutor", InTurn),
+        (job, "HEARD_SECONDS", 6),
         (os, "urandom", schedule.dice.randbytes),
     ]
     before = [(place, name, getattr(place, name)) for place, name, _ in places]

@@ -50,7 +50,7 @@ class Plan:
             unreachable=dice.choice((0, 0, 0, 0.05)),
             machines=Settings(dice.choice((1, 2, 40)), dice.choice((1, 2, 100)), 600, 3600),
             faults=_faults(dice),
-            until=900,
+            until=1000,
         )
         plan._publications(dice)
         plan._doings(dice)
@@ -123,12 +123,12 @@ class Plan:
 
 def _faults(dice: random.Random) -> Faults:
     """Some seeds are quiet; others have one kind of fault, or all."""
-    left = dice.choice((0, 1, 2, 3, 6, 12))
+    left = dice.choice((0, 1, 2, 4, 8, 16))
     rates = dict.fromkeys(("crash", "freeze", "refuse", "lose", "late"), 0.0)
     kinds = list(rates) if dice.random() < 0.5 else dice.sample(list(rates), 2)
     for kind in kinds:
         rates[kind] = dice.choice((0.005, 0.02, 0.06))
-    return Faults(left, **rates)
+    return Faults(left, freeze_seconds=dice.choice(((2, 40), (40, 120), (60, 400))), **rates)
 
 
 def _at(world: "World", when: float, do: Any) -> None:

@@ -13,8 +13,18 @@ import greenlet
 from pileus.errors import StoreError
 
 
+CRITICAL = ("swap ", "copy ", "put internal/staged", "delete internal/staged", "start ", "index backfill")
+"""Effects at which faults strike more often: between them is where promises are lost."""
+
+
 class Killed(BaseException):
     """The process of this thread is dead: what its `finally` blocks still try has no effect."""
+
+
+class Passing(StoreError):
+    """The edge cannot be reached, refuses for a moment, or its answer was lost: the same may succeed later."""
+
+    retryable = True
 
 
 @dataclass(eq=False)
@@ -59,7 +69,7 @@ class Faults:
     """The effect takes place, its answer does not arrive."""
     late: float = 0
     """The caller gives up, and the effect takes place later."""
-    freeze_seconds: tuple[float, float] = (10, 90)
+    freeze_seconds: tuple[float, float] = (40, 250)
 
     @property
     def total(self) -> float:
@@ -226,7 +236,7 @@ class Schedule:
     def effect(self, what: str, do: Callable[[], Any], down: Callable[[], bool] | None = None) -> Any:
         """Do one effect for the calling thread, after others had their turn, and with what may strike there.
 
-        Raises StoreError when the edge is down, refuses, or its answer is lost; Killed when the process dies.
+        Raises Passing when the edge is down, refuses, or its answer is lost; Killed when the process dies.
         """
         thread = self._me()
         self._push(thread, self.now + self.latency())
@@ -234,9 +244,9 @@ class Schedule:
         self.effects += 1
         if down is not None and down():
             self.note(f"{what}: cannot be reached")
-            raise StoreError("cannot be reached", where=what)
+            raise Passing("cannot be reached", where=what)
         faults = self.faults
-        if faults.left > 0 and self.dice.random() < faults.total:
+        if faults.left > 0 and self.dice.random() < faults.total * (6 if what.startswith(CRITICAL) else 1):
             return self._struck(thread, what, do)
         return self._done(what, do)
 
@@ -260,10 +270,10 @@ class Schedule:
         faults.left -= 1
         if kind == "refuse":
             self.note(f"{what}: REFUSED")
-            raise StoreError("refused for a moment", where=what)
+            raise Passing("refused for a moment", where=what)
         if kind == "late":
             self._later(what, do)
-            raise StoreError("no answer in time", where=what)
+            raise Passing("no answer in time", where=what)
         if kind == "crash":
             return self._crash(process, what, do)
         if kind == "freeze":
@@ -279,7 +289,7 @@ class Schedule:
             return result
         self._done(what, do)
         self.note(f"{what}: ANSWER LOST")
-        raise StoreError("the answer was lost", where=what)
+        raise Passing("the answer was lost", where=what)
 
     def _crash(self, process: Process, what: str, do: Callable[[], Any]) -> Any:
         how = self.dice.choice(("before", "after", "on its way"))

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from pileus.backfills import control
+from pileus.backfills.end import held, settle
 from pileus.backfills.recover import recover
-from pileus.backfills.status import settle
 from pileus.edges.archives import StoreArchives
 from pileus.edges.aws import Stack
 from pileus.edges.reports import KeptReports
@@ -250,7 +250,7 @@ class World:
 
     def again(self, how: str, id: str, **wanted: Any) -> None:
         """`pileus resume` or `pileus retry`: when workers have handed back what they have."""
-        while control.held(self.edges, control.find(self.edges, id)):
+        while held(self.edges, control.find(self.edges, id)):
             self.schedule.sleep(5)
         getattr(control, how)(self.edges, self.workflows, id, **wanted)
 
