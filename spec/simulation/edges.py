@@ -16,7 +16,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from spec.simulation.machines import Machines
-from spec.simulation.schedule import Passing, Process, Schedule
+from spec.simulation.schedule import Process, Schedule, Unavailable
 
 Wrote = Callable[[str, bytes | None], None]
 """Called after an object was written (its bytes) or deleted (None)."""
@@ -83,6 +83,13 @@ class SimulatedStore:
 
         made: str = self._effect(f"swap {short(url)}", do)
         return made
+
+    def drop(self, url: str, tag: str) -> None:
+        def do() -> None:
+            if (stored := self.objects.bodies.get(url)) is not None and tag_of(stored) == tag:
+                self.objects.put(url, None)
+
+        self._effect(f"drop {short(url)}", do)
 
     def copy(self, source: str, target: str) -> None:
         self._effect(f"copy {short(source)} to {short(target)}", lambda: self.objects.put(target, self._found(source)))
@@ -207,7 +214,7 @@ class SimulatedQueues:
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
         if not self._comes(queue, wait_seconds):
             if self._down():
-                raise Passing("cannot be reached", where=queue)
+                raise Unavailable("cannot be reached", where=queue)
             return None
         found: Message | None = self._effect(f"receive {queue}", lambda: self._take(queue))
         return found

@@ -11,6 +11,7 @@ from pileus.documents import Collection, parse_value
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, State, unsafe
+from pileus.outputs import commit
 from spec.simulation.edges import Objects
 from spec.simulation.schedule import Process, Schedule
 from spec.simulation.site import TILES, Place, Site
@@ -65,7 +66,8 @@ class Invariants:
             self._readable(key)
         elif url.startswith(f"{INTERNAL}staged/"):
             if body is None:
-                self._readable("/".join(url.removeprefix(f"{INTERNAL}staged/").split("/")[:4]))
+                collection, version, name = url.removeprefix(f"{INTERNAL}staged/").split("/")
+                self._readable("/".join((collection, version, *name.split("~")[:2])))
         elif url.startswith(PROTECTED) and (key := _partition_of(url)):
             if body is not None:
                 sum_ = hashlib.sha256(body).hexdigest()
@@ -105,7 +107,8 @@ class Invariants:
 
     def publishing(self, key: str) -> bool:
         """Whether staged objects of the last commit are still there."""
-        head = f"{INTERNAL}staged/{key}/{self.commits[key][-1].claim}/"
+        place = commit.Place(None, "internal", "protected", Partition.parse(key))  # type: ignore[arg-type]
+        head = place.staged(self.commits[key][-1].claim)
         return any(url.startswith(head) for url in self.objects.bodies)
 
     def seen(self, key: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pileus.edges.workflows import Status
-from pileus.errors import PileusError, StoreError
+from pileus.errors import StoreError
 from spec.simulation.schedule import Process, Schedule
 
 FOLDER = Path(__file__).parents[2] / "infra/workflows"
@@ -111,10 +111,8 @@ class Machines:
         arn = f"{self.prefix}{workflow}/{name}"
         if workflow not in self._definitions:
             raise StoreError("there is no such workflow", where=workflow)
-        if known := self.executions.get(arn):
-            if known.value == text and known.status == "RUNNING":
-                return arn
-            raise StoreError("Step Functions refused: ExecutionAlreadyExists", where=name)
+        if arn in self.executions:
+            return arn  # as StepFunctions answers ExecutionAlreadyExists
         execution = Execution(arn, name, workflow, text, Process(f"execution {name}", "engine"))
         self.executions[arn] = execution
         self.schedule.spawn(execution.process, f"execution {name}", lambda: self._execute(execution))
@@ -263,10 +261,9 @@ class Machines:
     def _child(self, execution: Execution, given: Any) -> Any:
         workflow = given["StateMachineArn"].removeprefix(self.prefix)
         self.schedule.sleep(self.schedule.latency())
-        try:
-            arn = self.start(workflow, given["Name"], given["Input"])
-        except PileusError as error:
-            raise Failed("StepFunctions.ExecutionAlreadyExistsException", str(error)) from error
+        if f"{self.prefix}{workflow}/{given['Name']}" in self.executions:
+            raise Failed("StepFunctions.ExecutionAlreadyExistsException", given["Name"])
+        arn = self.start(workflow, given["Name"], given["Input"])
         child = self.executions[arn]
         child.watchers.append(execution.process)
         while child.status == "RUNNING":

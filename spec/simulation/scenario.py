@@ -32,7 +32,8 @@ class Plan:
     broken: set[str] = field(default_factory=set)
     backfills: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     commands: list[tuple[float, str, str, dict[str, Any]]] = field(default_factory=list)
-    zones: list[float] = field(default_factory=list)
+    zones: list[tuple[float, int]] = field(default_factory=list)
+    """Edits: which zones there are from then on."""
     losses: list[float] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
 
@@ -85,7 +86,9 @@ class Plan:
             chosen = {"select": dice.choice(("needed", "all")), "queue": dice.choice(("ingest", "backfill"))}
             self.backfills.append((dice.uniform(32, 300), "two", {**span, **chosen}))
         if dice.random() < 0.35:
-            self.zones.append(dice.uniform(32, 250))
+            self.zones.append((dice.uniform(32, 250), 2))
+            if dice.random() < 0.5:
+                self.zones.append((dice.uniform(250, 500), 1))
         ids = [id for _, id, _ in self.backfills]
         for _ in range(dice.choice((0, 0, 1, 1, 2, 4))):
             how = dice.choice(("pause", "pause", "cancel", "resume", "resume", "retry", "retry"))
@@ -113,8 +116,8 @@ class Plan:
             else:
                 again = lambda how=how, id=id, w=wanted: world.again(how, id, **w)  # noqa: E731
                 world.user(f"{how} {id} {wanted or ''}", again, when - passed)
-        for when in self.zones:
-            world.user("edit zones, populate", lambda: world.populate(2), when - passed)
+        for when, zones in self.zones:
+            world.user(f"edit zones, populate {zones}", lambda zones=zones: world.populate(zones), when - passed)  # type: ignore[misc]
         for when in self.losses:
             _at(world, when, world.lose_engine)
         for when in self.stops:

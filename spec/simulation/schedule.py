@@ -12,8 +12,7 @@ import greenlet
 
 from pileus.errors import StoreError
 
-
-CRITICAL = ("swap ", "copy ", "put internal/staged", "delete internal/staged", "start ", "index backfill")
+CRITICAL = ("swap ", "copy ", "drop ", "put internal/staged", "delete internal/staged", "start ", "index backfill")
 """Effects at which faults strike more often: between them is where promises are lost."""
 
 
@@ -21,7 +20,7 @@ class Killed(BaseException):
     """The process of this thread is dead: what its `finally` blocks still try has no effect."""
 
 
-class Passing(StoreError):
+class Unavailable(StoreError):
     """The edge cannot be reached, refuses for a moment, or its answer was lost: the same may succeed later."""
 
     retryable = True
@@ -236,7 +235,7 @@ class Schedule:
     def effect(self, what: str, do: Callable[[], Any], down: Callable[[], bool] | None = None) -> Any:
         """Do one effect for the calling thread, after others had their turn, and with what may strike there.
 
-        Raises Passing when the edge is down, refuses, or its answer is lost; Killed when the process dies.
+        Raises Unavailable when the edge is down, refuses, or its answer is lost; Killed when the process dies.
         """
         thread = self._me()
         self._push(thread, self.now + self.latency())
@@ -244,7 +243,7 @@ class Schedule:
         self.effects += 1
         if down is not None and down():
             self.note(f"{what}: cannot be reached")
-            raise Passing("cannot be reached", where=what)
+            raise Unavailable("cannot be reached", where=what)
         faults = self.faults
         if faults.left > 0 and self.dice.random() < faults.total * (6 if what.startswith(CRITICAL) else 1):
             return self._struck(thread, what, do)
@@ -270,10 +269,10 @@ class Schedule:
         faults.left -= 1
         if kind == "refuse":
             self.note(f"{what}: REFUSED")
-            raise Passing("refused for a moment", where=what)
+            raise Unavailable("refused for a moment", where=what)
         if kind == "late":
             self._later(what, do)
-            raise Passing("no answer in time", where=what)
+            raise Unavailable("no answer in time", where=what)
         if kind == "crash":
             return self._crash(process, what, do)
         if kind == "freeze":
@@ -289,7 +288,7 @@ class Schedule:
             return result
         self._done(what, do)
         self.note(f"{what}: ANSWER LOST")
-        raise Passing("the answer was lost", where=what)
+        raise Unavailable("the answer was lost", where=what)
 
     def _crash(self, process: Process, what: str, do: Callable[[], Any]) -> Any:
         how = self.dice.choice(("before", "after", "on its way"))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pileus.backfills import control
-from pileus.backfills.end import held, settle
+from pileus.backfills.end import held
 from pileus.backfills.recover import recover
 from pileus.edges.archives import StoreArchives
 from pileus.edges.aws import Stack
@@ -305,7 +305,7 @@ class World:
         while not self.quiet:
             for backfill in list(self.index.inner.backfills()):
                 try:
-                    if settle(self.edges, self.workflows, backfill).state == "paused":
+                    if control.settle(self.edges, self.workflows, backfill).state == "paused":
                         self.again("resume", backfill.id)
                 except PileusError as error:
                     self.schedule.note(f"{type(error).__name__}: {error}")
