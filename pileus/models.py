@@ -208,7 +208,14 @@ class Output:
     """Where an older object of this address is kept, by the collection's `duplicateHandling`; empty: nowhere."""
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) != ""}
+        value = {name: getattr(self, name) for name in self.__slots__}
+        if not self.previous:
+            del value["previous"]
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Output":
+        return cls(**value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +249,11 @@ class Manifest:
     notes: tuple[str, ...] = ()
     """Things a person should know: zones repaired, reprojected, off the grid."""
 
+    @property
+    def run_name(self) -> str:
+        """The run that made it, as entries name it."""
+        return f"{self.backfill or 'unknown'}/{self.run}"
+
     def to_json(self) -> dict[str, Any]:
         return {
             "partition": self.partition.key,
@@ -268,7 +280,7 @@ class Manifest:
                 **value,
                 "partition": Partition.parse(value["partition"]),
                 "inputs": tuple(map(Granule.from_json, value["inputs"])),
-                "outputs": tuple(Output(**output) for output in value["outputs"]),
+                "outputs": tuple(map(Output.from_json, value["outputs"])),
                 "replaces": tuple(value.get("replaces", ())),
                 "notes": tuple(value["notes"]),
             }

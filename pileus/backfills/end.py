@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from pileus import lifecycle
 from pileus.backfills import record
@@ -14,7 +15,9 @@ from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_
 from pileus.edges.index import Brief, change, change_backfill
 from pileus.lifecycle.backfill import Backfill, State, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.models import Partition
 from pileus.models import State as PartitionState
+from pileus.outputs.commit import claims, clean, fence
 from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges
 
@@ -73,6 +76,7 @@ def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
     """Write what a stopped run came to, unless a worker still has something of it."""
     if held(edges, backfill):
         return backfill
+    _take_back(edges, backfill)
     found = outcomes(edges, backfill, final=True)
     record.close(edges, backfill, found)
     closed = change_backfill(
@@ -85,6 +89,47 @@ def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
     _mark_unlisted(edges, closed, found)
     keep(edges, closed)
     return closed
+
+
+def _take_back(edges: Edges, backfill: Backfill) -> None:
+    """Fence the workers of a stopped run that are gone, and publish whole what they committed."""
+    place = (backfill.collection, backfill.version, backfill.first, backfill.last)
+    for one in list(edges.index.briefs(*place)):
+        if one.state is PartitionState.running and one.run == backfill.run_name:
+            _fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
+    for partition, claim in claims(edges.store, edges.stack.internal):
+        mine = (partition.collection, partition.version) == (backfill.collection, backfill.version)
+        if mine and backfill.first <= partition.period <= backfill.last:
+            clean(edges.place(partition), claim)
+
+
+def give_up(edges: Edges, partition: Partition, run: str, failure: Failure) -> Entry | None:
+    """End a partition that no worker ends; the entry as it is then, None where the run has nothing to end there.
+
+    It failed, unless a worker has committed its result and died before it could say so.
+    """
+    ended = _fenced(edges, partition, run, failure)
+    if ended is not None and ended.state is PartitionState.failed:
+        count_failure(edges, run)
+    return ended
+
+
+def _fenced(edges: Edges, partition: Partition, run: str, failure: Failure | None) -> Entry | None:
+    """Fence whoever has the partition; it succeeded if that is committed, else it failed where there is a failure."""
+    stored = edges.index.entry(partition)
+    if stored is None or stored.run != run or stored.state.ended:
+        return None
+    place = edges.place(partition)
+    before = fence(place, uuid4().hex).before
+    made = before is not None and (before.run_name, before.fingerprint) == (run, stored.fingerprint)
+
+    def step(entry: Entry | None) -> Entry | None:
+        ended = lifecycle.give_up(entry, run, failure or Failure("", ""), now=edges.now())
+        if ended is None or not made:
+            return ended if failure else None
+        return replace(ended, state=PartitionState.succeeded, failure=None, manifest=place.manifest)
+
+    return change(edges.index, partition, step)
 
 
 def _mark_unlisted(edges: Edges, backfill: Backfill, found: Iterable[Outcome]) -> None:
@@ -150,11 +195,5 @@ def fail_group(edges: Edges, task: GroupTask, failure: Failure) -> dict[str, Any
         record.note_ended(edges, task.entry, PartitionState.failed, failure=failure)
         count_failure(edges, task.run_name)
         return {"partition": partition.key, "state": "failed"}
-    failed = change(
-        edges.index,
-        partition,
-        lambda entry: lifecycle.give_up(entry, task.run_name, failure, now=edges.now()),
-    )
-    if failed:
-        count_failure(edges, task.run_name)
-    return {"partition": partition.key, "state": str(failed.state) if failed else "ended before"}
+    ended_now = give_up(edges, partition, task.run_name, failure)
+    return {"partition": partition.key, "state": str(ended_now.state) if ended_now else "ended before"}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from pileus import keys
@@ -11,7 +12,7 @@ from pileus.backfills.rules import sync
 from pileus.edges.schedules import Schedules
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, UsageError
-from pileus.lifecycle.backfill import Backfill, run_name
+from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, State
 from pileus.outputs.commit import claims, clean, read_manifest
@@ -35,7 +36,8 @@ def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> 
             _put(edges, entry)
         if not backfill.over:
             tell(f"going on with backfill {backfill.id}")
-            revive(edges, workflows, backfill.id)
+            with suppress(UsageError):  # its user has stopped it meanwhile
+                revive(edges, workflows, backfill.id)
 
 
 def finish_publications(edges: Edges) -> None:
@@ -69,7 +71,7 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
     return Entry(
         manifest.partition,
         State.succeeded,
-        run_name(manifest.backfill or "unknown", manifest.run),
+        manifest.run_name,
         fingerprint=manifest.fingerprint,
         files=len(manifest.inputs),
         size=sum(granule.file.size or 0 for granule in manifest.inputs),

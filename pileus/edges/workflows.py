@@ -16,7 +16,7 @@ class Workflows(Protocol):
     """Raises StoreError when Step Functions refuses."""
 
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
-        """Start an execution called `name`; its ARN. Asked twice with one name and input, it is one execution."""
+        """Start an execution called `name`; its ARN. Asked twice with one name, it is one execution, ended or not."""
 
     def status(self, execution: str) -> Status:
         """`GONE`: no such execution is known."""
@@ -36,10 +36,14 @@ class StepFunctions:
         self._prefix = arn_prefix
 
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
-        with _translated(name):
-            started = self._client.start_execution(
-                stateMachineArn=self._prefix + workflow, name=name, input=json.dumps(value)
-            )
+        machine = self._prefix + workflow
+        try:
+            with _translated(name):
+                started = self._client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(value))
+        except StoreError as exc:
+            if _code(exc.__cause__) != "ExecutionAlreadyExists":
+                raise
+            return execution_arn(machine, name)  # it has ended since, and whoever started it did not hear of that
         return started["executionArn"]
 
     def status(self, execution: str) -> Status:
@@ -65,6 +69,20 @@ class StepFunctions:
                 for execution in page["executions"]:
                     if execution["name"].startswith(prefix):
                         yield execution["executionArn"]
+
+
+def execution_arn(machine: str, name: str) -> str:
+    """The ARN of a state machine's execution.
+
+    >>> execution_arn("arn:aws:states:us-east-1:000000000000:stateMachine:pileus-Trigger", "b-1")
+    'arn:aws:states:us-east-1:000000000000:execution:pileus-Trigger:b-1'
+    """
+    return f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
+
+
+def _code(error: BaseException | None) -> str:
+    code: str = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+    return code
 
 
 class _translated:  # noqa: N801 - reads as a statement

@@ -20,9 +20,8 @@ from typing import Any
 from uuid import uuid4
 
 from pileus import lifecycle
-from pileus.backfills.end import count_failure, is_live
+from pileus.backfills.end import give_up, is_live
 from pileus.backfills.record import displaced, ended_in, note_ended
-from pileus.edges.index import change
 from pileus.edges.queues import QUEUES, Message, Queues
 from pileus.errors import Busy, Conflict, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, backfill_of
@@ -202,13 +201,10 @@ class Worker:
 
     def _bury(self, message: Message, task: GroupTask) -> None:
         failure = Failure("WorkerLost", f"{self._deaths} workers in a row died on it", task.partition.key)
-        given_up = change(
-            self._edges.index,
-            task.partition,
-            lambda entry: lifecycle.give_up(entry, task.run_name, failure, now=self._edges.now()),
-        )
-        if given_up:
-            count_failure(self._edges, task.run_name)
+        ended = give_up(self._edges, task.partition, task.run_name, failure)
+        if ended is not None and ended.state is State.succeeded:
+            self._answer(message, ended)
+            return
         self._queues.fail(message, failure)
         self._queues.bury(message)
 

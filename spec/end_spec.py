@@ -1,0 +1,149 @@
+"""What workers that are gone left behind: it ends once, and readers see a committed result whole or not at all."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from botocore.exceptions import ClientError
+
+from pileus.backfills.end import close_stopped, give_up
+from pileus.backfills.recover import recover
+from pileus.edges.index import MemoryIndex, change_backfill
+from pileus.edges.workflows import StepFunctions
+from pileus.errors import Conflict, StoreError
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry, Failure
+from pileus.models import Manifest, Output, Partition, State
+from pileus.outputs.commit import Fence, fence
+from pileus.wiring import Edges, wire_folder
+
+PARTITION = Partition("viirs", "001", "2015-01", "a")
+LATE = Failure("States.Timeout", "no worker answered in time")
+TABLE = "csv/viirs/001/2015-01/a.csv"
+MANIFEST = Manifest(PARTITION, "f.f.f.f", (), {}, (), "1", "2015-02-01", backfill="b", run=1)
+
+
+class Left:
+    """A worker claimed the partition, fenced it, staged a table, and was not heard of again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.edges: Edges = replace(wire_folder(folder, {}), now=lambda: 1_700_000_000.0)
+        self.edges.index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-01", "month", max_failures=5))
+        entry = Entry(PARTITION, State.running, "b/1", fingerprint="f.f.f.f", claim="old", owner="w", lease=1)
+        self.edges.index.put(entry)
+        self.held: Fence = fence(self.edges.place(PARTITION), "old")
+        self.url = self.edges.protected(TABLE)
+        self.edges.store.put(self.held.stage(self.url), b"table")
+
+    def commit(self) -> None:
+        self.held.commit(replace(MANIFEST, outputs=(Output(self.url, 5, "", "csv"),)))
+
+    @property
+    def published(self) -> bool:
+        return [url for url, _ in self.edges.store.list(self.url)] == [self.url]
+
+    @property
+    def failures(self) -> int:
+        stored = self.edges.index.backfill("b")
+        assert stored is not None
+        return stored.failures
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Left:
+    return Left(tmp_path)
+
+
+def test_what_was_committed_has_succeeded_and_is_published_though_its_worker_died(left: Left) -> None:
+    left.commit()
+    ended = give_up(left.edges, PARTITION, "b/1", LATE)
+    assert ended is not None
+    assert (ended.state, ended.failure, left.published, left.failures) == (State.succeeded, None, True, 0)
+
+
+def test_what_was_not_committed_has_failed_and_cannot_be_committed_any_more(left: Left) -> None:
+    ended = give_up(left.edges, PARTITION, "b/1", LATE)
+    assert ended is not None
+    assert (ended.state, ended.failure, left.failures) == (State.failed, LATE, 1)
+    with pytest.raises(Conflict):
+        left.commit()
+    assert not left.published
+
+
+def test_a_partition_of_another_run_is_left_alone(left: Left) -> None:
+    assert give_up(left.edges, PARTITION, "b/2", LATE) is None
+    left.commit()
+
+
+def stopped(left: Left) -> Backfill:
+    made = change_backfill(left.edges.index, "b", lambda now: replace(now, state="cancelled"))
+    assert made is not None
+    return close_stopped(left.edges, made)
+
+
+def test_closing_a_stopped_run_publishes_what_was_committed(left: Left) -> None:
+    left.commit()
+    assert stopped(left).closed
+    assert left.published
+    entry = left.edges.index.entry(PARTITION)
+    assert entry is not None
+    assert entry.state is State.succeeded
+
+
+def test_nothing_of_a_stopped_run_is_committed_once_it_is_closed(left: Left) -> None:
+    assert stopped(left).closed
+    with pytest.raises(Conflict):
+        left.commit()
+
+
+class Pausing(MemoryIndex):
+    """Its user pauses a backfill the moment that it is known again."""
+
+    def put_backfill(self, backfill: Backfill) -> Backfill:
+        stored = super().put_backfill(backfill)
+        return super().put_backfill(replace(stored, state="paused")) if not backfill.tag else stored
+
+
+class NoWorkflows:
+    def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> NoReturn:
+        raise AssertionError("it is paused")
+
+    def status(self, execution: str) -> NoReturn:
+        raise AssertionError
+
+    def stop(self, execution: str, cause: str) -> None: ...
+
+    def running(self, workflow: str, prefix: str) -> Iterator[str]:
+        return iter(())
+
+
+def test_recovery_goes_on_though_a_backfill_is_paused_meanwhile(left: Left) -> None:
+    backfill = left.edges.index.backfill("b")
+    assert backfill is not None
+    left.edges.store.put(left.edges.internal("backfills/b/backfill.json"), json.dumps(backfill.to_json()).encode())
+    recover(replace(left.edges, index=Pausing()), NoWorkflows(), lambda line: None)
+
+
+class Refusing:
+    """A Step Functions client that refuses."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def start_execution(self, **_: object) -> NoReturn:
+        raise ClientError({"Error": {"Code": self._code}}, "StartExecution")
+
+
+def test_an_execution_that_has_ended_already_is_the_one_that_was_started() -> None:
+    client: Any = Refusing("ExecutionAlreadyExists")
+    arn = StepFunctions(client, "arn:aws:states:us-east-1:0:stateMachine:pileus-").start("Trigger", "b-1", {})
+    assert arn == "arn:aws:states:us-east-1:0:execution:pileus-Trigger:b-1"
+
+
+def test_any_other_refusal_is_told() -> None:
+    client: Any = Refusing("StateMachineDoesNotExist")
+    with pytest.raises(StoreError, match="StateMachineDoesNotExist"):
+        StepFunctions(client, "arn:").start("Trigger", "b-1", {})

@@ -1,0 +1,257 @@
+"""What must always hold, looked at after every change of an object or of the index."""
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from pileus import keys
+from pileus.documents import Collection, parse_value
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry
+from pileus.models import Partition, State, unsafe
+from pileus.outputs import commit
+from spec.simulation.edges import Objects
+from spec.simulation.schedule import Process, Schedule
+from spec.simulation.site import TILES, Place, Site
+
+INTERNAL, PROTECTED = "s3://internal/", "s3://protected/"
+
+
+@dataclass
+class Commit:
+    """A manifest that was committed."""
+
+    time: float
+    claim: str
+    fingerprint: str
+    outputs: dict[str, str]
+    """Checksum by address."""
+
+
+class Invariants:
+    """Collects violations."""
+
+    def __init__(self, schedule: Schedule, objects: Objects, site: Site, without: frozenset[str]) -> None:
+        """`without`: kinds of violations that are not looked for."""
+        self.schedule, self.objects, self.site = schedule, objects, site
+        self.violations: list[str] = []
+        self.without = without
+        self.commits: dict[str, list[Commit]] = defaultdict(list)
+        self.claims: dict[str, int] = {}
+        """Number of each claim, in the order they were made."""
+        self.claimed: dict[str, float] = {}
+        """When each worker last claimed something."""
+        self.stopped: dict[str, tuple[int, float]] = {}
+        """Backfills that were paused or cancelled: the run, and when that was answered."""
+        self.begun: dict[tuple[str, int], float] = {}
+        self.limits: dict[str, int] = {}
+        self.working: dict[str, list[Process]] = defaultdict(list)
+        objects.wrote.append(self.wrote)
+
+    def broken(self, kind: str, what: str) -> None:
+        """Note a violation. `kind`: `readers`, `commit`, `promise`, `stop`, `budget`, `end` or `defect`."""
+        if kind not in self.without:
+            self.violations.append(f"{kind}: {what}")
+            self.schedule.note(f"VIOLATION of {kind}: {what}")
+
+    # objects
+
+    def wrote(self, url: str, body: bytes | None) -> None:
+        """An object was written or deleted."""
+        if url.startswith(f"{PROTECTED}manifests/"):
+            key = url.removeprefix(f"{PROTECTED}manifests/").removesuffix("/manifest.json")
+            self._manifest(key, body)
+            self._readable(key)
+        elif url.startswith(f"{INTERNAL}staged/"):
+            if body is None:
+                collection, version, name = url.removeprefix(f"{INTERNAL}staged/").split("/")
+                self._readable("/".join((collection, version, *name.split("~")[:2])))
+        elif url.startswith(PROTECTED) and (key := _partition_of(url)):
+            if body is not None:
+                sum_ = hashlib.sha256(body).hexdigest()
+                if not any(commit.outputs.get(url) == sum_ for commit in self.commits[key]):
+                    self.broken("readers", f"{url} has bytes that no committed manifest names")
+            self._readable(key)
+
+    def _manifest(self, key: str, body: bytes | None) -> None:
+        commits = self.commits[key]
+        value = json.loads(body) if body else {}
+        if "outputs" not in value:
+            if commits:
+                self.broken("commit", f"the committed manifest of {key} is gone")
+            return
+        claim = value.get("claim") or "?"
+        outputs = {output["url"]: output["sha256"] for output in value["outputs"]}
+        if commits and commits[-1].claim == claim != "?":
+            if commits[-1].outputs != outputs:
+                self.broken("commit", f"a claim on {key} committed twice")
+            return
+        if any(commit.claim == claim != "?" for commit in commits):
+            self.broken("commit", f"an older commit of {key} came back")
+        if commits and self.claims.get(claim, 0) < self.claims.get(commits[-1].claim, 0):
+            self.broken("commit", f"an older claim on {key} committed after a newer one")
+        commits.append(Commit(self.schedule.now, claim, value["fingerprint"], outputs))
+
+    def _readable(self, key: str) -> None:
+        """What a reader sees of a partition is what its manifest names, unless it is being published."""
+        if not self.commits[key] or self.publishing(key):
+            return
+        seen = self.seen(key)
+        if seen != self.commits[key][-1].outputs:
+            self.broken(
+                "readers",
+                f"readers of {key} see what is no committed state: {_difference(seen, self.commits[key][-1].outputs)}",
+            )
+
+    def publishing(self, key: str) -> bool:
+        """Whether staged objects of the last commit are still there."""
+        place = commit.Place(None, "internal", "protected", Partition.parse(key))  # type: ignore[arg-type]
+        head = place.staged(self.commits[key][-1].claim)
+        return any(url.startswith(head) for url in self.objects.bodies)
+
+    def seen(self, key: str) -> dict[str, str]:
+        """What readers see of a partition: checksum by address."""
+        return {
+            url: hashlib.sha256(body).hexdigest()
+            for url, body in self.objects.bodies.items()
+            if url.startswith(PROTECTED) and _partition_of(url) == key
+        }
+
+    # the index
+
+    def changed(self, before: Any, after: Any) -> None:
+        """An entry or a backfill was stored."""
+        if isinstance(after, Backfill):
+            self._backfill(before, after)
+        else:
+            self._entry(before, after)
+
+    def _entry(self, before: Entry | None, after: Entry) -> None:
+        claim = getattr(after, "claim", None)
+        if after.state is State.running and (
+            before is None or (before.owner, before.attempt) != (after.owner, after.attempt)
+        ):
+            self.claimed[after.owner or ""] = self.schedule.now
+            if claim:
+                self.claims[claim] = len(self.claims) + 1
+        if after.state is State.succeeded:
+            commits = self.commits[after.partition.key]
+            if not commits or commits[-1].fingerprint != after.fingerprint:
+                self.broken(
+                    "promise", f"{after.partition.key} is succeeded in the index without a manifest of its fingerprint"
+                )
+
+    def _backfill(self, before: Backfill | None, after: Backfill) -> None:
+        if after.state == "running":
+            self.begun.setdefault((after.id, after.run), self.schedule.now)
+            if after.max_running:
+                self.limits[after.id] = after.max_running
+        if after.state == "succeeded" and (before is None or before.state != "succeeded"):
+            for problem in self.unkept(after):
+                self.broken("promise", f"{after.id}/{after.run} is succeeded, but {problem}")
+
+    def unkept(self, backfill: Backfill) -> list[str]:
+        """Promises of a run that are not kept now."""
+        since = self.begun.get((backfill.id, backfill.run if backfill.select in ("needed", "all") else 1), 0.0)
+        if backfill.select not in ("needed", "all", "failed"):
+            return []
+        collection = self._collection(backfill)
+        if collection is None:
+            return ["it has no points"]
+        found = []
+        before, now = self.site.at(since), self.site.tiles
+        periods = sorted(period for period in _months(backfill.first, backfill.last))
+        for period in periods:
+            if backfill.select != "failed" and not any(
+                place[0] == period and len(tiles) == len(TILES) for place, tiles in now.items()
+            ):
+                found.append(f"{period} is not published")
+        for place, tiles in before.items():
+            if not backfill.first <= place[0] <= backfill.last:
+                continue
+            if len(tiles) == len(TILES) and not self._made(place, since, collection, exact=backfill.select != "failed"):
+                found.append(f"{place[0]}/{place[1]} was never made from what was there")
+            elif len(now[place]) < len(TILES) and backfill.select != "failed":
+                found.append(f"{place[0]}/{place[1]} is not complete")
+        return found
+
+    def _made(self, place: Place, since: float, collection: Collection, *, exact: bool) -> bool:
+        """Whether the partition was, since then, what a run of `collection` makes of it."""
+        commits = self.commits[_key(place)]
+        if not exact:
+            return bool(commits)
+        wanted = {
+            self.site.fingerprint(place, tiles, collection)
+            for tiles in self.site.editions(place, since, self.schedule.now)
+        }
+        current = [commit for commit in commits if commit.time >= since]
+        current += [commit for commit in commits if commit.time < since][-1:]
+        return any(commit.fingerprint in wanted for commit in current)
+
+    def _collection(self, backfill: Backfill) -> Collection | None:
+        body = self.objects.bodies.get(f"{INTERNAL}backfills/{backfill.id}/run-{backfill.run}/points.json")
+        items = json.loads(body) if body else []
+        return parse_value(Collection, items[0]["config"]["collection"], "points") if items else None
+
+    # work
+
+    def begins(self, process: Process, run: str, id: str) -> None:
+        """A worker begins to work on something it claimed."""
+        number = int(run.rpartition("/")[2])
+        stopped = self.stopped.get(id)
+        if stopped and number <= stopped[0] and self.claimed.get(process.name, 0) > stopped[1]:
+            self.broken("stop", f"{process.name} begins work of {run}, which was stopped before")
+        working = self.working[id]
+        working[:] = [other for other in working if other.alive]
+        working.append(process)
+        if id in self.limits and len(working) > self.limits[id]:
+            self.broken("budget", f"{len(working)} groups of {id} run at once, {self.limits[id]} may")
+
+    def ends(self, process: Process, id: str) -> None:
+        """It has ended, in whatever way."""
+        if process in self.working[id]:
+            self.working[id].remove(process)
+
+    def at_the_end(self) -> None:
+        """When nothing moves any more, every commit is published."""
+        for key, commits in self.commits.items():
+            if commits and commits[-1].claim != "?" and self.publishing(key):
+                self.broken("end", f"{key} was committed and never published")
+
+
+def _difference(seen: dict[str, str], wanted: dict[str, str]) -> str:
+    names = [url for url in sorted({*seen, *wanted}) if seen.get(url) != wanted.get(url)]
+    return ", ".join(url.removeprefix(PROTECTED) for url in names)
+
+
+def _key(place: Place) -> str:
+    return Partition("viirs", "001", *place).key
+
+
+_PARTITIONS: dict[str, str | None] = {}
+
+
+def _partition_of(url: str) -> str | None:
+    if url not in _PARTITIONS:
+        _PARTITIONS[url] = _parsed(url.removeprefix(PROTECTED))
+    return _PARTITIONS[url]
+
+
+def _parsed(key: str) -> str | None:
+    kind, _, rest = key.partition("/")
+    if kind in (keys.MANIFESTS, keys.TABLES, "csv"):
+        return None if kind == keys.MANIFESTS else keys.partition_of(key).key
+    if kind == "clips":
+        return Partition(*(unsafe(part.partition("=")[2]) for part in rest.split("/")[:4])).key
+    return None
+
+
+def _months(first: str, last: str) -> list[str]:
+    year, month = map(int, first.split("-"))
+    found = []
+    while f"{year}-{month:02}" <= last:
+        found.append(f"{year}-{month:02}")
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+    return found

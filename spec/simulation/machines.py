@@ -1,0 +1,363 @@
+"""Step Functions: a small interpreter of the workflows in infra/workflows, with executions, maps and task tokens."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pileus.edges.workflows import Status
+from pileus.errors import StoreError
+from spec.simulation.schedule import Process, Schedule
+
+FOLDER = Path(__file__).parents[2] / "infra/workflows"
+LAMBDA = "arn:aws:states:::lambda:invoke"
+SEND = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+CHILD = "arn:aws:states:::states:startExecution.sync:2"
+
+
+class Failed(Exception):
+    """An error of a state, as a Catch sees it."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(error, cause)
+        self.error, self.cause = error, cause
+
+
+@dataclass(eq=False)
+class Execution:
+    """One execution of a workflow."""
+
+    arn: str
+    name: str
+    workflow: str
+    value: str
+    """Its input, as JSON."""
+    process: Process
+    status: Status = "RUNNING"
+    output: Any = None
+    error: tuple[str, str] = ("", "")
+    ended: threading.Event = field(default_factory=threading.Event)
+    watchers: list[Process] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Token:
+    """A task that waits for an answer."""
+
+    execution: Execution
+    event: threading.Event = field(default_factory=threading.Event)
+    beat: float = 0
+    answer: tuple[str, Any] | None = None
+
+
+@dataclass
+class Settings:
+    """What the templates fill in."""
+
+    points: int = 2
+    groups: int = 2
+    silence: float = 900
+    timeout: float = 7200
+
+
+def definitions(settings: Settings) -> dict[str, Any]:
+    """The workflows by name."""
+    fill = {
+        "${PointConcurrency}": str(settings.points),
+        "${GroupConcurrency}": str(settings.groups),
+        "${SilenceSeconds}": str(settings.silence),
+        "${TimeoutSeconds}": str(settings.timeout),
+    }
+    found = {}
+    for path in sorted(FOLDER.glob("*.asl.json")):
+        text = _TEXTS.setdefault(path, path.read_text())
+        for name, value in fill.items():
+            text = text.replace(name, value)
+        found[path.name.removesuffix(".asl.json")] = json.loads(text)
+    return found
+
+
+_TEXTS: dict[Path, str] = {}
+
+
+class Machines:
+    """The engine: executions live and die with it."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        settings: Settings,
+        invoke: Callable[[str, Any], Any],
+        send: Callable[[str, str], None],
+        read: Callable[[str, str], Any],
+        told: Callable[[Execution], None],
+        prefix: str,
+    ) -> None:
+        """`invoke`: call a Lambda by its template name, raising Failed; `send`: a body to a queue's address; `read`:
+        an object of a bucket, as JSON; `told`: called when an execution did not end by itself."""
+        self.schedule, self.prefix = schedule, prefix
+        self._definitions = definitions(settings)
+        self._invoke, self._send, self._read, self._told = invoke, send, read, told
+        self.executions: dict[str, Execution] = {}
+        self.tokens: dict[str, Token] = {}
+
+    # what the API offers; the caller puts an effect around it
+
+    def start(self, workflow: str, name: str, value: Any) -> str:
+        """See Workflows."""
+        text = json.dumps(value)
+        arn = f"{self.prefix}{workflow}/{name}"
+        if workflow not in self._definitions:
+            raise StoreError("there is no such workflow", where=workflow)
+        if arn in self.executions:
+            return arn  # as StepFunctions answers ExecutionAlreadyExists
+        execution = Execution(arn, name, workflow, text, Process(f"execution {name}", "engine"))
+        self.executions[arn] = execution
+        self.schedule.spawn(execution.process, f"execution {name}", lambda: self._execute(execution))
+        return arn
+
+    def status(self, arn: str) -> Status:
+        """See Workflows."""
+        return self.executions[arn].status if arn in self.executions else "GONE"
+
+    def stop(self, arn: str) -> None:
+        """See Workflows. One that has ended is left alone, as `StopExecution` does."""
+        execution = self.executions.get(arn)
+        if execution is None:
+            return
+        if execution.status == "RUNNING":
+            self._end(execution, "ABORTED")
+            self.schedule.kill(execution.process)
+
+    def running(self, workflow: str, prefix: str) -> Iterator[str]:
+        """See Workflows."""
+        return iter(
+            [
+                execution.arn
+                for execution in self.executions.values()
+                if execution.status == "RUNNING"
+                and execution.workflow == workflow
+                and execution.name.startswith(prefix)
+            ]
+        )
+
+    def beat(self, token: str) -> bool:
+        """Heartbeat of a token; False when nobody waits for it."""
+        waiting = self._waiting(token)
+        if waiting:
+            waiting.beat = self.schedule.now
+        return waiting is not None
+
+    def answer(self, token: str, kind: str, value: Any) -> bool:
+        """Answer a token; False when nobody waits for it."""
+        waiting = self._waiting(token)
+        if waiting is None:
+            return False
+        waiting.answer = (kind, value)
+        waiting.event.set()
+        self.schedule.poke(waiting.execution.process)
+        return True
+
+    def _waiting(self, token: str) -> Token | None:
+        found = self.tokens.get(token)
+        return found if found and found.answer is None and found.execution.status == "RUNNING" else None
+
+    def lost(self) -> None:
+        """Everything is gone: no execution goes on, no one is told."""
+        for execution in self.executions.values():
+            execution.status = "ABORTED"
+            self.schedule.kill(execution.process)
+
+    # running
+
+    def _execute(self, execution: Execution) -> None:
+        context = {"Execution": {"Id": execution.arn, "Name": execution.name}}
+        try:
+            execution.output = self._states(
+                execution, self._definitions[execution.workflow], json.loads(execution.value), context
+            )
+            self._end(execution, "SUCCEEDED")
+        except Failed as failed:
+            execution.error = (failed.error, failed.cause)
+            self.schedule.note(f"fails: {failed.error}: {failed.cause}")
+            self._end(execution, "FAILED")
+
+    def _end(self, execution: Execution, status: Status) -> None:
+        execution.status = status
+        execution.ended.set()
+        for process in execution.watchers:
+            self.schedule.poke(process)
+        if status != "SUCCEEDED":
+            self._told(execution)
+
+    def _states(self, execution: Execution, machine: Any, value: Any, context: Any) -> Any:
+        name = machine["StartAt"]
+        while True:
+            state = machine["States"][name]
+            try:
+                value = self._tried(execution, state, value, context)
+            except Failed as failed:
+                catch = next((c for c in state.get("Catch", ()) if _matches(c, failed)), None)
+                if catch is None:
+                    raise
+                told = {"Error": failed.error, "Cause": failed.cause}
+                value, name = _placed(value, told, catch.get("ResultPath", "$")), catch["Next"]
+                continue
+            if state["Type"] == "Choice":
+                name = _choice(state, value)
+            elif state.get("End") or state["Type"] == "Succeed":
+                return value
+            else:
+                name = state["Next"]
+
+    def _tried(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
+        tries: dict[int, int] = {}
+        while True:
+            try:
+                return self._state(execution, state, value, context)
+            except Failed as failed:
+                found = next(((n, r) for n, r in enumerate(state.get("Retry", ())) if _matches(r, failed)), None)
+                if found is None or tries.get(found[0], 0) >= found[1].get("MaxAttempts", 3):
+                    raise
+                number, retry = found
+                tries[number] = tries.get(number, 0) + 1
+                pause = retry.get("IntervalSeconds", 1) * retry.get("BackoffRate", 2.0) ** (tries[number] - 1)
+                self.schedule.sleep(min(pause, retry.get("MaxDelaySeconds", pause)))
+
+    def _state(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
+        kind = state["Type"]
+        if kind == "Fail":
+            error = _path(state["ErrorPath"], value, context) if "ErrorPath" in state else state.get("Error", "")
+            cause = _path(state["CausePath"], value, context) if "CausePath" in state else state.get("Cause", "")
+            raise Failed(error, cause)
+        if kind in ("Choice", "Succeed"):
+            return value
+        if kind == "Pass":
+            result = _filled(state["Parameters"], value, context) if "Parameters" in state else value
+        elif kind == "Map":
+            result = self._map(execution, state, value, context)
+        elif kind == "Task":
+            result = self._task(execution, state, value, context)
+        else:
+            raise NotImplementedError(kind)
+        if "ResultSelector" in state and kind == "Task":
+            result = _filled(state["ResultSelector"], result, context)
+        value = _placed(value, result, state.get("ResultPath", "$"))
+        return _path(state["OutputPath"], value, context) if "OutputPath" in state else value
+
+    def _task(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
+        resource = state["Resource"]
+        if resource == LAMBDA:
+            given = _filled(state["Parameters"], value, context)
+            return {"Payload": self._invoke(given["FunctionName"], given["Payload"])}
+        if resource == CHILD:
+            return self._child(execution, _filled(state["Parameters"], value, context))
+        if resource == SEND:
+            return self._send_and_wait(execution, state, value, context)
+        raise NotImplementedError(resource)
+
+    def _child(self, execution: Execution, given: Any) -> Any:
+        workflow = given["StateMachineArn"].removeprefix(self.prefix)
+        self.schedule.sleep(self.schedule.latency())
+        if f"{self.prefix}{workflow}/{given['Name']}" in self.executions:
+            raise Failed("StepFunctions.ExecutionAlreadyExistsException", given["Name"])
+        arn = self.start(workflow, given["Name"], given["Input"])
+        child = self.executions[arn]
+        child.watchers.append(execution.process)
+        while child.status == "RUNNING":
+            self.schedule.wait(child.ended, None)
+        told = {"ExecutionArn": arn, "Name": child.name, "Status": child.status}
+        if child.status != "SUCCEEDED":
+            raise Failed("States.TaskFailed", json.dumps({**told, "Error": child.error[0], "Cause": child.error[1]}))
+        return {**told, "Output": child.output}
+
+    def _send_and_wait(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
+        id = f"token-{len(self.tokens)}-{self.schedule.dice.getrandbits(32):08x}"
+        token = Token(execution, beat=self.schedule.now)
+        self.tokens[id] = token
+        given = _filled(state["Parameters"], value, {**context, "Task": {"Token": id}})
+        self.schedule.sleep(self.schedule.latency())
+        self._send(given["QueueUrl"], json.dumps(given["MessageBody"]))
+        silence, deadline = state["HeartbeatSeconds"], self.schedule.now + state["TimeoutSeconds"]
+        while token.answer is None:
+            due = min(token.beat + silence, deadline)
+            if self.schedule.now >= due:
+                token.answer = ("timeout", None)
+                raise Failed("States.HeartbeatTimeout" if due < deadline else "States.Timeout", "")
+            self.schedule.wait(token.event, due - self.schedule.now)
+        kind, answer = token.answer
+        if kind == "fail":
+            raise Failed(*answer)
+        return json.loads(answer)
+
+    def _map(self, execution: Execution, state: Any, value: Any, context: Any) -> None:
+        given = _filled(state["ItemReader"]["Parameters"], value, context)
+        try:
+            items = iter(self._read(given["Bucket"], given["Key"]))
+        except KeyError as error:
+            raise Failed("States.ItemReaderFailed", f"there is no {given['Key']}") from error
+        machine = state["ItemProcessor"]
+
+        def work() -> None:
+            for item in items:
+                try:
+                    self._states(execution, machine, item, context)
+                except Failed as failed:  # ToleratedFailurePercentage is 100
+                    self.schedule.note(f"an item fails: {failed.error}: {failed.cause}")
+
+        threads = [
+            self.schedule.spawn(execution.process, f"{execution.process.name} map {number}", work)
+            for number in range(min(state["MaxConcurrency"] or 40, 40))
+        ]
+        for thread in threads:
+            self.schedule.join(thread)
+
+
+def _matches(rule: Mapping[str, Any], failed: Failed) -> bool:
+    return any(name in ("States.ALL", failed.error) for name in rule["ErrorEquals"])
+
+
+def _choice(state: Any, value: Any) -> str:
+    for choice in state["Choices"]:
+        found, there = value, True
+        for part in choice["Variable"].removeprefix("$.").split("."):
+            there = isinstance(found, dict) and part in found
+            found = found[part] if there else None
+            if not there:
+                break
+        if "IsPresent" in choice and choice["IsPresent"] == there:
+            return choice["Next"]
+        if "NumericEquals" in choice and there and found == choice["NumericEquals"]:
+            return choice["Next"]
+        if "StringEquals" in choice and there and found == choice["StringEquals"]:
+            return choice["Next"]
+    return state["Default"]
+
+
+def _placed(value: Any, result: Any, path: str | None) -> Any:
+    if path is None:
+        return value
+    if path == "$":
+        return result
+    return {**value, path.removeprefix("$."): result}
+
+
+def _path(path: str, value: Any, context: Any) -> Any:
+    found, rest = (context, path[2:]) if path.startswith("$$") else (value, path[1:])
+    for part in rest.split(".")[1:]:
+        try:
+            found = found[part]
+        except (KeyError, TypeError) as error:
+            raise Failed("States.Runtime", f"{path} is not in the state's input") from error
+    return found
+
+
+def _filled(template: Any, value: Any, context: Any) -> Any:
+    if isinstance(template, dict):
+        return {
+            key.removesuffix(".$"): _path(item, value, context) if key.endswith(".$") else _filled(item, value, context)
+            for key, item in template.items()
+        }
+    return template

@@ -1,0 +1,341 @@
+"""One stack with its provider, its users and its accidents, made from a seed and run to its end."""
+
+import json
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from pileus.backfills import control
+from pileus.backfills.end import held
+from pileus.backfills.recover import recover
+from pileus.edges.archives import StoreArchives
+from pileus.edges.aws import Stack
+from pileus.edges.reports import KeptReports
+from pileus.errors import PileusError, StoreError
+from pileus.project.registry import Registry
+from pileus.tasks.discover_granules import discover_granules
+from pileus.tasks.generate_collections import generate_collections
+from pileus.tasks.report_status import report_status
+from pileus.wiring import Edges
+from pileus.worker.loop import Worker
+from spec.simulation import site as provider
+from spec.simulation.edges import (
+    Objects,
+    SimulatedConnections,
+    SimulatedIndex,
+    SimulatedQueues,
+    SimulatedStore,
+    SimulatedWorkflows,
+)
+from spec.simulation.invariants import Invariants
+from spec.simulation.machines import Execution, Failed, Machines
+from spec.simulation.measurement import Bench, replaced, task_of
+from spec.simulation.scenario import Plan
+from spec.simulation.schedule import Killed, Pace, Process, Schedule
+
+QUEUES = {"ingest": "queue://ingest", "backfill": "queue://backfill"}
+PREFIX = "arn:machine:"
+HANDLERS: dict[str, Callable[[Edges, Any], Any]] = {
+    "${GenerateCollectionsArn}": generate_collections,
+    "${DiscoverGranulesArn}": discover_granules,
+    "${ReportStatusArn}": report_status,
+}
+PATIENCE = 3 * 3600
+"""Seconds of virtual time after the last fault within which everything must have ended."""
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(self, seed: int, *, verbose: bool = False, without: frozenset[str] = frozenset()) -> None:
+        self.schedule = Schedule(seed, verbose=verbose)
+        self.plan = Plan.of(self.schedule.dice)
+        self.engine_is_down = False
+        self.quiet = False
+        self.lambdas: list[Process] = []
+        self.workers: list[tuple[Process, Worker]] = []
+        self._started = 0
+        schedule, down = self.schedule, lambda: self.engine_is_down
+        self.objects = Objects()
+        self.site = provider.Site(schedule, unreachable=self.plan.unreachable)
+        self.invariants = Invariants(schedule, self.objects, self.site, without)
+        self.store = SimulatedStore(schedule, self.objects, down)
+        self.index = SimulatedIndex(schedule, down, self.invariants.changed)
+        self.queues = SimulatedQueues(schedule, down, QUEUES, self.plan.visibility, self.plan.doubled)
+        self.workflows = SimulatedWorkflows(schedule, down)
+        names = {name: name for name in ("internal", "protected", "partitions", "backfills", "connections", "topic")}
+        stack = Stack(
+            stack="sim",
+            workflows=PREFIX,
+            visibility=str(self.plan.visibility),
+            deaths=str(self.plan.deaths),
+            **names,
+            **QUEUES,
+            **{f"{name}_dead": f"{url}-dead" for name, url in QUEUES.items()},
+        )
+        secrets: Any = provider.Secrets(self.site)
+        self.edges = Edges(
+            stack=stack,
+            store=self.store,
+            index=self.index,
+            secrets=secrets,
+            connections=SimulatedConnections(schedule, down, self.plan.visibility),
+            archives=StoreArchives(self.store),
+            reports=KeptReports(),
+            now=lambda: schedule.now,
+        )
+        self.bench = Bench(schedule, broken=self.plan.broken)
+        self._new_engine()
+
+    # the engine
+
+    def _new_engine(self) -> None:
+        self.machines = Machines(
+            self.schedule,
+            self.plan.machines,
+            self._invoke,
+            self.queues.arrive,
+            lambda bucket, key: json.loads(self.objects.bodies[f"s3://{bucket}/{key}"]),
+            self._told,
+            PREFIX,
+        )
+        self.queues.machines = self.workflows.machines = self.machines
+
+    def _invoke(self, name: str, payload: Any) -> Any:
+        """Call a Lambda in a process of its own, and wait for it. Raises Failed."""
+        caller, box, done = self.schedule._me().process, {}, threading.Event()
+        number = self._started = self._started + 1
+        process = Process(f"{HANDLERS[name].__name__} {number}", "lambda")
+        self.lambdas.append(process)
+
+        def end() -> None:
+            done.set()
+            self.schedule.poke(caller)
+
+        def body() -> None:
+            try:
+                answer = HANDLERS[name](self.edges, json.loads(json.dumps(payload)))
+                box["answer"] = json.dumps(answer)
+            except Exception as error:  # noqa: BLE001 - a Lambda's error is its answer
+                box["error"] = error
+                self.schedule.note(f"raises {type(error).__name__}: {error}")
+            end()
+
+        process.died = end
+        self.schedule.spawn(process, process.name, body, after=self.schedule.latency())
+        self.schedule.wait(done)
+        self.lambdas.remove(process)
+        if "answer" in box:
+            return json.loads(box["answer"])
+        if error := box.get("error"):
+            cause = {"errorMessage": str(error), "errorType": type(error).__name__}
+            raise Failed(type(error).__name__, json.dumps(cause))
+        raise Failed(self.schedule.dice.choice(("Lambda.ServiceException", "Lambda.Unknown")), "it died")
+
+    def _told(self, execution: Execution) -> None:
+        """EventBridge: an execution of the trigger that did not succeed is told to ReportStatus."""
+        if execution.workflow != control.TRIGGER or self.machines.executions.get(execution.arn) is not execution:
+            return
+        detail = {"executionArn": execution.arn, "status": execution.status}
+        event = {"detail-type": "Step Functions Execution Status Change", "detail": detail}
+        events, machines = Process("events", "engine"), self.machines
+
+        def deliver() -> None:
+            for _ in range(3):
+                if self.machines is not machines:
+                    return
+                try:
+                    self._invoke("${ReportStatusArn}", event)
+                    return
+                except Failed:
+                    self.schedule.sleep(30)
+
+        for _ in range(2 if self.schedule.dice.random() < self.plan.doubled else 1):
+            self.schedule.spawn(events, "events", deliver, after=self.schedule.latency() * 10)
+
+    def lose_engine(self) -> None:
+        """Index, queues and executions are gone; objects stay. It is rebuilt after a while."""
+        self.schedule.note("ENGINE LOST: index, queues and executions are gone", "engine")
+        self.engine_is_down = True
+        self.machines.lost()
+        for process in list(self.lambdas):
+            self.schedule.kill(process)
+        self.index.inner = type(self.index.inner)()
+        for url in self.queues.mail.queues:
+            self.queues.mail.queues[url] = []
+        process = Process("supervisor", "supervisor")
+        process.died = lambda: self.schedule.spawn(Process("accident", "engine"), "accident", self.lose_engine, after=5)
+        self.schedule.spawn(
+            process, "supervisor", lambda: self._rebuild(process), after=self.schedule.dice.uniform(1, 20)
+        )
+
+    def _rebuild(self, process: Process) -> None:
+        self.engine_is_down = False
+        self._new_engine()
+        self.schedule.note("the engine is back, its index is read from S3")
+        try:
+            recover(self.edges, self.workflows, self.schedule.note)
+        except StoreError as error:
+            self.schedule.note(f"recovery fails: {error}")
+            self.schedule.kill(process)
+            raise Killed from error
+        self.schedule.note("recovered")
+
+    # actors
+
+    def start_worker(self, after: float = 0) -> None:
+        """A worker; when it dies or ends, another takes its place."""
+        self._started += 1
+        name = f"worker-{self._started}"
+        process = Process(name, "worker")
+        process.died = lambda: self._replace(process)
+        begun: dict[str, Any] = {}
+
+        def task(event: Any, watch: Any) -> Any:
+            config = event["config"]
+            id = config["backfill"]
+            self.schedule.note(f"begins to work on {config['partition']}")
+            self.invariants.begins(process, f"{id}/{config['run']}", id)
+            try:
+                return self._task(event, watch)
+            finally:
+                self.invariants.ends(process, id)
+
+        worker = Worker(self.edges, self.queues, task, name=name, pace=Pace(self.schedule))
+        self.workers.append((process, worker))
+
+        def run() -> None:
+            begun["at"] = self.schedule.now
+            worker.run(wait_seconds=20)
+            self.schedule.note("has ended")
+            self._replace(process)
+
+        self.schedule.spawn(process, name, run, after=after)
+
+    def _replace(self, process: Process) -> None:
+        self.workers = [(other, worker) for other, worker in self.workers if other is not process]
+        self.start_worker(after=self.schedule.dice.uniform(1, 15))
+
+    def stop_worker(self) -> None:
+        """SIGTERM to one of the workers."""
+        process, worker = self.schedule.dice.choice(self.workers)
+        self.schedule.note("is told to stop (SIGTERM)", process.name)
+        worker.stop()
+        self.schedule.poke(process)
+
+    def user(self, what: str, do: Callable[[], Any], after: float = 0, kind: str = "user") -> None:
+        """A command of a person, in a process of its own."""
+
+        def run() -> None:
+            self.schedule.note(f"$ {what}")
+            try:
+                do()
+                self.schedule.note(f"$ {what}: done")
+            except PileusError as error:
+                self.schedule.note(f"$ {what}: {type(error).__name__}: {error}")
+
+        self.schedule.spawn(Process("user", kind), "user", run, after=after)
+
+    def begin(self, id: str, **wanted: Any) -> None:
+        """`pileus backfill`."""
+        registry = control.read_registry(self.store, self.edges.stack)
+        backfill = control.new_backfill(registry, provider.NAME, now=self.schedule.now, id=id, **wanted)
+        control.start(self.edges, self.workflows, backfill)
+
+    def halt(self, how: str, id: str) -> None:
+        """`pileus pause` or `pileus cancel`."""
+        halted = getattr(control, how)(self.edges, self.workflows, id)
+        self.invariants.stopped[id] = (halted.run, self.schedule.now)
+
+    def again(self, how: str, id: str, **wanted: Any) -> None:
+        """`pileus resume` or `pileus retry`: when workers have handed back what they have."""
+        while held(self.edges, control.find(self.edges, id)):
+            self.schedule.sleep(5)
+        getattr(control, how)(self.edges, self.workflows, id, **wanted)
+
+    def populate(self, zones: int) -> None:
+        """`pileus populate` with other zones."""
+        address = f"s3://internal/zones/{zones}/places.geojson"
+        collection = provider.template(self.plan.months, address)
+        registry = Registry({f"{provider.NAME}___{provider.VERSION}": collection}, {"site": provider.PROVIDER}, {})
+        self.store.put("s3://internal/registry.json", registry.to_json())
+
+    # the course of events
+
+    def run(self) -> list[str]:
+        """Run it to its end; the violations."""
+        schedule, plan = self.schedule, self.plan
+        with replaced(schedule, self.bench):
+            self._task = task_of(self.edges, self.bench)
+            try:
+                self._run(schedule, plan)
+            finally:
+                schedule.close()
+        return self.invariants.violations
+
+    def _run(self, schedule: Schedule, plan: Plan) -> None:
+        found = self._found
+        plan.lay_out(self)
+        self.user("populate", lambda: self.populate(1))
+        schedule.run(schedule.start + 30, found)
+        schedule.faults = plan.faults
+        for number in range(plan.workers):
+            self.start_worker(after=number)
+        plan.enact(self)
+        schedule.run(schedule.start + plan.until, found)
+        if found():
+            return
+        schedule.note("NO MORE FAULTS", "-")
+        schedule.faults.left, self.site.unreachable, self.queues._doubled = 0, 0, 0
+        self.user("keep house", self._keep_house)
+        schedule.run(schedule.now + PATIENCE, lambda: self.quiet or found())
+        if not found():
+            self._conclude()
+
+    def _found(self) -> bool:
+        if self.schedule.escaped:
+            name, error = self.schedule.escaped[0]
+            self.invariants.broken("defect", f"{name} was ended by {type(error).__name__}: {error}")
+            self.schedule.escaped.clear()
+        return bool(self.invariants.violations)
+
+    def _keep_house(self) -> None:
+        """What a person does at last: watch, and let go on what is paused, until all has ended."""
+        while not self.quiet:
+            for backfill in list(self.index.inner.backfills()):
+                try:
+                    if control.settle(self.edges, self.workflows, backfill).state == "paused":
+                        self.again("resume", backfill.id)
+                except PileusError as error:
+                    self.schedule.note(f"{type(error).__name__}: {error}")
+            if not self.open():
+                self.quiet = True
+            self.schedule.sleep(30)
+
+    def open(self) -> list[str]:
+        """What has not ended."""
+        found = [f"backfill {b.id}/{b.run} is {b.state}" for b in self.index.inner.backfills() if not b.over]
+        found += [f"{e.name} runs" for e in self.machines.executions.values() if e.status == "RUNNING"]
+        found += [
+            f"{posted.receives} times received: {json.loads(posted.body)['task']['config']['partition']}"
+            for messages in self.queues.mail.queues.values()
+            for posted in messages
+        ]
+        now = self.schedule.now
+        found += [f"{e.partition.key} is {e.state}" for e in self.index.inner._entries.values() if e.lease > now]
+        return found + (["the engine is down"] if self.engine_is_down else [])
+
+    def _conclude(self) -> None:
+        for text in self.open():
+            self.invariants.broken("end", f"has not ended {PATIENCE / 3600:g} hours after the last fault: {text}")
+        self.invariants.at_the_end()
+
+
+def run(seed: int, *, verbose: bool = False, without: frozenset[str] = frozenset()) -> SimpleNamespace:
+    """One seed: its `violations`, `history` and number of `effects`. `without`: kinds of violations to overlook."""
+    world = World(seed, verbose=verbose, without=without)
+    violations = world.run()
+    return SimpleNamespace(
+        violations=violations, history=world.schedule.history, effects=world.schedule.effects, plan=world.plan
+    )
