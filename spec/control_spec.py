@@ -192,10 +192,10 @@ def test_nothing_starts_after_the_failure_that_is_too_many(
     queues = {"ingest": Queue(urls[0], urls[2]), "backfill": Queue(urls[1], urls[2])}
     queues = SqsQueues(clients.sqs, clients.stepfunctions, queues)
     edges = wire_folder(tmp_path, {})
-    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month", revision=1, max_failures=allowed))
+    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month", max_failures=allowed))
     for number in range(5):
         partition = Partition("x", "001", "2015-01", str(number))
-        edges.index.put(Entry(partition, State.queued, "b/1", revision=1))
+        edges.index.put(Entry(partition, State.queued, "b/1"))
         config = {"backfill": "b", "run": 1, "partition": partition.key}
         body = json.dumps({"token": "none", "task": {"config": config, "input": {}}})
         clients.sqs.send_message(QueueUrl=urls[1], MessageBody=body)
@@ -214,7 +214,7 @@ def test_nothing_starts_after_the_failure_that_is_too_many(
 
 def test_failures_of_an_older_run_do_not_count(tmp_path: Path) -> None:
     edges = wire_folder(tmp_path, {})
-    now = Backfill("b", "x", "001", "2015-01", "2015-01", "month", run=2, revision=1, max_failures=0)
+    now = Backfill("b", "x", "001", "2015-01", "2015-01", "month", run=2, max_failures=0)
     edges.index.put_backfill(now)
     count_failure(edges, "b/1")
     assert edges.index.backfill("b") == now

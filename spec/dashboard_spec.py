@@ -126,9 +126,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Edges:
 def troubled(tmp_path_factory: pytest.TempPathFactory) -> Edges:
     """Countries by two years, and a running backfill of them in which something failed."""
     edges = stage.made_up(tmp_path_factory.mktemp("some"), stage.countries()[:20], "2015-01", "2016-12", "lights")
-    backfill = stage.Backfill(
-        "history", "lights", "001", "2015-01", "2016-12", "month", revision=1, started="2026-01-01T00:00"
-    )
+    backfill = stage.Backfill("history", "lights", "001", "2015-01", "2016-12", "month", started="2026-01-01T00:00")
     edges.index.put_backfill(backfill)
     put = partial(stage.put_entry, edges, backfill=backfill)
     for number in range(1, 11):

@@ -53,8 +53,10 @@ def test_generate_collections_lists_two_points_in_time(port: int, tmp_path: Path
 def test_discover_granules_finds_one_group_of_six(port: int, tmp_path: Path) -> None:
     answer = run("discover_granules", ROOT / "lambdas/discover_granules/event.json", port, tmp_path)
     assert (answer["count"], answer["found"]) == (1, 1)
-    (item,) = json.loads((tmp_path / "s3" / answer["groups"]["bucket"] / answer["groups"]["key"]).read_text())
+    (item,) = answer["items"]
     assert len(item["task"]["input"]["granules"]) == 6
+    kept = tmp_path / "s3/internal/backfills/by-hand/run-1/groups/2015-01.json"
+    assert json.loads(kept.read_text()) == [item], "and it is in the record of the run"
 
 
 def test_report_status_of_a_partition_that_nobody_knows_changes_nothing(port: int, tmp_path: Path) -> None:

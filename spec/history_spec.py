@@ -96,7 +96,7 @@ def registered(edges: Edges, folder: Path) -> Collection:
 
 def generate(edges: Edges, points: int) -> dict[str, Any]:
     last = FIRST + timedelta(points - 1)
-    edges.index.put_backfill(Backfill(f"b{points:06}", "days", "001", FIRST.isoformat(), str(last), "day", revision=1))
+    edges.index.put_backfill(Backfill(f"b{points:06}", "days", "001", FIRST.isoformat(), str(last), "day"))
     config = {"execution": "arn", "name": "name"}
     return generate_collections(edges, {"config": config, "input": {"backfill": f"b{points:06}"}})
 

@@ -23,15 +23,15 @@ def queued(run: str = "b/1") -> Entry:
 
 
 def running(owner: str = "w1", lease: float = 10) -> Entry:
-    entry = lifecycle.claim(queued(), "b/1", owner, lease=lease, now=0)
+    entry = lifecycle.claim(queued(), "b/1", owner, owner, lease=lease, now=0)  # the token, too, is its name
     assert entry is not None
     return entry
 
 
 EVENTS = {
     "queue": lambda e: lifecycle.queue(e, wanted(), now=5, live=True),
-    "claim by w1": lambda e: lifecycle.claim(e, "b/1", "w1", lease=30, now=5),
-    "claim by w2": lambda e: lifecycle.claim(e, "b/1", "w2", lease=30, now=5),
+    "claim by w1": lambda e: lifecycle.claim(e, "b/1", "w1", "w1", lease=30, now=5),
+    "claim by w2": lambda e: lifecycle.claim(e, "b/1", "w2", "w2", lease=30, now=5),
     "w1 succeeds": lambda e: e and lifecycle.finish(e, "w1", State.succeeded, now=5, manifest="m"),
     "w2 fails": lambda e: e and lifecycle.finish(e, "w2", State.failed, now=5, failure=Failure("X", "x")),
     "time-out": lambda e: lifecycle.give_up(e, "b/1", Failure("States.Timeout", "late"), now=5),
@@ -48,16 +48,16 @@ def test_no_order_or_repetition_of_events_moves_it_backwards(order: tuple[str, .
         if entry is not None:
             assert RANK[following.state] >= RANK[entry.state], name
             assert not entry.state.ended, f"{name} came after the end"
-            assert following.revision == entry.revision + 1
+            assert following.tag == entry.tag, "the index gives the next one"
         entry = following
 
 
 def test_only_one_of_two_workers_gets_it() -> None:
-    assert lifecycle.claim(running("w1"), "b/1", "w2", lease=30, now=5) is None
+    assert lifecycle.claim(running("w1"), "b/1", "w2", "w2", lease=30, now=5) is None
 
 
 def test_a_claim_that_ran_out_is_taken_over_and_the_loser_can_tell_nothing() -> None:
-    taken = lifecycle.claim(running("w1", lease=10), "b/1", "w2", lease=30, now=10)
+    taken = lifecycle.claim(running("w1", lease=10), "b/1", "w2", "w2", lease=30, now=10)
     assert taken is not None
     assert (taken.owner, taken.attempt) == ("w2", 2)
     assert lifecycle.finish(taken, "w1", State.failed, now=11) is None
@@ -66,11 +66,11 @@ def test_a_claim_that_ran_out_is_taken_over_and_the_loser_can_tell_nothing() -> 
 def test_handed_back_it_can_be_claimed_at_once() -> None:
     back = lifecycle.release(running(), "w1", now=5)
     assert back is not None
-    assert lifecycle.claim(back, "b/1", "w2", lease=30, now=5) is not None
+    assert lifecycle.claim(back, "b/1", "w2", "w2", lease=30, now=5) is not None
 
 
 def test_a_message_of_an_older_run_claims_nothing() -> None:
-    assert lifecycle.claim(queued("b/2"), "b/1", "w1", lease=30, now=5) is None
+    assert lifecycle.claim(queued("b/2"), "b/1", "w1", "w1", lease=30, now=5) is None
 
 
 def test_another_backfill_leaves_what_a_live_one_has_queued() -> None:
@@ -114,7 +114,8 @@ def test_an_entry_survives_json() -> None:
         (State.queued, "b", True, 0, State.cancelled),
         (State.running, "b", True, 99, State.running),
         (State.running, "b", True, 1, State.cancelled),
-        (State.failed, "other", False, 0, State.failed),
+        (State.failed, "other", False, 0, State.planned),  # this backfill has not looked at it yet
+        (State.running, "other", False, 99, State.queued),  # it comes after the other
     ],
 )
 def test_what_a_backfill_sees(state: State, backfill: str, run_ended: bool, lease: float, seen: State) -> None:

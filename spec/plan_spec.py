@@ -122,7 +122,7 @@ def test_totals_are_of_what_would_run(site: Path, tmp_path: Path) -> None:
 
 def test_expected_minutes_come_from_what_was_done_before(site: Path, tmp_path: Path) -> None:
     edges = wire_folder(tmp_path / "s3", {})
-    done = Entry(Partition("tiny", "001", "2015-02", "201502"), State.succeeded, "a/1", 1, downloaded=201, seconds=60)
+    done = Entry(Partition("tiny", "001", "2015-02", "201502"), State.succeeded, "a/1", downloaded=201, seconds=60)
     edges.index.put(done)
     found = plan(edges, template(site), FOLDER, WHOLE_SPAN)
     assert found.minutes == pytest.approx(1), "201 bytes at 201 bytes a minute"
@@ -187,7 +187,7 @@ def recorded(aws: Site) -> tuple[Edges, list[str]]:
 
 def test_it_writes_nothing(recorded: tuple[Edges, list[str]], site: Path) -> None:
     edges, calls = recorded
-    edges.index.put(Entry(Partition("tiny", "001", "2015-01", "201501"), State.failed, "a/1", revision=1))
+    edges.index.put(Entry(Partition("tiny", "001", "2015-01", "201501"), State.failed, "a/1"))
     assert "PutItem" in calls, "the recording sees writes"
     manifest = {"bytes_downloaded": 100, "scratch_bytes": 300}
     edges.store.put(edges.protected("manifests/tiny/001/2014-12/x/manifest.json"), json.dumps(manifest).encode())

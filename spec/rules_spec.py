@@ -247,12 +247,12 @@ def test_a_new_month_starts_within_one_poll_while_a_thousand_groups_wait(aws: Si
     clock, done = [1000.0], []
     edges = wire_folder(aws.folder / "rules-spec", {})
     edges = replace(edges, now=lambda: clock[0])
-    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month", revision=1))
+    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month"))
 
     def send(queue: str, numbers: range) -> None:
         for number in numbers:
             partition = Partition("x", "001", "2015-01", f"{queue}-{number}")
-            edges.index.put(Entry(partition, State.queued, "b/1", revision=1))
+            edges.index.put(Entry(partition, State.queued, "b/1"))
         for at in range(numbers.start, numbers.stop, 10):
             entries = [{"Id": str(number), "MessageBody": message(queue, number)} for number in numbers[at : at + 10]]
             clients.sqs.send_message_batch(QueueUrl=urls[queue], Entries=entries)  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,14 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from pileus.backfills.glance import LETTERS, WORST_FIRST, Cell, Glance, layout, look
+from pileus.backfills.grid import SYMBOLS, layout, symbol
+from pileus.backfills.record import Outcome
+from pileus.backfills.status import WORST_FIRST, Cell, Status, outcomes, span_of, status
 from pileus.backfills.status_page import page
 from pileus.cli.grid import STYLES, grid, legend
 from pileus.edges.aws import Aws
 from pileus.edges.dynamo_index import DynamoIndex
-from pileus.edges.index import Index, MemoryIndex
+from pileus.edges.index import Brief, Index, MemoryIndex
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
@@ -23,12 +27,12 @@ from pileus.models import Partition, State
 from pileus.wiring import Edges, wire_folder
 from spec.servers import free_port
 
-BACKFILL = Backfill("b", "viirs", "001", "2014-11", "2015-03", "month", revision=1, started="2026-01-01T00:00:00")
+BACKFILL = Backfill("b", "viirs", "001", "2014-11", "2015-03", "month", started="2026-01-01T00:00:00")
 NASTY = '<script>alert("x")</script>'
 
 
 def entry(period: str, group: str, state: State, run: str = "b/1", **facts: Any) -> Entry:
-    return Entry(Partition("viirs", "001", period, group), state, run, revision=1, **facts)
+    return Entry(Partition("viirs", "001", period, group), state, run, **facts)
 
 
 ENTRIES = [
@@ -50,17 +54,17 @@ def edges(tmp_path: Path) -> Edges:
 
 
 @pytest.fixture
-def found(edges: Edges) -> Glance:
-    return look(edges, BACKFILL, edges.index.briefs("viirs", "001", "2014-11", "2015-03"))
+def found(edges: Edges) -> Status:
+    return status(edges, "b")
 
 
 def test_every_state_has_its_letter_colour_and_rank() -> None:
-    assert len(set(LETTERS.values())) == len(State)
+    assert len(set(SYMBOLS.values())) == len(State)
     assert set(STYLES) == set(WORST_FIRST) == set(State)
 
 
-def test_each_month_shows_what_most_wants_a_look(found: Glance) -> None:
-    assert [(cell.period, cell.letter) for cell in found.cells] == [
+def test_each_month_shows_what_most_wants_a_look(found: Status) -> None:
+    assert [(cell.period, symbol(cell)) for cell in found.cells] == [
         ("2014-11", "S"),
         ("2014-12", "U"),
         ("2015-01", "f"),  # lower case: not all of its groups
@@ -70,11 +74,11 @@ def test_each_month_shows_what_most_wants_a_look(found: Glance) -> None:
     assert (found.bytes_done, found.bytes_wanted) == (150, 200)
 
 
-def test_years_go_down_and_months_across(found: Glance) -> None:
+def test_years_go_down_and_months_across(found: Status) -> None:
     heads, rows = layout("month", found.cells)
     assert heads[0] == "01"
     assert [row.label for row in rows] == ["2014", "2015"]
-    assert [cell.letter if cell else "" for cell in rows[0].cells] == [""] * 10 + ["S", "U"]
+    assert [symbol(cell) if cell else "" for cell in rows[0].cells] == [""] * 10 + ["S", "U"]
 
 
 def test_days_and_years_have_their_grids() -> None:
@@ -87,7 +91,7 @@ def test_days_and_years_have_their_grids() -> None:
     assert rows[0].cells[5]
 
 
-def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
+def test_the_terminal_shows_letters_and_their_meaning(found: Status) -> None:
     console = Console(width=120, record=True)
     console.print(grid(found))
     console.print(legend(found))
@@ -98,8 +102,8 @@ def test_the_terminal_shows_letters_and_their_meaning(found: Glance) -> None:
 
 
 def test_a_month_of_days_fits_into_eighty_columns() -> None:
-    january = [Cell(f"2015-01-{day:02}", Counter([State.succeeded])) for day in range(1, 32)]
-    days = Glance(Backfill("days", "viirs", "001", "2015-01-01", "2015-01-31", "day", revision=1), tuple(january), [])
+    january = [Outcome(f"2015-01-{day:02}", "g", State.succeeded) for day in range(1, 32)]
+    days = Status(Backfill("days", "viirs", "001", "2015-01-01", "2015-01-31", "day"), january)
     console = Console(width=80, record=True)
     console.print(grid(days))
     tens, ones, letters = (line.rstrip() for line in console.export_text().splitlines())
@@ -125,26 +129,26 @@ class Tags(HTMLParser):
         self.text += data
 
 
-def parsed(found: Glance) -> Tags:
+def parsed(found: Status) -> Tags:
     tags = Tags()
     tags.feed(page(found, "protected", lambda url: url.replace("s3://", "http://127.0.0.1/"), made="now"))
     return tags
 
 
-def test_the_page_escapes_what_providers_and_users_name(found: Glance) -> None:
+def test_the_page_escapes_what_providers_and_users_name(found: Status) -> None:
     tags = parsed(found)
     assert tags.tags["script"] == 0
     assert tags.text.count(NASTY) == 2, "as a group, and in an error"
 
 
-def test_the_page_links_to_outputs_and_needs_nothing_from_elsewhere(found: Glance) -> None:
+def test_the_page_links_to_outputs_and_needs_nothing_from_elsewhere(found: Status) -> None:
     outside = [link for link in parsed(found).links if not link.startswith("#")]
     assert all(link.startswith("http://127.0.0.1/protected/") for link in outside)
     assert "http://127.0.0.1/protected/manifests/viirs/001/2014-11/g/manifest.json" in outside
     assert parsed(found).tags["link"] == parsed(found).tags["img"] == 0
 
 
-def test_the_page_tells_why(found: Glance) -> None:
+def test_the_page_tells_why(found: Status) -> None:
     assert "5 of 6 published, missing 75N060E" in parsed(found).text
 
 
@@ -171,10 +175,10 @@ def index(request: pytest.FixtureRequest) -> Index:
 def test_entries_come_back_as_they_were_in_order(index: Index) -> None:
     place = "s3://protected/manifests/viirs/001/2015-06/g/manifest.json"
     many = [*ENTRIES, entry("2015-06", "g", State.succeeded, manifest=place, lease=12.5)]
-    for one in reversed(many):
-        index.put(one)
-    assert list(index.entries("viirs", "001", "2014-11", "2015-06")) == sorted(many, key=lambda e: e.partition.key)
-    assert index.entry(many[-1].partition) == many[-1]
+    stored = [index.put(one) for one in reversed(many)]
+    assert [replace(one, tag="") for one in stored] == list(reversed(many))
+    assert list(index.entries("viirs", "001", "2014-11", "2015-06")) == sorted(stored, key=lambda e: e.partition.key)
+    assert index.entry(many[-1].partition) == stored[0]
 
 
 @pytest.mark.parametrize(
@@ -219,14 +223,12 @@ def test_an_index_out_of_reach_is_our_error_with_its_place() -> None:
 
 
 def test_a_hundred_thousand_are_counted(edges: Edges) -> None:
-    days = Backfill("days", "viirs", "001", "1900-01-01", "2173-10-15", "day", revision=1)
-    briefs = edges.index.briefs("viirs", "001", "2014-11", "2014-11")
-    (one,) = briefs
-    found = look(edges, days, (one._replace(run="days/1", period=cell) for cell in periods(days)))
+    days = Backfill("days", "viirs", "001", "1900-01-01", "2173-10-15", "day")
+    (one,) = edges.index.briefs("viirs", "001", "2014-11", "2014-11")
+
+    class Many(MemoryIndex):
+        def briefs(self, *_: str) -> Iterator[Brief]:
+            return (one._replace(run="days/1", period=period.iso) for period in span_of(days))
+
+    found = Status(days, outcomes(replace(edges, index=Many()), days))
     assert found.counts == {State.succeeded: 100_000}
-
-
-def periods(backfill: Backfill) -> list[str]:
-    from pileus.backfills.status import span_of
-
-    return [period.iso for period in span_of(backfill)]

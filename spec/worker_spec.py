@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from pileus import lifecycle
+from pileus.backfills.record import ended_in
 from pileus.edges.index import change_backfill
 from pileus.edges.queues import Message
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.models import Partition, State
+from pileus.models import Group, Partition, State
+from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges, wire_folder
 from pileus.worker.loop import Worker
 
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
-QUEUED = Entry(PARTITION, State.queued, "b/1", revision=1)
+QUEUED = Entry(PARTITION, State.queued, "b/1")
 
 
 class Queues:
@@ -56,8 +58,8 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.queues, self.worked, self.time = Queues(), 0, 1_700_000_000.0
         self.edges: Edges = replace(wire_folder(folder, {}), now=lambda: self.time)
-        self.edges.index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-12", "month", revision=1))
-        self.edges.index.put(QUEUED)
+        self.edges.index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-12", "month"))
+        self.queued = self.edges.index.put(QUEUED)
         self.worker = Worker(self.edges, self.queues, self.task, name="me")
 
     def task(self, *_: object) -> Mapping[str, Any]:
@@ -66,12 +68,20 @@ class Desk:
 
     def handle(self, *, run: int = 1, said: bool = True) -> list[str]:
         """Hand the worker the message; what became of it. `said`: the message says how the partition was queued."""
-        config = {"backfill": "b", "run": run, "partition": PARTITION.key}
-        if said:
-            config["entry"] = replace(QUEUED, run=f"b/{run}").to_json()
+        entry = replace(self.queued if said else QUEUED, run=f"b/{run}")
+        task = GroupTask("b", run, entry, {}, {}, Group("20150101", ()))
+        return self.hand(task.to_json())
+
+    def hand(self, task: Mapping[str, Any]) -> list[str]:
         self.queues.done = []
-        self.worker.handle(Message("backfill", "receipt", "", "token", {"config": config, "input": {}}))
+        self.worker.handle(Message("backfill", "receipt", "", "token", task))
         return self.queues.done
+
+    def again(self, run: int) -> None:
+        """Queue it anew."""
+        stored = self.edges.index.entry(PARTITION)
+        assert stored is not None
+        self.queued = self.edges.index.put(replace(QUEUED, run=f"b/{run}", tag=stored.tag))
 
     def change(self, step: Callable[[Entry], Entry | None]) -> None:
         stored = self.edges.index.entry(PARTITION)
@@ -81,7 +91,7 @@ class Desk:
         self.edges.index.put(following)
 
     def backfill(self, **changes: Any) -> None:
-        change_backfill(self.edges.index, "b", lambda now: now.following(**changes))
+        change_backfill(self.edges.index, "b", lambda now: replace(now, **changes))
 
     @property
     def state(self) -> State:
@@ -113,22 +123,24 @@ def test_a_message_that_comes_twice_is_answered_twice_and_worked_on_once(desk: D
 
 @both
 def test_what_another_worker_has_is_held_until_its_claim_would_run_out(desk: Desk, said: bool) -> None:
-    desk.change(lambda entry: lifecycle.claim(entry, "b/1", "other", lease=desk.time + 60, now=desk.time))
+    desk.change(lambda entry: lifecycle.claim(entry, "b/1", "other", "t", lease=desk.time + 60, now=desk.time))
     assert desk.handle(said=said) == ["hold 61"]
     assert desk.worked == 0
 
 
 @both
 def test_what_a_dead_worker_had_is_taken_up(desk: Desk, said: bool) -> None:
-    desk.change(lambda entry: lifecycle.claim(entry, "b/1", "dead", lease=desk.time - 1, now=desk.time - 60))
+    desk.change(lambda entry: lifecycle.claim(entry, "b/1", "dead", "t", lease=desk.time - 1, now=desk.time - 60))
     assert desk.handle(said=said) == ["succeed", "delete"]
     assert desk.worked == 1
 
 
 @both
 def test_what_killed_three_workers_is_buried(desk: Desk, said: bool) -> None:
-    for minute in (desk.time - 180, desk.time - 120, desk.time - 60):
-        desk.change(lambda entry, minute=minute: lifecycle.claim(entry, "b/1", "dead", lease=minute + 30, now=minute))  # type: ignore[misc]
+    for at in (desk.time - 180, desk.time - 120, desk.time - 60):
+        desk.change(
+            lambda e, at=at: lifecycle.claim(e, "b/1", "dead", "t", lease=at + 30, now=at)
+        )  # type: ignore[misc]
     assert desk.handle(said=said) == ["fail WorkerLost", "bury"]
     assert (desk.state, desk.worked) == (State.failed, 0)
 
@@ -139,7 +151,7 @@ def test_nothing_starts_once_the_backfill_was_stopped_though_it_ran_a_moment_ago
     desk: Desk, said: bool, state: str
 ) -> None:
     desk.handle(said=said)
-    desk.change(lambda entry: replace(QUEUED, revision=entry.revision + 1))
+    desk.again(run=1)
     desk.backfill(state=state)
     assert desk.handle(said=said) == ["fail Cancelled", "delete"]
     assert desk.worked == 1
@@ -149,6 +161,58 @@ def test_nothing_starts_once_the_backfill_was_stopped_though_it_ran_a_moment_ago
 def test_a_run_begun_since_is_taken_though_another_ran_a_moment_ago(desk: Desk, said: bool) -> None:
     desk.handle(said=said)
     desk.backfill(run=2)
-    desk.change(lambda entry: replace(QUEUED, run="b/2", revision=entry.revision + 1))
+    desk.again(run=2)
     assert desk.handle(run=2, said=said) == ["succeed", "delete"]
     assert desk.worked == 2
+
+
+def test_a_message_that_is_not_one_of_ours_is_answered_and_buried(desk: Desk) -> None:
+    assert desk.hand({"task": "a token and no config"}) == ["fail UsageError", "bury"]
+    assert desk.worked == 0
+
+
+class Overlap:
+    """A second backfill `c` that wants the partition while `b` has it."""
+
+    def __init__(self, desk: Desk, fingerprint: str) -> None:
+        self.desk = desk
+        desk.edges.index.put_backfill(Backfill("c", "viirs", "001", "2015-01", "2015-12", "month"))
+        entry = Entry(PARTITION, State.queued, "c/1", fingerprint=fingerprint)
+        self.task = GroupTask("c", 1, entry, {}, {}, Group("20150101", ()))
+
+    def hand(self) -> list[str]:
+        return self.desk.hand(self.task.to_json())
+
+    def end_the_other(self, fingerprint: str) -> None:
+        def ended(entry: Entry) -> Entry:
+            return replace(entry, state=State.succeeded, fingerprint=fingerprint, manifest="s3://protected/m.json")
+
+        self.desk.change(ended)
+
+
+def test_what_another_live_run_has_is_waited_for(desk: Desk) -> None:
+    assert Overlap(desk, "new").hand() == ["hold 5"]
+    assert desk.worked == 0
+
+
+def test_the_result_of_another_run_is_taken_where_it_is_the_one_that_is_wanted(desk: Desk) -> None:
+    overlap = Overlap(desk, "same")
+    overlap.end_the_other("same")
+    assert overlap.hand() == ["succeed", "delete"]
+    assert overlap.hand() == ["succeed", "delete"], "told twice, answered twice"
+    assert desk.worked == 0
+    told = ended_in(desk.edges, "c", 1, PARTITION)
+    assert told is not None
+    assert (told.state, told.reason) == (State.skipped, "b/1 made it")
+
+
+def test_another_result_than_the_one_that_is_wanted_is_made_anew_after_it(desk: Desk) -> None:
+    overlap = Overlap(desk, "new")
+    overlap.end_the_other("old")
+    assert overlap.hand() == ["succeed", "delete"]
+    assert desk.worked == 1
+    kept = ended_in(desk.edges, "b", 1, PARTITION)
+    assert kept is not None
+    assert kept.state is State.succeeded, "the first run's end is written down before its entry is taken"
+    assert desk.handle(said=False) == ["succeed", "delete"], "and is what its message is answered by"
+    assert desk.worked == 1

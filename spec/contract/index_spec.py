@@ -9,7 +9,7 @@ import pytest
 
 from pileus import lifecycle
 from pileus.edges.dynamo_index import DynamoIndex
-from pileus.edges.index import Index, MemoryIndex, change, change_backfill
+from pileus.edges.index import Index, MemoryIndex, change
 from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
@@ -17,7 +17,7 @@ from pileus.models import Partition, State
 from spec.servers.sessions import aws_client
 
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
-BACKFILL = Backfill("b", "viirs", "001", "2015-01", "2015-12", "month", revision=1)
+BACKFILL = Backfill("b", "viirs", "001", "2015-01", "2015-12", "month")
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -40,12 +40,14 @@ def index(request: pytest.FixtureRequest) -> Iterator[Index]:
 
 
 def queued(period: str = "2015-01", group: str = "g") -> Entry:
-    return Entry(Partition("viirs", "001", period, group), State.queued, "b/1", revision=1)
+    return Entry(Partition("viirs", "001", period, group), State.queued, "b/1")
 
 
 def test_what_is_put_is_read_back(index: Index) -> None:
-    index.put(queued())
-    assert index.entry(queued().partition) == queued()
+    stored = index.put(queued())
+    assert stored.tag
+    assert replace(stored, tag="") == queued()
+    assert index.entry(queued().partition) == stored
 
 
 def test_a_stale_change_is_refused(index: Index) -> None:
@@ -53,7 +55,7 @@ def test_a_stale_change_is_refused(index: Index) -> None:
     with pytest.raises(Conflict):
         index.put(queued())
     with pytest.raises(Conflict):
-        index.put(replace(queued(), revision=3))
+        index.put(replace(queued()))
 
 
 def test_entries_come_by_span_in_order_and_only_of_their_collection(index: Index) -> None:
@@ -79,16 +81,6 @@ def test_names_that_look_like_paths_stay_apart(index: Index) -> None:
     assert found == set(names)
 
 
-def test_nothing_is_claimed_once_the_backfill_is_paused(index: Index) -> None:
-    index.put_backfill(BACKFILL)
-    index.put(queued())
-    change_backfill(index, "b", lambda now: now.following(state="paused"))
-    claimed = lifecycle.claim(queued(), "b/1", "w", lease=9, now=0)
-    assert claimed is not None
-    with pytest.raises(Conflict):
-        index.put(claimed, under=BACKFILL)
-
-
 def test_of_fifty_racing_starters_one_queues_it_and_of_fifty_workers_one_has_it(index: Index) -> None:
     index.put_backfill(BACKFILL)
 
@@ -99,7 +91,7 @@ def test_of_fifty_racing_starters_one_queues_it_and_of_fifty_workers_one_has_it(
     def work(number: int) -> bool:
         stored = index.entry(PARTITION)
         assert stored is not None
-        claimed = lifecycle.claim(stored, stored.run, f"w{number}", lease=9, now=0)
+        claimed = lifecycle.claim(stored, stored.run, f"w{number}", f"t{number}", lease=9, now=0)
         try:
             if claimed:
                 index.put(claimed)
@@ -113,12 +105,12 @@ def test_of_fifty_racing_starters_one_queues_it_and_of_fifty_workers_one_has_it(
 
 
 def test_an_entry_that_changed_is_not_removed(index: Index) -> None:
-    index.put(queued())
-    claimed = lifecycle.claim(queued(), "b/1", "w", lease=9, now=0)
+    stored = index.put(queued())
+    claimed = lifecycle.claim(stored, "b/1", "w", "t", lease=9, now=0)
     assert claimed is not None
-    index.put(claimed)
+    claimed = index.put(claimed)
     with pytest.raises(Conflict):
-        index.remove(queued())
+        index.remove(stored)
     index.remove(claimed)
     assert index.entry(queued().partition) is None
 

@@ -76,10 +76,10 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
     registry = Registry({key_of(template): template}, {"site": provider})
     edges.store.put(edges.internal("registry.json"), registry.to_json())
     first, last = periods[0].iso, periods[-1].iso
-    backfill = Backfill("history", template.name, template.version, first, last, "month", state="running", revision=1)
+    backfill = Backfill("history", template.name, template.version, first, last, "month", state="running")
     bench = Workbench(site.parent / "scratch")
     for point in expand(template, periods[0], periods[-1]):
-        for group in list_groups(edges, point.collection, provider).groups:
+        for group in list_groups(edges, point.collection, provider, own_folder=point.own_folder).groups:
             partition = Partition(template.name, template.version, point.period.iso, group.key)
             config = {
                 "partition": partition.key,
@@ -98,8 +98,8 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
 def put_entry(edges: Edges, partition: Partition, backfill: Backfill, state: State, **facts: Any) -> None:
     """Note the state of a partition."""
     before = edges.index.entry(partition)
-    revision = before.revision + 1 if before else 1
-    edges.index.put(Entry(partition, state, backfill.run_name, revision=revision, updated=edges.now(), **facts))
+    tag = before.tag if before else ""
+    edges.index.put(Entry(partition, state, backfill.run_name, tag=tag, updated=edges.now(), **facts))
 
 
 def mumbai(folder: Path, **process: Any) -> tuple[Edges, Backfill] | None:
