@@ -1,7 +1,7 @@
 """What a backfill looks like at one moment: the outcome of everything that it promised."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -125,7 +125,8 @@ def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bo
     """The outcome of every promised partition as of now, in order of time.
 
     1. What an earlier run of the backfill came to stands until the present run says otherwise.
-    2. The index tells of partitions that this backfill has queued.
+    2. The index tells of partitions that this backfill has queued. A point in time that the present run could not
+       list, or found empty, is told beside the groups that an earlier run found there.
     3. With `final`, for a run that has ended, what it wrote aside or one by one in S3; before that, a success of
        another run is taken for up to date.
     4. A point in time of which nothing is known is planned; with `final` it never ran.
@@ -133,16 +134,19 @@ def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bo
     rows = {(one.period, one.group): one for one in record.closed(edges, backfill.id, backfill.run - 1) or ()}
     fresh: dict[tuple[str, str], Outcome] = {}
     others: list[Brief] = []
+    unlisted = set()
     for one, details in _index(edges, backfill, whole=whole or final):
         if one.backfill == backfill.id:
             fresh[one.period, one.group] = _mine(backfill, one, details, edges.now())
+            if (one.group, one.run) == (WHOLE_POINT, backfill.run_name):
+                unlisted.add(one.period)
         else:
             others.append(one)
     if final:
         fresh |= {key: one for key, one in _written(edges, backfill) if key not in fresh}
     else:
         fresh |= {key: one for key, one in _others(edges, backfill, others) if key not in rows | fresh}
-    return _together(backfill, rows, fresh, final=final)
+    return _together(backfill, rows, fresh, unlisted, final=final)
 
 
 def _index(edges: Edges, backfill: Backfill, *, whole: bool) -> Iterator[tuple[Brief, dict[str, Any]]]:
@@ -195,10 +199,11 @@ def _together(
     backfill: Backfill,
     rows: dict[tuple[str, str], Outcome],
     fresh: dict[tuple[str, str], Outcome],
+    unlisted: Set[str],
     *,
     final: bool,
 ) -> list[Outcome]:
-    listed = {period for period, group in fresh if group != WHOLE_POINT}
+    listed = {period for period, group in fresh if group != WHOLE_POINT} - unlisted
     merged = {key: one for key, one in rows.items() if key[1] != WHOLE_POINT or key[0] not in listed}
     for key, one in fresh.items():
         if key in merged and one.state is State.skipped and merged[key].state is State.succeeded:

@@ -11,7 +11,7 @@ from pileus.edges.connections import Lease
 from pileus.edges.index import Brief, MemoryIndex
 from pileus.edges.queues import Message
 from pileus.edges.workflows import Status
-from pileus.errors import Conflict, NotFound, StoreError
+from pileus.errors import Conflict, NotFound
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
@@ -332,37 +332,52 @@ class SimulatedWorkflows:
         )
 
 
+@dataclass(eq=False)
+class Held:
+    """A lease of the budget."""
+
+    process: Process
+    until: float
+    known: bool = False
+    """Whether its holder has heard of it, and so renews it while it lives."""
+
+
 class SimulatedConnections:
-    """A budget that is never passed; what a dead process held is free again after a while."""
+    """A budget that is never passed; what a dead process held, or never heard of, is free again after a while."""
 
     def __init__(self, schedule: Schedule, down: Callable[[], bool], lease: float) -> None:
         self._schedule, self._down, self._lease = schedule, down, lease
-        self.held: dict[str, dict[str, Any]] = {}
+        self.held: dict[str, dict[str, Held]] = {}
 
     def acquire(self, provider: str, limit: int, pulse: Callable[[], None] | None = None) -> Lease:
         while True:
-            lease = self._schedule.effect(f"acquire {provider}", lambda: self._free(provider, limit), self._down)
+            process = self._schedule._me().process
+            lease = self._schedule.effect(
+                f"acquire {provider}", lambda process=process: self._free(provider, limit, process), self._down
+            )
             if lease is not None:
                 found: Lease = lease
+                self.held[provider][found.id].known = True
                 return found
             if pulse:
                 pulse()
             self._schedule.sleep(1)
 
-    def _free(self, provider: str, limit: int) -> Lease | None:
-        held = self.held.setdefault(provider, {})
-        for id, process in list(held.items()):
-            if not process.alive:
+    def _free(self, provider: str, limit: int, process: Process) -> Lease | None:
+        held, now = self.held.setdefault(provider, {}), self._schedule.now
+        for id, one in list(held.items()):
+            if one.known and one.process.alive:
+                one.until = now + self._lease
+            elif one.until <= now:
                 del held[id]
         if len(held) >= limit:
             return None
         lease = Lease(lambda lease: self._release(provider, lease), lambda: False)
-        held[lease.id] = self._schedule._me().process
+        held[lease.id] = Held(process, now + self._lease)
         return lease
 
     def _release(self, provider: str, lease: Lease) -> None:
         held = self.held.setdefault(provider, {})
-        try:
-            self._schedule.effect(f"release {provider}", lambda: held.pop(lease.id, None), self._down)
-        except StoreError:
-            held.pop(lease.id, None)
+        if lease.id in held:
+            held[lease.id].known = False  # nobody renews it from here on
+        self._schedule.effect(f"release {provider}", lambda: held.pop(lease.id, None) and None, self._down)

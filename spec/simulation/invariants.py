@@ -30,6 +30,9 @@ class Commit:
     """Checksum by address."""
 
 
+ENDED = (State.succeeded, State.failed, State.cancelled)
+
+
 class Invariants:
     """Collects violations."""
 
@@ -47,11 +50,13 @@ class Invariants:
         """Backfills that were paused or cancelled: the run, and when that was answered."""
         self.begun: dict[tuple[str, int], float] = {}
         self.limits: dict[str, int] = {}
+        self.records: dict[str, bytes | None] = {}
         self.working: dict[str, list[Process]] = defaultdict(list)
         objects.wrote.append(self.wrote)
 
     def broken(self, kind: str, what: str) -> None:
-        """Note a violation. `kind`: `readers`, `commit`, `promise`, `stop`, `budget`, `end` or `defect`."""
+        """Note a violation. `kind`: `readers`, `commit`, `promise`, `index`, `record`, `stop`, `budget`, `end` or
+        `defect`."""
         if kind not in self.without:
             self.violations.append(f"{kind}: {what}")
             self.schedule.note(f"VIOLATION of {kind}: {what}")
@@ -64,6 +69,8 @@ class Invariants:
             key = url.removeprefix(f"{PROTECTED}manifests/").removesuffix("/manifest.json")
             self._manifest(key, body)
             self._readable(key)
+        elif url.endswith("/record.json"):
+            self._record(url, body)
         elif url.startswith(f"{INTERNAL}staged/"):
             if body is None:
                 collection, version, name = url.removeprefix(f"{INTERNAL}staged/").split("/")
@@ -93,6 +100,19 @@ class Invariants:
         if commits and self.claims.get(claim, 0) < self.claims.get(commits[-1].claim, 0):
             self.broken("commit", f"an older claim on {key} committed after a newer one")
         commits.append(Commit(self.schedule.now, claim, value["fingerprint"], outputs))
+
+    def _record(self, url: str, body: bytes | None) -> None:
+        """The record of a run is written once, tells of every period, and of no success that is not committed."""
+        value = json.loads(body or b"{}")
+        if self.records.setdefault(url, body) != body or "partitions" not in value:
+            self.broken("record", f"{url} was rewritten")
+            return
+        backfill, rows = Backfill.from_json(value["backfill"]), value["partitions"]
+        for period in sorted(set(_months(backfill.first, backfill.last)) - {row[0] for row in rows}):
+            self.broken("record", f"{url} says nothing of {period}")
+        for period, group, state, *_ in rows:
+            if state == State.succeeded and not self.commits[_key((period, group))]:
+                self.broken("record", f"{url} says that {period}/{group} succeeded, and nothing was committed")
 
     def _readable(self, key: str) -> None:
         """What a reader sees of a partition is what its manifest names, unless it is being published."""
@@ -142,6 +162,17 @@ class Invariants:
                 self.broken(
                     "promise", f"{after.partition.key} is succeeded in the index without a manifest of its fingerprint"
                 )
+
+        if before is not None and before.run == after.run and before.state in ENDED and after.state not in ENDED:
+            self.broken("index", f"{after.partition.key} was {before.state} in {after.run}, and is {after.state} again")
+        mine = before is not None and before.run.rpartition("/")[0] == after.run.rpartition("/")[0]
+        if before is not None and mine and _number(after.run) < _number(before.run):
+            self.broken("index", f"{after.partition.key} went from {before.run} back to {after.run}")
+        if before is not None and before.state is State.running and before.lease > self.schedule.now:
+            if before.run != after.run:
+                self.broken("index", f"{after.run} took {after.partition.key} while a worker had it for {before.run}")
+            elif after.state is State.running and claim != before.claim:
+                self.broken("index", f"{after.owner} took {after.partition.key} while {before.owner} had it")
 
     def _backfill(self, before: Backfill | None, after: Backfill) -> None:
         if after.state == "running":
@@ -219,6 +250,10 @@ class Invariants:
         for key, commits in self.commits.items():
             if commits and commits[-1].claim != "?" and self.publishing(key):
                 self.broken("end", f"{key} was committed and never published")
+
+
+def _number(run: str) -> int:
+    return int(run.rpartition("/")[2])
 
 
 def _difference(seen: dict[str, str], wanted: dict[str, str]) -> str:

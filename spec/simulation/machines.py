@@ -35,6 +35,8 @@ class Execution:
     value: str
     """Its input, as JSON."""
     process: Process
+    branches: list[Process] = field(default_factory=list)
+    """Of its maps, which end when one of their items fails and that is not tolerated."""
     status: Status = "RUNNING"
     output: Any = None
     error: tuple[str, str] = ("", "")
@@ -47,6 +49,7 @@ class Token:
     """A task that waits for an answer."""
 
     execution: Execution
+    process: Process
     event: threading.Event = field(default_factory=threading.Event)
     beat: float = 0
     answer: tuple[str, Any] | None = None
@@ -129,7 +132,7 @@ class Machines:
             return
         if execution.status == "RUNNING":
             self._end(execution, "ABORTED")
-            self.schedule.kill(execution.process)
+            self._kill(execution)
 
     def running(self, workflow: str, prefix: str) -> Iterator[str]:
         """See Workflows."""
@@ -157,18 +160,22 @@ class Machines:
             return False
         waiting.answer = (kind, value)
         waiting.event.set()
-        self.schedule.poke(waiting.execution.process)
+        self.schedule.poke(waiting.process)
         return True
 
     def _waiting(self, token: str) -> Token | None:
         found = self.tokens.get(token)
-        return found if found and found.answer is None and found.execution.status == "RUNNING" else None
+        return found if found and found.answer is None and found.process.alive else None
 
     def lost(self) -> None:
         """Everything is gone: no execution goes on, no one is told."""
         for execution in self.executions.values():
             execution.status = "ABORTED"
-            self.schedule.kill(execution.process)
+            self._kill(execution)
+
+    def _kill(self, execution: Execution) -> None:
+        for process in (execution.process, *execution.branches):
+            self.schedule.kill(process)
 
     # running
 
@@ -265,7 +272,7 @@ class Machines:
             raise Failed("StepFunctions.ExecutionAlreadyExistsException", given["Name"])
         arn = self.start(workflow, given["Name"], given["Input"])
         child = self.executions[arn]
-        child.watchers.append(execution.process)
+        child.watchers.append(self.schedule._me().process)
         while child.status == "RUNNING":
             self.schedule.wait(child.ended, None)
         told = {"ExecutionArn": arn, "Name": child.name, "Status": child.status}
@@ -275,7 +282,7 @@ class Machines:
 
     def _send_and_wait(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
         id = f"token-{len(self.tokens)}-{self.schedule.dice.getrandbits(32):08x}"
-        token = Token(execution, beat=self.schedule.now)
+        token = Token(execution, self.schedule._me().process, beat=self.schedule.now)
         self.tokens[id] = token
         given = _filled(state["Parameters"], value, {**context, "Task": {"Token": id}})
         self.schedule.sleep(self.schedule.latency())
@@ -292,27 +299,44 @@ class Machines:
             raise Failed(*answer)
         return json.loads(answer)
 
-    def _map(self, execution: Execution, state: Any, value: Any, context: Any) -> None:
+    def _items(self, state: Any, value: Any, context: Any) -> Any:
+        if "ItemsPath" in state:
+            return _path(state["ItemsPath"], value, context)
         given = _filled(state["ItemReader"]["Parameters"], value, context)
         try:
-            items = iter(self._read(given["Bucket"], given["Key"]))
+            return self._read(given["Bucket"], given["Key"])
         except KeyError as error:
             raise Failed("States.ItemReaderFailed", f"there is no {given['Key']}") from error
-        machine = state["ItemProcessor"]
+
+    def _map(self, execution: Execution, state: Any, value: Any, context: Any) -> None:
+        items, machine = iter(self._items(state, value, context)), state["ItemProcessor"]
+
+        tolerant, problems, over = "ToleratedFailurePercentage" in state, list[Failed](), threading.Event()
+        branch = Process(f"{execution.process.name} map", "engine")
+        execution.branches.append(branch)
+        caller = self.schedule._me().process
 
         def work() -> None:
             for item in items:
                 try:
                     self._states(execution, machine, item, context)
-                except Failed as failed:  # ToleratedFailurePercentage is 100
+                except Failed as failed:
                     self.schedule.note(f"an item fails: {failed.error}: {failed.cause}")
+                    if not tolerant:
+                        problems.append(failed)
+                        break
+            if problems or all(thread.over or thread is self.schedule.current for thread in threads):
+                over.set()
+                self.schedule.poke(caller)
 
         threads = [
-            self.schedule.spawn(execution.process, f"{execution.process.name} map {number}", work)
+            self.schedule.spawn(branch, f"{branch.name} {number}", work)
             for number in range(min(state["MaxConcurrency"] or 40, 40))
         ]
-        for thread in threads:
-            self.schedule.join(thread)
+        self.schedule.wait(over)
+        if problems:
+            self.schedule.kill(branch)
+            raise problems[0]
 
 
 def _matches(rule: Mapping[str, Any], failed: Failed) -> bool:

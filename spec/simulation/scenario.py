@@ -26,6 +26,8 @@ class Plan:
     machines: Settings
     faults: Faults
     until: float
+    repeat: bool
+    """Whether what did not succeed is run again at the end."""
     """When faults stop."""
     published: list[tuple[float, Place, tuple[str, ...]]] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
@@ -36,6 +38,8 @@ class Plan:
     """Edits: which zones there are from then on."""
     losses: list[float] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
+    allowed: int = 0
+    """Faults that may strike."""
 
     @classmethod
     def of(cls, dice: random.Random) -> "Plan":
@@ -52,10 +56,20 @@ class Plan:
             machines=Settings(dice.choice((1, 2, 40)), dice.choice((1, 2, 100)), 600, 3600),
             faults=_faults(dice),
             until=1000,
+            repeat=dice.random() < 0.5,
         )
+        plan.allowed = plan.faults.left
         plan._publications(dice)
         plan._doings(dice)
         return plan
+
+    @property
+    def calm(self) -> bool:
+        """Whether every backfill must succeed at once."""
+        there = {place for when, place, tiles in self.published if when == 0 and len(tiles) == 2}
+        changing = len(self.published) > len(there) or len(there) < len(self.months) * len(self.groups)
+        accidents = self.broken or self.commands or self.losses or self.unreachable or self.allowed
+        return not (changing or accidents)
 
     def _publications(self, dice: random.Random) -> None:
         for month in self.months:

@@ -52,7 +52,7 @@ class World:
         self.schedule = Schedule(seed, verbose=verbose)
         self.plan = Plan.of(self.schedule.dice)
         self.engine_is_down = False
-        self.quiet = False
+        self.quiet = self._repeated = False
         self.lambdas: list[Process] = []
         self.workers: list[tuple[Process, Worker]] = []
         self._started = 0
@@ -309,9 +309,24 @@ class World:
                         self.again("resume", backfill.id)
                 except PileusError as error:
                     self.schedule.note(f"{type(error).__name__}: {error}")
-            if not self.open():
+            if not self.open() and not self._repeat():
                 self.quiet = True
             self.schedule.sleep(30)
+
+    def _repeat(self) -> bool:
+        """Run again, once, what did not succeed, when all is published and readable; whether that was begun."""
+        if self._repeated or not self.plan.repeat:
+            return False
+        self._repeated = True
+        self.bench.broken.clear()
+        for place in [(month, group) for month in self.plan.months for group in self.plan.groups]:
+            if len(self.site.tiles.get(place, ())) < len(provider.TILES):
+                self.site.publish(place)
+        for backfill in list(self.index.inner.backfills()):
+            if backfill.state != "succeeded":
+                self.schedule.note(f"$ retry {backfill.id}")
+                self.again("retry", backfill.id)
+        return True
 
     def open(self) -> list[str]:
         """What has not ended."""
@@ -330,6 +345,11 @@ class World:
         for text in self.open():
             self.invariants.broken("end", f"has not ended {PATIENCE / 3600:g} hours after the last fault: {text}")
         self.invariants.at_the_end()
+        for backfill in self.index.inner.backfills():
+            if backfill.state != "succeeded" and (self.plan.repeat or self.plan.calm):
+                self.invariants.broken(
+                    "end", f"{backfill.id}/{backfill.run} is {backfill.state}, and nothing hinders it"
+                )
 
 
 def run(seed: int, *, verbose: bool = False, without: frozenset[str] = frozenset()) -> SimpleNamespace:
