@@ -77,7 +77,7 @@ def test_csv_and_parquet_hold_the_same_rows(hostile: Made) -> None:
 
 
 def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:
-    body = hostile.store.get("s3://internal/zones/keys.geojson")
+    body = hostile.store.get("s3://internal/zones/places.geojson")
     shapes = geojson(read_zones(body, zone_id=None, where="zones"))
     frame = geopandas.read_file(io.BytesIO(export.export(hostile.table(), "geojson", shapes)))
     city = frame[frame["zone"] == next(iter(HOSTILE))]
