@@ -93,7 +93,7 @@ def test_one_line_names_file_place_and_what_was_expected(text: str, said: str) -
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"protocol": "gopher"}, "protocol: Input should be 'http', 'https', 's3'"),
+        ({"protocol": "gopher"}, "protocol: unknown protocol 'gopher': expected one of http, https, s3, ftp"),
         ({"protocol": "http"}, "host: begins with https:// but protocol is http"),
         ({"credentials": {"type": "basic"}}, "credentials: basic needs username, password"),
         ({"credentials": {"type": "bearer", "token": {}}}, "exactly one of secretsmanager, ssm, env"),

@@ -83,14 +83,14 @@ def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[
 
     from pileus.documents import Provider, parse_value, read
     from pileus.download.fetch import granule_of
-    from pileus.edges.providers import EDGES
     from pileus.errors import UsageError
+    from pileus.protocols import REGISTERED
 
     by_place: dict[tuple[str, str], list[Granule]] = {}
     for url in urls:
         split = urlsplit(url)
-        if split.scheme not in EDGES:
-            raise UsageError(f"expected a URL with one of {', '.join(EDGES)}", where=url)
+        if split.scheme not in REGISTERED:
+            raise UsageError(f"expected a URL with one of {', '.join(REGISTERED)}", where=url)
         by_place.setdefault((split.scheme, split.netloc), []).append(granule_of(url))
     if document is not None:
         yield read(Provider, document), [granule for mine in by_place.values() for granule in mine]

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
+from pileus.edges.providers.address import base_of, origin_of
 
 QUOTAS = {
     "ec2": ("ec2", "L-1216C47A", "vCPUs of on-demand instances"),
@@ -21,7 +21,6 @@ QUOTAS = {
 """Service, code and name of the quota that limits the workers' processors."""
 DISK = ("ebs", "L-7A658B76", "TiB of gp3 volumes")
 LAMBDA = ("lambda", "L-B99A9384", "Lambdas at once")
-PORTS = {"http": 80, "https": 443, "ftp": 21, "sftp": 22, "s3": 443}
 FREE = 5 * 10**9
 """Bytes that the embedded stack should find free."""
 SECONDS = 5.0
@@ -121,7 +120,8 @@ def reachable(provider: Provider) -> Check:
 
 
 def _address(provider: Provider) -> tuple[str, int]:
-    split = urlsplit(provider.host if "://" in provider.host else f"{provider.protocol}://{provider.host}")
-    if provider.protocol == "s3" and split.scheme == "s3":
-        return "s3.amazonaws.com", 443
-    return split.hostname or "", provider.port or split.port or PORTS[provider.protocol]
+    if provider.protocol == "s3":
+        origin = origin_of(provider.endpoint or "https://s3.amazonaws.com")
+    else:
+        origin = base_of(provider).origin
+    return origin.host, origin.port

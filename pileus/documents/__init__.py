@@ -6,7 +6,6 @@ Each model checks one document by itself; `check` in `registry.py` holds them ag
 from pileus.documents.base import Document, parse, parse_value, read
 from pileus.documents.collection import (
     DEFAULT_STATISTICS,
-    STATISTICS,
     Band,
     Collection,
     File,
@@ -22,7 +21,6 @@ from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf
 
 __all__ = [
     "DEFAULT_STATISTICS",
-    "STATISTICS",
     "Band",
     "Collection",
     "CollectionRef",

@@ -10,21 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validato
 from pileus.documents.base import NAME, Document, Regex
 from pileus.errors import DocumentError, UsageError
 from pileus.periods import Period, Unit
+from pileus.statistics import statistic_of
 
 PLACEHOLDERS = ("pointInTime", "year", "month", "day")
-STATISTICS = (
-    "count",
-    "sum",
-    "mean",
-    "min",
-    "max",
-    "stddev",
-    "skew",
-    "kurtosis",
-    "median",
-    "valid_share",
-    "area",
-)
 DEFAULT_STATISTICS = ("count", "sum", "mean", "min", "max", "stddev", "skew", "valid_share")
 Buckets = Literal["internal", "protected"]
 
@@ -75,7 +63,7 @@ class Process(Document):
     area_weighted: bool = False
     """Weigh pixels by their true area."""
     stats: tuple[str, ...] = DEFAULT_STATISTICS
-    """Any of STATISTICS, and percentiles as p5, p99.9."""
+    """Statistics to compute, as docs/zonal.md names them, and percentiles such as p5 and p99.9."""
     ancestor_csv: bool = False
     """Also write {zone}_{YYYYMM}_{tile}.csv under sezu-stats/."""
     archive: bool = False
@@ -93,9 +81,10 @@ class Process(Document):
     @classmethod
     def _known_statistics(cls, stats: tuple[str, ...]) -> tuple[str, ...]:
         for stat in stats:
-            percentile = re.fullmatch(r"p(\d{1,2}(\.\d+)?|100)", stat)
-            if stat not in STATISTICS and not percentile:
-                raise ValueError(f"unknown statistic {stat!r}: expected {', '.join(STATISTICS)} or a percentile as p95")
+            try:
+                statistic_of(stat)
+            except UsageError as exc:
+                raise ValueError(exc.message) from exc
         return stats
 
 

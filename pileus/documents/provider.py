@@ -1,13 +1,23 @@
 """The provider: a place that offers files, and how to sign in."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from pileus.documents.base import NAME, Document
+from pileus.errors import UsageError
+from pileus.protocols import REGISTERED, protocol_of
 
-Protocol = Literal["http", "https", "s3", "ftp", "sftp", "file"]
+
+def _known(name: str) -> str:
+    try:
+        return protocol_of(name).name
+    except UsageError as exc:
+        raise ValueError(exc.message) from exc
+
+
+Protocol = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(REGISTERED), "type": "string"})]
 
 
 class SecretRef(Document):
@@ -67,7 +77,7 @@ class Provider(Document):
     id: str = Field(pattern=NAME)
     protocol: Protocol
     host: str = ""
-    """Host name, bucket for s3, empty for file; a whole URL, as the oldest documents have, is accepted."""
+    """Host name, bucket for s3, empty or a folder for file; a whole URL, as the oldest documents have, is accepted."""
     port: int | None = Field(None, ge=1, le=65535)
     globalConnectionLimit: int = Field(10, ge=1, le=1000)
     """Connections over all workers together."""
@@ -96,6 +106,6 @@ class Provider(Document):
         scheme = urlsplit(self.host).scheme if "://" in self.host else ""
         if scheme and scheme != self.protocol:
             raise ValueError(f"host: begins with {scheme}:// but protocol is {self.protocol}")
-        if not self.host and self.protocol != "file":
+        if not self.host and protocol_of(self.protocol).needs_host:
             raise ValueError(f"host: required for protocol {self.protocol}")
         return self

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pileus.errors import UsageError
+from pileus.near import unknown
 from pileus.periods import Period, Unit, span
 
 KEYS = ("version", "period", "group", "time", "zone", "zone_name", "band")
@@ -48,26 +48,8 @@ class Series:
 
 
 def near(kind: str, name: str, there: Iterable[str]) -> UsageError:
-    """The error for an unknown name, with the near matches, or with what there is.
-
-    >>> near("statistic", "maen", ["mean", "min", "max"]).message
-    "unknown statistic 'maen': did you mean mean, min or max?"
-    >>> near("zone", "x", []).message
-    "unknown zone 'x': there is none yet"
-    """
-    names = sorted(set(there))
-    folded = {known.casefold(): known for known in names}
-    close = [folded[c] for c in get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
-    close += [known for known in names if name and name.casefold() in known.casefold() and known not in close]
-    shown = name if len(name) <= 60 else f"{name[:57]}..."
-    if close:
-        *first, last = close[:3]
-        either = f"{', '.join(first)} or {last}" if first else last
-        return UsageError(f"unknown {kind} {shown!r}: did you mean {either}?")
-    if not names:
-        return UsageError(f"unknown {kind} {shown!r}: there is none yet")
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return UsageError(f"unknown {kind} {shown!r}: there are {', '.join(names[:8])}{more}")
+    """Return the error for an unknown name, with the near matches, or with what there is."""
+    return UsageError(unknown(kind, name, there))
 
 
 def statistics_of(table: pa.Table) -> list[str]:

@@ -9,25 +9,16 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from pileus.models import Partition
+from pileus.statistics import statistic_of
 
 ANCESTOR_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
-MEANING = {
+KEYS = {
     "time": ("date", "first day of the period"),
     "zone": ("text", "id of the zone"),
     "zone_name": ("text", "name of the zone"),
     "band": ("text", "band that was measured"),
-    "count": ("pixels", "valid pixels, each by the share of it that lies in the zone"),
-    "sum": ("{unit} x pixels", "sum of valid pixels, each by its share"),
-    "mean": ("{unit}", "mean of valid pixels, each by its share"),
-    "min": ("{unit}", "least valid pixel"),
-    "max": ("{unit}", "greatest valid pixel"),
-    "stddev": ("{unit}", "population standard deviation"),
-    "skew": ("1", "population skewness, third standardized moment"),
-    "kurtosis": ("1", "excess kurtosis, fourth standardized moment less 3"),
-    "median": ("{unit}", "weighted median"),
-    "valid_share": ("1", "valid pixels over all pixels of the zone on the grid"),
-    "area": ("m2", "true area of the valid part"),
 }
+"""Unit and meaning of the columns that say what a row is about."""
 
 
 def with_time(table: pa.Table, partition: Partition) -> pa.Table:
@@ -50,8 +41,12 @@ def to_parquet(table: pa.Table, partition: Partition, units: Mapping[str, str]) 
 
 
 def _described(field: pa.Field, unit: str) -> pa.Field:
-    measure, meaning = MEANING.get(field.name, ("{unit}", f"weighted percentile {field.name[1:]}"))
-    return field.with_metadata({"unit": measure.format(unit=unit), "description": meaning})
+    if field.name in KEYS:
+        measure, meaning = KEYS[field.name]
+    else:
+        statistic = statistic_of(field.name)
+        measure, meaning = statistic.unit, statistic.description
+    return field.with_metadata({"unit": measure.replace("{unit}", unit), "description": meaning})
 
 
 def to_csv(table: pa.Table) -> bytes:

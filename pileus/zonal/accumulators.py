@@ -1,6 +1,5 @@
 """What has been found so far in one source: accumulators that are joined in a fixed order."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import Validity, apply, empty, merge
-from pileus.zonal.quantiles import Sample, exact_zones, gather, joined, percentile
+from pileus.zonal.quantiles import Sample, exact_zones, gather, joined
 from pileus.zonal.statistics import statistics
 
 
@@ -91,33 +90,9 @@ def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, st
             totals += part.totals
             for zone, sample in part.samples.items():
                 samples[zone].append(sample)
-        values = statistics(acc, totals, [s for s in stats if percent_of(s) is None])
-        values |= _percentiles({zone: joined(parts) for zone, parts in samples.items()}, len(ids), stats)
-        _append(columns, ids, names, [band] * len(ids), {stat: values[stat] for stat in stats})
+        values = statistics(acc, totals, {zone: joined(parts) for zone, parts in samples.items()}, stats)
+        _append(columns, ids, names, [band] * len(ids), values)
     return _table(columns)
-
-
-def percent_of(stat: str) -> float | None:
-    """The percentage of a percentile's name, None for other statistics.
-
-    >>> percent_of("median"), percent_of("p99.9"), percent_of("mean")
-    (50.0, 99.9, None)
-    """
-    if stat == "median":
-        return 50.0
-    return float(stat[1:]) if re.fullmatch(r"p[\d.]+", stat) else None
-
-
-def _percentiles(samples: dict[int, Sample], count: int, stats: Sequence[str]) -> dict[str, pa.Array]:
-    columns = {}
-    for stat in stats:
-        percent = percent_of(stat)
-        if percent is not None:
-            values = np.full(count, np.nan)
-            for zone, sample in samples.items():
-                values[zone] = percentile(sample, percent)
-            columns[stat] = pa.array(values, pa.float64(), mask=np.isnan(values))
-    return columns
 
 
 def by_tile(found: Sequence[Found], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
@@ -127,7 +102,7 @@ def by_tile(found: Sequence[Found], ids: Any, names: Any, stats: Sequence[str]) 
     for part in sorted(found, key=lambda f: (f.source, f.band)):
         some = np.flatnonzero(part.totals[:, 0] > 0)
         columns["tile"].append(pa.array([part.tile or part.source] * len(some), pa.string()))
-        values = statistics(part.acc[some], part.totals[some], stats)
+        values = statistics(part.acc[some], part.totals[some], {}, stats)
         _append(columns, ids[some], names[some], [part.band] * len(some), values)
     return _table(columns)
 

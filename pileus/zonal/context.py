@@ -10,8 +10,9 @@ import numpy as np
 
 from pileus.documents import Process
 from pileus.raster.grid import Grid
+from pileus.statistics import need_percentiles
 from pileus.unpack.members import Limits
-from pileus.zonal.accumulators import Accumulators, percent_of
+from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import Validity
@@ -64,8 +65,8 @@ class Bench:
     def tally(self, grid: Grid, nodata: float | None) -> Accumulators:
         """A fresh tally for a band with `nodata` on `grid`."""
         process = self.process
+        kept = need_percentiles(process.stats)
         low, high = process.range or (-np.inf, np.inf)
         skip = process.nodata if process.nodata is not None else nodata
         validity = Validity(low, high, np.nan if skip is None else skip, process.zero_is_nodata)
-        percentiles = any(percent_of(stat) is not None for stat in process.stats)
-        return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, percentiles)
+        return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, kept)

@@ -2,8 +2,9 @@
 
 Exact: with the N valid pixels of a zone in ascending order, weights w and C the weight before a pixel, pixel k
 (from 0) stands at S(k) = k w(k) + (N - 1) C(k); the value at q S(N) is interpolated linearly between the two pixels
-around it. With equal weights that is numpy's `percentile` (R's type 7); with coverage fractions it is exactextract's
-`quantile`.
+around it. With equal weights that is numpy's `percentile` (R's type 7). With coverage fractions it is exactextract's
+`quantile` where no value occurs twice; of equal values exactextract first makes one pixel with the weight of all, which
+moves its points of interpolation.
 
 Sketch: a histogram over the leading 19 bits of the float32 value (sign, exponent, 10 bits of mantissa). A bin is at
 most 2^-10 of its value wide and its middle is given, so the error is at most 2^-11 (0.05 %) of a value at that rank.

@@ -1,58 +1,53 @@
-"""From accumulators to the statistics that people ask for."""
+"""From accumulators to columns of statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pileus.statistics import statistic_of
 from pileus.zonal.kernel import ANCHOR, AREA, COUNT, HIGH, LOW, M2, M3, M4, MEAN, WEIGHT
+from pileus.zonal.quantiles import Sample, percentile
 
 Column = NDArray[np.float64]
 
 
-def statistics(acc: Column, totals: Column, stats: Sequence[str]) -> dict[str, pa.Array]:
-    """Each of `stats` as a float64 column with a row per zone; null where it is undefined.
+class AccumulatedMoments:
+    """The columns that the formulas of `pileus.statistics` are given; see `Moments` there."""
 
-    `acc`: (zones, COLUMNS); `totals`: (zones, 2), the zones' coverage on the grids in pixels and m2.
+    def __init__(self, acc: Column, totals: Column, samples: Mapping[int, Sample]) -> None:
+        """Take accumulators (zones, COLUMNS), coverage of the zones on the grids (zones, 2) and values by zone."""
+        some = acc[:, COUNT] > 0
+        infinite = some & np.isinf(acc[:, [LOW, HIGH]]).any(axis=1)
+        self._samples = samples
+        self.count, self.area, self.weight, self.pixels = acc[:, COUNT], acc[:, AREA], acc[:, WEIGHT], totals[:, 0]
+        self.min, self.max = (np.where(some, acc[:, which], np.nan) for which in (LOW, HIGH))
+        ends = np.where(np.isinf(acc[:, [LOW, HIGH]]), acc[:, [LOW, HIGH]], 0).sum(axis=1)
+        self.mean = np.where(infinite, ends, np.where(some, acc[:, ANCHOR] + acc[:, MEAN], np.nan))
+        self.variance = np.where(infinite, np.nan, acc[:, M2] / self.weight)
+        self.third, self.fourth = acc[:, M3] / self.weight, acc[:, M4] / self.weight
 
-    With f the covered share of a pixel, w its weight (f, or f times its area in m2 when weighted by area) and x its
-    value, over the valid pixels of the zone:
+    def percentile(self, percent: float) -> Column:
+        """Return the percentile of each zone; NaN where it has no valid pixel."""
+        values = np.full(len(self.count), np.nan)
+        for zone, sample in self._samples.items():
+            values[zone] = percentile(sample, percent)
+        return values
 
-    - count: sum of f. 0, not null, where there is none.
-    - area: sum of f times the pixel's true area, m2. 0 where there is none.
-    - valid_share: count / sum of f over all pixels of the zone, 0..1; null where the zone is off the grid.
-    - sum: sum of w x. mean: sum of w x / sum of w, unit of x.
-    - min, max: over pixels with f > 0.
-    - stddev: of the population, sqrt(sum of w (x - mean)^2 / sum of w): exactextract's `stdev`, numpy's `std`.
-    - skew: third standardized moment, m3 / m2^1.5 with population moments: scipy.stats.skew with bias=True.
-    - kurtosis: excess, m4 / m2^2 - 3: scipy.stats.kurtosis with bias=True.
 
-    skew and kurtosis are null where stddev is 0. Infinite values make sum and mean infinite (or null, where both
-    signs occur) and the higher moments null.
+def statistics(acc: Column, totals: Column, samples: Mapping[int, Sample], stats: Sequence[str]) -> dict[str, pa.Array]:
+    """Return each of `stats` as a float64 column with a row per zone; null where it is not defined.
+
+    `acc`: (zones, COLUMNS); `totals`: (zones, 2), the zones' coverage on the grids in pixels and m2; `samples`: values
+    by row, needed for percentiles only. The definitions are in `pileus.statistics`; stddev is exactextract's `stdev`
+    and numpy's `std`; skew and kurtosis are scipy's with bias=True, and null where stddev is 0. Infinite values make
+    sum and mean infinite (or null, where both signs occur) and the higher moments null.
     """
     with np.errstate(all="ignore"):
-        weight, mean = acc[:, WEIGHT], acc[:, ANCHOR] + acc[:, MEAN]
-        ends = np.stack([acc[:, LOW], acc[:, HIGH]])
-        some = acc[:, COUNT] > 0
-        infinite = some & np.isinf(ends).any(axis=0)
-        mean[infinite] = (np.where(np.isinf(ends), ends, 0).sum(axis=0))[infinite]
-        variance = np.where(infinite, np.nan, acc[:, M2] / weight)
-        varied = some & (variance > 0)
-        columns = {
-            "count": (acc[:, COUNT], np.ones(len(acc), bool)),
-            "area": (acc[:, AREA], np.ones(len(acc), bool)),
-            "valid_share": (np.minimum(acc[:, COUNT] / totals[:, 0], 1), totals[:, 0] > 0),
-            "sum": (np.where(infinite, mean, mean * weight), some),
-            "mean": (mean, some),
-            "min": (acc[:, LOW], some),
-            "max": (acc[:, HIGH], some),
-            "stddev": (np.sqrt(variance), some),
-            "skew": (acc[:, M3] / weight / variance**1.5, varied),
-            "kurtosis": (acc[:, M4] / weight / variance**2 - 3, varied),
-        }
-    return {stat: _nullable(*columns[stat]) for stat in stats}
+        moments = AccumulatedMoments(acc, totals, samples)
+        return {stat: _nullable(statistic_of(stat).formula(moments)) for stat in stats}
 
 
-def _nullable(values: Column, defined: NDArray[np.bool_]) -> pa.Array:
-    return pa.array(values, pa.float64(), mask=~defined | np.isnan(values))
+def _nullable(values: Column) -> pa.Array:
+    return pa.array(values, pa.float64(), mask=np.isnan(values))

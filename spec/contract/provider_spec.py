@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from pileus.discover import discover
 from pileus.documents import Credentials, File, Provider, SecretRef
 from pileus.download.fetch import download, open_stream
-from pileus.edges.providers import EDGES, ProviderEdge, connect
+from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, NotFound, UsageError
 from pileus.models import Granule
+from pileus.protocols import REGISTERED
 from spec.servers import Site
 from spec.servers.sessions import aws_client
 
@@ -200,4 +202,7 @@ def test_waiting_for_the_budget_can_be_ended(edge: ProviderEdge) -> None:
 
 
 def test_every_protocol_of_the_documents_has_an_edge() -> None:
-    assert set(EDGES) == {"http", "https", "s3", "ftp", "sftp", "file"}
+    assert set(REGISTERED) == {"http", "https", "s3", "ftp", "sftp", "file"}
+    for protocol in REGISTERED.values():
+        module, _, name = protocol.edge.partition(":")
+        assert isinstance(getattr(import_module(module), name), type)

@@ -19,7 +19,8 @@ from pileus.cli.main import app
 from pileus.errors import UsageError
 from pileus.outputs import athena, export
 from pileus.outputs.shapes import geojson
-from pileus.outputs.tables import MEANING
+from pileus.outputs.tables import KEYS
+from pileus.statistics import statistic_of
 from pileus.zonal import read_zones
 from spec.outputs import stage
 from spec.outputs.conftest import HOSTILE, Made
@@ -36,9 +37,14 @@ def test_the_parquet_schema_says_the_unit_and_meaning_of_each_column(hostile: Ma
     schema = pyarrow.parquet.ParquetFile(path).schema_arrow
     assert [(field.name, str(field.type)) for field in schema] == COLUMNS
     for field in schema:
-        unit, meaning = MEANING[field.name]
+        unit, meaning = KEYS.get(field.name) or told(field.name)
         assert field.metadata[b"unit"].decode() == unit.format(unit="nW/cm2/sr")
         assert field.metadata[b"description"].decode() == meaning
+
+
+def told(name: str) -> tuple[str, str]:
+    statistic = statistic_of(name)
+    return statistic.unit, statistic.description
 
 
 def test_duckdb_reads_all_months_as_one_table(hostile: Made) -> None:

@@ -1,7 +1,6 @@
 """Providers: one edge a protocol, all alike to the hops.
 
-`connect` chooses by `protocol`. To add a protocol, write a file with a class of these methods, add it to EDGES and
-to the contract suite in spec/contract.
+`connect` chooses by `protocol`. docs/extending.md shows how to add one.
 """
 
 from collections.abc import Callable
@@ -13,7 +12,8 @@ from pileus.documents import Provider
 from pileus.download.source import Opener
 from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.secrets import Secrets
-from pileus.errors import DocumentError
+from pileus.errors import DocumentError, UsageError
+from pileus.protocols import protocol_of
 
 
 class ProviderEdge(Lister, Opener, Protocol):
@@ -24,17 +24,6 @@ class ProviderEdge(Lister, Opener, Protocol):
         ...
 
 
-EDGES = {
-    "http": "http:HttpEdge",
-    "https": "http:HttpEdge",
-    "s3": "s3:S3Edge",
-    "ftp": "ftp:FtpEdge",
-    "sftp": "sftp:SftpEdge",
-    "file": "file:FileEdge",
-}
-"""File of this folder and class in it, by protocol. Imported when first used, for boto3 and paramiko are heavy."""
-
-
 def connect(provider: Provider, *, secrets: Secrets, connections: Connections | None = None) -> ProviderEdge:
     """The edge to a provider. Nothing is sent before the first call.
 
@@ -42,11 +31,8 @@ def connect(provider: Provider, *, secrets: Secrets, connections: Connections | 
     Raises DocumentError for an unknown protocol, a host that cannot be understood, or a missing secret.
     """
     try:
-        module, _, name = EDGES[provider.protocol].partition(":")
-    except KeyError:
-        known = ", ".join(EDGES)
-        raise DocumentError(
-            f"protocol: unknown {provider.protocol!r}: expected one of {known}", where=provider.id
-        ) from None
-    make: Callable[..., ProviderEdge] = getattr(import_module(f"{__name__}.{module}"), name)
+        module, _, name = protocol_of(provider.protocol).edge.partition(":")
+    except UsageError as exc:
+        raise DocumentError(f"protocol: {exc.message}", where=f"provider {provider.id}") from exc
+    make: Callable[[Provider, Secrets, Connections], ProviderEdge] = getattr(import_module(module), name)
     return make(provider, secrets, connections or LocalConnections())

@@ -7,8 +7,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pileus.documents import Provider
 from pileus.download.source import Limits
 from pileus.errors import DocumentError, UsageError
+from pileus.protocols import REGISTERED, usual_port
 
-PORTS = {"http": 80, "https": 443, "ftp": 21, "sftp": 22}
 LISTS = (".txt", ".lst", ".list", ".urls")
 """Endings of a provider path that is a list of URLs in place of a folder."""
 SAFE = "/%:@!$&'()*+,;=~-._"
@@ -23,12 +23,12 @@ class Origin:
     port: int
 
     def __str__(self) -> str:
-        return self.host if self.port == PORTS.get(self.scheme) else f"{self.host}:{self.port}"
+        return self.host if self.port == usual_port(self.scheme) else f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" + ("" if self.port == PORTS.get(self.scheme) else f":{self.port}")
+        return f"{self.scheme}://{host}" + ("" if self.port == usual_port(self.scheme) else f":{self.port}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,15 @@ def base_of(provider: Provider) -> Base:
     text = provider.host if "://" in provider.host else f"{provider.protocol}://{provider.host}"
     try:
         split = urlsplit(text)
-        port = provider.port or split.port or PORTS[provider.protocol]
+        port = provider.port or split.port or usual_port(provider.protocol)
     except ValueError as exc:
         raise DocumentError(f"host: {provider.host!r} is not a host: {exc}", where=where) from exc
     if split.username is not None or split.password is not None:
         raise DocumentError("host: holds a user name or a password: they belong in credentials", where=where)
     if not split.hostname or any(character.isspace() for character in split.hostname):
         raise DocumentError(f"host: {provider.host!r} is not a host", where=where)
+    if port is None:
+        raise DocumentError(f"port: required, because protocol {provider.protocol} has no usual one", where=where)
     return Base(Origin(split.scheme, split.hostname, port), split.path or "/")
 
 
@@ -84,9 +86,13 @@ def origin_of(url: str) -> Origin:
     """Raises UsageError for a URL without a host or of a scheme that has no port."""
     try:
         split = urlsplit(url)
-        return Origin(split.scheme, split.hostname or "", split.port or PORTS[split.scheme])
-    except (ValueError, KeyError) as exc:
-        raise UsageError(f"not a URL with one of {', '.join(PORTS)}", where=shown(url)) from exc
+        port = split.port or usual_port(split.scheme)
+    except ValueError as exc:
+        raise UsageError(f"not a URL: {exc}", where=shown(url)) from exc
+    if port is None:
+        with_ports = [name for name, protocol in REGISTERED.items() if protocol.port is not None]
+        raise UsageError(f"expected a URL with one of {', '.join(with_ports)}", where=shown(url))
+    return Origin(split.scheme, split.hostname or "", port)
 
 
 def shown(url: str) -> str:
