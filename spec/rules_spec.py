@@ -273,5 +273,5 @@ def test_a_new_month_starts_within_one_poll_while_a_thousand_groups_wait(aws: Si
 
 
 def message(queue: str, number: int) -> str:
-    config = {"backfill": "b", "run": 1, "partition": f"x/001/2015-01/{queue}-{number}"}
-    return json.dumps({"token": "none", "task": {"config": config, "input": {}}})
+    entry = Entry(Partition("x", "001", "2015-01", f"{queue}-{number}"), State.queued, "b/1")
+    return json.dumps({"token": "none", "task": GroupTask("b", 1, entry, {}, {}, Group("g", ())).to_json()})

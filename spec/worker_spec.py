@@ -138,9 +138,7 @@ def test_what_a_dead_worker_had_is_taken_up(desk: Desk, said: bool) -> None:
 @both
 def test_what_killed_three_workers_is_buried(desk: Desk, said: bool) -> None:
     for at in (desk.time - 180, desk.time - 120, desk.time - 60):
-        desk.change(
-            lambda e, at=at: lifecycle.claim(e, "b/1", "dead", "t", lease=at + 30, now=at)
-        )  # type: ignore[misc]
+        desk.change(lambda e, at=at: lifecycle.claim(e, "b/1", "dead", "t", lease=at + 30, now=at))  # type: ignore[misc]
     assert desk.handle(said=said) == ["fail WorkerLost", "bury"]
     assert (desk.state, desk.worked) == (State.failed, 0)
 

@@ -22,16 +22,19 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pileus import keys
 from pileus.backfills.end import is_live
 from pileus.backfills.plan import Plan, plan
+from pileus.backfills.record import displaced
 from pileus.backfills.recover import entry_of
 from pileus.documents import Collection, Provider
 from pileus.edges.index import change
-from pileus.errors import NotFound, PileusError
+from pileus.errors import Conflict, NotFound, PileusError
+from pileus.lifecycle import busy
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, Output, Partition, State, safe
@@ -216,14 +219,14 @@ def _set(edges: Edges, wanted: Entry) -> None:
 
 
 def _unset(edges: Edges, finding: Finding) -> None:
-    """It is not done, whatever the index says: cancelled and without a manifest, so that `missing` picks it."""
-
-    def step(stored: Entry | None) -> Entry | None:
-        if stored is None or (not stored.state.ended and stored.lease > edges.now()):
-            return None
-        changed = replace(stored, state=State.cancelled, reason=f"{finding.kind}: {finding.detail}", manifest=None)
-        return replace(changed, owner=None, claim=None, lease=0, updated=edges.now())
-
+    """It is not done, whatever index or manifest say: neither knows of it, so that the selection `missing` picks it."""
+    partition = Partition.parse(finding.partition)
+    stored = edges.index.entry(partition)
+    if stored is not None and busy(stored, now=edges.now(), live=is_live(edges, stored)):
+        return  # somebody is at it
     if finding.kind in VOID:
-        void(edges.place(Partition.parse(finding.partition)), f"reconcile-{edges.now()}")
-    change(edges.index, Partition.parse(finding.partition), step)
+        void(edges.place(partition), f"reconcile-{edges.now()}")
+    if stored is not None:
+        displaced(edges, stored)
+        with suppress(Conflict):  # then somebody has begun
+            edges.index.remove(stored)

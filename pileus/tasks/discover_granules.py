@@ -24,7 +24,6 @@ from pileus.models import Group, Partition, Problem, State
 from pileus.tasks.messages import INLINE, GroupTask, PointTask
 from pileus.wiring import Edges
 
-
 FEW = 20
 """Groups of a point that the workflow deals with itself; for more it starts a child execution each."""
 
