@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 from botocore.exceptions import ClientError
 
-from pileus.backfills.end import close_stopped, give_up
+from pileus.backfills.end import close_stopped, give_up, keep
 from pileus.backfills.recover import recover
 from pileus.edges.index import MemoryIndex, change_backfill
 from pileus.edges.workflows import StepFunctions
@@ -97,6 +97,39 @@ def test_nothing_of_a_stopped_run_is_committed_once_it_is_closed(left: Left) -> 
     assert stopped(left).closed
     with pytest.raises(Conflict):
         left.commit()
+
+
+class Overtaken:
+    """A store before whose first conditional write somebody pauses the backfill and writes that."""
+
+    def __init__(self, edges: Edges) -> None:
+        self._edges, self._first = edges, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._edges.store, name)
+
+    def swap(self, url: str, body: bytes, tag: str | None, content_type: str) -> str:
+        if self._first:
+            self._first = False
+            paused = change_backfill(self._edges.index, "b", lambda now: replace(now, state="paused"))
+            assert paused is not None
+            keep(self._edges, paused)
+        return self._edges.store.swap(url, body, tag, content_type)
+
+
+def test_an_older_state_of_a_backfill_is_not_written_over_a_newer_one(left: Left) -> None:
+    running = left.edges.index.backfill("b")
+    assert running is not None
+    store: Any = Overtaken(left.edges)
+    assert keep(replace(left.edges, store=store), running).state == "paused"
+    assert json.loads(left.edges.store.get(left.edges.internal("backfills/b/backfill.json")))["state"] == "paused"
+
+
+def test_a_backfill_that_the_index_has_lost_is_not_written(left: Left) -> None:
+    running = left.edges.index.backfill("b")
+    assert running is not None
+    with pytest.raises(StoreError, match="lost"):
+        keep(replace(left.edges, index=MemoryIndex()), running)
 
 
 class Pausing(MemoryIndex):

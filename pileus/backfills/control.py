@@ -161,7 +161,9 @@ def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tupl
     halted = change_backfill(edges.index, id, step) or find(edges, id)
     if halted.state != state:
         raise UsageError(f"backfill {id} is {halted.state}: only one that is {' or '.join(of)} can be {state}")
-    keep(edges, halted)
+    kept = keep(edges, halted)
+    if kept.state != state:
+        raise UsageError(f"backfill {id} was {state}, and is {kept.state} again: look at it before you go on")
     _stop_executions(workflows, halted, f"{state} by its user")
     return halted
 

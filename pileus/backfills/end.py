@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +14,7 @@ from pileus.backfills import record
 from pileus.backfills.record import Outcome
 from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
 from pileus.edges.index import Brief, change, change_backfill
+from pileus.errors import Conflict, NotFound, StoreError
 from pileus.lifecycle.backfill import Backfill, State, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
@@ -21,11 +23,29 @@ from pileus.outputs.commit import claims, clean, fence
 from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges
 
+TRIES = 20
+"""Times that a backfill is written to S3 while others write it too."""
 
-def keep(edges: Edges, backfill: Backfill) -> None:
-    """Write the backfill to S3, from where it comes back when the index is lost."""
+
+def keep(edges: Edges, backfill: Backfill) -> Backfill:
+    """Write the backfill as the index has it now to S3, from where it comes back when that is lost.
+
+    Returns what was written: a writer that was held up does not write over a newer state. Raises StoreError when the
+    index knows no such backfill any more.
+    """
     url = edges.internal(f"backfills/{backfill.id}/backfill.json")
-    edges.store.put(url, json.dumps(backfill.to_json()).encode(), "application/json")
+    for _ in range(TRIES):
+        try:
+            tag: str | None = edges.store.tagged(url)[1]
+        except NotFound:
+            tag = None
+        now = edges.index.backfill(backfill.id)  # after the tag: whoever changes it later writes later too
+        if now is None:
+            raise StoreError("the index was lost meanwhile: try again when it is back", where=backfill.id)
+        with suppress(Conflict):
+            edges.store.swap(url, json.dumps(now.to_json()).encode(), tag, "application/json")
+            return now
+    raise StoreError(f"changed {TRIES} times while it was written to S3", where=backfill.id)
 
 
 def iso(edges: Edges) -> str:

@@ -221,13 +221,13 @@ class SimulatedQueues:
 
     def _comes(self, queue: str, wait_seconds: float) -> bool:
         """Wait until a message can be received; False when none could in that time."""
-        schedule, until, event = self._schedule, self._schedule.now + wait_seconds, threading.Event()
+        schedule, until = self._schedule, self._schedule.now + wait_seconds
         while True:
             messages = self.mail.queues[self._addresses[queue]]
             soonest = min((posted.visible for posted in messages), default=until + 1)
             if soonest <= schedule.now or schedule.now >= until:
                 return soonest <= schedule.now
-            event.clear()
+            event = threading.Event()
             self._waiting.append((event, schedule._me().process))
             schedule.wait(event, min(soonest, until) - schedule.now)
 
@@ -352,13 +352,14 @@ class SimulatedConnections:
     def acquire(self, provider: str, limit: int, pulse: Callable[[], None] | None = None) -> Lease:
         while True:
             process = self._schedule._me().process
-            lease = self._schedule.effect(
+            lease: Lease | None = self._schedule.effect(
                 f"acquire {provider}", lambda process=process: self._free(provider, limit, process), self._down
             )
+            if lease is not None and (mine := self.held[provider].get(lease.id)):
+                mine.known = True
+                return lease
             if lease is not None:
-                found: Lease = lease
-                self.held[provider][found.id].known = True
-                return found
+                continue  # it ran out before its answer came
             if pulse:
                 pulse()
             self._schedule.sleep(1)

@@ -309,7 +309,8 @@ class Machines:
             raise Failed("States.ItemReaderFailed", f"there is no {given['Key']}") from error
 
     def _map(self, execution: Execution, state: Any, value: Any, context: Any) -> None:
-        items, machine = iter(self._items(state, value, context)), state["ItemProcessor"]
+        found, machine = self._items(state, value, context), state["ItemProcessor"]
+        items = iter(found)
 
         tolerant, problems, over = "ToleratedFailurePercentage" in state, list[Failed](), threading.Event()
         branch = Process(f"{execution.process.name} map", "engine")
@@ -331,9 +332,10 @@ class Machines:
 
         threads = [
             self.schedule.spawn(branch, f"{branch.name} {number}", work)
-            for number in range(min(state["MaxConcurrency"] or 40, 40))
+            for number in range(min(state["MaxConcurrency"] or 40, len(found)))
         ]
-        self.schedule.wait(over)
+        if threads:
+            self.schedule.wait(over)
         if problems:
             self.schedule.kill(branch)
             raise problems[0]

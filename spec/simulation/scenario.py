@@ -86,7 +86,7 @@ class Plan:
                     tiles, when = ("2",), when + dice.uniform(1, 500)
                 if when < 880:
                     self.published.append((when, place, tiles))
-                if dice.random() < 0.12:
+                if dice.random() < 0.12 and when < 680:
                     self.published.append((when + dice.uniform(1, 300), place, ("1",)))
                 if dice.random() < 0.04:
                     self.broken.add(f"{month.replace('-', '')}/{group}")

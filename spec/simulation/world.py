@@ -207,7 +207,7 @@ class World:
 
         def run() -> None:
             begun["at"] = self.schedule.now
-            worker.run(wait_seconds=20)
+            worker.run(wait_seconds=60)
             self.schedule.note("has ended")
             self._replace(process)
 
