@@ -15,6 +15,7 @@ import shapely
 
 from pileus.documents import Process
 from pileus.errors import ArchiveError, RasterError
+from pileus.raster import member_layers
 from pileus.zonal import Measured, MemoryCache, Source, archive, measure
 from spec.zonal_reference import write, zones_of
 
@@ -101,7 +102,7 @@ def test_every_layout_gives_the_same(
 def test_what_is_too_large_for_memory_goes_through_a_scratch_file(
     tmp_path: Path, tifs: dict[str, bytes], truth: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "IN_MEMORY", 1000)
+    monkeypatch.setattr(member_layers, "IN_MEMORY", 1000)
     tifs["NAME.light.tif"] = write(tmp_path / "x.tif", LIGHT, compress="deflate").read_bytes()
     (tmp_path / "s").mkdir()
     ours = measured(tgz(tifs), tmp_path / "s")

@@ -78,16 +78,15 @@ def export(
     from pileus.outputs import series
 
     format = format or (out.suffix[1:].lower() if out else "csv")
-    if format not in files.FORMATS:
-        raise series.near("format", format, files.FORMATS)
-    if out is None and format in ("parquet", "xlsx"):
+    kind = files.format_of(format)
+    if out is None and not kind.text:
         raise UsageError(f"{format} is not for a terminal: name a file with --out")
     session = Session()
     table = required(session, collection)
     table = series.between(table, period(table, first), period(table, last))
     if zone:
         table = table.filter(pc.is_in(table["zone"], pa.array(series.pick_zones(table, zone))))
-    body = files.export(table, format, zone_shapes(session, collection) if format == "geojson" else None)
+    body = files.export(table, format, zone_shapes(session, collection) if kind.shapes else None)
     if out is None:
         sys.stdout.buffer.write(body)
         return

@@ -103,7 +103,7 @@ def _process(rules: dict[str, Any]) -> Process:
 
 def _band(rasters: list[Path]) -> str:
     """The band of a raster file by its name: the last part of NAME.BAND.tif, or the name itself."""
-    from pileus.zonal.archive import stem_of
+    from pileus.raster.formats import stem_of
 
     name = rasters[0].name
     if not name.lower().endswith((".tif", ".tiff")):

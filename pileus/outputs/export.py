@@ -1,8 +1,9 @@
-"""Statistics as the files other tools read: CSV, Parquet, GeoJSON, Excel."""
+"""Statistics as the files other tools read. A new kind of file is one function and one `register(FileFormat(...))`."""
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -10,34 +11,69 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from pileus.errors import UsageError
+from pileus.near import unknown
 
-FORMATS = ("csv", "parquet", "geojson", "xlsx")
+Shapes = Mapping[str, Mapping[str, Any]]
+"""GeoJSON geometry of each zone, by the zone's id."""
 EXCEL_ROWS = 1_048_576
 RISKY = ("=", "+", "-", "@", "\t", "\r")
 """A text cell that begins with one of these is taken for a formula by spreadsheets."""
 
 
-def export(table: pa.Table, format: str, shapes: Mapping[str, Mapping[str, Any]] | None = None) -> bytes:
-    """The rows as bytes of a file. `shapes`: GeoJSON geometry in WGS84 of each zone, needed for `geojson`.
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """One kind of file that rows are exported as."""
+
+    name: str
+    """As `--format` names it, and the ending of its files."""
+    write: Callable[[pa.Table, Shapes], bytes]
+    """Makes the file of the rows and of the GeoJSON geometry (WGS84) of each zone. Raises UsageError for rows that it
+    cannot hold."""
+    text: bool = False
+    """Whether it may be printed to a terminal."""
+    shapes: bool = False
+    """Whether the geometries are needed; they are empty otherwise."""
+
+
+FORMATS: dict[str, FileFormat] = {}
+"""By name, in the order that messages list them."""
+
+
+def register(format: FileFormat) -> None:
+    """Add a format. Raises UsageError when its name is taken."""
+    if format.name in FORMATS:
+        raise UsageError(f"format {format.name!r} is there already: choose another name")
+    FORMATS[format.name] = format
+
+
+def format_of(name: str) -> FileFormat:
+    """Return the format of this name. Raises UsageError with the near matches, or with what there is."""
+    if name not in FORMATS:
+        raise UsageError(unknown("format", name, FORMATS))
+    return FORMATS[name]
+
+
+def export(table: pa.Table, format: str, shapes: Shapes | None = None) -> bytes:
+    """Return the rows as bytes of a file. `shapes`: GeoJSON geometry in WGS84 of each zone, where the format needs it.
 
     Raises UsageError for an unknown format, or rows that the format cannot hold.
     """
-    if format == "csv":
-        sink = io.BytesIO()
-        pa.csv.write_csv(table, sink)
-        return sink.getvalue()
-    if format == "parquet":
-        sink = io.BytesIO()
-        pa.parquet.write_table(table, sink, compression="zstd")
-        return sink.getvalue()
-    if format == "geojson":
-        return _geojson(table, shapes or {})
-    if format == "xlsx":
-        return _xlsx(table)
-    raise UsageError(f"unknown format {format!r}: expected {', '.join(FORMATS)}")
+    return format_of(format).write(table, shapes or {})
 
 
-def _geojson(table: pa.Table, shapes: Mapping[str, Mapping[str, Any]]) -> bytes:
+def _csv(table: pa.Table, _shapes: Shapes) -> bytes:
+    sink = io.BytesIO()
+    pa.csv.write_csv(table, sink)
+    return sink.getvalue()
+
+
+def _parquet(table: pa.Table, _shapes: Shapes) -> bytes:
+    sink = io.BytesIO()
+    pa.parquet.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _geojson(table: pa.Table, shapes: Shapes) -> bytes:
     """A feature a row, so that GIS programs can filter and animate by `time`; null geometry for an unknown zone."""
     features = []
     for row in table.to_pylist():
@@ -46,7 +82,7 @@ def _geojson(table: pa.Table, shapes: Mapping[str, Mapping[str, Any]]) -> bytes:
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
 
 
-def _xlsx(table: pa.Table) -> bytes:
+def _xlsx(table: pa.Table, _shapes: Shapes) -> bytes:
     from openpyxl import Workbook
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
@@ -84,3 +120,12 @@ def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return "".join(c for c in value if c >= " " or c in "\t\n")[:32767]
     return value
+
+
+for _format in (
+    FileFormat("csv", _csv, text=True),
+    FileFormat("parquet", _parquet),
+    FileFormat("geojson", _geojson, text=True, shapes=True),
+    FileFormat("xlsx", _xlsx),
+):
+    register(_format)

@@ -13,17 +13,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from rasterio.warp import transform
 
 from pileus.documents import Process
 from pileus.errors import RasterError
+from pileus.raster.formats import Layer
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
-from pileus.raster.layers import FileLayer, StreamLayer, WindowLayer, open_file, open_stream
+from pileus.raster.layers import StreamLayer
+from pileus.raster.member_layers import MemberLayers, member_band, read_packed
 from pileus.unpack.members import Member, members
-from pileus.unpack.streams import CHUNK
-from pileus.zonal.archive import IN_MEMORY, band_of, stem_of
 from pileus.zonal.zones import Zones
 
 MARGIN = 4
@@ -87,6 +86,7 @@ class _Mosaic:
 
     def __init__(self, order: Windows, stack: ExitStack) -> None:
         self.order, self.stack = order, stack
+        self.layers = MemberLayers(order.scratch, stack)
         process = order.process
         self.mask = process.valid.band if process.valid else None
         self.wanted = [*process.bands, *([self.mask] if self.mask and self.mask not in process.bands else [])]
@@ -105,18 +105,11 @@ class _Mosaic:
 
         with path.open("rb", buffering=0) as file, members(file, name, spool=spool) as every:
             for member in every:
-                if member.name.lower().endswith((".tif", ".tiff")) and (band := self._band(member.name)):
+                if band := member_band(member.name, self.wanted, self.order.process.bands):
                     self._member(member, band)
 
-    def _band(self, name: str) -> str | None:
-        bands = self.order.process.bands
-        return band_of(name, self.wanted) or (bands[0] if len(bands) == 1 and "." not in stem_of(name) else None)
-
     def _member(self, member: Member, band: str) -> None:
-        layer, head = open_stream(member.stream, member.where)
-        if layer is None:
-            layer = self._spooled(member, head)  # type: ignore[assignment]
-        assert layer is not None
+        layer, _ = self.layers.open(member)
         if self.grid is None:
             self._begin(layer.grid)
         row, column = self._offset(layer.grid, member.where)
@@ -125,19 +118,6 @@ class _Mosaic:
         self.nodata.setdefault(band, layer.nodata)
         if here:
             self._fill(layer, band, here, row, column)
-
-    def _spooled(self, member: Member, head: bytes) -> FileLayer | WindowLayer:
-        if member.size is not None and member.size <= IN_MEMORY:
-            memory = self.stack.enter_context(MemoryFile(head + member.stream.read(member.size - len(head))))
-            return open_file(memory.name, None, member.where)
-        spooled = tempfile.NamedTemporaryFile(dir=self.order.scratch, suffix=".tif")  # noqa: SIM115
-        file = self.stack.enter_context(spooled)
-        file.write(head)
-        buffer = memoryview(bytearray(CHUNK))
-        while count := member.stream.some(buffer):
-            file.write(buffer[:count])
-        file.flush()
-        return open_file(Path(file.name), None, member.where)
 
     def _begin(self, grid: Grid) -> None:
         self.grid = grid
@@ -160,14 +140,14 @@ class _Mosaic:
 
     def _fill(
         self,
-        layer: StreamLayer | FileLayer | WindowLayer,
+        layer: StreamLayer | Layer,
         band: str,
         here: dict[int, Box],
         row: int,
         column: int,
     ) -> None:
         needed = needed_of(list(here.values()), layer.grid)
-        for number, packed in _packed(layer, needed):
+        for number, packed in read_packed(layer, needed):
             top, bottom = number * BAND_ROWS, min((number + 1) * BAND_ROWS, layer.grid.height)
             dense = _dense(needed, number, packed, bottom - top, layer.grid.width)
             for zone, box in here.items():
@@ -292,15 +272,6 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             merged.append((left, right))
     return merged
-
-
-def _packed(layer: StreamLayer | FileLayer | WindowLayer, needed: Needed) -> Iterator[tuple[int, NDArray[Any]]]:
-    if isinstance(layer, StreamLayer):
-        yield from layer.read(needed)
-        return
-    with layer.open() as handle:
-        for unit in layer.units(needed):
-            yield from zip(unit, layer.read(handle, needed, unit), strict=True)  # type: ignore[arg-type]
 
 
 def _dense(needed: Needed, band: int, packed: NDArray[Any], rows: int, width: int) -> NDArray[Any]:

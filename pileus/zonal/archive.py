@@ -5,48 +5,23 @@ mask as bits, radiance as the pixels that zones need. Where those outgrow `HOLD`
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.io import MemoryFile
 
 from pileus.errors import ArchiveError, RasterError
 from pileus.raster.grid import Grid
-from pileus.raster.layers import FileLayer, StreamLayer, WindowLayer, open_file, open_stream
+from pileus.raster.member_layers import MemberLayers, member_band, read_packed
 from pileus.unpack.members import Member, members
-from pileus.unpack.streams import CHUNK
 from pileus.zonal.accumulators import Accumulators, Found
 from pileus.zonal.context import Bench, Source
 
 HOLD = 512 << 20
 """Bytes of pixels that may wait for their mask in memory."""
-IN_MEMORY = 64 << 20
-"""A member that cannot be streamed and is smaller than this is unpacked into memory, else into a scratch file."""
-
-
-def stem_of(name: str) -> str:
-    """A file's name without folder and without what says that it is a TIFF.
-
-    >>> stem_of("a/b.avg_rade9h.tif")
-    'b.avg_rade9h'
-    """
-    path = PurePosixPath(name.replace("\\\\", "/"))
-    return path.stem if path.suffix.lower() in (".tif", ".tiff") else path.name
-
-
-def band_of(name: str, wanted: Iterable[str]) -> str | None:
-    """Which of the wanted bands a file holds: NAME.BAND.tif, NAME_BAND.tif or BAND.tif.
-
-    >>> band_of("SVDNB_npp_x.avg_rade9h.tif", ["avg_rade9h", "cf_cvg"])
-    'avg_rade9h'
-    """
-    stem = stem_of(name)
-    fitting = [band for band in wanted if stem == band or stem.endswith((f".{band}", f"_{band}"))]
-    return max(fitting, key=len, default=None)
 
 
 class Held:
@@ -99,8 +74,8 @@ class ArchiveBands:
         self._tallies: dict[str, Accumulators] = {}
         self._grids: dict[str, Grid] = {}
         self._seen: list[str] = []
-        self._spilled = 0
         self._exit = ExitStack()
+        self._layers = MemberLayers(bench.scratch, self._exit)
 
     def found(self) -> list[Found]:
         """Read the archive to its end. Raises ArchiveError, also when a wanted band is missing."""
@@ -114,9 +89,8 @@ class ArchiveBands:
                     if band is not None:
                         self._take(member, band)
             self._complete()
-            for held in self._held.values():
-                self._spilled += held.spilled
-        self._bench.scratch_bytes = max(self._bench.scratch_bytes, self._spilled)
+            spilled = self._layers.spilled + sum(held.spilled for held in self._held.values())
+        self._bench.scratch_bytes = max(self._bench.scratch_bytes, spilled)
         return [tally.result(source.name, source.tile, band) for band, tally in self._tallies.items()]
 
     def _open(self) -> BinaryIO:
@@ -129,17 +103,12 @@ class ArchiveBands:
         return tempfile.TemporaryFile(dir=self._bench.scratch)
 
     def _band(self, name: str) -> str | None:
-        if not name.lower().endswith((".tif", ".tiff")):
-            return None
-        if band := band_of(name, self._wanted):
-            return band
-        bands = self._bench.process.bands
-        return bands[0] if len(bands) == 1 and "." not in stem_of(name) else None
+        return member_band(name, self._wanted, self._bench.process.bands)
 
     def _take(self, member: Member, band: str) -> None:
         if band in self._tallies or (band == self._bench.mask and self._mask_grid is not None):
             raise ArchiveError(f"holds band {band} twice", where=member.where)
-        layer, engine = self._layer(member)
+        layer, engine = self._layers.open(member)
         self._bench.engines.add(engine)
         grid = layer.grid
         other = next(iter(self._grids.values()), grid)
@@ -154,13 +123,7 @@ class ArchiveBands:
             self._take_band(band, grid, layer.nodata, self._pixels(layer, grid))
 
     def _pixels(self, layer: Any, grid: Grid) -> Iterator[tuple[int, NDArray[Any]]]:
-        needed = self._bench.index(grid).needed
-        if isinstance(layer, StreamLayer):
-            yield from layer.read(needed)
-            return
-        with layer.open() as handle:
-            for unit in layer.units(needed):
-                yield from zip(unit, layer.read(handle, needed, unit), strict=True)
+        return read_packed(layer, self._bench.index(grid).needed)
 
     def _take_band(
         self, band: str, grid: Grid, nodata: float | None, pixels: Iterator[tuple[int, NDArray[Any]]]
@@ -199,27 +162,6 @@ class ArchiveBands:
                 assert at == number
                 self._tallies[band].add(number, values, valid)
         self._mask = mask
-
-    def _layer(self, member: Member) -> tuple[StreamLayer | FileLayer | WindowLayer, str]:
-        layer, head = open_stream(member.stream, member.where)
-        if layer is not None:
-            return layer, "stream"
-        if member.size is not None and member.size <= IN_MEMORY:
-            memory = self._exit.enter_context(MemoryFile(head + member.stream.read(member.size - len(head))))
-            return open_file(memory.name, None, member.where), "memory"
-        path = self._to_scratch(member, head)
-        return open_file(path, None, member.where), "scratch"
-
-    def _to_scratch(self, member: Member, head: bytes) -> Path:
-        with tempfile.NamedTemporaryFile(dir=self._bench.scratch, suffix=".tif", delete=False) as file:
-            path = Path(file.name)
-            self._exit.callback(path.unlink, missing_ok=True)
-            file.write(head)
-            buffer = memoryview(bytearray(CHUNK))
-            while n := member.stream.some(buffer):
-                file.write(buffer[:n])
-            self._spilled += file.tell()
-        return path
 
     def _complete(self) -> None:
         lacking = [band for band in self._bench.process.bands if band not in self._tallies]

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
-from pileus.raster.layers import FileLayer, WindowLayer, open_file
+from pileus.raster.formats import Layer, band_of, open_layer, stem_of
 from pileus.unpack.members import Limits, is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
-from pileus.zonal.archive import ArchiveBands, band_of, stem_of
+from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache
 from pileus.zonal.context import Bench, Source
 from pileus.zonal.zones import Zones
@@ -108,9 +108,6 @@ def _is_archive(source: Source) -> bool:
         raise RasterError(f"cannot be read: {exc.strerror}", where=source.name) from exc
 
 
-Layer = FileLayer | WindowLayer
-
-
 def _files(bench: Bench, sources: list[Source], progress: Callable[[str], None] | None) -> list[Found]:
     """Measure raster files. A mask is a file, or a band of a file, on exactly the grid of what it masks."""
     layers: dict[str, dict[str, tuple[Source, Layer]]] = defaultdict(dict)
@@ -147,13 +144,13 @@ def _layers(bench: Bench, source: Source) -> dict[str, Layer]:
     assert source.path is not None  # streams are archives
     process, wanted = bench.process, {*bench.process.bands, *filter(None, [bench.mask])}
     if source.band is not None:
-        return {source.band: open_file(source.path, None, source.name)}
+        return {source.band: open_layer(source.path, None, source.name)}
     try:
-        layer = open_file(source.path, None, source.name)
+        layer = open_layer(source.path, None, source.name)
     except RasterError as error:
         if "bands: name one" not in error.message:
             raise
-        return {band: open_file(source.path, band, source.name) for band in sorted(wanted)}
+        return {band: open_layer(source.path, band, source.name) for band in sorted(wanted)}
     if band := band_of(source.name, wanted):
         return {band: layer}
     return {process.bands[0]: layer} if len(process.bands) == 1 and "." not in stem_of(source.name) else {}
