@@ -21,6 +21,8 @@
     ├── RasterError             a raster lacks a band, a georeference or whole strips
     ├── StoreError              S3, DynamoDB, SQS or Step Functions refused
     │   ├── Conflict            a conditional write lost the race
+    │   ├── Denied              these credentials may not, or there are none
+    │   ├── Unavailable         throttled, overloaded, or out of reach                      (retried)
     │   └── Unpublished         a result is committed, and not all of it is published yet   (retried)
     ├── HandedBack              a worker was told to stop; the partition returns to its queue (retried)
     └── Cancelled               the backfill was cancelled or paused while the partition ran
@@ -136,6 +138,18 @@ class RasterError(PileusError):
 
 
 class StoreError(PileusError):
+    """`code`: AWS's own word for it, empty where there is none."""
+
+    def __init__(self, message: str, *, where: str | None = None, code: str = "") -> None:
+        super().__init__(message, where=where)
+        self.code = code
+
+
+class Unavailable(StoreError):
+    retryable = True
+
+
+class Denied(StoreError):
     pass
 
 

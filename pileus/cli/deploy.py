@@ -127,13 +127,11 @@ def _prepare(settings: Path | None) -> "tuple[Aws, Assembly]":
 
 def _account(aws: "Aws") -> str:
     """Raises UsageError where there are no credentials."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from pileus.errors import UsageError
+    from pileus.errors import StoreError, UsageError
 
     try:
         who = aws.sts.get_caller_identity()
-    except (BotoCoreError, ClientError) as exc:
+    except StoreError as exc:
         raise UsageError(f"no AWS account answers: {exc}; `pileus doctor` says more") from exc
     return f"account {who['Account']}, region {aws.sts.meta.region_name}"
 

@@ -11,6 +11,7 @@ from typing import Any
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
 from pileus.edges.providers.address import base_of, origin_of
+from pileus.errors import StoreError
 
 QUOTAS = {
     "ec2": ("ec2", "L-1216C47A", "vCPUs of on-demand instances"),
@@ -52,11 +53,9 @@ def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path) 
 
 def credentials(aws: Aws) -> Check:
     """Whether there are any, and whose."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         who = aws.sts.get_caller_identity()
-    except (BotoCoreError, ClientError) as exc:
+    except StoreError as exc:
         advice = "run `aws configure` or `aws sso login`, or set AWS_PROFILE; only a deployment needs them"
         return Check("AWS credentials", False, str(exc), advice)
     return Check("AWS credentials", True, f"{who['Arn']} in {aws.sts.meta.region_name}")
@@ -75,11 +74,9 @@ def quotas(aws: Aws, settings: Any) -> list[Check]:
 
 def quota(aws: Aws, service: str, code: str, name: str, needed: float) -> Check:
     """One limit of the account."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         limit = aws.quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
-    except (BotoCoreError, ClientError) as exc:
+    except StoreError as exc:
         return Check(name, None, f"not to be had: {exc}", "allow servicequotas:GetServiceQuota, or look in the console")
     found = f"{limit:g} allowed, {needed:g} wanted at most"
     advice = f"lower max_workers, or ask AWS to raise quota {code} of {service}"

@@ -10,18 +10,15 @@ The rules are Cumulus's:
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from pileus.edges.aws_errors import translated
 from pileus.edges.store import Store
-from pileus.errors import StoreError
+from pileus.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -81,7 +78,7 @@ class ArchiveStore:
         """See Archives."""
         bucket, key = urlsplit(url).netloc, urlsplit(url).path.removeprefix("/")
         digest, size = _digest(path, "sha256"), path.stat().st_size
-        with _refusals(url):
+        with translated(url, "S3"):
             old = self._head(bucket, key)
             if old is None:
                 return Kept(url, size, digest, "written")
@@ -98,16 +95,15 @@ class ArchiveStore:
     def stage(self, path: Path, url: str, kept: Kept) -> None:
         """See Archives."""
         bucket, key = urlsplit(url).netloc, urlsplit(url).path.removeprefix("/")
-        with _refusals(url):
+        with translated(url, "S3"):
             self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": kept.sha256 or ""}})
 
     def _head(self, bucket: str, key: str) -> Any:
         try:
-            return self._client.head_object(Bucket=bucket, Key=key)
-        except ClientError as exc:
-            if exc.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                return None
-            raise
+            with translated(f"s3://{bucket}/{key}", "S3"):
+                return self._client.head_object(Bucket=bucket, Key=key)
+        except NotFound:
+            return None
 
     def _is_same(self, path: Path, digest: str, old: Any, bucket: str, key: str) -> bool:
         """By size; then by the hash that we wrote down, the ETag where it is the MD5, or the bytes themselves."""
@@ -137,13 +133,3 @@ def stamp(when: datetime) -> str:
 def _digest(path: Path, algorithm: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-@contextmanager
-def _refusals(url: str) -> Iterator[None]:
-    from boto3.exceptions import Boto3Error
-
-    try:
-        yield
-    except (ClientError, BotoCoreError, Boto3Error) as exc:
-        raise StoreError(f"the archive cannot be kept: {exc}", where=url) from exc

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pileus import __version__
+from pileus.edges.aws_errors import guard
 from pileus.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class Aws:
             )
         else:
             session = boto3.Session()
-        return session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+        made = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+        return guard(made)
 
     @cached_property
     def s3(self) -> "S3Client":

@@ -1,17 +1,156 @@
-"""What a service of AWS refuses, in our words."""
+"""What AWS refuses, or cannot be reached for, in our words: one table, at the one place that every call passes.
+
+`guard` puts it into a boto3 client, so that no raw error can leave one; `translated` puts it around a block, with
+the place that the block is about.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from pileus.errors import StoreError
+from pileus.errors import Conflict, Denied, NotFound, PileusError, StoreError, Unavailable
+
+CONFLICT = frozenset(
+    {
+        "412",
+        "ConditionalCheckFailedException",
+        "ConditionalRequestConflict",
+        "PreconditionFailed",
+        "TransactionCanceledException",
+        "TransactionConflictException",
+    }
+)
+"""A conditional write lost the race."""
+ABSENT = frozenset(("NoSuchKey", "NoSuchBucket", "404", "NotFound"))
+"""There is no such object."""
+DENIED = frozenset(
+    {
+        "401",
+        "403",
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+"""These credentials may not."""
+PASSING = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerException",
+        "KMSThrottlingException",
+        "KmsThrottled",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeTooSkewed",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+        "Unavailable",
+    }
+)
+"""It passes: the same call may succeed later."""
+SERVICES = {"SFN": "Step Functions", "Scheduler": "EventBridge Scheduler"}
+"""What people call a service, where its id is another."""
+
+
+def translate(error: Exception, service: str, where: str | None = None) -> PileusError:
+    """Our error for what botocore or boto3 raised.
+
+    1. A refusal is told by its code, then by its HTTP status: 5xx and 429 pass.
+    2. Without an answer: no credentials are Denied, everything about connections passes.
+    3. Anything else is a StoreError.
+    """
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, ClientError):
+        return _refusal(error, service, where)
+    kind = _unanswered(error)
+    return kind(f"{service} cannot be reached: {error}", where=where)
+
+
+def _refusal(error: Any, service: str, where: str | None) -> PileusError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in ABSENT and service in ("S3", "the store"):
+        return NotFound("there is no such object", where=where)
+    if code in CONFLICT:
+        return Conflict("changed meanwhile", where=where, code=code)
+    said = f"{service} refused: {error}"
+    if code in PASSING or status >= 500 or status == 429:
+        return Unavailable(said, where=where, code=code)
+    return (Denied if code in DENIED else StoreError)(said, where=where, code=code)
+
+
+def _unanswered(error: Exception) -> type[StoreError]:
+    from botocore import exceptions as e
+
+    passing = (e.ConnectionError, e.HTTPClientError, e.EndpointConnectionError, e.IncompleteReadError)
+    if isinstance(error, (e.NoCredentialsError, e.PartialCredentialsError, e.CredentialRetrievalError)):
+        return Denied
+    return Unavailable if isinstance(error, passing) else StoreError
+
+
+def guard(client: Any) -> Any:
+    """The client, whose every call, page and waiter raises our errors alone."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    call = client._make_api_call  # every method of a client, its paginators and its transfers go through this one
+    id = client.meta.service_model.service_id
+    service = SERVICES.get(id, id)
+
+    def guarded(operation: str, parameters: Any) -> Any:
+        try:
+            return call(operation, parameters)
+        except (BotoCoreError, ClientError) as exc:
+            raise translate(exc, service, _about(parameters)) from exc
+
+    client._make_api_call = guarded
+    return client
+
+
+def _about(parameters: Any) -> str | None:
+    """What a call is about, from its parameters."""
+    if "Key" in parameters and "Bucket" in parameters:
+        return f"s3://{parameters['Bucket']}/{parameters['Key']}"
+    names = ("Bucket", "TableName", "QueueUrl", "TopicArn", "executionArn", "stateMachineArn", "StackName", "Name")
+    return next((str(parameters[name]) for name in names if name in parameters), None)
 
 
 @contextmanager
-def refusals(said: str, where: str) -> Iterator[None]:
-    """Raises StoreError, `said` and the reason, when a call in the block is refused or reaches nobody."""
+def translated(where: str, service: str = "the store") -> Iterator[None]:
+    """Raise our error for what fails in the block, with the place that it is about."""
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except (BotoCoreError, ClientError) as exc:
-        raise StoreError(f"{said}: {exc}", where=where) from exc
+    except (StoreError, NotFound) as exc:
+        exc.where = where
+        raise
+    except (BotoCoreError, ClientError, Boto3Error) as exc:
+        raise translate(exc, service, where) from exc

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pileus.edges.aws import Aws
-from pileus.errors import StoreError
+from pileus.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -67,9 +67,9 @@ def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
     else:
         try:
             client.update_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
-        except client.exceptions.ClientError as exc:
-            if "No updates are to be performed" not in str(exc):
-                raise StoreError(f"CloudFormation refused: {exc}", where=stack) from exc
+        except StoreError as exc:
+            if "No updates are to be performed" not in exc.message:
+                raise
     return _outputs(settled(aws, stack))
 
 
@@ -85,16 +85,12 @@ def _outputs(stack: "StackTypeDef") -> dict[str, str]:
 
 def describe(aws: Aws, stack: str) -> "StackTypeDef | None":
     """The stack as of now, or None when there is none. Raises StoreError when AWS cannot be reached."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         return aws.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError as exc:
-        if "does not exist" in str(exc):
+    except StoreError as exc:
+        if "does not exist" in exc.message:
             return None
-        raise StoreError(f"CloudFormation refused: {exc}", where=stack) from exc
-    except BotoCoreError as exc:
-        raise StoreError(f"AWS cannot be reached: {exc}", where=stack) from exc
+        raise
 
 
 def settled(aws: Aws, stack: str, tell: Callable[[str], None] | None = None) -> "StackTypeDef":
@@ -146,13 +142,11 @@ def _filled(aws: Aws, bucket: str) -> str:
 
 def _ensure_bucket(aws: Aws, bucket: str) -> None:
     """The bucket for code, private and encrypted (S3's defaults since 2023)."""
-    from botocore.exceptions import ClientError
-
     region = aws.s3.meta.region_name
     where: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         aws.s3.head_bucket(Bucket=bucket)
-    except ClientError:
+    except (NotFound, StoreError):
         aws.s3.create_bucket(Bucket=bucket, **where)
 
 

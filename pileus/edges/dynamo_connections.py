@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pileus.edges.aws_errors import refusals
+from pileus.edges.aws_errors import translated
 from pileus.edges.connections import Lease, Pulse
 from pileus.errors import StoreError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 RANGE = "budget"
 """Value of the sort key of the item."""
-REFUSED = "the connection budget cannot be kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ class DynamoConnections:
                     del self._mine[id_]
 
     def _read(self, provider: str) -> tuple[int, Budget]:
-        with refusals(REFUSED, provider):
+        with translated(provider, "DynamoDB"):
             key = {"provider": {"S": provider}, "lease": {"S": RANGE}}
             item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return (int(item["version"]["N"]), Budget.from_json(item["state"]["S"])) if item else (0, Budget())
@@ -236,7 +235,7 @@ class DynamoConnections:
 
     def _write(self, provider: str, version: int, budget: Budget) -> bool:
         """False when somebody else wrote since `version` was read."""
-        with refusals(REFUSED, provider):
+        with translated(provider, "DynamoDB"):
             try:
                 self._client.put_item(
                     TableName=self._table,

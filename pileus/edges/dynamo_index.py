@@ -3,12 +3,12 @@
 import json
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pileus.edges.aws_errors import translated
 from pileus.edges.index import Brief, new_tag, why
-from pileus.errors import Conflict, StoreError
+from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, State, safe, unsafe
@@ -27,7 +27,6 @@ STATES = {str(state): state for state in State}
 QUICK = "pileus-quick"
 USUAL = "-"
 """Stands for the address that a manifest has unless somebody moved it."""
-CONFLICTS = ("ConditionalCheckFailedException", "TransactionCanceledException", "TransactionConflictException")
 
 
 class DynamoIndex:
@@ -45,7 +44,7 @@ class DynamoIndex:
         self._manifests = manifests
 
     def entry(self, partition: Partition) -> Entry | None:
-        with _translated(partition.key):
+        with translated(partition.key, "DynamoDB"):
             found = self._client.get_item(TableName=self._partitions, Key=_key(partition), ConsistentRead=True)
         return self._entry(found["Item"]) if "Item" in found else None
 
@@ -54,7 +53,7 @@ class DynamoIndex:
         for start in range(0, len(keys), BATCH):
             wanted: Any = {self._partitions: {"Keys": keys[start : start + BATCH], "ConsistentRead": True}}
             while wanted:
-                with _translated(self._partitions):
+                with translated(self._partitions, "DynamoDB"):
                     answer = self._client.batch_get_item(RequestItems=wanted)
                 found += answer["Responses"].get(self._partitions, [])
                 wanted = answer.get("UnprocessedKeys")
@@ -93,7 +92,7 @@ class DynamoIndex:
         _parse_quickly(self._client)
         more: dict[str, Any] = {}
         while True:
-            with _translated(self._partitions):
+            with translated(self._partitions, "DynamoDB"):
                 page: Any = self._client.query(**request, **more)
             yield page["Items"]
             if "LastEvaluatedKey" not in page:
@@ -113,7 +112,7 @@ class DynamoIndex:
             },
             ConsistentRead=True,
         )
-        with _translated(self._partitions):
+        with translated(self._partitions, "DynamoDB"):
             found = [item for page in pages for item in page["Items"]]
         yield from sorted(found, key=lambda item: item["partition"]["S"])
 
@@ -123,17 +122,17 @@ class DynamoIndex:
         return stored
 
     def remove(self, entry: Entry) -> None:
-        with _translated(entry.partition.key):
+        with translated(entry.partition.key, "DynamoDB"):
             self._client.delete_item(TableName=self._partitions, Key=_key(entry.partition), **_follows(entry.tag))
 
     def backfill(self, id: str) -> Backfill | None:
-        with _translated(id):
+        with translated(id, "DynamoDB"):
             found = self._client.get_item(TableName=self._backfills, Key={"id": {"S": id}}, ConsistentRead=True)
         return Backfill.from_json(json.loads(found["Item"]["body"]["S"])) if "Item" in found else None
 
     def backfills(self) -> Iterator[Backfill]:
         pages = self._client.get_paginator("scan").paginate(TableName=self._backfills, ConsistentRead=True)
-        with _translated(self._backfills):
+        with translated(self._backfills, "DynamoDB"):
             found = [Backfill.from_json(json.loads(item["body"]["S"])) for page in pages for item in page["Items"]]
         yield from sorted(found, key=lambda backfill: backfill.started, reverse=True)
 
@@ -150,10 +149,10 @@ class DynamoIndex:
     def _swap(self, table: str, item: Any, key: Any, tag: str, where: str) -> None:
         """Store `item` if the stored tag is still `tag`. Raises Conflict."""
         try:
-            with _translated(where):
+            with translated(where, "DynamoDB"):
                 self._client.put_item(TableName=table, Item=item, **_follows(tag))
         except Conflict:
-            with _translated(where):
+            with translated(where, "DynamoDB"):
                 found = self._client.get_item(TableName=table, Key=key, ConsistentRead=True)
             if found.get("Item", {}).get("tag") != item["tag"]:  # else the first try arrived, and its answer was lost
                 raise
@@ -185,21 +184,6 @@ class DynamoIndex:
 
     def _manifest(self, key: str) -> str:
         return f"{self._manifests}{key}/manifest.json"
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Turn botocore's errors into ours."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as exc:
-        if exc.response.get("Error", {}).get("Code", "") in CONFLICTS:
-            raise Conflict("changed meanwhile", where=where) from exc
-        raise StoreError(f"DynamoDB refused: {exc}", where=where) from exc
-    except BotoCoreError as exc:
-        raise StoreError(f"DynamoDB cannot be reached: {exc}", where=where) from exc
 
 
 def _key(partition: Partition) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from pileus.edges.aws_errors import refusals
+from pileus.edges.aws_errors import translated
 from pileus.lifecycle.backfill import backfill_of
 
 Line = dict[str, Any]
@@ -46,7 +46,7 @@ class CloudWatchLogs:
         pages = self._client.get_paginator("filter_log_events").paginate(
             logGroupName=self._group, filterPattern=pattern
         )
-        with refusals("CloudWatch Logs refused", self._group):
+        with translated(self._group, "CloudWatch Logs"):
             for page in pages:
                 for event in page["events"]:
                     line = _line(event["message"])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pileus.edges.aws_errors import translated
 from pileus.errors import StoreError
 from pileus.lifecycle.partition import Failure
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 QUEUES = ("ingest", "backfill")
+LONGEST_HOLD = 43_200
+"""Seconds: SQS keeps no message hidden for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,8 @@ class SqsQueues:
         self._addresses = queues
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
-        found = self._sqs.receive_message(
-            QueueUrl=self._addresses[queue].url,
-            MaxNumberOfMessages=1,
-            WaitTimeSeconds=wait_seconds,
-        ).get("Messages")
+        with translated(queue, "SQS"):
+            found = self._received(queue, wait_seconds)
         if not found:
             return None
         receipt, text = found[0]["ReceiptHandle"], found[0]["Body"]
@@ -84,22 +84,32 @@ class SqsQueues:
             self.bury(Message(queue, receipt, text, "", {}))  # not one of ours: nobody will ever understand it
             return None
 
-    def hold(self, message: Message, seconds: int) -> None:
-        from botocore.exceptions import ClientError
+    def _received(self, queue: str, wait_seconds: int) -> Any:
+        return self._sqs.receive_message(
+            QueueUrl=self._addresses[queue].url,
+            MaxNumberOfMessages=1,
+            WaitTimeSeconds=wait_seconds,
+        ).get("Messages")
 
+    def hold(self, message: Message, seconds: int) -> None:
         try:
-            self._sqs.change_message_visibility(
-                QueueUrl=self._addresses[message.queue].url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
-            )
-        except ClientError as exc:
-            if _code(exc) not in ("InvalidParameterValue", "ReceiptHandleIsInvalid", *_NOT_IN_FLIGHT):
-                raise StoreError(f"SQS refused: {exc}", where=message.queue) from exc
+            with translated(message.queue, "SQS"):
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._addresses[message.queue].url,
+                    ReceiptHandle=message.receipt,
+                    VisibilityTimeout=min(seconds, LONGEST_HOLD),
+                )
+        except StoreError as exc:
+            if exc.code not in ("InvalidParameterValue", "ReceiptHandleIsInvalid", *_NOT_IN_FLIGHT):
+                raise
 
     def delete(self, message: Message) -> None:
-        self._sqs.delete_message(QueueUrl=self._addresses[message.queue].url, ReceiptHandle=message.receipt)
+        with translated(message.queue, "SQS"):
+            self._sqs.delete_message(QueueUrl=self._addresses[message.queue].url, ReceiptHandle=message.receipt)
 
     def bury(self, message: Message) -> None:
-        self._sqs.send_message(QueueUrl=self._addresses[message.queue].dead_url, MessageBody=message.body)
+        with translated(message.queue, "SQS"):
+            self._sqs.send_message(QueueUrl=self._addresses[message.queue].dead_url, MessageBody=message.body)
         self.delete(message)
 
     def beat(self, message: Message) -> bool:
@@ -113,20 +123,14 @@ class SqsQueues:
         return self._answer("send_task_failure", message, error=failure.type[:256], cause=cause)
 
     def _answer(self, call: str, message: Message, **answer: str) -> bool:
-        from botocore.exceptions import ClientError
-
         try:
-            getattr(self._stepfunctions, call)(taskToken=message.token, **answer)
-        except ClientError as exc:
-            if _code(exc) in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
+            with translated(call, "Step Functions"):
+                getattr(self._stepfunctions, call)(taskToken=message.token, **answer)
+        except StoreError as exc:
+            if exc.code in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
                 return False
-            raise StoreError(f"Step Functions refused: {exc}", where=call) from exc
+            raise
         return True
 
 
 _NOT_IN_FLIGHT = ("AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight")
-
-
-def _code(error: Any) -> str:
-    code: str = error.response.get("Error", {}).get("Code", "")
-    return code

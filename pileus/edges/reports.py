@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pileus.edges.aws_errors import refusals
+from pileus.edges.aws_errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -29,7 +29,7 @@ class SnsReports:
 
     def tell(self, subject: str, report: Mapping[str, Any]) -> None:
         """See Reports."""
-        with refusals("SNS refused", self._topic):
+        with translated(self._topic, "SNS"):
             self._client.publish(TopicArn=self._topic, Subject=subject[:SUBJECT], Message=json.dumps(report))
 
 

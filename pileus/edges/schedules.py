@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pileus.edges.aws_errors import refusals
+from pileus.edges.aws_errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
-
-REFUSED = "EventBridge Scheduler refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class EventBridgeSchedules:
         self._role = role
 
     def all(self) -> dict[str, Schedule]:
-        with refusals(REFUSED, self._group):
+        with translated(self._group, "EventBridge Scheduler"):
             pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._group)
             names = [item["Name"] for page in pages for item in page["Schedules"]]
             return {name: self._one(name) for name in names}
@@ -69,12 +67,12 @@ class EventBridgeSchedules:
         )
 
     def made(self, name: str) -> datetime:
-        with refusals(REFUSED, name):
+        with translated(name, "EventBridge Scheduler"):
             return self._client.get_schedule(GroupName=self._group, Name=name)["CreationDate"]
 
     def put(self, schedule: Schedule, *, new: bool) -> None:
         call: Any = self._client.create_schedule if new else self._client.update_schedule
-        with refusals(REFUSED, schedule.name):
+        with translated(schedule.name, "EventBridge Scheduler"):
             call(
                 GroupName=self._group,
                 Name=schedule.name,
@@ -86,5 +84,5 @@ class EventBridgeSchedules:
             )
 
     def delete(self, name: str) -> None:
-        with refusals(REFUSED, name):
+        with translated(name, "EventBridge Scheduler"):
             self._client.delete_schedule(GroupName=self._group, Name=name)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pileus.documents import SecretRef
-from pileus.errors import DocumentError
+from pileus.edges.aws_errors import translated
+from pileus.errors import DocumentError, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -79,18 +80,14 @@ class Secrets:
             if not self.environ.get(ref.env):
                 raise DocumentError(f"the environment variable {ref.env} is not set", where=where)
             return self.environ[ref.env]
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
-            if ref.secretsmanager is not None and self._secretsmanager is not None:
-                return self._secretsmanager().get_secret_value(SecretId=ref.secretsmanager)["SecretString"]
-            if ref.ssm is not None and self._ssm is not None:
-                return self._ssm().get_parameter(Name=ref.ssm, WithDecryption=True)["Parameter"]["Value"]
-        except ClientError as exc:
-            code = exc.response["Error"]["Code"]
-            raise DocumentError(f"{_place(ref)} cannot be read: {code}", where=where) from exc
-        except BotoCoreError as exc:
-            raise DocumentError(f"{_place(ref)} cannot be read: {type(exc).__name__}", where=where) from exc
+            with translated(_place(ref), "AWS"):
+                if ref.secretsmanager is not None and self._secretsmanager is not None:
+                    return self._secretsmanager().get_secret_value(SecretId=ref.secretsmanager)["SecretString"]
+                if ref.ssm is not None and self._ssm is not None:
+                    return self._ssm().get_parameter(Name=ref.ssm, WithDecryption=True)["Parameter"]["Value"]
+        except StoreError as exc:
+            raise DocumentError(f"{_place(ref)} cannot be read: {exc.code or exc.message}", where=where) from exc
         except KeyError as exc:
             raise DocumentError(f"{_place(ref)} holds no text", where=where) from exc
         raise DocumentError(f"{_place(ref)} needs AWS, which this command does not use", where=where)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from pileus.errors import Conflict, NotFound, StoreError, UsageError
+from pileus.edges.aws_errors import translated
+from pileus.errors import Conflict, NotFound, UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,17 +70,17 @@ class S3Store:
 
     def get(self, url: str) -> bytes:
         bucket, key = split(url)
-        with _translated(url):
+        with translated(url, "S3"):
             return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         bucket, key = split(url)
-        with _translated(url):
+        with translated(url, "S3"):
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def tagged(self, url: str) -> tuple[bytes, str]:
         bucket, key = split(url)
-        with _translated(url):
+        with translated(url, "S3"):
             found = self._client.get_object(Bucket=bucket, Key=key)
             return found["Body"].read(), found["ETag"]
 
@@ -88,7 +89,7 @@ class S3Store:
         condition: dict[str, str] = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
         wanted: Any = {"Bucket": bucket, "Key": key, "Body": body, "ContentType": content_type, **condition}
         try:
-            with _translated(url):
+            with translated(url, "S3"):
                 return self._client.put_object(**wanted)["ETag"]
         except (Conflict, NotFound) as exc:
             return self._ours(url, body, exc)
@@ -106,17 +107,17 @@ class S3Store:
     def copy(self, source: str, target: str) -> None:
         bucket, key = split(target)
         there, name = split(source)
-        with _translated(source):
+        with translated(source, "S3"):
             self._client.copy_object(CopySource={"Bucket": there, "Key": name}, Bucket=bucket, Key=key)
 
     def drop(self, url: str, tag: str) -> None:
         bucket, key = split(url)
-        with suppress(Conflict, NotFound), _translated(url):
+        with suppress(Conflict, NotFound), translated(url, "S3"):
             self._client.delete_object(Bucket=bucket, Key=key, IfMatch=tag)
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)
-        with _translated(prefix):
+        with translated(prefix, "S3"):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
                 for item in page.get("Contents", ()):
                     yield f"s3://{bucket}/{item['Key']}", item["Size"]
@@ -124,35 +125,12 @@ class S3Store:
     def delete(self, *urls: str) -> None:
         for start in range(0, len(urls), DELETES):
             found = [split(url) for url in urls[start : start + DELETES]]
-            with _translated(urls[start]):
+            with translated(urls[start], "S3"):
                 if len(found) == 1:
                     self._client.delete_object(Bucket=found[0][0], Key=found[0][1])
                 else:
                     objects: Any = {"Objects": [{"Key": key} for _, key in found], "Quiet": True}
                     self._client.delete_objects(Bucket=found[0][0], Delete=objects)
-
-
-class _translated:  # noqa: N801 - reads as a statement
-    """Turn botocore's errors into ours, with the address."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if isinstance(error, ClientError):
-            code = error.response.get("Error", {}).get("Code", "")
-            if code in ("NoSuchKey", "404", "NoSuchBucket"):
-                raise NotFound("there is no such object", where=self._url) from error
-            if code in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
-                raise Conflict("changed meanwhile", where=self._url) from error
-            raise StoreError(f"S3 refused: {error}", where=self._url) from error
-        if isinstance(error, BotoCoreError):
-            raise StoreError(f"S3 cannot be reached: {error}", where=self._url) from error
 
 
 class FolderStore:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pileus.edges.aws_errors import translated
 from pileus.errors import StoreError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Workflows(Protocol):
         """`GONE`: no such execution is known."""
 
     def stop(self, execution: str, cause: str) -> None:
-        """Stop it; that it has ended already is no error."""
+        """Stop it; that it has ended already, or is gone, is no error."""
 
     def running(self, workflow: str, prefix: str) -> Iterator[str]:
         """ARNs of the running executions whose name begins with `prefix`."""
@@ -38,30 +39,33 @@ class StepFunctions:
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
         machine = self._prefix + workflow
         try:
-            with _translated(name):
+            with translated(name, "Step Functions"):
                 started = self._client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(value))
         except StoreError as exc:
-            if _code(exc.__cause__) != "ExecutionAlreadyExists":
+            if exc.code != "ExecutionAlreadyExists":
                 raise
             return execution_arn(machine, name)  # it has ended since, and whoever started it did not hear of that
         return started["executionArn"]
 
     def status(self, execution: str) -> Status:
-        from botocore.exceptions import ClientError
-
         try:
-            return self._client.describe_execution(executionArn=execution)["status"]
-        except ClientError as exc:
-            if exc.response.get("Error", {}).get("Code") == "ExecutionDoesNotExist":
+            with translated(execution, "Step Functions"):
+                return self._client.describe_execution(executionArn=execution)["status"]
+        except StoreError as exc:
+            if exc.code == "ExecutionDoesNotExist":
                 return "GONE"
-            raise StoreError(f"Step Functions refused: {exc}", where=execution) from exc
+            raise
 
     def stop(self, execution: str, cause: str) -> None:
-        with _translated(execution):
-            self._client.stop_execution(executionArn=execution, error="Stopped", cause=cause)
+        try:
+            with translated(execution, "Step Functions"):
+                self._client.stop_execution(executionArn=execution, error="Stopped", cause=cause)
+        except StoreError:
+            if self.status(execution) == "RUNNING":
+                raise
 
     def running(self, workflow: str, prefix: str) -> Iterator[str]:
-        with _translated(workflow):
+        with translated(workflow, "Step Functions"):
             pages = self._client.get_paginator("list_executions").paginate(
                 stateMachineArn=self._prefix + workflow, statusFilter="RUNNING"
             )
@@ -78,22 +82,3 @@ def execution_arn(machine: str, name: str) -> str:
     'arn:aws:states:us-east-1:000000000000:execution:pileus-Trigger:b-1'
     """
     return f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
-
-
-def _code(error: BaseException | None) -> str:
-    code: str = getattr(error, "response", {}).get("Error", {}).get("Code", "")
-    return code
-
-
-class _translated:  # noqa: N801 - reads as a statement
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if isinstance(error, ClientError | BotoCoreError):
-            raise StoreError(f"Step Functions refused: {error}", where=self._where) from error
