@@ -99,11 +99,11 @@ class Scaling(Construct):
 def backlog(core: Core) -> cloudwatch.MathExpression:
     """Groups waiting or under way on both queues. Queues that nobody has used for long report nothing: 0."""
     metrics: dict[str, cloudwatch.IMetric] = {}
-    for queue, queue in (("ingest", core.ingest.queue), ("backfill", core.backfill.queue)):
-        metrics[f"{queue}_waiting"] = queue.metric_approximate_number_of_messages_visible(
+    for name, queue in (("ingest", core.ingest.queue), ("backfill", core.backfill.queue)):
+        metrics[f"{name}_waiting"] = queue.metric_approximate_number_of_messages_visible(
             period=PERIOD, statistic="Maximum"
         )
-        metrics[f"{queue}_running"] = queue.metric_approximate_number_of_messages_not_visible(
+        metrics[f"{name}_running"] = queue.metric_approximate_number_of_messages_not_visible(
             period=PERIOD, statistic="Maximum"
         )
     return cloudwatch.MathExpression(
