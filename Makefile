@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: backfill test lint spec schemas web pictures images clean
+.PHONY: backfill test lint spec soak schemas web pictures images clean
 
 backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
@@ -17,6 +17,9 @@ lint: .venv/dev
 
 spec: .venv/dev
 	$(BIN)/pytest
+
+soak: .venv/dev  ## what takes longer: 100,000 seeds of the simulation
+	$(BIN)/pytest -m soak
 
 schemas: .venv/run
 	$(BIN)/pileus schemas

@@ -160,6 +160,30 @@ def test_recovery_goes_on_though_a_backfill_is_paused_meanwhile(left: Left) -> N
     recover(replace(left.edges, index=Pausing()), NoWorkflows(), lambda line: None)
 
 
+class Committing:
+    """A store in which the worker commits, and is not heard of again, just before the manifests are listed."""
+
+    def __init__(self, left: Left) -> None:
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._left.edges.store, name)
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        if prefix.endswith("manifests/"):
+            self._left.commit()
+        return self._left.edges.store.list(prefix)
+
+
+def test_what_recovery_takes_for_done_is_published(left: Left) -> None:
+    index, store = MemoryIndex(), Committing(left)
+    workflows: Any = NoWorkflows()
+    recover(replace(left.edges, index=index, store=store), workflows, lambda line: None)  # type: ignore[arg-type]
+    entry = index.entry(PARTITION)
+    assert entry is not None
+    assert (entry.state, left.published) == (State.succeeded, True)
+
+
 class Refusing:
     """A Step Functions client that refuses."""
 

@@ -21,12 +21,12 @@ from pileus.wiring import Edges
 
 def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
     """Bring an empty index back from S3, and go on with the backfills that were running."""
-    finish_publications(edges)
     found = 0
     for entry in recorded(edges):
         found += _put(edges, entry)
     if found:
         tell(f"{found} partitions are in the index")
+    finish_publications(edges)  # after the manifests were read: a worker may have committed one of them just before
     for backfill in _backfills(edges):
         try:
             edges.index.put_backfill(replace(backfill, tag=""))

@@ -127,10 +127,15 @@ def task_of(edges: Any, bench: Bench) -> Callable[[Any, Any], Any]:
 
 
 @contextmanager
-def replaced(schedule: Schedule, bench: Bench) -> Iterator[None]:
-    """Put the parts above, and random bytes of the seed, in the place of the real ones while the block runs."""
+def replaced(schedule: Schedule, bench: Bench, few: int, inline: int) -> Iterator[None]:
+    """Put the parts above, and random bytes of the seed, in the place of the real ones while the block runs.
+
+    `few`: groups of a point that need no map of their own; `inline`: bytes of a task that fit into a message.
+    """
     places: list[tuple[Any, str, Any]] = [
         (discover_granules, "connect", site.connect),
+        (discover_granules, "FEW", few),
+        (discover_granules, "INLINE", inline),
         (process_group, "connect", site.connect),
         (process_group, "process", Worked(schedule, bench)),
         (process_group, "_zones", lambda *_: "zones"),

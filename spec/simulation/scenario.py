@@ -24,6 +24,8 @@ class Plan:
     doubled: float
     unreachable: float
     machines: Settings
+    few: int
+    inline: int
     faults: Faults
     until: float
     repeat: bool
@@ -38,6 +40,8 @@ class Plan:
     """Edits: which zones there are from then on."""
     losses: list[float] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
+    rules: list[float] = field(default_factory=list)
+    storm: tuple[float, float, float] = (0, 0, 0)
     allowed: int = 0
     """Faults that may strike."""
 
@@ -54,6 +58,8 @@ class Plan:
             doubled=dice.choice((0, 0.05, 0.2)),
             unreachable=dice.choice((0, 0, 0, 0.05)),
             machines=Settings(dice.choice((1, 2, 40)), dice.choice((1, 2, 100)), 600, 3600),
+            few=dice.choice((0, 20)),
+            inline=dice.choice((0, 100_000, 100_000)),
             faults=_faults(dice),
             until=1000,
             repeat=dice.random() < 0.5,
@@ -68,7 +74,7 @@ class Plan:
         """Whether every backfill must succeed at once."""
         there = {place for when, place, tiles in self.published if when == 0 and len(tiles) == 2}
         changing = len(self.published) > len(there) or len(there) < len(self.months) * len(self.groups)
-        accidents = self.broken or self.commands or self.losses or self.unreachable or self.allowed
+        accidents = self.broken or self.commands or self.losses or self.unreachable or self.allowed or self.storm[1]
         return not (changing or accidents)
 
     def _publications(self, dice: random.Random) -> None:
@@ -110,6 +116,11 @@ class Plan:
             self.commands.append((dice.uniform(35, 800), how, dice.choice(ids), wanted))
         if dice.random() < 0.25:
             self.losses.append(dice.uniform(32, 500))
+        if dice.random() < 0.15:
+            self.rules = [dice.uniform(32, 300) for _ in range(dice.choice((1, 2)))]
+        if dice.random() < 0.15:
+            begun = dice.uniform(31, 200)
+            self.storm = (begun, begun + dice.uniform(2, 60), dice.choice((0.2, 0.6, 0.95)))
         if dice.random() < 0.2:
             self.stops.append(dice.uniform(40, 300))
 
@@ -130,6 +141,8 @@ class Plan:
             else:
                 again = lambda how=how, id=id, w=wanted: world.again(how, id, **w)  # noqa: E731
                 world.user(f"{how} {id} {wanted or ''}", again, when - passed)
+        for number, when in enumerate(self.rules):
+            world.user("(a rule fires)", lambda n=number: world.fire(f"daily-{n}"), when - passed)  # type: ignore[misc]
         for when, zones in self.zones:
             world.user(f"edit zones, populate {zones}", lambda zones=zones: world.populate(zones), when - passed)  # type: ignore[misc]
         for when in self.losses:

@@ -83,6 +83,8 @@ class Schedule:
         self.now = 1_700_000_000.0
         self.start = self.now
         self.faults = Faults()
+        self.storm: tuple[float, float, float] = (0, 0, 0)
+        """Seconds from the start between which a share of all requests is refused, as throttling does; the share."""
         self.history: list[tuple[float, str, str]] = []
         self.verbose = verbose
         self.effects = 0
@@ -244,6 +246,10 @@ class Schedule:
         if down is not None and down():
             self.note(f"{what}: cannot be reached")
             raise Unavailable("cannot be reached", where=what)
+        first, last, share = self.storm
+        if first <= self.now - self.start < last and self.dice.random() < share:
+            self.note(f"{what}: THROTTLED")
+            raise Unavailable("too many requests", where=what)
         faults = self.faults
         if faults.left > 0 and self.dice.random() < faults.total * (6 if what.startswith(CRITICAL) else 1):
             return self._struck(thread, what, do)

@@ -1,9 +1,72 @@
-"""Everything that may go wrong goes wrong, in every order: what must always hold, holds for every seed."""
+"""Everything that may go wrong goes wrong, in every order: what must always hold, holds for every seed.
 
+A seed that fails is replayed with `python -m spec.simulation SEED`. The last specs break what the promises rest on,
+and must be found out.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pileus.backfills import end, status
+from pileus.models import Manifest
+from pileus.outputs.commit import Fence
 from spec.simulation.world import run
 
+CHUNK = 100
 
-def test_a_seed_is_a_history() -> None:
+
+def violations(seeds: Iterable[int]) -> list[str]:
+    """What is violated in any of them, with the command that replays it."""
+    return [
+        f"python -m spec.simulation {seed}: {found.violations[0]}" for seed in seeds if (found := run(seed)).violations
+    ]
+
+
+@pytest.mark.parametrize("first", range(0, 1000, CHUNK))
+def test_what_must_always_hold_holds(first: int) -> None:
+    assert violations(range(first, first + CHUNK)) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(1000, 100_000, 1000))
+def test_what_must_always_hold_holds_for_a_hundred_thousand_seeds(first: int) -> None:
+    assert violations(range(first, first + 1000)) == []
+
+
+def test_a_seed_is_one_history() -> None:
     first, second = run(7, verbose=True), run(7, verbose=True)
     assert first.history == second.history
-    assert len(first.history) > 10
+    assert len(first.history) > 50
+
+
+def found(seeds: Iterable[int]) -> str:
+    """The first violation."""
+    return next((text for seed in seeds if (text := " ".join(violations([seed])))), "none")
+
+
+def test_a_commit_without_its_fence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    fenced = Fence.commit
+
+    def commit(self: Fence, manifest: Manifest) -> Manifest:
+        tag = self.place.store.tagged(self.place.manifest)[1]  # whatever it is by now
+        return fenced(replace(self, tag=tag), manifest)
+
+    monkeypatch.setattr(Fence, "commit", commit)
+    assert "an older claim on" in found(range(1000))
+
+
+def test_outputs_that_can_be_seen_before_the_commit_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fence, "stage", lambda self, url: url)
+    assert "bytes that no committed manifest names" in found(range(1000))
+
+
+def test_a_success_without_what_was_promised_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def verdict(outcomes: Any) -> str:
+        told = status.verdict(outcomes)
+        return "succeeded" if told == "incomplete" else told
+
+    monkeypatch.setattr(end, "verdict", verdict)
+    assert "is succeeded, but" in found(range(1000))

@@ -243,6 +243,13 @@ class World:
         backfill = control.new_backfill(registry, provider.NAME, now=self.schedule.now, id=id, **wanted)
         control.start(self.edges, self.workflows, backfill)
 
+    def fire(self, name: str) -> None:
+        """A rule fires: EventBridge starts the trigger."""
+        collection = {"name": provider.NAME, "version": provider.VERSION}
+        first, last = (self.plan.months[n].replace("-", "") for n in (0, -1))
+        wanted = {"rule": "daily", "collection": collection, "spanStart": first, "spanEnd": last}
+        self.machines.start(control.TRIGGER, name, wanted)
+
     def halt(self, how: str, id: str) -> None:
         """`pileus pause` or `pileus cancel`."""
         halted = getattr(control, how)(self.edges, self.workflows, id)
@@ -266,7 +273,7 @@ class World:
     def run(self) -> list[str]:
         """Run it to its end; the violations."""
         schedule, plan = self.schedule, self.plan
-        with replaced(schedule, self.bench):
+        with replaced(schedule, self.bench, plan.few, plan.inline):
             self._task = task_of(self.edges, self.bench)
             try:
                 self._run(schedule, plan)
@@ -279,7 +286,7 @@ class World:
         plan.lay_out(self)
         self.user("populate", lambda: self.populate(1))
         schedule.run(schedule.start + 30, found)
-        schedule.faults = plan.faults
+        schedule.faults, schedule.storm = plan.faults, plan.storm
         for number in range(plan.workers):
             self.start_worker(after=number)
         plan.enact(self)
@@ -287,7 +294,7 @@ class World:
         if found():
             return
         schedule.note("NO MORE FAULTS", "-")
-        schedule.faults.left, self.site.unreachable, self.queues._doubled = 0, 0, 0
+        schedule.faults.left, self.site.unreachable, self.queues._doubled, schedule.storm = 0, 0, 0, (0, 0, 0)
         self.user("keep house", self._keep_house)
         schedule.run(schedule.now + PATIENCE, lambda: self.quiet or found())
         if not found():
