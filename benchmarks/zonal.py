@@ -36,7 +36,7 @@ from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import fetch_index
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.kernel import Validity
+from pileus.zonal.validity import Validity
 
 STATS = ("count", "sum", "mean", "min", "max", "stddev")
 PEER_STATS = ["count", "sum", "mean", "min", "max", "stdev"]

@@ -260,7 +260,7 @@ def expanded(index: Any, grid: Grid) -> Any:
 
 def measured_in_memory(raster: Any, shape: Any, **process: Any) -> dict[str, Any]:
     from pileus.zonal.accumulators import Accumulators, table
-    from pileus.zonal.kernel import Validity
+    from pileus.zonal.validity import Validity
 
     grid = Grid(raster.shape[1], raster.shape[0], 0, raster.shape[0], 1, -1, "EPSG:3857")
     index = compile_index(zones_of(shape, crs="EPSG:3857"), grid)

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
 from PIL import Image, ImageDraw
-from rasterio.crs import CRS
 from rasterio.io import MemoryFile
-from rasterio.warp import transform
 
 from pileus.errors import UsageError
 from pileus.outputs.pictures import EDGE, FAINT, GROUND, INK, Scale, card, fit, font, map_of, scale_of
-from pileus.outputs.shapes import WGS84
 from pileus.outputs.windows import Window
 from pileus.periods import Period
+from pileus.zonal.reproject import WGS84, reproject
 
 FORMATS = (".webp", ".gif")
 THUMB = 108
@@ -47,16 +44,8 @@ def window_of(body: bytes, band: str, zone: str, name: str, shape: Any) -> Windo
     """A clip, as `clips.cog` wrote it, as a window again. `shape`: the zone in longitude and latitude."""
     with MemoryFile(body) as memory, memory.open() as raster:
         values, valid = raster.read(1), raster.dataset_mask() > 0
-        outline = _moved(shape, raster.crs)
+        (outline,) = reproject(np.array([shape], dtype=object), WGS84, raster.crs.to_wkt())
         return Window(zone, name, band, values, valid, raster.transform, raster.crs.to_wkt(), outline)
-
-
-def _moved(shape: Any, crs: CRS) -> Any:
-    if crs == WGS84:
-        return shape
-    coordinates = shapely.get_coordinates(shape)
-    x, y = transform(WGS84, crs, coordinates[:, 0], coordinates[:, 1])
-    return shapely.set_coordinates(shape, np.column_stack([x, y]))
 
 
 def animate(frames: Frames, format: str, *, milliseconds: int = 500) -> bytes:

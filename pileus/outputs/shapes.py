@@ -4,23 +4,14 @@ import json
 from typing import Any
 
 import shapely
-from rasterio.crs import CRS
-from rasterio.warp import transform
 
+from pileus.zonal.reproject import WGS84, reproject
 from pileus.zonal.zones import Zones
-
-WGS84 = CRS.from_epsg(4326)
 
 
 def lonlat(zones: Zones) -> Any:
-    """Geometries in WGS84 longitude and latitude, in the order of the zones."""
-    crs = CRS.from_user_input(zones.crs)
-    if crs == WGS84 or (crs.is_geographic and "CRS84" in zones.crs):
-        return zones.geometries
-    coordinates = shapely.get_coordinates(zones.geometries)
-    x, y = transform(crs, WGS84, coordinates[:, 0], coordinates[:, 1])
-    moved = [[a, b] for a, b in zip(x, y, strict=True)]
-    return shapely.set_coordinates(zones.geometries.copy(), moved)
+    """Return the geometries in WGS84 longitude and latitude, in the order of the zones."""
+    return reproject(zones.geometries, zones.crs, WGS84)
 
 
 def geojson(zones: Zones, *, detail: float | None = None) -> dict[str, dict[str, Any]]:

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.transform import Affine
-from rasterio.warp import transform
 
 from pileus.documents import Process
 from pileus.errors import RasterError
@@ -23,6 +21,9 @@ from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.layers import StreamLayer
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
 from pileus.unpack.members import Member, members
+from pileus.zonal.compile import SAME_PLACE
+from pileus.zonal.reproject import reproject
+from pileus.zonal.validity import lets_count, validity_of
 from pileus.zonal.zones import Zones
 
 MARGIN = 4
@@ -121,11 +122,12 @@ class _Mosaic:
 
     def _begin(self, grid: Grid) -> None:
         self.grid = grid
-        self.shapes = in_crs(self.order.zones, grid.crs)
+        zones = self.order.zones
+        self.shapes = reproject(zones.geometries, zones.crs, grid.crs, tolerance=grid.dx * SAME_PLACE)
         for number, bounds in enumerate(shapely.bounds(self.shapes)):
             box = _box(grid, *map(float, bounds))
             if box.pixels > LARGEST:
-                zone = self.order.zones.ids[number]
+                zone = zones.ids[number]
                 self.order.notes.append(f"zone {zone}: its window has {box.pixels:,} pixels: no clip and no picture")
             else:
                 self.boxes[number] = box
@@ -182,17 +184,10 @@ class _Mosaic:
     def _valid(self, band: str, zone: int, values: NDArray[Any]) -> NDArray[np.bool_]:
         """The collection's rules of validity, as the statistics apply them."""
         process = self.order.process
-        valid = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
-        nodata = process.nodata if process.nodata is not None else self.nodata.get(band)
-        if nodata is not None:
-            valid &= values != nodata
-        if process.range:
-            valid &= (values >= process.range[0]) & (values <= process.range[1])
-        if process.zero_is_nodata:
-            valid &= values != 0
+        valid = validity_of(process, self.nodata.get(band)).valid(values)
         if process.valid:
             mask = values if process.valid.band == band else self.pixels.get(process.valid.band, {}).get(zone)
-            valid &= np.zeros(values.shape, bool) if mask is None else mask >= process.valid.min
+            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(process, mask)
         return valid
 
     def _window(
@@ -204,16 +199,6 @@ class _Mosaic:
         affine = Affine(grid.dx, 0, west, 0, grid.dy, north)
         outline = self.shapes[zone]
         return Window(zones.ids[zone], zones.names[zone], band, values, valid, affine, grid.crs, outline)
-
-
-def in_crs(zones: Zones, crs: str) -> Any:
-    """The zones' geometries in another coordinate system."""
-    source, target = CRS.from_user_input(zones.crs), CRS.from_wkt(crs)
-    if source == target:
-        return zones.geometries
-    coordinates = shapely.get_coordinates(zones.geometries)
-    x, y = transform(source, target, coordinates[:, 0], coordinates[:, 1])
-    return shapely.set_coordinates(zones.geometries.copy(), np.column_stack([x, y]))
 
 
 def _box(grid: Grid, west: float, south: float, east: float, north: float) -> Box:

@@ -139,7 +139,11 @@ class Part:
 
 
 class Gunzip:
-    """Gunzip in a thread of its own, a few chunks ahead of the reader; isal lets other threads run meanwhile."""
+    """Gunzip in a thread of its own, a few chunks ahead of the reader; isal lets other threads run meanwhile.
+
+    Not `isal.igzip_threaded`: reading through its buffer took a fifth longer, and its reader takes a thread that ends
+    between its two looks for the end of the data.
+    """
 
     def __init__(self, source: Any) -> None:
         self._full: Queue[tuple[memoryview, int] | BaseException] = Queue(AHEAD)

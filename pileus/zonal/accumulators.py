@@ -11,9 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.kernel import Validity, apply, empty, merge
+from pileus.zonal.kernel import apply, empty, merge
 from pileus.zonal.quantiles import Sample, exact_zones, gather, joined
 from pileus.zonal.statistics import statistics
+from pileus.zonal.validity import Validity
 
 
 @dataclass

@@ -19,6 +19,7 @@ from pileus.raster.member_layers import MemberLayers, member_band, read_packed
 from pileus.unpack.members import Member, members
 from pileus.zonal.accumulators import Accumulators, Found
 from pileus.zonal.context import Bench, Source
+from pileus.zonal.validity import lets_count
 
 HOLD = 512 << 20
 """Bytes of pixels that may wait for their mask in memory."""
@@ -147,14 +148,12 @@ class ArchiveBands:
         return None if self._mask is None else np.unpackbits(self._mask[number], count=size)
 
     def _take_mask(self, grid: Grid, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
-        assert self._bench.process.valid is not None
-        least = self._bench.process.valid.min
         self._mask_grid = grid
         waiting = {band: held.take() for band, held in self._held.items()}
         more = len(self._tallies) < len(self._bench.process.bands)
         mask: dict[int, NDArray[np.uint8]] = {}
         for number, packed in pixels:
-            valid = (packed >= least).view(np.uint8)
+            valid = lets_count(self._bench.process, packed).view(np.uint8)
             if more:
                 mask[number] = np.packbits(valid)
             for band, held in waiting.items():

@@ -7,16 +7,17 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.warp import transform
 
-from pileus.errors import ZonesError
 from pileus.raster.grid import BAND_ROWS, Grid
 from pileus.raster.jit import compiled
 from pileus.zonal.coverage import STEP, Traced, entries, trace
 from pileus.zonal.index import Rule, ZoneIndex
 from pileus.zonal.rasterize import burn
+from pileus.zonal.reproject import reproject
 from pileus.zonal.zones import Zones
 
+SAME_PLACE = 1e-6
+"""Share of a pixel by which zones may move and count as unmoved."""
 GAP = 24
 """Pixels between two needed stretches of a row that are packed along rather than skipped."""
 
@@ -32,20 +33,12 @@ def compile_index(
 
 
 def _in_crs(zones: Zones, grid: Grid, where: str) -> tuple[Any, tuple[str, ...]]:
+    moved = reproject(zones.geometries, zones.crs, grid.crs, tolerance=grid.dx * SAME_PLACE, where=where)
+    if moved is zones.geometries:
+        return moved, ()
     source, target = CRS.from_user_input(zones.crs), CRS.from_user_input(grid.crs)
-    if source == target:
-        return zones.geometries, ()
-    coordinates = shapely.get_coordinates(zones.geometries)
-    x, y = transform(source, target, coordinates[:, 0], coordinates[:, 1])
-    moved = np.column_stack([x, y])
-    if not np.isfinite(moved).all():
-        raise ZonesError("a zone lies where the raster's coordinate system has no coordinates", where=where)
-    # Two spellings of one system give the same coordinates: no reprojection then, so that no digit is lost.
-    if source.is_geographic == target.is_geographic and np.abs(moved - coordinates).max() < 1e-6 * grid.dx:
-        return zones.geometries, ()
-    shapes = shapely.orient_polygons(shapely.set_coordinates(zones.geometries.copy(), moved))
     note = f"zones reprojected from {source.to_string()[:40]} to {target.to_string()[:40]}"
-    return shapes, (note,)
+    return shapely.orient_polygons(moved), (note,)
 
 
 def _placed(geometries: Any, grid: Grid) -> tuple[Any, NDArray[np.int32]]:

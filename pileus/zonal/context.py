@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from pileus.documents import Process
 from pileus.raster.grid import Grid
 from pileus.statistics import need_percentiles
@@ -15,7 +13,7 @@ from pileus.unpack.members import Limits
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.kernel import Validity
+from pileus.zonal.validity import validity_of
 from pileus.zonal.zones import Zones
 
 
@@ -66,7 +64,5 @@ class Bench:
         """A fresh tally for a band with `nodata` on `grid`."""
         process = self.process
         kept = need_percentiles(process.stats)
-        low, high = process.range or (-np.inf, np.inf)
-        skip = process.nodata if process.nodata is not None else nodata
-        validity = Validity(low, high, np.nan if skip is None else skip, process.zero_is_nodata)
+        validity = validity_of(process, nodata)
         return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, kept)

@@ -8,7 +8,6 @@ Covariances and Arbitrary-Order Statistical Moments", Sandia report SAND2008-621
 weights for counts.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from pileus.raster.jit import compiled, compiled_inline, compiled_sums
 from pileus.zonal.index import ZoneIndex
+from pileus.zonal.validity import Validity, as_float
 
 COUNT, AREA, WEIGHT, ANCHOR, MEAN, M2, M3, M4, LOW, HIGH = range(10)
 """Columns of an accumulator: sum of coverage fractions of valid pixels; the same in m2; sum of the weights used; a
@@ -238,27 +238,6 @@ def measure_band(
         ends[slot - first, 0], ends[slot - first, 1] = least, most
 
 
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """Which values of a band count."""
-
-    low: float = -np.inf
-    high: float = np.inf
-    nodata: float = np.nan
-    """NaN: none."""
-    zero_is_nodata: bool = False
-
-    def limits(self, dtype: Any) -> tuple[Any, Any, Any, Any]:
-        """low, high, nodata and zero as `dtype`, the limits moved inwards where `dtype` cannot hold them."""
-        low, high = dtype.type(self.low), dtype.type(self.high)
-        if float(low) < self.low:
-            low = np.nextafter(low, dtype.type(np.inf))
-        if float(high) > self.high:
-            high = np.nextafter(high, dtype.type(-np.inf))
-        with np.errstate(over="ignore"):
-            return low, high, dtype.type(self.nodata), dtype.type(0 if self.zero_is_nodata else np.nan)
-
-
 NO_MASK = np.zeros(0, np.uint8)
 
 
@@ -299,11 +278,3 @@ def columns_of(index: ZoneIndex) -> tuple[NDArray[Any], ...]:
         index.slot_entries, index.entry_row, index.entry_runs, index.entry_parts,
         index.run_at, index.run_len, index.part_at, index.part_share,
     )  # fmt: skip
-
-
-def as_float(packed: NDArray[Any]) -> NDArray[Any]:
-    """float32 where that holds every value of the type, else float64."""
-    if packed.dtype in (np.float32, np.float64):
-        return packed
-    small = packed.dtype.itemsize <= 2
-    return packed.astype(np.float32 if small else np.float64)

@@ -20,6 +20,7 @@ from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache
 from pileus.zonal.context import Bench, Source
+from pileus.zonal.validity import lets_count
 from pileus.zonal.zones import Zones
 
 ANCESTOR = ("min", "max", "mean", "stddev", "skew", "count")
@@ -163,13 +164,12 @@ def _file(bench: Bench, source: Source, band: str, layer: Layer, mask: Layer | N
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())
         mask_handle: Any = stack.enter_context(mask.open()) if mask else None
-        least = bench.process.valid.min if bench.process.valid else 0
 
         def one(unit: list[int]) -> None:
             packed = layer.read(handle, needed, unit)
             masks = mask.read(mask_handle, needed, unit) if mask else [None] * len(unit)
             for number, pixels, over in zip(unit, packed, masks, strict=True):
-                tally.add(number, pixels, None if over is None else (over >= least).view(np.uint8))
+                tally.add(number, pixels, None if over is None else lets_count(bench.process, over).view(np.uint8))
 
         with ThreadPoolExecutor(max(1, bench.threads)) as pool:
             for _ in pool.map(one, layer.units(needed)):

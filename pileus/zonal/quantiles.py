@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from pileus.raster.jit import compiled
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.kernel import NO_MASK, Validity, as_float, columns_of
+from pileus.zonal.kernel import NO_MASK, columns_of
+from pileus.zonal.validity import Validity, as_float
 
 EXACT = 1_000_000
 """Pixels up to which a zone's percentiles are exact."""

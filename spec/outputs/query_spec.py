@@ -101,7 +101,7 @@ def test_excel_takes_no_name_for_a_formula(hostile: Made) -> None:
 
 
 def test_an_unknown_format_is_refused(hostile: Made) -> None:
-    with pytest.raises(UsageError, match="expected csv, parquet, geojson, xlsx"):
+    with pytest.raises(UsageError, match="unknown format 'shp': there are csv, geojson, parquet, xlsx"):
         export.export(hostile.table(), "shp")
 
 
