@@ -1,4 +1,4 @@
-"""pileus backfill, backfills: run history."""
+"""pileus backfill: run history."""
 
 import sys
 from getpass import getuser
@@ -75,19 +75,3 @@ def _keep_order(session: Session, registry: "Registry", planned: "Backfill") -> 
     template = registry.collection(planned.collection, planned.version)
     found = plan(session.edges, template, registry.provider_of(template), planned)
     session.edges.store.put(order_url(session.edges, planned), dumps(found.periods).encode(), "application/json")
-
-
-@app.command()
-def backfills(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """List all backfills, newest first."""
-    found = list(Session().edges.index.backfills())
-    if json:
-        show.as_json([backfill.to_json() for backfill in found])
-    elif not found:
-        show.line("no backfills yet: `pileus backfill COLLECTION` starts one")
-    else:
-        columns = ("id", "state", "collection", "from", "to", "run", "started", "by")
-        show.table(
-            columns,
-            [(b.id, b.state, b.collection, b.first, b.last, b.run, b.started[:19], b.started_by) for b in found],
-        )

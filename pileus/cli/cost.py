@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pileus.cli import show
+from pileus.cli.account import Settings
 from pileus.cli.app import app
 from pileus.cli.session import Session
-from pileus.cli.synth import Config
 
 if TYPE_CHECKING:
     from pileus.documents import Collection
@@ -38,7 +38,7 @@ def cost(
     group_bytes: Annotated[float | None, typer.Option(help="Bytes of a group; measured ones if not given.")] = None,
     speed: Annotated[float | None, typer.Option(help="Bytes a second of one worker; measured if not given.")] = None,
     days: Annotated[int, typer.Option(min=0, help="Days that the results are kept.")] = 30,
-    settings: Config = None,
+    settings: Settings = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Estimate what a backfill costs in an AWS account, and how long it takes."""

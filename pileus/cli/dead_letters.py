@@ -29,7 +29,7 @@ def list_letters(json: Json = False) -> None:
     if json:
         show.as_json([_facts(session, letter) for letter in dead_letters])
     elif not dead_letters:
-        show.line("no dead dead_letters")
+        show.line("no dead letters")
     else:
         rows = [_facts(session, letter) for letter in dead_letters]
         columns = ("id", "queue", "sent", "backfill", "partition", "why")

@@ -1,7 +1,6 @@
-"""pileus populate, schemas: documents."""
+"""pileus populate: validate documents and hand them to the stack."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,14 +34,3 @@ def populate(
     for name, what in fired:
         if what == "started":
             line(f"rule {name} started")
-
-
-@app.command()
-def schemas(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder.")] = Path("data/schemas"),
-) -> None:
-    """Write the JSON Schemas of collection, provider and rule, for editors to complete from."""
-    from pileus.project.schemas import write_schemas
-
-    for path in write_schemas(out):
-        line(f"wrote {path}")

@@ -6,13 +6,10 @@ from typing import Annotated
 
 import typer
 
+from pileus.cli.account import Settings
 from pileus.cli.app import app
 from pileus.cli.session import Session
 from pileus.cli.show import line
-
-Config = Annotated[
-    Path | None, typer.Option("--settings", help="JSON file of settings; PILEUS_SETTINGS changes what it says.")
-]
 
 
 @app.command()
@@ -20,7 +17,7 @@ def synth(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder; the project's .pileus/cdk if not given.")
     ] = None,
-    settings: Config = None,
+    settings: Settings = None,
 ) -> None:
     """Synthesize the stacks with CDK. Needs no Docker, no system Node and no account."""
     from pileus.deploy.lambda_package import size_of

@@ -1,4 +1,4 @@
-"""pileus up, down: the embedded AWS and its workers."""
+"""pileus up: the embedded AWS and its workers."""
 
 import os
 import signal
@@ -55,11 +55,3 @@ def count_workers(text: str) -> tuple[int, int]:
     if kind not in ("", "docker") or not count.isdecimal() or not 0 <= int(count) <= 64:
         raise UsageError(f"--workers {text!r}: expected 0 to 64, docker, or docker:N")
     return (0, int(count)) if kind else (int(count), 0)
-
-
-@app.command()
-def down() -> None:
-    """Stop what `pileus up` started. Workers hand back what is under way; nothing that was finished is lost."""
-    from pileus.embedded.supervisor import stop_supervisor
-
-    line("stopped" if stop_supervisor(Session().home) else "nothing was running")

@@ -1,0 +1,14 @@
+"""pileus cancel: stop a backfill for good."""
+
+from pileus.cli.app import app
+from pileus.cli.backfill_change import Id, Json, halted
+from pileus.cli.session import Session
+
+
+@app.command()
+def cancel(id: Id, json: Json = False) -> None:
+    """Start nothing new, and stop what runs within seconds. `pileus retry` begins again."""
+    from pileus.backfills.control import cancel as halt
+
+    session = Session()
+    halted(halt(session.edges, session.workflows, id).to_json(), "cancelled", json)

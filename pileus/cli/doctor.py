@@ -1,0 +1,43 @@
+"""pileus doctor: what a backfill or a deployment needs, checked."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pileus.cli import show
+from pileus.cli.account import Settings, environment_account
+from pileus.cli.app import app
+from pileus.cli.session import Session
+
+if TYPE_CHECKING:
+    from pileus.deploy.doctor import Check
+
+
+@app.command()
+def doctor(
+    settings: Settings = None, json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
+) -> None:
+    """Check all that a deployment or a backfill needs, and say what to do where something is amiss."""
+    from pileus.deploy.doctor import examine
+    from pileus.deploy.synth import check_settings, read_settings
+
+    session = Session()
+    checked = check_settings(session.project.root, read_settings(os.environ, settings))
+    registry, _ = session.project.registry()
+    checks = examine(environment_account(), checked, registry.providers.values(), session.project.root)
+    if json:
+        show.as_json([check.to_json() for check in checks])
+    else:
+        _report(checks)
+    if any(check.ok is False for check in checks):
+        raise typer.Exit(1)
+
+
+def _report(checks: "Sequence[Check]") -> None:
+    marks = {True: "ok", False: "amiss", None: "unknown"}
+    show.table(("", "check", "found"), [(marks[check.ok], check.name, check.found) for check in checks])
+    for check in checks:
+        if check.ok is not True and check.advice:
+            show.line(f"{check.name}: {check.advice}")

@@ -1,0 +1,14 @@
+"""pileus pause: stop a backfill so that it can go on."""
+
+from pileus.cli.app import app
+from pileus.cli.backfill_change import Id, Json, halted
+from pileus.cli.session import Session
+
+
+@app.command()
+def pause(id: Id, json: Json = False) -> None:
+    """Start nothing new; what runs is handed back within seconds. `pileus resume` goes on."""
+    from pileus.backfills.control import pause as halt
+
+    session = Session()
+    halted(halt(session.edges, session.workflows, id).to_json(), "paused", json)

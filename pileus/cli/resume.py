@@ -1,0 +1,14 @@
+"""pileus resume: go on with a paused backfill."""
+
+from pileus.cli.app import app
+from pileus.cli.backfill_change import Id, Json, Wait, started
+from pileus.cli.session import Session
+
+
+@app.command()
+def resume(id: Id, wait: Wait = False, json: Json = False) -> None:
+    """Go on with a paused backfill: what has not succeeded is queued anew."""
+    from pileus.backfills.control import resume as again
+
+    session = Session()
+    started(session, again(session.edges, session.workflows, id).to_json(), wait, json)
