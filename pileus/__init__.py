@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pileus.open import open_stats
 
-__version__ = "0.1.0"
+from pileus.version import __version__
+
 __all__ = ["__version__", "open_stats"]
 
 

@@ -20,7 +20,6 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from pileus.models import State as PartitionState
 from pileus.outputs.commit import claims, clean, fence
-from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges
 
 TRIES = 20
@@ -203,17 +202,17 @@ def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) 
     return {"partition": wanted.partition.key, "state": "failed"}
 
 
-def fail_group(edges: Edges, task: GroupTask, failure: Failure) -> dict[str, Any]:
-    """The workflow gave a group up: it failed, whoever had it, unless its run is over."""
-    backfill, partition = edges.index.backfill(task.backfill), task.partition
-    if backfill is None or not backfill.runs(task.run_name):
+def fail_group(edges: Edges, wanted: Entry, failure: Failure) -> dict[str, Any]:
+    """The workflow gave a group up: it failed, whoever had it, unless its run is over. `wanted`: as it was queued."""
+    backfill, partition = edges.index.backfill(wanted.backfill), wanted.partition
+    if backfill is None or not backfill.runs(wanted.run):
         return {"partition": partition.key, "state": "ended before"}  # given up because its backfill was stopped
     stored = edges.index.entry(partition)
-    if stored is not None and stored.run != task.run_name:  # it waited for another run's end
-        if ended := record.ended_in(edges, task.backfill, task.run, partition):
+    if stored is not None and stored.run != wanted.run:  # it waited for another run's end
+        if ended := record.ended_in(edges, backfill.id, backfill.run, partition):
             return {"partition": partition.key, "state": str(ended.state)}
-        record.note_ended(edges, task.entry, PartitionState.failed, failure=failure)
-        count_failure(edges, task.run_name)
+        record.note_ended(edges, wanted, PartitionState.failed, failure=failure)
+        count_failure(edges, wanted.run)
         return {"partition": partition.key, "state": "failed"}
-    ended_now = give_up(edges, partition, task.run_name, failure)
+    ended_now = give_up(edges, partition, wanted.run, failure)
     return {"partition": partition.key, "state": str(ended_now.state) if ended_now else "ended before"}

@@ -5,12 +5,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pileus import __version__
 from pileus.deploy.synth import synth
 from pileus.edges.aws import Aws, Stack
 from pileus.edges.cloudformation import Assembly, deploy
 from pileus.embedded.home import Home
 from pileus.errors import UsageError
+from pileus.version import __version__
 
 SETTINGS: dict[str, Any] = {
     "embedded": True,

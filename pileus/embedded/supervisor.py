@@ -16,13 +16,13 @@ from collections.abc import Callable
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from pileus import __version__
 from pileus.backfills.recover import recover, restore_schedules
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.containers import Containers, find_image, sweep_containers
 from pileus.embedded.deployment import deploy_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.errors import StoreError, UsageError
+from pileus.version import __version__
 from pileus.wiring import wire, wire_schedules, wire_workflows
 
 MINISTACK = [sys.executable, "-m", "pileus.embedded.ministack"]

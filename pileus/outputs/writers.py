@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from pileus import __version__, keys
+from pileus import keys
 from pileus.documents import Collection, Process
 from pileus.models import Archive, Group, Output, Partition
 from pileus.outputs.shapes import lonlat
 from pileus.outputs.stac import COG, Made, bounds_of, clip_facts, item, table_facts
+from pileus.version import __version__
 from pileus.zonal.zones import Zones
 
 Put = Callable[[str, bytes, str], str]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pileus import __version__, keys
+from pileus import keys
 from pileus.documents import Collection, Process
 from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import connect
@@ -25,6 +25,7 @@ from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.tasks.messages import Done, GroupTask
 from pileus.tasks.pipeline import Processed, process
+from pileus.version import __version__
 from pileus.wiring import Edges
 from pileus.zonal import Measured, MemoryCache, TieredCache, Zones, read_zones
 

@@ -22,7 +22,7 @@ def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
         return _execution_stopped(edges, event["detail"])
     config = event["config"]
     if config["event"] == "group_failed":
-        return fail_group(edges, GroupTask.from_json(config["task"]), explain(event["input"]))
+        return fail_group(edges, GroupTask.from_json(config["task"]).entry, explain(event["input"]))
     if config["event"] == "point_failed":
         return _point_failed(edges, PointTask.from_json(config["point"]), explain(event["input"]))
     return end(edges, config["backfill"], config["run"])

@@ -16,7 +16,6 @@ from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import Request
 
-from pileus import __version__
 from pileus.documents import Provider
 from pileus.download.source import Limits, Watch
 from pileus.download.transfer import BLOCK, Transfer, persistently
@@ -33,6 +32,7 @@ from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotAListing, Refused, Unreachable
 from pileus.models import Listed
+from pileus.version import __version__
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 10
