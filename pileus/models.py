@@ -8,6 +8,7 @@ The documents a user writes (collection, provider, rule) are in `documents.py`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -178,6 +179,7 @@ class Partition:
         return "/".join(f"{name}={part}" for name, part in zip(names, self.key.split("/"), strict=True))
 
 
+@lru_cache(maxsize=10_000)
 def safe(name: str) -> str:
     """Percent-encode `name` into one path segment: never empty, never `.` or `..`; `unsafe` is its inverse.
 

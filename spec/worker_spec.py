@@ -214,3 +214,14 @@ def test_another_result_than_the_one_that_is_wanted_is_made_anew_after_it(desk: 
     assert kept.state is State.succeeded, "the first run's end is written down before its entry is taken"
     assert desk.handle(said=False) == ["succeed", "delete"], "and is what its message is answered by"
     assert desk.worked == 1
+
+
+def test_a_message_of_an_older_run_does_not_take_what_a_newer_one_has_ended(desk: Desk) -> None:
+    desk.handle()
+    desk.backfill(run=2)
+    desk.again(run=2)
+    desk.change(lambda entry: replace(entry, state=State.succeeded, fingerprint="newer"))
+    assert desk.handle(run=1, said=False) == ["fail Cancelled", "delete"]
+    stored = desk.edges.index.entry(PARTITION)
+    assert stored is not None
+    assert (stored.run, stored.state) == ("b/2", State.succeeded)

@@ -131,9 +131,7 @@ class Worker:
         run, now = task.run_name, self._edges.now()
         backfill = self._running(run)
         if backfill is None or not backfill.runs(run):
-            self._queues.fail(message, Failure("Cancelled", "its run is over", run))
-            self._queues.delete(message)
-            return True
+            return self._void(message, run)
         if stored is None or stored.run != run:
             return self._follow(message, task, stored)
         if stored.state.ended:
@@ -163,6 +161,9 @@ class Worker:
 
     def _follow(self, message: Message, task: GroupTask, stored: Entry | None) -> bool:
         """Wait for the run that has the partition, take its result, or queue the partition for this run."""
+        self._known = self._edges.index.backfill(task.backfill)  # the other run may be a later one of this backfill
+        if self._known is None or not self._known.runs(task.run_name):
+            return self._void(message, task.run_name)
         if outcome := ended_in(self._edges, task.backfill, task.run, task.partition):
             self._answer(message, outcome)
             return True
@@ -180,6 +181,12 @@ class Worker:
         if queued:
             self._edges.index.put(queued)
         return False
+
+    def _void(self, message: Message, run: str) -> bool:
+        """Answer for a message whose run is over. True: it needs no more."""
+        self._queues.fail(message, Failure("Cancelled", "its run is over", run))
+        self._queues.delete(message)
+        return True
 
     def _answer(self, message: Message, entry: Entry) -> None:
         """Answer for a partition that has ended in the message's run."""

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,24 +66,22 @@ class Settings:
     timeout: float = 7200
 
 
-def definitions(settings: Settings) -> dict[str, Any]:
-    """The workflows by name."""
+@cache
+def definitions(points: int, groups: int, silence: float, timeout: float) -> dict[str, Any]:
+    """The workflows by name; nobody changes them."""
     fill = {
-        "${PointConcurrency}": str(settings.points),
-        "${GroupConcurrency}": str(settings.groups),
-        "${SilenceSeconds}": str(settings.silence),
-        "${TimeoutSeconds}": str(settings.timeout),
+        "${PointConcurrency}": str(points),
+        "${GroupConcurrency}": str(groups),
+        "${SilenceSeconds}": str(silence),
+        "${TimeoutSeconds}": str(timeout),
     }
     found = {}
     for path in sorted(FOLDER.glob("*.asl.json")):
-        text = _TEXTS.setdefault(path, path.read_text())
+        text = path.read_text()
         for name, value in fill.items():
             text = text.replace(name, value)
         found[path.name.removesuffix(".asl.json")] = json.loads(text)
     return found
-
-
-_TEXTS: dict[Path, str] = {}
 
 
 class Machines:
@@ -101,7 +100,7 @@ class Machines:
         """`invoke`: call a Lambda by its template name, raising Failed; `send`: a body to a queue's address; `read`:
         an object of a bucket, as JSON; `told`: called when an execution did not end by itself."""
         self.schedule, self.prefix = schedule, prefix
-        self._definitions = definitions(settings)
+        self._definitions = definitions(settings.points, settings.groups, settings.silence, settings.timeout)
         self._invoke, self._send, self._read, self._told = invoke, send, read, told
         self.executions: dict[str, Execution] = {}
         self.tokens: dict[str, Token] = {}
