@@ -39,7 +39,7 @@ def deploy(settings: Config = None, yes: Yes = False) -> None:
             discard(aws, proposal)
             show.line("nothing more was changed")
             raise typer.Exit(1)
-        outputs = carry_out(aws, assembly, proposal, lambda _: None)
+        outputs = carry_out(aws, assembly, proposal)
         show.line(f"{stack}: done")
         if stack.endswith("-core"):
             show.line(f"use it: export PILEUS_STACK={outputs['PileusStack']}")
@@ -78,7 +78,7 @@ def destroy(settings: Config = None, yes: Yes = False) -> None:
     if not _agreed("Remove them?", yes):
         raise typer.Exit(1)
     for stack in there:
-        remove(aws, stack, lambda _: None)
+        remove(aws, stack)
         show.line(f"{stack}: removed")
 
 
