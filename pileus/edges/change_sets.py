@@ -3,15 +3,21 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pileus.edges.aws import Aws
-from pileus.edges.cloudformation import CAPABILITIES, Assembly, describe, reason, settled, upload, upload_object
+from pileus.edges.cloudformation import (
+    CAPABILITIES,
+    Assembly,
+    deployed,
+    describe,
+    outputs,
+    upload,
+    upload_object,
+    wait_until,
+)
 from pileus.errors import StoreError, UsageError
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +67,17 @@ def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
     return Proposal(stack, _changes(aws, made["Id"], stack), made["Id"])
 
 
-def carry_out(aws: Aws, assembly: Assembly, proposal: Proposal, tell: Tell) -> dict[str, str]:
+def carry_out(aws: Aws, assembly: Assembly, proposal: Proposal) -> dict[str, str]:
     """Create or update the stack and wait for it; its outputs. Raises StoreError with CloudFormation's reason."""
     if proposal.change_set is None:
         url = _template(aws, assembly, proposal.stack)
         aws.cloudformation.create_stack(StackName=proposal.stack, TemplateURL=url, Capabilities=CAPABILITIES)
-    elif proposal.changes:
-        aws.cloudformation.execute_change_set(ChangeSetName=proposal.change_set)
-    else:
+        return deployed(aws, proposal.stack, "stack_create_complete")
+    if not proposal.changes:
         discard(aws, proposal)
-    stack = settled(aws, proposal.stack, tell)
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+        return outputs(aws, proposal.stack) or {}
+    aws.cloudformation.execute_change_set(ChangeSetName=proposal.change_set)
+    return deployed(aws, proposal.stack, "stack_update_complete")
 
 
 def discard(aws: Aws, proposal: Proposal) -> None:
@@ -80,16 +86,10 @@ def discard(aws: Aws, proposal: Proposal) -> None:
         aws.cloudformation.delete_change_set(ChangeSetName=proposal.change_set)
 
 
-def remove(aws: Aws, stack: str, tell: Tell) -> None:
+def remove(aws: Aws, stack: str) -> None:
     """Delete a stack and wait until it is gone. Raises StoreError with CloudFormation's reason."""
     aws.cloudformation.delete_stack(StackName=stack)
-    pause = 0.05
-    while (found := describe(aws, stack)) and found["StackStatus"] != "DELETE_COMPLETE":
-        if found["StackStatus"].endswith("_FAILED"):
-            raise StoreError(f"ended {found['StackStatus']}: {reason(aws, stack)}", where=stack)
-        tell(found["StackStatus"])
-        time.sleep(pause)
-        pause = min(pause * 1.5, 5)
+    wait_until(aws, "stack_delete_complete", stack)
 
 
 def _deployed(aws: Aws, stack: str) -> Any:
@@ -105,18 +105,12 @@ def _template(aws: Aws, assembly: Assembly, stack: str) -> str:
 
 
 def _changes(aws: Aws, change_set: str, stack: str) -> tuple[Change, ...]:
-    pause = 0.05
-    while (found := aws.cloudformation.describe_change_set(ChangeSetName=change_set))["Status"] in (
-        "CREATE_PENDING",
-        "CREATE_IN_PROGRESS",
-    ):
-        time.sleep(pause)
-        pause = min(pause * 1.5, 5)
-    if found["Status"] == "FAILED":
-        why = found.get("StatusReason", "")
-        if "didn't contain changes" in why or "No updates" in why:
+    try:
+        wait_until(aws, "change_set_create_complete", stack, ChangeSetName=change_set)
+    except StoreError as exc:
+        if "didn't contain changes" in exc.message or "No updates" in exc.message:
             return ()
-        raise StoreError(f"CloudFormation refused: {why}", where=stack)
+        raise
     pages = aws.cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
     return tuple(_change(one["ResourceChange"]) for page in pages for one in page["Changes"])
 

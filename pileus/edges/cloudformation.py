@@ -2,12 +2,11 @@
 
 import io
 import json
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pileus.edges.aws import Aws
 from pileus.errors import NotFound, StoreError
@@ -16,6 +15,13 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 CAPABILITIES: Any = ["CAPABILITY_NAMED_IAM"]
+EMBEDDED_SECONDS, ACCOUNT_SECONDS = 0.2, 5.0
+"""Seconds between two looks at what CloudFormation does, in the embedded AWS and in an account."""
+LONGEST_SECONDS = 7200.0
+Waiter = Literal[
+    "stack_create_complete", "stack_update_complete", "stack_delete_complete", "change_set_create_complete"
+]
+"""Names of boto3's waiters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
     client = aws.cloudformation
     if describe(aws, stack) is None:
         client.create_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
+<<<<<<< HEAD
     else:
         try:
             client.update_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
@@ -71,6 +78,15 @@ def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
             if "No updates are to be performed" not in exc.message:
                 raise
     return _outputs(settled(aws, stack))
+=======
+        return deployed(aws, stack, "stack_create_complete")
+    try:
+        client.update_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
+    except client.exceptions.ClientError as exc:
+        if "No updates are to be performed" not in str(exc):
+            raise StoreError(f"CloudFormation refused: {exc}", where=stack) from exc
+    return deployed(aws, stack, "stack_update_complete")
+>>>>>>> hops
 
 
 def outputs(aws: Aws, stack: str) -> dict[str, str] | None:
@@ -93,18 +109,40 @@ def describe(aws: Aws, stack: str) -> "StackTypeDef | None":
         raise
 
 
-def settled(aws: Aws, stack: str, tell: Callable[[str], None] | None = None) -> "StackTypeDef":
-    """Wait until a stack is created or updated. Raises StoreError with the reason when it ends otherwise."""
-    pause = 0.05
-    while (found := describe(aws, stack)) and found["StackStatus"].endswith("IN_PROGRESS"):
-        if tell:
-            tell(found["StackStatus"])
-        time.sleep(pause)
-        pause = min(pause * 1.5, 5)
-    if found is None or found["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        status = found["StackStatus"] if found else "gone"
-        raise StoreError(f"ended {status}: {reason(aws, stack)}", where=stack)
-    return found
+def wait_until(aws: Aws, waiter: Waiter, stack: str, **names: str) -> None:
+    """Wait with one of boto3's waiters. `names`: what it is asked about beside the stack's name.
+
+    Raises StoreError with CloudFormation's reason when it ends otherwise, or after two hours.
+    """
+    from botocore.exceptions import BotoCoreError, WaiterError
+
+    seconds = EMBEDDED_SECONDS if aws.endpoint else ACCOUNT_SECONDS
+    config: Any = {"Delay": seconds, "MaxAttempts": round(LONGEST_SECONDS / seconds)}
+    client: Any = aws.cloudformation
+    try:
+        client.get_waiter(waiter).wait(StackName=stack, WaiterConfig=config, **names)
+    except WaiterError as exc:
+        raise StoreError(
+            f"ended {_status(exc.last_response)}: {_why(aws, stack, exc.last_response)}", where=stack
+        ) from exc
+    except BotoCoreError as exc:
+        raise StoreError(f"AWS cannot be reached: {exc}", where=stack) from exc
+
+
+def deployed(aws: Aws, stack: str, waiter: Waiter) -> dict[str, str]:
+    """Wait until a stack is created or updated; its outputs. Raises StoreError with the reason when it is not."""
+    wait_until(aws, waiter, stack)
+    return outputs(aws, stack) or {}
+
+
+def _status(answer: Any) -> str:
+    stacks = answer.get("Stacks") or [{}]
+    return str(answer.get("Status") or stacks[0].get("StackStatus") or "without a status")
+
+
+def _why(aws: Aws, stack: str, answer: Any) -> str:
+    """What the last answer says itself, as that about a change set does; else what the stack's events say."""
+    return str(answer.get("StatusReason") or reason(aws, stack))
 
 
 def reason(aws: Aws, stack: str) -> str:
