@@ -29,5 +29,5 @@ def destroy(settings: Settings = None, yes: Yes = False) -> None:
     if not agreed("Remove them?", yes):
         raise typer.Exit(1)
     for stack in there:
-        remove(aws, stack, lambda _: None)
+        remove(aws, stack)
         show.line(f"{stack}: removed")

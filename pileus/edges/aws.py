@@ -91,6 +91,10 @@ class Aws:
         self._connections = connections
 
     def _client(self, service: str) -> object:
+        return guard(self.unguarded(service))
+
+    def unguarded(self, service: str) -> object:
+        """A client that raises boto3's own errors, for boto3's own machinery."""
         import boto3
         from botocore.config import Config
 
@@ -109,8 +113,8 @@ class Aws:
             )
         else:
             session = boto3.Session()
-        made = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
-        return guard(made)
+        made: object = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+        return made
 
     @cached_property
     def s3(self) -> "S3Client":

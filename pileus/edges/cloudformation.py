@@ -70,23 +70,13 @@ def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
     client = aws.cloudformation
     if describe(aws, stack) is None:
         client.create_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
-<<<<<<< HEAD
-    else:
-        try:
-            client.update_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
-        except StoreError as exc:
-            if "No updates are to be performed" not in exc.message:
-                raise
-    return _outputs(settled(aws, stack))
-=======
         return deployed(aws, stack, "stack_create_complete")
     try:
         client.update_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
-    except client.exceptions.ClientError as exc:
-        if "No updates are to be performed" not in str(exc):
-            raise StoreError(f"CloudFormation refused: {exc}", where=stack) from exc
+    except StoreError as exc:
+        if "No updates are to be performed" not in exc.message:
+            raise
     return deployed(aws, stack, "stack_update_complete")
->>>>>>> hops
 
 
 def outputs(aws: Aws, stack: str) -> dict[str, str] | None:
@@ -118,7 +108,7 @@ def wait_until(aws: Aws, waiter: Waiter, stack: str, **names: str) -> None:
 
     seconds = EMBEDDED_SECONDS if aws.endpoint else ACCOUNT_SECONDS
     config: Any = {"Delay": seconds, "MaxAttempts": round(LONGEST_SECONDS / seconds)}
-    client: Any = aws.cloudformation
+    client: Any = aws.unguarded("cloudformation")  # waiters read the errors of boto3
     try:
         client.get_waiter(waiter).wait(StackName=stack, WaiterConfig=config, **names)
     except WaiterError as exc:
