@@ -13,11 +13,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pileus.edges.aws_errors import translated
 from pileus.edges.connections import Lease, Pulse
-from pileus.errors import StoreError
+from pileus.errors import Conflict, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -235,21 +235,22 @@ class DynamoConnections:
 
     def _write(self, provider: str, version: int, budget: Budget) -> bool:
         """False when somebody else wrote since `version` was read."""
-        with translated(provider, "DynamoDB"):
-            try:
+        item: Any = {
+            "provider": {"S": provider},
+            "lease": {"S": RANGE},
+            "version": {"N": str(version + 1)},
+            "state": {"S": budget.to_json()},
+        }
+        try:
+            with translated(provider, "DynamoDB"):
                 self._client.put_item(
                     TableName=self._table,
-                    Item={
-                        "provider": {"S": provider},
-                        "lease": {"S": RANGE},
-                        "version": {"N": str(version + 1)},
-                        "state": {"S": budget.to_json()},
-                    },
+                    Item=item,
                     ConditionExpression="version = :version OR attribute_not_exists(version)",
                     ExpressionAttributeValues={":version": {"N": str(version)}},
                 )
-            except self._client.exceptions.ConditionalCheckFailedException:
-                return False
+        except Conflict:
+            return False
         return True
 
 
