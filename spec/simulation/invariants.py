@@ -100,6 +100,10 @@ class Invariants:
             self.broken("commit", f"an older commit of {key} came back")
         if commits and self.claims.get(claim, 0) < self.claims.get(commits[-1].claim, 0):
             self.broken("commit", f"an older claim on {key} committed after a newer one")
+        run = f"{value['backfill']}/run-{value['run']}"
+        closed = self.records.get(f"{INTERNAL}backfills/{run}/record.json")
+        if closed and json.loads(closed)["backfill"]["state"] not in ("running", "paused"):
+            self.broken("commit", f"{run} committed {key} after its record was closed")
         commits.append(Commit(self.schedule.now, claim, value["fingerprint"], outputs))
 
     def _record(self, url: str, body: bytes | None) -> None:
