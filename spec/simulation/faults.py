@@ -2,16 +2,8 @@
 
 from dataclasses import dataclass
 
-from pileus.errors import StoreError
-
 CRITICAL = ("swap ", "copy ", "drop ", "put internal/staged", "delete internal/staged", "start ", "index backfill")
 """Effects at which faults strike more often: between them is where promises are lost."""
-
-
-class Unavailable(StoreError):
-    """The edge cannot be reached, refuses for a moment, or its answer was lost: the same may succeed later."""
-
-    retryable = True
 
 
 @dataclass

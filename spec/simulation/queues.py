@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pileus.edges.queues import Message
+from pileus.errors import Unavailable
 from pileus.lifecycle.partition import Failure
-from spec.simulation.faults import Unavailable
 from spec.simulation.machines import Machines
 from spec.simulation.schedule import Process, Schedule
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import greenlet
 
-from spec.simulation.faults import CRITICAL, Faults, Unavailable
+from pileus.errors import Unavailable
+from spec.simulation.faults import CRITICAL, Faults
 
 
 class Killed(BaseException):

@@ -8,6 +8,7 @@ from typing import Any
 
 from pileus.backfills import control
 from pileus.backfills.end import held
+from pileus.backfills.status import find
 from pileus.errors import PileusError
 from pileus.project.registry import Registry
 from pileus.worker.loop import Worker
@@ -100,7 +101,7 @@ class World(Simulated):
 
     def again(self, how: str, id: str, **wanted: Any) -> None:
         """`pileus resume` or `pileus retry`: when workers have handed back what they have."""
-        while held(self.edges, control.find(self.edges, id)):
+        while held(self.edges, find(self.edges, id)):
             self.schedule.sleep(5)
         getattr(control, how)(self.edges, self.workflows, id, **wanted)
 
