@@ -9,15 +9,18 @@ from typing import Any, NoReturn
 import pytest
 from botocore.exceptions import ClientError
 
+from pileus.backfills.control import retry
 from pileus.backfills.end import close_stopped, give_up, keep
 from pileus.backfills.recover import recover
+from pileus.backfills.status import outcomes
 from pileus.edges.index import MemoryIndex, change_backfill
 from pileus.edges.workflows import StepFunctions
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.models import Manifest, Output, Partition, State
+from pileus.models import Group, Manifest, Output, Partition, State
 from pileus.outputs.commit import Fence, fence
+from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges, wire_folder
 
 PARTITION = Partition("viirs", "001", "2015-01", "a")
@@ -182,6 +185,37 @@ def test_what_recovery_takes_for_done_is_published(left: Left) -> None:
     entry = index.entry(PARTITION)
     assert entry is not None
     assert (entry.state, left.published) == (State.succeeded, True)
+
+
+def test_what_an_unfinished_run_had_queued_is_not_forgotten_with_the_index(left: Left) -> None:
+    edges, other = left.edges, replace(PARTITION, group="b")
+    cancelled = Backfill("b", "viirs", "001", "2015-01", "2015-01", "month", state="cancelled")
+    edges.store.put(edges.internal("backfills/b/backfill.json"), json.dumps(cancelled.to_json()).encode())
+    queued = Entry(other, State.queued, "b/1", tag="lost", fingerprint="f.f.f.f")
+    task = GroupTask("b", 1, queued, {}, {}, Group("b", ()))
+    items = json.dumps([{"queue": "", "task": task.to_json()}]).encode()
+    edges.store.put(edges.internal("backfills/b/run-1/groups/2015-01.json"), items)
+    index, workflows = MemoryIndex(), NoWorkflows()
+    recover(replace(edges, index=index), workflows, lambda line: None)
+    entry = index.entry(other)
+    assert entry is not None
+    assert (entry.state, entry.run) == (State.queued, "b/1")
+    assert [(one.group, one.state) for one in outcomes(replace(edges, index=index), cancelled, final=True)] == [
+        ("b", State.cancelled)
+    ]
+
+
+class Starting(NoWorkflows):
+    def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:  # type: ignore[override]
+        return name
+
+
+def test_a_retry_finds_the_points_that_a_stopped_run_never_listed(left: Left) -> None:
+    index = MemoryIndex()
+    index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-02", "month", state="cancelled"))
+    retry(replace(left.edges, index=index), Starting(), "b", "failed")
+    states = {entry.partition.period: entry.state for entry in index.entries("viirs", "001", "2015-01", "2015-02")}
+    assert states == {"2015-01": State.cancelled, "2015-02": State.cancelled}
 
 
 class Refusing:

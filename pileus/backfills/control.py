@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pileus.backfills import record
-from pileus.backfills.end import close_stopped, end, iso, keep
+from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted
 from pileus.backfills.status import find, outcomes
 from pileus.documents import resolve_span
 from pileus.edges.aws import Stack
@@ -208,7 +208,9 @@ def _again(
 
     before = find(edges, id)
     if before.state in of and not before.closed:
-        record.close(edges, before, outcomes(edges, before, final=True))
+        found = outcomes(edges, before, final=True)
+        record.close(edges, before, found)
+        mark_unlisted(edges, before, found)
     backfill = change_backfill(edges.index, id, step)
     if backfill is None:
         raise UsageError(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {word}")

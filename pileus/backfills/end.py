@@ -85,7 +85,7 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
 
     ended = change_backfill(edges.index, id, step)
     if ended is not None:
-        _mark_unlisted(edges, ended, found)
+        mark_unlisted(edges, ended, found)
         keep(edges, ended)
         edges.reports.tell(f"Backfill {id} {ended.state}", ended.to_json())
     return {"backfill": id, "run": run, "state": ended.state if ended else "ended before"}
@@ -105,7 +105,7 @@ def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
     )
     if closed is None:
         return find(edges, backfill.id)
-    _mark_unlisted(edges, closed, found)
+    mark_unlisted(edges, closed, found)
     keep(edges, closed)
     return closed
 
@@ -151,7 +151,7 @@ def _fenced(edges: Edges, partition: Partition, run: str, failure: Failure | Non
     return change(edges.index, partition, step)
 
 
-def _mark_unlisted(edges: Edges, backfill: Backfill, found: Iterable[Outcome]) -> None:
+def mark_unlisted(edges: Edges, backfill: Backfill, found: Iterable[Outcome]) -> None:
     """Note points in time that were promised and never listed, so that a selection of what failed finds them."""
     for one in found:
         if one.group != WHOLE_POINT or one.state not in (PartitionState.cancelled, PartitionState.failed):

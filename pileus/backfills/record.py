@@ -109,6 +109,12 @@ def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
     return found
 
 
+def queued(edges: Edges, backfill: Backfill) -> list[Any]:
+    """The tasks, as JSON, that the present run has queued."""
+    head = run_url(edges, backfill.id, backfill.run, "groups/")
+    return [item["task"] for _, value in _objects(edges.store, head) for item in value]
+
+
 def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
     """The ends that the present run has written one by one."""
     head = run_url(edges, backfill.id, backfill.run, "ended/")

@@ -9,6 +9,7 @@ from pileus import keys
 from pileus.backfills import record
 from pileus.backfills.control import read_registry, revive
 from pileus.backfills.rules import sync
+from pileus.edges.index import change
 from pileus.edges.schedules import Schedules
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, UsageError
@@ -16,6 +17,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, State
 from pileus.outputs.commit import claims, clean, read_manifest
+from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges
 
 
@@ -34,6 +36,8 @@ def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> 
             continue  # it was started or revived meanwhile
         for entry in _unfinished(edges, backfill):
             _put(edges, entry)
+        if not backfill.closed:
+            _queue_again(edges, backfill)
         if not backfill.over:
             tell(f"going on with backfill {backfill.id}")
             with suppress(UsageError):  # its user has stopped it meanwhile
@@ -95,6 +99,22 @@ def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
         if one.state in (State.failed, State.waiting, State.cancelled):
             value = {"partition": one.key(backfill), "state": one.state, "run": backfill.run_name, "size": one.size}
             yield Entry.from_json(value | {"reason": one.why} | dict(one.details))
+
+
+def _queue_again(edges: Edges, backfill: Backfill) -> None:
+    """Note what an unfinished run had queued, for no record tells of it yet: whatever is not done is not forgotten."""
+    for value in record.queued(edges, backfill):
+        wanted = GroupTask.from_json(value).entry
+
+        def step(stored: Entry | None, wanted: Entry = wanted) -> Entry | None:
+            if stored is None:
+                return replace(wanted, tag="")
+            earlier = stored.backfill == wanted.backfill and stored.number < wanted.number
+            if not earlier or stored.fingerprint == wanted.fingerprint:
+                return None
+            return replace(wanted, tag=stored.tag, manifest=stored.manifest)
+
+        change(edges.index, wanted.partition, step)
 
 
 def _put(edges: Edges, entry: Entry) -> bool:

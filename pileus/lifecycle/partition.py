@@ -67,6 +67,11 @@ class Entry:
     def backfill(self) -> str:
         return backfill_of(self.run)
 
+    @property
+    def number(self) -> int:
+        """Of the run, within its backfill."""
+        return int(self.run.rpartition("/")[2])
+
     def to_json(self) -> dict[str, Any]:
         value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, (), {})}
         value |= {"partition": self.partition.key, "state": str(self.state)}

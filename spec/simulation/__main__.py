@@ -35,11 +35,11 @@ def many(first: int, count: int, without: frozenset[str], *, stop: bool) -> int:
     """Run seeds, print each that violates something, and how often what was violated."""
     started, kinds, effects, ran = time.process_time(), Counter[str](), 0, 0
     for seed in range(first, first + count):
-        found = run(seed, without=without)
-        effects, ran = effects + found.effects, ran + 1
-        if found.violations:
-            print(f"seed {seed}: {found.violations[0]}", flush=True)
-            kinds[found.violations[0].split(":")[0]] += 1
+        done = run(seed, without=without)
+        effects, ran = effects + done.effects, ran + 1
+        if done.violations:
+            print(f"seed {seed}: {done.violations[0]}", flush=True)
+            kinds[done.violations[0].split(":")[0]] += 1
             if stop:
                 break
     seconds = time.process_time() - started

@@ -6,18 +6,16 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from pileus import keys
 from pileus.backfills.status import WHOLE_POINT
 from pileus.documents import Collection, parse_value
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
-from pileus.models import Partition, State, unsafe
+from pileus.models import Partition, State
 from pileus.outputs import commit
-from spec.simulation.edges import Objects
+from spec.simulation.objects import Objects
+from spec.simulation.places import INTERNAL, PROTECTED, difference, key_of, months, number, partition_of
 from spec.simulation.schedule import Process, Schedule
 from spec.simulation.site import TILES, Place, Site
-
-INTERNAL, PROTECTED = "s3://internal/", "s3://protected/"
 
 
 @dataclass
@@ -76,7 +74,7 @@ class Invariants:
             if body is None:
                 collection, version, name = url.removeprefix(f"{INTERNAL}staged/").split("/")
                 self._readable("/".join((collection, version, *name.split("~")[:2])))
-        elif url.startswith(PROTECTED) and (key := _partition_of(url)):
+        elif url.startswith(PROTECTED) and (key := partition_of(url)):
             if body is not None:
                 sum_ = hashlib.sha256(body).hexdigest()
                 if not any(commit.outputs.get(url) == sum_ for commit in self.commits[key]):
@@ -100,6 +98,10 @@ class Invariants:
             self.broken("commit", f"an older commit of {key} came back")
         if commits and self.claims.get(claim, 0) < self.claims.get(commits[-1].claim, 0):
             self.broken("commit", f"an older claim on {key} committed after a newer one")
+        run = f"{value['backfill']}/run-{value['run']}"
+        closed = self.records.get(f"{INTERNAL}backfills/{run}/record.json")
+        if closed and json.loads(closed)["backfill"]["state"] not in ("running", "paused"):
+            self.broken("commit", f"{run} committed {key} after its record was closed")
         commits.append(Commit(self.schedule.now, claim, value["fingerprint"], outputs))
 
     def _record(self, url: str, body: bytes | None) -> None:
@@ -109,10 +111,10 @@ class Invariants:
             self.broken("record", f"{url} was rewritten")
             return
         backfill, rows = Backfill.from_json(value["backfill"]), value["partitions"]
-        for period in sorted(set(_months(backfill.first, backfill.last)) - {row[0] for row in rows}):
+        for period in sorted(set(months(backfill.first, backfill.last)) - {row[0] for row in rows}):
             self.broken("record", f"{url} says nothing of {period}")
         for period, group, state, *_ in rows:
-            if state == State.succeeded and not self.commits[_key((period, group))]:
+            if state == State.succeeded and not self.commits[key_of((period, group))]:
                 self.broken("record", f"{url} says that {period}/{group} succeeded, and nothing was committed")
 
     def _readable(self, key: str) -> None:
@@ -123,7 +125,7 @@ class Invariants:
         if seen != self.commits[key][-1].outputs:
             self.broken(
                 "readers",
-                f"readers of {key} see what is no committed state: {_difference(seen, self.commits[key][-1].outputs)}",
+                f"readers of {key} see what is no committed state: {difference(seen, self.commits[key][-1].outputs)}",
             )
 
     def publishing(self, key: str) -> bool:
@@ -137,7 +139,7 @@ class Invariants:
         return {
             url: hashlib.sha256(body).hexdigest()
             for url, body in self.objects.bodies.items()
-            if url.startswith(PROTECTED) and _partition_of(url) == key
+            if url.startswith(PROTECTED) and partition_of(url) == key
         }
 
     # the index
@@ -173,7 +175,7 @@ class Invariants:
         ):
             self.broken("index", f"{after.partition.key} was {before.state} in {after.run}, and is {after.state} again")
         mine = before is not None and before.run.rpartition("/")[0] == after.run.rpartition("/")[0]
-        if before is not None and mine and _number(after.run) < _number(before.run):
+        if before is not None and mine and number(after.run) < number(before.run):
             self.broken("index", f"{after.partition.key} went from {before.run} back to {after.run}")
         if before is not None and before.state is State.running and before.lease > self.schedule.now:
             if before.run != after.run:
@@ -200,7 +202,7 @@ class Invariants:
             return ["it has no points"]
         found = []
         before, now = self.site.at(since), self.site.tiles
-        periods = sorted(period for period in _months(backfill.first, backfill.last))
+        periods = sorted(period for period in months(backfill.first, backfill.last))
         for period in periods:
             if backfill.select != "failed" and not any(
                 place[0] == period and len(tiles) == len(TILES) for place, tiles in now.items()
@@ -217,7 +219,7 @@ class Invariants:
 
     def _made(self, place: Place, since: float, collection: Collection, *, exact: bool) -> bool:
         """Whether the partition was, since then, what a run of `collection` makes of it."""
-        commits = self.commits[_key(place)]
+        commits = self.commits[key_of(place)]
         if not exact:
             return bool(commits)
         wanted = {
@@ -257,43 +259,3 @@ class Invariants:
         for key, commits in self.commits.items():
             if commits and commits[-1].claim != "?" and self.publishing(key):
                 self.broken("end", f"{key} was committed and never published")
-
-
-def _number(run: str) -> int:
-    return int(run.rpartition("/")[2])
-
-
-def _difference(seen: dict[str, str], wanted: dict[str, str]) -> str:
-    names = [url for url in sorted({*seen, *wanted}) if seen.get(url) != wanted.get(url)]
-    return ", ".join(url.removeprefix(PROTECTED) for url in names)
-
-
-def _key(place: Place) -> str:
-    return Partition("viirs", "001", *place).key
-
-
-_PARTITIONS: dict[str, str | None] = {}
-
-
-def _partition_of(url: str) -> str | None:
-    if url not in _PARTITIONS:
-        _PARTITIONS[url] = _parsed(url.removeprefix(PROTECTED))
-    return _PARTITIONS[url]
-
-
-def _parsed(key: str) -> str | None:
-    kind, _, rest = key.partition("/")
-    if kind in (keys.MANIFESTS, keys.TABLES, "csv"):
-        return None if kind == keys.MANIFESTS else keys.partition_of(key).key
-    if kind == "clips":
-        return Partition(*(unsafe(part.partition("=")[2]) for part in rest.split("/")[:4])).key
-    return None
-
-
-def _months(first: str, last: str) -> list[str]:
-    year, month = map(int, first.split("-"))
-    found = []
-    while f"{year}-{month:02}" <= last:
-        found.append(f"{year}-{month:02}")
-        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
-    return found

@@ -2,68 +2,20 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pileus.edges.workflows import Status
 from pileus.errors import StoreError
+from spec.simulation.executions import Execution, Failed, Settings, Token, choice, filled, follow, matches, placed
 from spec.simulation.schedule import Process, Schedule
 
 FOLDER = Path(__file__).parents[2] / "infra/workflows"
 LAMBDA = "arn:aws:states:::lambda:invoke"
 SEND = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
 CHILD = "arn:aws:states:::states:startExecution.sync:2"
-
-
-class Failed(Exception):
-    """An error of a state, as a Catch sees it."""
-
-    def __init__(self, error: str, cause: str) -> None:
-        super().__init__(error, cause)
-        self.error, self.cause = error, cause
-
-
-@dataclass(eq=False)
-class Execution:
-    """One execution of a workflow."""
-
-    arn: str
-    name: str
-    workflow: str
-    value: str
-    """Its input, as JSON."""
-    process: Process
-    branches: list[Process] = field(default_factory=list)
-    """Of its maps, which end when one of their items fails and that is not tolerated."""
-    status: Status = "RUNNING"
-    output: Any = None
-    error: tuple[str, str] = ("", "")
-    ended: threading.Event = field(default_factory=threading.Event)
-    watchers: list[Process] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Token:
-    """A task that waits for an answer."""
-
-    execution: Execution
-    process: Process
-    event: threading.Event = field(default_factory=threading.Event)
-    beat: float = 0
-    answer: tuple[str, Any] | None = None
-
-
-@dataclass
-class Settings:
-    """What the templates fill in."""
-
-    points: int = 2
-    groups: int = 2
-    silence: float = 900
-    timeout: float = 7200
 
 
 @cache
@@ -205,14 +157,14 @@ class Machines:
             try:
                 value = self._tried(execution, state, value, context)
             except Failed as failed:
-                catch = next((c for c in state.get("Catch", ()) if _matches(c, failed)), None)
+                catch = next((c for c in state.get("Catch", ()) if matches(c, failed)), None)
                 if catch is None:
                     raise
                 told = {"Error": failed.error, "Cause": failed.cause}
-                value, name = _placed(value, told, catch.get("ResultPath", "$")), catch["Next"]
+                value, name = placed(value, told, catch.get("ResultPath", "$")), catch["Next"]
                 continue
             if state["Type"] == "Choice":
-                name = _choice(state, value)
+                name = choice(state, value)
             elif state.get("End") or state["Type"] == "Succeed":
                 return value
             else:
@@ -224,7 +176,7 @@ class Machines:
             try:
                 return self._state(execution, state, value, context)
             except Failed as failed:
-                found = next(((n, r) for n, r in enumerate(state.get("Retry", ())) if _matches(r, failed)), None)
+                found = next(((n, r) for n, r in enumerate(state.get("Retry", ())) if matches(r, failed)), None)
                 if found is None or tries.get(found[0], 0) >= found[1].get("MaxAttempts", 3):
                     raise
                 number, retry = found
@@ -235,13 +187,13 @@ class Machines:
     def _state(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
         kind = state["Type"]
         if kind == "Fail":
-            error = _path(state["ErrorPath"], value, context) if "ErrorPath" in state else state.get("Error", "")
-            cause = _path(state["CausePath"], value, context) if "CausePath" in state else state.get("Cause", "")
+            error = follow(state["ErrorPath"], value, context) if "ErrorPath" in state else state.get("Error", "")
+            cause = follow(state["CausePath"], value, context) if "CausePath" in state else state.get("Cause", "")
             raise Failed(error, cause)
         if kind in ("Choice", "Succeed"):
             return value
         if kind == "Pass":
-            result = _filled(state["Parameters"], value, context) if "Parameters" in state else value
+            result = filled(state["Parameters"], value, context) if "Parameters" in state else value
         elif kind == "Map":
             result = self._map(execution, state, value, context)
         elif kind == "Task":
@@ -249,17 +201,17 @@ class Machines:
         else:
             raise NotImplementedError(kind)
         if "ResultSelector" in state and kind == "Task":
-            result = _filled(state["ResultSelector"], result, context)
-        value = _placed(value, result, state.get("ResultPath", "$"))
-        return _path(state["OutputPath"], value, context) if "OutputPath" in state else value
+            result = filled(state["ResultSelector"], result, context)
+        value = placed(value, result, state.get("ResultPath", "$"))
+        return follow(state["OutputPath"], value, context) if "OutputPath" in state else value
 
     def _task(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
         resource = state["Resource"]
         if resource == LAMBDA:
-            given = _filled(state["Parameters"], value, context)
+            given = filled(state["Parameters"], value, context)
             return {"Payload": self._invoke(given["FunctionName"], given["Payload"])}
         if resource == CHILD:
-            return self._child(execution, _filled(state["Parameters"], value, context))
+            return self._child(execution, filled(state["Parameters"], value, context))
         if resource == SEND:
             return self._send_and_wait(execution, state, value, context)
         raise NotImplementedError(resource)
@@ -283,7 +235,7 @@ class Machines:
         id = f"token-{len(self.tokens)}-{self.schedule.dice.getrandbits(32):08x}"
         token = Token(execution, self.schedule._me().process, beat=self.schedule.now)
         self.tokens[id] = token
-        given = _filled(state["Parameters"], value, {**context, "Task": {"Token": id}})
+        given = filled(state["Parameters"], value, {**context, "Task": {"Token": id}})
         self.schedule.sleep(self.schedule.latency())
         self._send(given["QueueUrl"], json.dumps(given["MessageBody"]))
         silence, deadline = state["HeartbeatSeconds"], self.schedule.now + state["TimeoutSeconds"]
@@ -300,8 +252,8 @@ class Machines:
 
     def _items(self, state: Any, value: Any, context: Any) -> Any:
         if "ItemsPath" in state:
-            return _path(state["ItemsPath"], value, context)
-        given = _filled(state["ItemReader"]["Parameters"], value, context)
+            return follow(state["ItemsPath"], value, context)
+        given = filled(state["ItemReader"]["Parameters"], value, context)
         try:
             return self._read(given["Bucket"], given["Key"])
         except KeyError as error:
@@ -338,51 +290,3 @@ class Machines:
         if problems:
             self.schedule.kill(branch)
             raise problems[0]
-
-
-def _matches(rule: Mapping[str, Any], failed: Failed) -> bool:
-    return any(name in ("States.ALL", failed.error) for name in rule["ErrorEquals"])
-
-
-def _choice(state: Any, value: Any) -> str:
-    for choice in state["Choices"]:
-        found, there = value, True
-        for part in choice["Variable"].removeprefix("$.").split("."):
-            there = isinstance(found, dict) and part in found
-            found = found[part] if there else None
-            if not there:
-                break
-        if "IsPresent" in choice and choice["IsPresent"] == there:
-            return choice["Next"]
-        if "NumericEquals" in choice and there and found == choice["NumericEquals"]:
-            return choice["Next"]
-        if "StringEquals" in choice and there and found == choice["StringEquals"]:
-            return choice["Next"]
-    return state["Default"]
-
-
-def _placed(value: Any, result: Any, path: str | None) -> Any:
-    if path is None:
-        return value
-    if path == "$":
-        return result
-    return {**value, path.removeprefix("$."): result}
-
-
-def _path(path: str, value: Any, context: Any) -> Any:
-    found, rest = (context, path[2:]) if path.startswith("$$") else (value, path[1:])
-    for part in rest.split(".")[1:]:
-        try:
-            found = found[part]
-        except (KeyError, TypeError) as error:
-            raise Failed("States.Runtime", f"{path} is not in the state's input") from error
-    return found
-
-
-def _filled(template: Any, value: Any, context: Any) -> Any:
-    if isinstance(template, dict):
-        return {
-            key.removesuffix(".$"): _path(item, value, context) if key.endswith(".$") else _filled(item, value, context)
-            for key, item in template.items()
-        }
-    return template

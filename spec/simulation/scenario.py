@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spec.simulation.machines import Settings
-from spec.simulation.schedule import Faults
+from spec.simulation.executions import Settings
+from spec.simulation.faults import Faults
 from spec.simulation.site import Place
 
 if TYPE_CHECKING:

@@ -10,20 +10,12 @@ from typing import Any
 
 import greenlet
 
-from pileus.errors import StoreError
-
-CRITICAL = ("swap ", "copy ", "drop ", "put internal/staged", "delete internal/staged", "start ", "index backfill")
-"""Effects at which faults strike more often: between them is where promises are lost."""
+from pileus.errors import Unavailable
+from spec.simulation.faults import CRITICAL, Faults
 
 
 class Killed(BaseException):
     """The process of this thread is dead: what its `finally` blocks still try has no effect."""
-
-
-class Unavailable(StoreError):
-    """The edge cannot be reached, refuses for a moment, or its answer was lost: the same may succeed later."""
-
-    retryable = True
 
 
 @dataclass(eq=False)
@@ -54,25 +46,6 @@ class Thread:
     """What it waits for."""
     joined: "list[Thread]" = field(default_factory=list)
     over: bool = False
-
-
-@dataclass
-class Faults:
-    """How often what strikes, as shares of effects, until `left` is used up."""
-
-    left: int = 0
-    crash: float = 0
-    freeze: float = 0
-    refuse: float = 0
-    lose: float = 0
-    """The effect takes place, its answer does not arrive."""
-    late: float = 0
-    """The caller gives up, and the effect takes place later."""
-    freeze_seconds: tuple[float, float] = (40, 250)
-
-    @property
-    def total(self) -> float:
-        return self.crash + self.freeze + self.refuse + self.lose + self.late
 
 
 class Schedule:
@@ -324,28 +297,3 @@ class Schedule:
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 160 else f"{text[:157]}..."
-
-
-class Pace:
-    """Waiting and threads for code that runs in a simulation."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self._schedule = schedule
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        return self._schedule.wait(event, seconds)
-
-    def spawn(self, run: Callable[[], None], name: str) -> "Joinable":
-        me = self._schedule._me()
-        return Joinable(self._schedule, self._schedule.spawn(me.process, f"{me.process.name} {name}", run))
-
-
-class Joinable:
-    """A started thread."""
-
-    def __init__(self, schedule: Schedule, thread: Thread) -> None:
-        self._schedule, self._thread = schedule, thread
-
-    def join(self) -> None:
-        """Wait for its end."""
-        self._schedule.join(self._thread)
