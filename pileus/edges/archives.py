@@ -95,8 +95,11 @@ class ArchiveStore:
     def stage(self, path: Path, url: str, kept: Kept) -> None:
         """See Archives."""
         bucket, key = urlsplit(url).netloc, urlsplit(url).path.removeprefix("/")
-        with translated(url, "S3"):
-            self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": kept.sha256 or ""}})
+        try:
+            with translated(url, "S3"):
+                self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": kept.sha256 or ""}})
+        except NotFound as exc:
+            raise StoreError("the archive cannot be kept: there is no such bucket", where=url) from exc
 
     def _head(self, bucket: str, key: str) -> Any:
         try:

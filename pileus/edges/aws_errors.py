@@ -85,8 +85,11 @@ def translate(error: Exception, service: str, where: str | None = None) -> Pileu
     2. Without an answer: no credentials are Denied, everything about connections passes.
     3. Anything else is a StoreError.
     """
+    from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import ClientError
 
+    if isinstance(error, S3UploadFailedError) and isinstance(error.__context__, ClientError):
+        error = error.__context__  # it names the refusal in its text only
     if isinstance(error, ClientError):
         return _refusal(error, service, where)
     kind = _unanswered(error)
