@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pileus.project.registry import Registry
 
 
-@app.command()
+@app.command(epilog="Example: pileus backfill viirs_template --from 2012-04 --wait")
 def backfill(
     collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
     first: Annotated[

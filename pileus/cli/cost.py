@@ -28,7 +28,7 @@ CONNECTIONS = 10
 """Where the provider's document sets no limit."""
 
 
-@app.command()
+@app.command(epilog="Example: pileus cost viirs_template --from 2012-04 --to 2018-05")
 def cost(
     collection: Annotated[str, typer.Argument(help="Name of a template of this project.")],
     first: Annotated[str | None, typer.Option("--from", help="First point in time.")] = None,

@@ -1,4 +1,4 @@
-"""pileus dashboard: a page to look at outputs and backfills; pileus outputs site: the same as files."""
+"""pileus dashboard: a page to look at outputs and backfills."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -6,14 +6,13 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.outputs import outputs
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     from pileus.dashboard.server import Action
 
 
-@app.command()
+@app.command(epilog="Example: pileus dashboard --read-only")
 def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
     read_only: Annotated[bool, typer.Option("--read-only", help="Without buttons that change a backfill.")] = False,
@@ -54,14 +53,3 @@ def _actions(session: Session) -> dict[str, "Action"]:
         return lambda id: change(session.edges, session.workflows, id)
 
     return {name: act(getattr(control, name)) for name in ("pause", "resume", "cancel", "retry")}
-
-
-@outputs.command()
-def site() -> None:
-    """Write the dashboard's page, with the data of now, as static files into the bucket under site/."""
-    from pileus.dashboard.export import write_site
-
-    session = Session()
-    written = write_site(session.edges)
-    total = sum(size for _, size in written)
-    show.line(f"{written[0][0]}  and {len(written) - 1} more files, {show.size(total)}")

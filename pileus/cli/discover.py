@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pileus.models import Group
 
 
-@app.command()
+@app.command(epilog="Example: pileus discover viirs_template --period 2015-01")
 def discover(
     collection: Annotated[str, typer.Argument(help="A template in collections/ by name, or a .json file.")],
     period: Annotated[str | None, typer.Option(help="Point in time, as 2015-01 or '-2 months'.")] = None,

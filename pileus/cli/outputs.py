@@ -26,7 +26,7 @@ From = Annotated[str | None, typer.Option("--from", help="First month, as 2015-0
 To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
 
 
-@outputs.command("ls")
+@outputs.command("ls", epilog="Example: pileus outputs ls viirs_template")
 def list_(collection: Name, json: Json = False) -> None:
     """List the objects of a collection."""
     from pileus.outputs.read import objects
@@ -44,7 +44,7 @@ def list_(collection: Name, json: Json = False) -> None:
         show.line(f"no outputs of {collection} yet")
 
 
-@outputs.command("show")
+@outputs.command("show", epilog="Example: pileus outputs show viirs_template --zone mumbai")
 def show_(
     collection: Name,
     zone: Zones = None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pileus.backfills.plan import Plan
 
 
-@app.command()
+@app.command(epilog="Example: pileus plan viirs_template --from 2012-04 --to 2018-05")
 def plan(
     collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
     first: Annotated[

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LISTED = 200
 
 
-@app.command()
+@app.command(epilog="Example: pileus reconcile viirs_template --repair")
 def reconcile(
     collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
     repair: Annotated[bool, typer.Option("--repair", help="Mend the index, and queue what is missing.")] = False,

@@ -24,7 +24,7 @@ LISTED = 50
 """Partitions of one state that are listed."""
 
 
-@app.command()
+@app.command(epilog="Example: pileus status --watch")
 def status(
     id: Annotated[str | None, typer.Argument(help="Backfill; the newest if not given.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again until it has ended.")] = False,

@@ -12,7 +12,7 @@ from pileus.cli.show import line
 from pileus.errors import UsageError
 
 
-@app.command()
+@app.command(epilog="Example: pileus up --detach --workers 2")
 def up(
     workers: Annotated[str, typer.Option(help="Worker processes; `docker` or `docker:N`: containers.")] = "2",
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is up, and leave it running.")] = False,
