@@ -1,5 +1,7 @@
 """The command line as a whole: what holds of every command, walked over all of them."""
 
+import json
+import os
 import resource
 import shlex
 import subprocess
@@ -100,3 +102,48 @@ def test_near_names_are_offered_for_an_unknown_command() -> None:
     shown = CliRunner().invoke(app, ["pase"])
     assert shown.exit_code == 2
     assert "No such command 'pase'. Did you mean pause" in shown.output
+
+
+def completed(folder: Path, line: str) -> list[str]:
+    """What bash is offered for the last word of a line. Fails when anything is written to standard error."""
+    words = shlex.split(line) + ([""] if line.endswith(" ") else [])
+    environ = {"_PILEUS_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    code = "import sys; sys.argv[0] = 'pileus'; from pileus.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=os.environ | environ, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    collection = {"name": "lights", "meta": {"process": {"zones": "places.geojson"}}}
+    (tmp_path / "collections").mkdir()
+    (tmp_path / "collections/lights.json").write_text(json.dumps(collection))
+    (tmp_path / "collections/broken.json").write_text("{")
+    (tmp_path / "places.geojson").write_text(json.dumps({"features": [{"id": "mumbai"}, {"id": "pune"}]}))
+    (tmp_path / ".pileus/s3/000000000000/pileus-internal-x/backfills/lights-2015").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("pileus pau", ["pause"]),
+        ("pileus plan ", ["lights"]),
+        ("pileus backfill li", ["lights"]),
+        ("pileus pause ", ["lights-2015"]),
+        ("pileus status l", ["lights-2015"]),
+        ("pileus outputs show lights --zone m", ["mumbai"]),
+    ],
+)
+def test_the_shell_completes_commands_collections_zones_and_backfills(
+    project: Path, line: str, offered: list[str]
+) -> None:
+    assert completed(project, line) == offered
+
+
+def test_completion_is_silent_where_there_is_no_project(tmp_path: Path) -> None:
+    assert completed(tmp_path, "pileus plan ") == []
+    assert completed(tmp_path, "pileus pause ") == []

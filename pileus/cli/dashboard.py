@@ -1,5 +1,6 @@
 """pileus dashboard: a page to look at outputs and backfills."""
 
+import signal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,10 +36,13 @@ def dashboard(
         )
     except OSError as exc:
         raise UsageError(f"port {port} cannot be had: {exc.strerror}; choose another with --port") from exc
-    show.line(f"dashboard at {server.url}{' (read-only)' if read_only else ''}; Ctrl-C stops it")
-    if open_:
-        typer.launch(server.url)
     try:
+        for name in (signal.SIGTERM, signal.SIGHUP):  # a script's `&` leaves Ctrl-C ignored
+            if signal.getsignal(name) is not signal.SIG_IGN:
+                signal.signal(name, signal.default_int_handler)
+        show.line(f"dashboard at {server.url}{' (read-only)' if read_only else ''}; Ctrl-C stops it")
+        if open_:
+            typer.launch(server.url)
         server.serve_forever()
     except KeyboardInterrupt:
         show.line("stopped")

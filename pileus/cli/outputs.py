@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 outputs = typer.Typer(help="Look at what was written, and hand it to other tools.", no_args_is_help=True)
 app.add_typer(outputs, name="outputs")
 
-Name = Annotated[str, typer.Argument(help="Name of a collection.")]
+Name = Annotated[str, typer.Argument(autocompletion=complete.collections, help="Name of a collection.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Zones = Annotated[list[str] | None, typer.Option("--zone", help="Id or name of a zone; may be given again.")]
+Zones = Annotated[
+    list[str] | None,
+    typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone; may be given again."),
+]
 Band = Annotated[str | None, typer.Option(help="Band; the first if not given.")]
 From = Annotated[str | None, typer.Option("--from", help="First month, as 2015-01.")]
 To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.outputs import Band, From, Name, To, outputs, period, why
 from pileus.cli.outputs_write import Out, required, write
 from pileus.cli.session import Session
@@ -13,7 +13,7 @@ from pileus.cli.session import Session
 if TYPE_CHECKING:
     from pileus.outputs.frames import Frames
 
-OneZone = Annotated[str, typer.Option("--zone", help="Id or name of a zone.")]
+OneZone = Annotated[str, typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone.")]
 
 
 @outputs.command(epilog="Example: pileus outputs stac viirs_template")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 rules = typer.Typer(help="Rules that start backfills, once or on a schedule.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Name = Annotated[str, typer.Argument(help="Rule.")]
+Name = Annotated[str, typer.Argument(autocompletion=complete.rules, help="Rule.")]
 
 
 def _registry(session: Session) -> "Registry":

@@ -40,6 +40,8 @@ def up(
     supervisor = Supervisor(home, workers=processes, containers=containers, tell=line)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, supervisor.stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to stay up
+        signal.signal(signal.SIGHUP, supervisor.stop)
     supervisor.run()
 
 
