@@ -64,6 +64,15 @@ def changed(**changes: object) -> str:
         ("[]", "x.json: Input should be a valid dictionary"),
         ('{"name": "x"}', "x.json: files: required, and missing"),
         (changed(regx="a"), "x.json: regx: unknown field"),
+        (changed(provder="a"), r"x.json: provder: unknown field; did you mean provider"),
+        (
+            changed(files=[{"regex": "a", "sampelFileName": "a"}]),
+            r"sampelFileName: unknown field; did you mean sampleFi",
+        ),
+        (
+            changed(meta={"process": {"band": "b", "zones": "z", "stat": []}}),
+            "meta.process.stat: unknown field; did you mean",
+        ),
         (changed(files=[{"regex": "("}]), r"x.json: files\[0\].regex: not a regular expression: missing \)"),
         (changed(files=[{"regex": "a", "bucket": "pubic"}]), r"files\[0\].bucket: Input should be 'internal' or"),
         (changed(files=[{"regex": "a", "sampleFileName": "b"}]), "regex does not match sampleFileName 'b'"),

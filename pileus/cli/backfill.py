@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from pileus.project.registry import Registry
 
 
-@app.command()
+@app.command(epilog="Example: pileus backfill viirs_template --from 2012-04 --wait")
 def backfill(
-    collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
+    collection: Annotated[
+        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
+    ],
     first: Annotated[
         str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")
     ] = None,

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
 
-Id = Annotated[str, typer.Argument(help="Backfill: `pileus backfills` lists them.")]
+Id = Annotated[str, typer.Argument(autocompletion=complete.backfills, help="Backfill: `pileus backfills` lists them.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it to its end.")]
 HEARD_WITHIN = 2

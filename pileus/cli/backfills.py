@@ -9,7 +9,7 @@ from pileus.cli.app import app
 from pileus.cli.session import Session
 
 
-@app.command()
+@app.command(epilog="Example: pileus backfills --json")
 def backfills(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
     """List all backfills, newest first."""
     found = list(Session().edges.index.backfills())

@@ -5,7 +5,7 @@ from pileus.cli.backfill_change import Id, Json, halted
 from pileus.cli.session import Session
 
 
-@app.command()
+@app.command(epilog="Example: pileus cancel viirs-2012")
 def cancel(id: Id, json: Json = False) -> None:
     """Start nothing new, and stop what runs within seconds. `pileus retry` begins again."""
     from pileus.backfills.control import cancel as halt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.account import Settings
 from pileus.cli.app import app
 from pileus.cli.session import Session
@@ -28,9 +28,11 @@ CONNECTIONS = 10
 """Where the provider's document sets no limit."""
 
 
-@app.command()
+@app.command(epilog="Example: pileus cost viirs_template --from 2012-04 --to 2018-05")
 def cost(
-    collection: Annotated[str, typer.Argument(help="Name of a template of this project.")],
+    collection: Annotated[
+        str, typer.Argument(autocompletion=complete.collections, help="Name of a template of this project.")
+    ],
     first: Annotated[str | None, typer.Option("--from", help="First point in time.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last point in time, included.")] = None,
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,

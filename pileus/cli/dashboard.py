@@ -1,19 +1,19 @@
-"""pileus dashboard: a page to look at outputs and backfills; pileus outputs site: the same as files."""
+"""pileus dashboard: a page to look at outputs and backfills."""
 
+import signal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.outputs import outputs
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     from pileus.dashboard.server import Action
 
 
-@app.command()
+@app.command(epilog="Example: pileus dashboard --read-only")
 def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
     read_only: Annotated[bool, typer.Option("--read-only", help="Without buttons that change a backfill.")] = False,
@@ -36,10 +36,13 @@ def dashboard(
         )
     except OSError as exc:
         raise UsageError(f"port {port} cannot be had: {exc.strerror}; choose another with --port") from exc
-    show.line(f"dashboard at {server.url}{' (read-only)' if read_only else ''}; Ctrl-C stops it")
-    if open_:
-        typer.launch(server.url)
     try:
+        for name in (signal.SIGTERM, signal.SIGHUP):  # a script's `&` leaves Ctrl-C ignored
+            if signal.getsignal(name) is not signal.SIG_IGN:
+                signal.signal(name, signal.default_int_handler)
+        show.line(f"dashboard at {server.url}{' (read-only)' if read_only else ''}; Ctrl-C stops it")
+        if open_:
+            typer.launch(server.url)
         server.serve_forever()
     except KeyboardInterrupt:
         show.line("stopped")
@@ -54,14 +57,3 @@ def _actions(session: Session) -> dict[str, "Action"]:
         return lambda id: change(session.edges, session.workflows, id)
 
     return {name: act(getattr(control, name)) for name in ("pause", "resume", "cancel", "retry")}
-
-
-@outputs.command()
-def site() -> None:
-    """Write the dashboard's page, with the data of now, as static files into the bucket under site/."""
-    from pileus.dashboard.export import write_site
-
-    session = Session()
-    written = write_site(session.edges)
-    total = sum(size for _, size in written)
-    show.line(f"{written[0][0]}  and {len(written) - 1} more files, {show.size(total)}")

@@ -21,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` shows them.")]
 
 
-@dead.command("list")
+@dead.command("list", epilog="Example: pileus dead-letters list")
 def list_letters(json: Json = False) -> None:
     """List them, oldest first."""
     session = Session()
@@ -63,7 +63,7 @@ def _find(session: Session, id: str) -> "DeadLetter":
     raise UsageError(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
 
 
-@dead.command("show")
+@dead.command("show", epilog="Example: pileus dead-letters show MESSAGE_ID")
 def show_letter(id: Id) -> None:
     """Show one as it was sent."""
     body = _find(Session(), id).body
@@ -73,7 +73,7 @@ def show_letter(id: Id) -> None:
         show.line(body)
 
 
-@dead.command()
+@dead.command(epilog="Example: pileus dead-letters redrive MESSAGE_ID")
 def redrive(id: Id) -> None:
     """Run its partition again, in a backfill of its own, and take the letter away.
 

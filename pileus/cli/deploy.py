@@ -7,7 +7,7 @@ from pileus.cli.account import Settings, Yes, account_line, agreed, prepare, sho
 from pileus.cli.app import app
 
 
-@app.command()
+@app.command(epilog="Example: pileus deploy --settings settings.json")
 def deploy(settings: Settings = None, yes: Yes = False) -> None:
     """Create or update the stacks in the AWS account of your credentials. Nothing changes until you say yes."""
     from pileus.edges.change_sets import carry_out, discard, propose

@@ -10,7 +10,7 @@ from pileus.cli.app import app
 from pileus.cli.session import Session
 
 
-@app.command()
+@app.command(epilog="Example: pileus destroy --yes")
 def destroy(settings: Settings = None, yes: Yes = False) -> None:
     """Remove the workers and core stacks. The buckets, and all that was computed, stay."""
     from pileus.deploy.synth import check_settings, read_settings

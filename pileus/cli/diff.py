@@ -4,7 +4,7 @@ from pileus.cli.account import Settings, prepare, show_proposal
 from pileus.cli.app import app
 
 
-@app.command()
+@app.command(epilog="Example: pileus diff --settings settings.json")
 def diff(settings: Settings = None) -> None:
     """Show what `pileus deploy` would change."""
     from pileus.edges.change_sets import discard, propose

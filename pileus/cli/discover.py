@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 
 if TYPE_CHECKING:
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from pileus.models import Group
 
 
-@app.command()
+@app.command(epilog="Example: pileus discover viirs_template --period 2015-01")
 def discover(
-    collection: Annotated[str, typer.Argument(help="A template in collections/ by name, or a .json file.")],
+    collection: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete.collections, help="A template in collections/ by name, or a .json file."
+        ),
+    ],
     period: Annotated[str | None, typer.Option(help="Point in time, as 2015-01 or '-2 months'.")] = None,
     provider: Annotated[str | None, typer.Option(help="Another provider: its id, or a .json file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pileus.deploy.doctor import Check
 
 
-@app.command()
+@app.command(epilog="Example: pileus doctor --json")
 def doctor(
     settings: Settings = None, json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
 ) -> None:

@@ -5,7 +5,7 @@ from pileus.cli.session import Session
 from pileus.cli.show import line
 
 
-@app.command()
+@app.command(epilog="Example: pileus down")
 def down() -> None:
     """Stop what `pileus up` started. Workers hand back what is under way; nothing that was finished is lost."""
     from pileus.embedded.supervisor import stop_supervisor

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pileus.models import Archive, Granule
 
 
-@app.command()
+@app.command(epilog="Example: pileus download https://example.com/tile.tgz -o tiles")
 def download(
     urls: Annotated[list[str] | None, typer.Argument(help="http, https, s3, ftp, sftp or file URLs.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")] = Path(),

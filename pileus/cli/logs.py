@@ -10,7 +10,7 @@ from pileus.cli.backfill_change import Id, Json
 from pileus.cli.session import Session
 
 
-@app.command()
+@app.command(epilog="Example: pileus logs viirs-2012 2015-01")
 def logs(
     id: Id,
     partition: Annotated[str, typer.Argument(help="Its key as `status --json` shows it, or PERIOD, or PERIOD/GROUP.")],

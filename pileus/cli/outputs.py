@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 
@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 outputs = typer.Typer(help="Look at what was written, and hand it to other tools.", no_args_is_help=True)
 app.add_typer(outputs, name="outputs")
 
-Name = Annotated[str, typer.Argument(help="Name of a collection.")]
+Name = Annotated[str, typer.Argument(autocompletion=complete.collections, help="Name of a collection.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Zones = Annotated[list[str] | None, typer.Option("--zone", help="Id or name of a zone; may be given again.")]
+Zones = Annotated[
+    list[str] | None,
+    typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone; may be given again."),
+]
 Band = Annotated[str | None, typer.Option(help="Band; the first if not given.")]
 From = Annotated[str | None, typer.Option("--from", help="First month, as 2015-01.")]
 To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
 
 
-@outputs.command("ls")
+@outputs.command("ls", epilog="Example: pileus outputs ls viirs_template")
 def list_(collection: Name, json: Json = False) -> None:
     """List the objects of a collection."""
     from pileus.outputs.read import objects
@@ -44,7 +47,7 @@ def list_(collection: Name, json: Json = False) -> None:
         show.line(f"no outputs of {collection} yet")
 
 
-@outputs.command("show")
+@outputs.command("show", epilog="Example: pileus outputs show viirs_template --zone mumbai")
 def show_(
     collection: Name,
     zone: Zones = None,

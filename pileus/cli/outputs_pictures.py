@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.outputs import Band, From, Name, To, outputs, period, why
 from pileus.cli.outputs_write import Out, required, write
 from pileus.cli.session import Session
@@ -13,10 +13,10 @@ from pileus.cli.session import Session
 if TYPE_CHECKING:
     from pileus.outputs.frames import Frames
 
-OneZone = Annotated[str, typer.Option("--zone", help="Id or name of a zone.")]
+OneZone = Annotated[str, typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone.")]
 
 
-@outputs.command()
+@outputs.command(epilog="Example: pileus outputs stac viirs_template")
 def stac(collection: Name) -> None:
     """Write a static STAC catalog of all items into the bucket, and an index of them as stac-geoparquet."""
     from pileus.backfills.control import read_registry
@@ -34,7 +34,7 @@ def stac(collection: Name) -> None:
         show.line(url)
 
 
-@outputs.command()
+@outputs.command(epilog="Example: pileus outputs movie viirs_template --zone mumbai -o mumbai.webp")
 def movie(
     collection: Name,
     zone: OneZone,
@@ -52,7 +52,7 @@ def movie(
     write(out, animate(frames, out.suffix.lower(), milliseconds=milliseconds))
 
 
-@outputs.command()
+@outputs.command(epilog="Example: pileus outputs sheet viirs_template --zone mumbai -o mumbai.png")
 def sheet(
     collection: Name, zone: OneZone, band: Band = None, first: From = None, last: To = None, out: Out = None
 ) -> None:

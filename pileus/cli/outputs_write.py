@@ -26,7 +26,7 @@ def required(session: Session, collection: str) -> "pa.Table":
     return table
 
 
-@outputs.command()
+@outputs.command(epilog="Example: pileus outputs plot viirs_template --zone mumbai -o mumbai.svg")
 def plot(
     collection: Name,
     zone: Zones = None,
@@ -60,7 +60,7 @@ def plot(
     say_gaps(session, collection, lines[0].missing)
 
 
-@outputs.command()
+@outputs.command(epilog="Example: pileus outputs export viirs_template --format csv -o lights.csv")
 def export(
     collection: Name,
     format: Annotated[str | None, typer.Option(help="csv, parquet, geojson or xlsx; else by the file's name.")] = None,
@@ -93,7 +93,7 @@ def export(
     write(out, body)
 
 
-@outputs.command()
+@outputs.command(epilog="Example: pileus outputs ddl viirs_template")
 def ddl(
     collection: Name,
     database: Annotated[str, typer.Option(help="Database of the table.")] = "default",
@@ -128,3 +128,14 @@ def write(path: Path, body: bytes) -> None:
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
     show.line(f"{path}  {show.size(len(body))}")
+
+
+@outputs.command(epilog="Example: pileus outputs site")
+def site() -> None:
+    """Write the dashboard's page, with the data of now, as static files into the bucket under site/."""
+    from pileus.dashboard.export import write_site
+
+    session = Session()
+    written = write_site(session.edges)
+    total = sum(size for _, size in written)
+    show.line(f"{written[0][0]}  and {len(written) - 1} more files, {show.size(total)}")

@@ -5,7 +5,7 @@ from pileus.cli.backfill_change import Id, Json, halted
 from pileus.cli.session import Session
 
 
-@app.command()
+@app.command(epilog="Example: pileus pause viirs-2012")
 def pause(id: Id, json: Json = False) -> None:
     """Start nothing new; what runs is handed back within seconds. `pileus resume` goes on."""
     from pileus.backfills.control import pause as halt

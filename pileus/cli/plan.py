@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 from pileus.lifecycle.backfill import Order, Select
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from pileus.backfills.plan import Plan
 
 
-@app.command()
+@app.command(epilog="Example: pileus plan viirs_template --from 2012-04 --to 2018-05")
 def plan(
-    collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
+    collection: Annotated[
+        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
+    ],
     first: Annotated[
         str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")
     ] = None,

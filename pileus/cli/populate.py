@@ -10,7 +10,7 @@ from pileus.cli.session import Session
 from pileus.cli.show import as_json, line, table
 
 
-@app.command()
+@app.command(epilog="Example: pileus populate --check")
 def populate(
     check: Annotated[bool, typer.Option("--check", help="Only validate; needs no stack.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 LISTED = 200
 
 
-@app.command()
+@app.command(epilog="Example: pileus reconcile viirs_template --repair")
 def reconcile(
-    collection: Annotated[str, typer.Argument(help="Name of a populated template.")],
+    collection: Annotated[
+        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
+    ],
     repair: Annotated[bool, typer.Option("--repair", help="Mend the index, and queue what is missing.")] = False,
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,

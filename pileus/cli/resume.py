@@ -5,7 +5,7 @@ from pileus.cli.backfill_change import Id, Json, Wait, started
 from pileus.cli.session import Session
 
 
-@app.command()
+@app.command(epilog="Example: pileus resume viirs-2012 --wait")
 def resume(id: Id, wait: Wait = False, json: Json = False) -> None:
     """Go on with a paused backfill: what has not succeeded is queued anew."""
     from pileus.backfills.control import resume as again

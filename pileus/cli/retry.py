@@ -15,7 +15,7 @@ SELECTS: dict[str, Literal["needed", "failed", "incomplete"]] = {
 }
 
 
-@app.command()
+@app.command(epilog="Example: pileus retry viirs-2012 --only failed")
 def retry(
     id: Id,
     only: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 rules = typer.Typer(help="Rules that start backfills, once or on a schedule.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-Name = Annotated[str, typer.Argument(help="Rule.")]
+Name = Annotated[str, typer.Argument(autocompletion=complete.rules, help="Rule.")]
 
 
 def _registry(session: Session) -> "Registry":
@@ -26,7 +26,7 @@ def _registry(session: Session) -> "Registry":
     return read_registry(session.edges.store, session.stack)
 
 
-@rules.command("list")
+@rules.command("list", epilog="Example: pileus rules list")
 def list_rules(json: Json = False) -> None:
     """List the populated rules."""
     found = sorted(_registry(Session()).rules.values(), key=lambda rule: rule.name)
@@ -45,13 +45,13 @@ def list_rules(json: Json = False) -> None:
         )
 
 
-@rules.command()
+@rules.command(epilog="Example: pileus rules enable viirs_monthly")
 def enable(name: Name) -> None:
     """Let a rule fire; a onetime rule that has not fired does so now."""
     _set(name, "ENABLED")
 
 
-@rules.command()
+@rules.command(epilog="Example: pileus rules disable viirs_monthly")
 def disable(name: Name) -> None:
     """Keep a rule from firing. What it started goes on."""
     _set(name, "DISABLED")
@@ -77,7 +77,7 @@ def _set(name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
             show.line(f"changed {path.relative_to(session.project.root)} to say so")
 
 
-@rules.command()
+@rules.command(epilog="Example: pileus rules run viirs_monthly")
 def run(name: Name) -> None:
     """Fire a rule now, whatever its state."""
     from pileus.backfills.rules import find
@@ -87,7 +87,7 @@ def run(name: Name) -> None:
     show.line(fire(session.edges, session.workflows, find(_registry(session), name)))
 
 
-@rules.command("next")
+@rules.command("next", epilog="Example: pileus rules next viirs_monthly -n 3")
 def next_firings(
     name: Annotated[str | None, typer.Argument(help="Rule; all if not given.")] = None,
     count: Annotated[int, typer.Option("-n", min=1, max=100, help="Firings to show of each.")] = 3,

@@ -11,7 +11,7 @@ from pileus.cli import show
 from pileus.cli.app import app
 
 
-@app.command("run-task")
+@app.command("run-task", epilog="Example: pileus run-task discover_granules --input event.json")
 def run_task(
     name: Annotated[
         str, typer.Argument(help="generate_collections, discover_granules, report_status or process_group.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLLECTION = "viirs_sample"
 
 
-@app.command()
+@app.command(epilog="Example: pileus sample")
 def sample(workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2) -> None:
     """Backfill three synthetic months: starts all it needs, shows the statistics, stops what it started."""
     from pileus.backfills.control import new_backfill, start

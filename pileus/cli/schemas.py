@@ -9,7 +9,7 @@ from pileus.cli.app import app
 from pileus.cli.show import line
 
 
-@app.command()
+@app.command(epilog="Example: pileus schemas -o data/schemas")
 def schemas(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder.")] = Path("data/schemas"),
 ) -> None:

@@ -43,7 +43,7 @@ Cache = Annotated[Path | None, typer.Option(help="Folder of compiled zones; the 
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the zones anew, keep nothing.")]
 
 
-@app.command()
+@app.command(epilog="Example: pileus stats tile.tif --zones places.geojson --stats mean,p95")
 def stats(
     rasters: Rasters,
     zones: ZonesFile,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 from pileus.models import State
@@ -24,9 +24,11 @@ LISTED = 50
 """Partitions of one state that are listed."""
 
 
-@app.command()
+@app.command(epilog="Example: pileus status --watch")
 def status(
-    id: Annotated[str | None, typer.Argument(help="Backfill; the newest if not given.")] = None,
+    id: Annotated[
+        str | None, typer.Argument(autocompletion=complete.backfills, help="Backfill; the newest if not given.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again until it has ended.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page that needs nothing else.")] = None,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,

@@ -12,7 +12,7 @@ from pileus.cli.session import Session
 from pileus.cli.show import line
 
 
-@app.command()
+@app.command(epilog="Example: pileus synth -o cdk.out")
 def synth(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder; the project's .pileus/cdk if not given.")

@@ -12,7 +12,7 @@ from pileus.cli.show import line
 from pileus.errors import UsageError
 
 
-@app.command()
+@app.command(epilog="Example: pileus up --detach --workers 2")
 def up(
     workers: Annotated[str, typer.Option(help="Worker processes; `docker` or `docker:N`: containers.")] = "2",
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is up, and leave it running.")] = False,
@@ -40,6 +40,8 @@ def up(
     supervisor = Supervisor(home, workers=processes, containers=containers, tell=line)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, supervisor.stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to stay up
+        signal.signal(signal.SIGHUP, supervisor.stop)
     supervisor.run()
 
 

@@ -24,7 +24,7 @@ LEASES = 20
 """Lifetimes of a claim that the downloads of a dead worker are kept: whoever takes its group goes on with them."""
 
 
-@app.command()
+@app.command(epilog="Example: pileus worker --until-idle")
 def worker(
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when both queues are empty.")] = False,
 ) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from pileus.errors import DocumentError
+from pileus.near import near_names
 
 NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 
@@ -48,16 +50,38 @@ def parse_value(model: type[D], value: object, source: str) -> D:
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        raise DocumentError("; ".join(map(_explain, exc.errors(include_url=False))), where=source) from exc
+        told = [_explain(model, error) for error in exc.errors(include_url=False)]
+        raise DocumentError("; ".join(told), where=source) from exc
 
 
-def _explain(error: Any) -> str:
+def _fields(model: Any, loc: Sequence[int | str]) -> set[str]:
+    """Return the names of the fields that a document may have at a place; empty where the place holds no model."""
+    found = _models(model)
+    if not loc:
+        return {field.alias or name for part in found for name, field in part.model_fields.items()}
+    first = str(loc[0])
+    inner = [part.model_fields[first].annotation for part in found if first in part.model_fields]
+    if not inner:  # an index of a list, a key of a mapping or a tag of a union
+        return {name for part in found for name in _fields(part, loc[1:])}
+    return {name for annotation in inner for name in _fields(annotation, loc[1:])}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation names, inside lists, mappings and unions too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [part for inner in get_args(annotation) for part in _models(inner)]
+
+
+def _explain(model: type[BaseModel], error: Any) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         message = "required, and missing"
     elif error["type"] == "extra_forbidden":
-        message = "unknown field"
+        *place, name = error["loc"]
+        close = near_names(str(name), _fields(model, place))
+        message = f"unknown field; did you mean {' or '.join(close)}?" if close else "unknown field"
     elif isinstance(error.get("input"), str | int | float):
         message = f"{message} (got {str(error['input'])[:60]!r})" if error["type"] != "value_error" else message
     return f"{path}: {message}" if path else message

@@ -1,0 +1,54 @@
+"""Every command, and what `pileus --help` says of it: written here, so that the help page imports no command."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command, or one group of commands, of the command line."""
+
+    name: str
+    panel: str
+    """Heading under which the help lists it."""
+    summary: str
+    """One line."""
+
+    @property
+    def module(self) -> str:
+        """Name of the module that registers it."""
+        return f"pileus.cli.{self.name.replace('-', '_')}"
+
+
+START, RUN, LOOK, CLOUD, TOOLS = "Start", "Run backfills", "Look at results", "On AWS", "Tools"
+ENTRIES = (
+    Entry("sample", START, "Run three synthetic months, show the statistics, stop everything again."),
+    Entry("populate", START, "Validate all documents and hand them to the stack: all or none."),
+    Entry("schemas", START, "Write the JSON Schemas of the documents, for editors."),
+    Entry("up", START, "Start the embedded AWS and workers."),
+    Entry("down", START, "Stop what `pileus up` started."),
+    Entry("plan", RUN, "Show what a backfill would do to each partition, and why."),
+    Entry("backfill", RUN, "Start a backfill and print its id."),
+    Entry("backfills", RUN, "List all backfills, newest first."),
+    Entry("status", RUN, "Show the state of every point in time, and why something failed."),
+    Entry("pause", RUN, "Start nothing new until `pileus resume`."),
+    Entry("resume", RUN, "Go on with a paused backfill."),
+    Entry("cancel", RUN, "Stop a backfill; `pileus retry` begins again."),
+    Entry("retry", RUN, "Run an ended backfill again for what did not succeed."),
+    Entry("logs", RUN, "Show what workers wrote about one partition."),
+    Entry("reconcile", RUN, "Find, and repair, what is missing, corrupt or out of date."),
+    Entry("rules", RUN, "Rules that start backfills, once or on a schedule."),
+    Entry("dead-letters", RUN, "Messages that no worker could deal with."),
+    Entry("outputs", LOOK, "List, show, draw and export what was written."),
+    Entry("dashboard", LOOK, "Serve a page with maps, series and backfills."),
+    Entry("doctor", CLOUD, "Check what a backfill or a deployment needs."),
+    Entry("cost", CLOUD, "Estimate the dollars and minutes of a backfill on AWS."),
+    Entry("synth", CLOUD, "Synthesize the CloudFormation templates."),
+    Entry("diff", CLOUD, "Show what `pileus deploy` would change."),
+    Entry("deploy", CLOUD, "Create or update the stacks in your AWS account."),
+    Entry("destroy", CLOUD, "Remove the stacks; the buckets stay."),
+    Entry("discover", TOOLS, "List a provider's files for one point in time."),
+    Entry("download", TOOLS, "Download files: parallel, resumed, verified."),
+    Entry("stats", TOOLS, "Compute zonal statistics of rasters and archives."),
+    Entry("run-task", TOOLS, "Run one Lambda or worker task here, on one event."),
+    Entry("worker", TOOLS, "Poll the queues and process groups until SIGTERM."),
+)

@@ -1,0 +1,65 @@
+"""What the shell offers for a collection, a zone or a backfill: read from the project's files alone, and in silence.
+
+A completion must be quick and must never print an error, so no stack is asked and what cannot be read is left out.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def collections(incomplete: str) -> list[str]:
+    """Return the names of the project's collections that begin with `incomplete`."""
+    return _begin(incomplete, (str(value.get("name", "")) for value in _documents("collections")))
+
+
+def rules(incomplete: str) -> list[str]:
+    """Return the names of the project's rules that begin with `incomplete`."""
+    return _begin(incomplete, (str(value.get("name", "")) for value in _documents("rules")))
+
+
+def backfills(incomplete: str) -> list[str]:
+    """Return the ids of the embedded stack's backfills that begin with `incomplete`, from its objects on disk."""
+    root = _root()
+    found = root.glob(".pileus/s3/*/*-internal-*/backfills/*") if root else ()
+    return _begin(incomplete, (path.name for path in found))
+
+
+def zones(incomplete: str) -> list[str]:
+    """Return ids of zones that begin with `incomplete`, from the GeoJSON files that the collections name."""
+    return _begin(incomplete, (name for value in _documents("collections") for name in _zones(value)))
+
+
+def _zones(collection: dict[str, Any]) -> Iterator[str]:
+    process = collection.get("meta", {}).get("process", {})
+    root, column = _root(), process.get("zone_id")
+    value = _json(root / str(process.get("zones", ""))) if root else None
+    for feature in value.get("features", ()) if isinstance(value, dict) else ():
+        id_ = (feature.get("properties") or {}).get(column) if column else feature.get("id")
+        if id_ is not None:
+            yield str(id_)
+
+
+def _documents(folder: str) -> Iterator[dict[str, Any]]:
+    root = _root()
+    for path in sorted((root / folder).glob("*.json")) if root else ():
+        if isinstance(value := _json(path), dict):
+            yield value
+
+
+def _root() -> Path | None:
+    """Return the nearest folder upwards that has collections/; None where there is none."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "collections").is_dir()), None)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _begin(incomplete: str, names: Any) -> list[str]:
+    return sorted({name for name in names if name and name.startswith(incomplete)})
