@@ -97,15 +97,15 @@ class Bench:
         rows = np.asarray(mapped)
 
         def run() -> None:
-            tally = Accumulators(index, areas, Validity(), False)
+            accumulators = Accumulators(index, areas, Validity(), False)
 
             def one(band: int) -> None:
                 first, last = index.needed.rows(band)
-                tally.add(band, pack(index.needed, band, rows[first:last], first), None)
+                accumulators.add(band, pack(index.needed, band, rows[first:last], first), None)
 
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(one, index.needed.bands()))
-            tally.joined()
+            accumulators.joined()
 
         return run
 

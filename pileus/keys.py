@@ -57,7 +57,7 @@ def partition_of(key: str) -> Partition:
 
 
 def ancestor_key(partition: Partition, zone: str, tile: str) -> str:
-    """The ancestor's CSV.
+    """Return the key of the CSV of the classic statistics (gippy).
 
     >>> ancestor_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W")
     'sezu-stats/Coega_201501_00N060W.csv'

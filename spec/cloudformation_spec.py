@@ -22,8 +22,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 
 @pytest.fixture
-def answers(aws: Aws) -> Iterator[Stubber]:
-    with Stubber(aws.cloudformation) as stubber:
+def answers(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """What CloudFormation answers, to waiters and to all else."""
+    client: Any = aws.unguarded("cloudformation")
+    monkeypatch.setattr(aws, "unguarded", lambda _service: client)
+    aws.__dict__["cloudformation"] = client
+    with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
@@ -85,7 +89,7 @@ class Unreachable:
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
 
 
-def test_an_account_that_does_not_answer_is_told(aws: Aws) -> None:
-    aws.__dict__["cloudformation"] = Unreachable()
+def test_an_account_that_does_not_answer_is_told(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "unguarded", lambda _service: Unreachable())
     with pytest.raises(StoreError, match=r"^s: AWS cannot be reached: .*127\.0\.0\.1"):
         wait_until(aws, "stack_create_complete", "s")

@@ -23,7 +23,7 @@ from pileus.download.source import Watch
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.providers.memory import MemoryEdge
-from pileus.edges.providers.splice import Chute
+from pileus.edges.providers.splice import KernelPipe
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
     Busy,
@@ -129,10 +129,10 @@ def test_a_cut_body_goes_on_where_it_ended(body: bytes, tmp_path: Path) -> None:
 
 def test_a_file_that_the_kernel_cannot_splice_into_is_written_by_hand(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
-    with ours, theirs, closing(Chute()) as chute:
+    with ours, theirs, closing(KernelPipe()) as pipe:
         theirs.sendall(b"six tiles cover the globe")
         appended = os.open(tmp_path / "a.bin", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        chute.give(appended, chute.take(ours, 9))
+        pipe.give(appended, pipe.take(ours, 9))
         os.close(appended)
     assert (tmp_path / "a.bin").read_bytes() == b"six tiles"
 

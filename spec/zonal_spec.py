@@ -264,14 +264,14 @@ def measured_in_memory(raster: Any, shape: Any, **process: Any) -> dict[str, Any
 
     grid = Grid(raster.shape[1], raster.shape[0], 0, raster.shape[0], 1, -1, "EPSG:3857")
     index = compile_index(zones_of(shape, crs="EPSG:3857"), grid)
-    tally = Accumulators(index, grid.cell_areas(), Validity(**process), False)
+    accumulators = Accumulators(index, grid.cell_areas(), Validity(**process), False)
     from pileus.raster.layers import pack
 
     for band in index.needed.bands():
         first, last = index.needed.rows(band)
-        tally.add(band, pack(index.needed, band, np.ascontiguousarray(raster[first:last]), first), None)
+        accumulators.add(band, pack(index.needed, band, np.ascontiguousarray(raster[first:last]), first), None)
     stats = ("count", "sum", "mean", "min", "max", "stddev", "skew", "kurtosis")
-    return table([tally.result("r", None, "b")], ["b"], ["a"], ["a"], stats).to_pylist()[0]
+    return table([accumulators.result("r", None, "b")], ["b"], ["a"], ["a"], stats).to_pylist()[0]
 
 
 HOSTILE = {

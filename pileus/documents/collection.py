@@ -56,7 +56,7 @@ class Process(Document):
     range: tuple[float, float] | None = None
     """Pixels outside [low, high] do not count."""
     zero_is_nodata: bool = False
-    """The ancestor's rule: a zero does not count."""
+    """A zero does not count, as in the classic statistics (gippy)."""
     nodata: float | None = None
     """Overrides the raster's own."""
     coverage: Literal["exact", "center", "all_touched"] = "exact"

@@ -1,4 +1,4 @@
-"""Rows of statistics as Parquet, CSV and the ancestor's CSV."""
+"""Rows of statistics as Parquet, CSV and the CSV of the classic statistics (gippy)."""
 
 import io
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import pyarrow.parquet
 from pileus.models import Partition
 from pileus.statistics import statistic_of
 
-ANCESTOR_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
+CLASSIC_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
 KEYS = {
     "time": ("date", "first day of the period"),
     "zone": ("text", "id of the zone"),
@@ -57,10 +57,10 @@ def to_csv(table: pa.Table) -> bytes:
 
 
 def ancestor_csv(row: Mapping[str, float | None]) -> bytes:
-    """One zone on one tile, as the ancestor wrote it.
+    """One zone on one tile, as the classic statistics (gippy) were written.
 
     >>> ancestor_csv({"min": 0.0, "max": 2.0, "mean": 1.0, "stddev": 1.0, "skew": 0.0, "count": 2.0}).decode()
     'min,max,mean,stddev,skew,count\\n0.0,2.0,1.0,1.0,0.0,2.0\\n'
     """
-    values = ("" if row[name] is None else repr(float(row[name] or 0)) for name in ANCESTOR_COLUMNS)
-    return f"{','.join(ANCESTOR_COLUMNS)}\n{','.join(values)}\n".encode()
+    values = ("" if row[name] is None else repr(float(row[name] or 0)) for name in CLASSIC_COLUMNS)
+    return f"{','.join(CLASSIC_COLUMNS)}\n{','.join(values)}\n".encode()

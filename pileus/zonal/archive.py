@@ -72,7 +72,7 @@ class ArchiveBands:
         self._mask: dict[int, NDArray[np.uint8]] | None = None
         self._mask_grid: Grid | None = None
         self._held: dict[str, Held] = {}
-        self._tallies: dict[str, Accumulators] = {}
+        self._accumulators: dict[str, Accumulators] = {}
         self._grids: dict[str, Grid] = {}
         self._seen: list[str] = []
         self._exit = ExitStack()
@@ -92,7 +92,9 @@ class ArchiveBands:
             self._complete()
             spilled = self._layers.spilled + sum(held.spilled for held in self._held.values())
         self._bench.scratch_bytes = max(self._bench.scratch_bytes, spilled)
-        return [tally.result(source.name, source.tile, band) for band, tally in self._tallies.items()]
+        return [
+            accumulators.result(source.name, source.tile, band) for band, accumulators in self._accumulators.items()
+        ]
 
     def _open(self) -> BinaryIO:
         if self._source.open is not None:
@@ -107,7 +109,7 @@ class ArchiveBands:
         return member_band(name, self._wanted, self._bench.process.bands)
 
     def _take(self, member: Member, band: str) -> None:
-        if band in self._tallies or (band == self._bench.mask and self._mask_grid is not None):
+        if band in self._accumulators or (band == self._bench.mask and self._mask_grid is not None):
             raise ArchiveError(f"holds band {band} twice", where=member.where)
         layer, engine = self._layers.open(member)
         self._bench.engines.add(engine)
@@ -129,7 +131,7 @@ class ArchiveBands:
     def _take_band(
         self, band: str, grid: Grid, nodata: float | None, pixels: Iterator[tuple[int, NDArray[Any]]]
     ) -> None:
-        tally = self._tallies[band] = self._bench.tally(grid, nodata)
+        accumulators = self._accumulators[band] = self._bench.accumulators(grid, nodata)
         if self._bench.mask and self._mask is None:
             held = self._held[band] = Held(self._bench.scratch, HOLD)
             self._exit.callback(held.close)
@@ -142,7 +144,7 @@ class ArchiveBands:
                 )
             return
         for number, packed in pixels:
-            tally.add(number, packed, self._valid(number, packed.size))
+            accumulators.add(number, packed, self._valid(number, packed.size))
 
     def _valid(self, number: int, size: int) -> NDArray[np.uint8] | None:
         return None if self._mask is None else np.unpackbits(self._mask[number], count=size)
@@ -150,7 +152,7 @@ class ArchiveBands:
     def _take_mask(self, grid: Grid, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
         self._mask_grid = grid
         waiting = {band: held.take() for band, held in self._held.items()}
-        more = len(self._tallies) < len(self._bench.process.bands)
+        more = len(self._accumulators) < len(self._bench.process.bands)
         mask: dict[int, NDArray[np.uint8]] = {}
         for number, packed in pixels:
             valid = lets_count(self._bench.process, packed).view(np.uint8)
@@ -159,11 +161,11 @@ class ArchiveBands:
             for band, held in waiting.items():
                 at, values = next(held)
                 assert at == number
-                self._tallies[band].add(number, values, valid)
+                self._accumulators[band].add(number, values, valid)
         self._mask = mask
 
     def _complete(self) -> None:
-        lacking = [band for band in self._bench.process.bands if band not in self._tallies]
+        lacking = [band for band in self._bench.process.bands if band not in self._accumulators]
         if self._bench.mask and self._mask_grid is None:
             lacking.append(self._bench.mask)
         if lacking:

@@ -60,8 +60,8 @@ class Bench:
     def index_hashes(self) -> tuple[str, ...]:
         return tuple(sorted(key for _, key in self._indexes.values()))
 
-    def tally(self, grid: Grid, nodata: float | None) -> Accumulators:
-        """A fresh tally for a band with `nodata` on `grid`."""
+    def accumulators(self, grid: Grid, nodata: float | None) -> Accumulators:
+        """Return empty accumulators for a band with `nodata` on `grid`."""
         process = self.process
         kept = need_percentiles(process.stats)
         validity = validity_of(process, nodata)

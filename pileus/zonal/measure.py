@@ -23,7 +23,7 @@ from pileus.zonal.context import Bench, Source
 from pileus.zonal.validity import lets_count
 from pileus.zonal.zones import Zones
 
-ANCESTOR = ("min", "max", "mean", "stddev", "skew", "count")
+CLASSIC = ("min", "max", "mean", "stddev", "skew", "count")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Measured:
     table: pa.Table
     """A row per band and zone: zone, zone_name, band, then the statistics as float64."""
     by_tile: pa.Table
-    """A row per source, band and zone on its grid: tile, zone, zone_name, band, then the ancestor's statistics."""
+    """A row per source, band and zone on its grid: tile, zone, zone_name, band, then the classic statistics (gippy)."""
     engine: str
     """How pixels were read: `stream`, `scratch`, `direct` or `windowed`, joined by `+` where sources differ."""
     index_hashes: tuple[str, ...]
@@ -80,7 +80,7 @@ def measure(
     seconds = {"compile": bench.compile_seconds, "measure": time.perf_counter() - started - bench.compile_seconds}
     return Measured(
         table(found, process.bands, ids, names, process.stats),
-        by_tile(found, ids, names, ANCESTOR),
+        by_tile(found, ids, names, CLASSIC),
         "+".join(sorted(bench.engines)),
         bench.index_hashes,
         tuple(bench.notes + _off(found, ids)),
@@ -158,8 +158,8 @@ def _layers(bench: Bench, source: Source) -> dict[str, Layer]:
 
 
 def _file(bench: Bench, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
-    tally = bench.tally(layer.grid, layer.nodata)
-    needed = tally.index.needed
+    accumulators = bench.accumulators(layer.grid, layer.nodata)
+    needed = accumulators.index.needed
     bench.engines.add(layer.engine)
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())
@@ -169,9 +169,11 @@ def _file(bench: Bench, source: Source, band: str, layer: Layer, mask: Layer | N
             packed = layer.read(handle, needed, unit)
             masks = mask.read(mask_handle, needed, unit) if mask else [None] * len(unit)
             for number, pixels, over in zip(unit, packed, masks, strict=True):
-                tally.add(number, pixels, None if over is None else lets_count(bench.process, over).view(np.uint8))
+                accumulators.add(
+                    number, pixels, None if over is None else lets_count(bench.process, over).view(np.uint8)
+                )
 
         with ThreadPoolExecutor(max(1, bench.threads)) as pool:
             for _ in pool.map(one, layer.units(needed)):
                 pass
-    return tally.result(source.name, source.tile, band)
+    return accumulators.result(source.name, source.tile, band)

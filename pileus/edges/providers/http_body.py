@@ -75,17 +75,17 @@ class HttpResponse:
         poured, count = 0, PLENTY
         while poured < most and count >= PLENTY and self._left:
             count = self._take(most - poured, again=poured > 0)
-            self._line.chute.give(fd, count)
+            self._line.pipe.give(fd, count)
             self._left -= count
             poured += count
         return poured or None
 
     def _take(self, most: int, *, again: bool) -> int:
-        """Bytes that went into the chute; 0 when there are none now."""
+        """Bytes that went into the pipe; 0 when there are none now."""
         assert self._line.sock is not None
         assert self._left is not None
         try:
-            count = self._line.chute.take(self._line.sock, min(most, self._left))
+            count = self._line.pipe.take(self._line.sock, min(most, self._left))
         except BlockingIOError:
             return 0
         except OSError as exc:

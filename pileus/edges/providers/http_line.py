@@ -13,7 +13,7 @@ from pileus.edges.connections import Lease, Pulse
 from pileus.edges.providers.address import Origin
 from pileus.edges.providers.faults import Row
 from pileus.edges.providers.http_answer import Answer, head_end, parse_head, request
-from pileus.edges.providers.splice import Chute
+from pileus.edges.providers.splice import KernelPipe
 from pileus.errors import Refused, Truncated, Unreachable, UsageError
 
 FAULTS: tuple[Row, ...] = (
@@ -45,7 +45,7 @@ class HttpLine:
         self.sock: socket.socket | None = None
         self._dial, self._read_seconds = dial, read_seconds
         self._origin: Origin | None = None
-        self._chute: Chute | None = None
+        self._pipe: KernelPipe | None = None
 
     def ask(self, origin: Origin, method: str, target: str, headers: Mapping[str, str], pulse: Pulse | None) -> Answer:
         """Send a request and read the head of the answer. A stale connection is replaced once.
@@ -92,11 +92,11 @@ class HttpLine:
         return self.sock is not None
 
     @property
-    def chute(self) -> Chute:
+    def pipe(self) -> KernelPipe:
         """The way of its bytes into a file; empty between two answers."""
-        if self._chute is None:
-            self._chute = Chute()
-        return self._chute
+        if self._pipe is None:
+            self._pipe = KernelPipe()
+        return self._pipe
 
     def hang_up(self) -> None:
         """Close the connection; the lease stays.
@@ -114,9 +114,9 @@ class HttpLine:
         """Close at once, in the middle of a body."""
         if self.sock is not None:
             self.sock.close()
-        if self._chute is not None:
-            self._chute.close()
-        self.sock, self._origin, self._chute = None, None, None
+        if self._pipe is not None:
+            self._pipe.close()
+        self.sock, self._origin, self._pipe = None, None, None
 
 
 def receive(sock: socket.socket, most: int) -> bytes | None:

@@ -18,7 +18,7 @@ POURS = hasattr(os, "splice")
 """Whether this system can."""
 
 
-class Chute:
+class KernelPipe:
     """The pipe that leads from a socket to a file. For one thread at a time."""
 
     def __init__(self) -> None:
