@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pileus.errors import ArchiveError
-from pileus.unpack.members import Limits, members
+from pileus.unpack.members import UnpackLimits, members
 
 TIFF = b"II*\0" + bytes(100)
 """Something that begins as a TIFF does."""
@@ -168,13 +168,13 @@ def test_a_wrong_checksum_or_length_at_the_very_end_is_seen(place: int, message:
 def test_a_bomb_is_refused_before_it_unpacks() -> None:
     many = tar_of(*((f"{n}", b"") for n in range(6)))
     with pytest.raises(ArchiveError, match="holds more than 5 members: refused"):
-        unpacked(many, limits=Limits(members=5))
+        unpacked(many, limits=UnpackLimits(members=5))
     with pytest.raises(ArchiveError, match="unpacks to more than 1,000 bytes: refused"):
-        unpacked(zip_of(("a", bytes(2000))), limits=Limits(unpacked=1000))
+        unpacked(zip_of(("a", bytes(2000))), limits=UnpackLimits(unpacked=1000))
     with pytest.raises(ArchiveError, match="unpacks to more than 1,000 bytes: refused"):
-        unpacked(gzip.compress(TIFF + bytes(100_000)), limits=Limits(unpacked=1000))
+        unpacked(gzip.compress(TIFF + bytes(100_000)), limits=UnpackLimits(unpacked=1000))
     with pytest.raises(ArchiveError, match=r"unpacks to more than 100,000 bytes: refused"):
-        unpacked(gzip.compress(tar_of(("a", bytes(200_000)))), limits=Limits(unpacked=100_000))
+        unpacked(gzip.compress(tar_of(("a", bytes(200_000)))), limits=UnpackLimits(unpacked=100_000))
 
 
 def test_leaving_early_stops_the_gunzip_thread() -> None:

@@ -21,7 +21,7 @@ GZIP, ZIP, TIFFS = b"\x1f\x8b", b"PK\x03\x04", (b"II*\0", b"MM\0*", b"II+\0", b"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UnpackLimits:
     """What an honest archive stays under."""
 
     members: int = 1000
@@ -44,7 +44,7 @@ class Member:
 
 @contextmanager
 def members(
-    file: BinaryIO, name: str, *, limits: Limits | None = None, spool: Callable[[], BinaryIO] | None = None
+    file: BinaryIO, name: str, *, limits: UnpackLimits | None = None, spool: Callable[[], BinaryIO] | None = None
 ) -> Iterator[Iterator[Member]]:
     """The members of the archive in `file`, in order; a plain file is its own single member.
 
@@ -52,7 +52,7 @@ def members(
     zip that cannot be sought in. When the last member has been taken the rest of the stream is read, so that its
     checksum is verified: what was made of the members counts only after that. Raises ArchiveError.
     """
-    limits = limits or Limits()
+    limits = limits or UnpackLimits()
     reader = Whole(file)
     head = _head(reader)
     peeked = Peeked(head, reader)
@@ -74,7 +74,7 @@ def _head(reader: Reader, size: int = 512) -> bytes:
     return bytes(data[:done])
 
 
-def _inside(reader: Reader, inner: str, name: str, limits: Limits) -> Iterator[Member]:
+def _inside(reader: Reader, inner: str, name: str, limits: UnpackLimits) -> Iterator[Member]:
     stream = Forward(reader, name, limits.unpacked)
     head = bytearray(512)
     done = 0
@@ -141,7 +141,7 @@ class _TarFile:
         return self.last
 
 
-def _tar(stream: Forward, name: str, limits: Limits) -> Iterator[Member]:
+def _tar(stream: Forward, name: str, limits: UnpackLimits) -> Iterator[Member]:
     file = _TarFile(stream)
     count, total = 0, 0
     try:
@@ -173,7 +173,7 @@ def _kind(info: tarfile.TarInfo) -> str | None:
     return None if info.isfile() or info.isdir() else "of an unknown kind"
 
 
-def _refuse(member: str, kind: str | None, count: int, total: int, name: str, limits: Limits) -> None:
+def _refuse(member: str, kind: str | None, count: int, total: int, name: str, limits: UnpackLimits) -> None:
     path = PurePosixPath(member.replace("\\", "/"))
     if path.is_absolute() or member[1:2] == ":":
         raise ArchiveError(f"holds {member!r}, an absolute path: refused", where=name)
@@ -201,7 +201,7 @@ def _seekable(file: BinaryIO, peeked: Reader, spool: Callable[[], BinaryIO] | No
         yield whole
 
 
-def _zip(file: BinaryIO, name: str, limits: Limits) -> Iterator[Member]:
+def _zip(file: BinaryIO, name: str, limits: UnpackLimits) -> Iterator[Member]:
     try:
         with zipfile.ZipFile(file) as archive:
             total = 0

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.kernel import apply, empty, merge
+from pileus.zonal.kernel import accumulate_band, empty, merge
 from pileus.zonal.quantiles import Sample, exact_zones, gather, joined
 from pileus.zonal.statistics import statistics
 from pileus.zonal.validity import Validity
@@ -37,7 +37,7 @@ class Accumulators:
 
     def add(self, band: int, packed: NDArray[Any], valid: NDArray[np.uint8] | None) -> None:
         """Measure one band of rows. Safe to call from several threads, each with other bands."""
-        zones, acc = apply(self.index, band, packed, valid, self.validity, self.areas, self.by_area)
+        zones, acc = accumulate_band(self.index, band, packed, valid, self.validity, self.areas, self.by_area)
         samples = []
         if self.percentiles:
             samples = gather(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pileus.raster.grid import Grid
 from pileus.zonal.compile import compile_index
-from pileus.zonal.index import Rule, ZoneIndex, index_key
+from pileus.zonal.index import CoverageRule, ZoneIndex, index_key
 from pileus.zonal.zones import Zones
 
 
@@ -89,7 +89,13 @@ class TieredCache:
 
 
 def fetch_index(
-    zones: Zones, grid: Grid, rule: Rule, cache: ZoneIndexCache | None, *, threads: int = 2, where: str = "zones"
+    zones: Zones,
+    grid: Grid,
+    rule: CoverageRule,
+    cache: ZoneIndexCache | None,
+    *,
+    threads: int = 2,
+    where: str = "zones",
 ) -> tuple[ZoneIndex, str, bool]:
     """The index of zones on a grid, its key, and whether it came from the cache. Raises ZonesError.
 

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from pileus.raster.grid import BAND_ROWS, Grid
 from pileus.raster.jit import compiled
 from pileus.zonal.coverage import STEP, Traced, entries, trace
-from pileus.zonal.index import Rule, ZoneIndex
+from pileus.zonal.index import CoverageRule, ZoneIndex
 from pileus.zonal.rasterize import burn
 from pileus.zonal.reproject import reproject
 from pileus.zonal.zones import Zones
@@ -23,7 +23,7 @@ GAP = 24
 
 
 def compile_index(
-    zones: Zones, grid: Grid, rule: Rule = "exact", *, threads: int = 2, where: str = "zones"
+    zones: Zones, grid: Grid, rule: CoverageRule = "exact", *, threads: int = 2, where: str = "zones"
 ) -> ZoneIndex:
     """Work out which pixels of `grid` each zone covers. Raises ZonesError when zones cannot be brought to its CRS."""
     geometries, notes = _in_crs(zones, grid, where)
@@ -112,7 +112,7 @@ def _joined(pieces: list[Traced]) -> Traced:
     )
 
 
-def _burn(geometries: Any, numbers: Any, grid: Grid, rule: Rule) -> Traced:
+def _burn(geometries: Any, numbers: Any, grid: Grid, rule: CoverageRule) -> Traced:
     bounds = shapely.bounds(geometries).reshape(-1, 4)
     columns: list[list[Any]] = [[np.empty(0, np.int32)] for _ in range(4)]
     for geometry, zone, (x0, y0, x1, y1) in zip(geometries, numbers, bounds, strict=True):

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from pileus.documents import Process
 from pileus.raster.grid import Grid
 from pileus.statistics import need_percentiles
-from pileus.unpack.members import Limits
+from pileus.unpack.members import UnpackLimits
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
 from pileus.zonal.index import ZoneIndex
@@ -35,7 +35,13 @@ class Bench:
     """What all sources of one call share: rules, zones, indexes by grid."""
 
     def __init__(
-        self, process: Process, zones: Zones, cache: ZoneIndexCache | None, scratch: Path, threads: int, limits: Limits
+        self,
+        process: Process,
+        zones: Zones,
+        cache: ZoneIndexCache | None,
+        scratch: Path,
+        threads: int,
+        limits: UnpackLimits,
     ) -> None:
         self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
         self.mask = process.valid.band if process.valid else None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pileus.raster.grid import Grid, Needed
 from pileus.zonal.zones import Zones
 
-Rule = Literal["exact", "center", "all_touched"]
+CoverageRule = Literal["exact", "center", "all_touched"]
 FORMAT = 1
 """Raised when the meaning or the layout of an index changes."""
 MAGIC = b"PILEUSZX"
@@ -104,7 +104,7 @@ class ZoneIndex:
 ZoneIndex.ARRAYS = tuple(f.name for f in fields(ZoneIndex) if f.name != "notes")
 
 
-def index_key(zones: Zones, grid: Grid, rule: Rule) -> str:
+def index_key(zones: Zones, grid: Grid, rule: CoverageRule) -> str:
     """Name of an index in a cache: a hash of the zones, the grid, the rule and the format."""
     text = json.dumps([zones.hash, grid.hash, rule, FORMAT])
     return hashlib.sha256(text.encode()).hexdigest()

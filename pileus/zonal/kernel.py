@@ -241,7 +241,7 @@ def measure_band(
 NO_MASK = np.zeros(0, np.uint8)
 
 
-def apply(
+def accumulate_band(
     index: ZoneIndex,
     band: int,
     packed: NDArray[Any],

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
 from pileus.raster.formats import Layer, band_of, open_layer, stem_of
-from pileus.unpack.members import Limits, is_archive
+from pileus.unpack.members import UnpackLimits, is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache
@@ -54,7 +54,7 @@ def measure(
     cache: ZoneIndexCache | None = None,
     scratch: Path,
     threads: int = 2,
-    limits: Limits | None = None,
+    limits: UnpackLimits | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Measured:
     """Measure zones over sources that together make one mosaic.
@@ -65,7 +65,7 @@ def measure(
     to its end and its checksums held. Raises ArchiveError, RasterError, ZonesError and whatever a stream raises.
     """
     started = time.perf_counter()
-    bench = Bench(process, zones, cache, scratch, threads, limits or Limits())
+    bench = Bench(process, zones, cache, scratch, threads, limits or UnpackLimits())
     found: list[Found] = []
     plain: list[Source] = []
     for source in sorted(sources, key=lambda s: s.name):

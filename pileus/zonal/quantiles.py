@@ -99,7 +99,7 @@ def gather(
     by_area: bool,
     exact: NDArray[np.bool_],
 ) -> list[Sample]:
-    """The valid values of each slot of one band. Arguments as `apply`'s; `exact`: as `exact_zones` says."""
+    """The valid values of each slot of one band. Arguments as `accumulate_band`'s; `exact`: as `exact_zones` says."""
     values = as_float(packed)
     first, last = int(index.band_slots[band]), int(index.band_slots[band + 1])
     mask, limits = NO_MASK if valid is None else valid, validity.limits(values.dtype)

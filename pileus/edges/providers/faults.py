@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pileus.edges.providers.address import shown
 from pileus.errors import Busy, NotFound, PileusError, ProviderError, Refused
 
-Row = tuple[type[BaseException], type[PileusError], str]
+Fault = tuple[type[BaseException], type[PileusError], str]
 """A foreign error, ours, and what to say; the first row that fits counts."""
 MISSING = (404, 410)
 REFUSED = (401, 403, 407)
@@ -14,7 +14,7 @@ BUSY = (408, 421, 423, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 52
 
 
 @contextmanager
-def translated(table: Sequence[Row], url: str) -> Iterator[None]:
+def translated(table: Sequence[Fault], url: str) -> Iterator[None]:
     """Errors of the table become ours, about `url`. Anything else passes."""
     try:
         yield
@@ -24,7 +24,7 @@ def translated(table: Sequence[Row], url: str) -> Iterator[None]:
         raise translate(table, exc, url) from exc
 
 
-def translate(table: Sequence[Row], exc: BaseException, url: str) -> PileusError:
+def translate(table: Sequence[Fault], exc: BaseException, url: str) -> PileusError:
     for foreign, ours, words in table:
         if isinstance(exc, foreign):
             detail = getattr(exc, "strerror", None) or type(exc).__name__

@@ -11,13 +11,13 @@ from pileus.documents import Provider
 from pileus.download.source import Limits
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import LISTS, limits_of, shown
-from pileus.edges.providers.faults import Row, translated
+from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
 from pileus.models import Listed
 
-FAULTS: tuple[Row, ...] = (
+FAULTS: tuple[Fault, ...] = (
     (FileNotFoundError, NotFound, "no such file or folder"),
     (NotADirectoryError, NotAListing, "is not a folder"),
     (IsADirectoryError, NotFound, "is a folder, not a file"),

@@ -15,7 +15,7 @@ from pileus.download.source import Limits
 from pileus.download.transfer import persistently
 from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
-from pileus.edges.providers.faults import Row, translated
+from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.lines import Lines
 from pileus.edges.providers.login import login_of
 from pileus.edges.secrets import Secrets
@@ -32,7 +32,7 @@ from pileus.errors import (
 )
 from pileus.models import Listed
 
-FAULTS: tuple[Row, ...] = (
+FAULTS: tuple[Fault, ...] = (
     (ftplib.error_proto, Unreachable, "the answer is not FTP"),
     (ftplib.error_reply, ProviderError, "an answer came that was not expected"),
     (ftplib.Error, ProviderError, "the server refused"),

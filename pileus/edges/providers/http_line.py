@@ -11,12 +11,12 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 
 from pileus.edges.connections import Lease, Pulse
 from pileus.edges.providers.address import Origin
-from pileus.edges.providers.faults import Row
+from pileus.edges.providers.faults import Fault
 from pileus.edges.providers.http_answer import Answer, head_end, parse_head, request
 from pileus.edges.providers.splice import KernelPipe
 from pileus.errors import Refused, Truncated, Unreachable, UsageError
 
-FAULTS: tuple[Row, ...] = (
+FAULTS: tuple[Fault, ...] = (
     (ssl.SSLCertVerificationError, Refused, "its certificate is not trusted (ca_file names another authority)"),
     (ssl.SSLError, Unreachable, "TLS failed: {detail}"),
     (socket.gaierror, Unreachable, "the host name is not known"),

@@ -26,7 +26,7 @@ from pileus.documents import Provider
 from pileus.download.source import Limits
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import limits_of
-from pileus.edges.providers.faults import Row, status_error, translated
+from pileus.edges.providers.faults import Fault, status_error, translated
 from pileus.edges.providers.http import HttpEdge
 from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.secrets import Secrets
@@ -36,7 +36,7 @@ from pileus.models import Listed
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-FAULTS: tuple[Row, ...] = (
+FAULTS: tuple[Fault, ...] = (
     (NoCredentialsError, Refused, "there are no AWS credentials"),
     (NoConnection, Unreachable, "the connection failed: {detail}"),
     (HTTPClientError, Unreachable, "the connection failed: {detail}"),

@@ -22,14 +22,14 @@ from pileus.download.source import Limits
 from pileus.download.transfer import persistently
 from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
-from pileus.edges.providers.faults import Row, translated
+from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.lines import Lines
 from pileus.edges.providers.login import login_of
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotFound, Refused, Truncated, Unreachable, UsageError
 from pileus.models import Listed
 
-FAULTS: tuple[Row, ...] = (
+FAULTS: tuple[Fault, ...] = (
     (paramiko.AuthenticationException, Refused, "sign-in refused"),
     (paramiko.BadHostKeyException, Refused, "its host key is not the one that is known"),
     (paramiko.SSHException, Unreachable, "SSH failed: {detail}"),
