@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 import pytest
 from botocore.exceptions import ClientError
 
-from pileus.backfills.control import retry
+from pileus.backfills.control import retry, settle
 from pileus.backfills.end import close_stopped, give_up, keep
+from pileus.backfills.record import close
 from pileus.backfills.recover import recover
 from pileus.backfills.status import outcomes
 from pileus.edges.index import MemoryIndex, change_backfill
@@ -216,6 +217,15 @@ def test_a_retry_finds_the_points_that_a_stopped_run_never_listed(left: Left) ->
     retry(replace(left.edges, index=index), Starting(), "b", "failed")
     states = {entry.partition.period: entry.state for entry in index.entries("viirs", "001", "2015-01", "2015-02")}
     assert states == {"2015-01": State.cancelled, "2015-02": State.cancelled}
+
+
+@pytest.mark.parametrize(("closed", "run"), [(False, 1), (True, 2)])
+def test_a_run_whose_end_is_written_is_not_begun_again(left: Left, closed: bool, run: int) -> None:
+    index = MemoryIndex()
+    backfill = index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-01", "month"))
+    if closed:
+        close(left.edges, backfill, [])
+    assert settle(replace(left.edges, index=index), Starting(), backfill).run == run
 
 
 class Refusing:

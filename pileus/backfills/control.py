@@ -226,6 +226,8 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
     """
     if backfill.state == "running":
         if backfill.execution is None:
+            if record.closed(edges, backfill.id, backfill.run) is not None:
+                return revive(edges, workflows, backfill.id)  # its end was written before the index was lost
             return _run(edges, workflows, backfill)
         ended = workflows.status(backfill.execution)
         if ended in ("ABORTED", "FAILED", "TIMED_OUT", "GONE"):
