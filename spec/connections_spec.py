@@ -183,7 +183,7 @@ def test_a_worker_with_fewer_connections_goes_first(table: Any) -> None:
 
 
 def test_a_table_that_is_not_there_is_a_store_error(table: Any) -> None:
-    with pytest.raises(StoreError, match="the connection budget cannot be kept"):
+    with pytest.raises(StoreError, match="DynamoDB refused"):
         DynamoConnections(table, "elsewhere").acquire("site", 1)
 
 

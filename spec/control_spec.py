@@ -15,8 +15,8 @@ from pileus.edges.queues import Queue, SqsQueues
 from pileus.errors import ArchiveError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.messages import GroupTask
 from pileus.models import Group, Partition, State
-from pileus.tasks.messages import GroupTask
 from pileus.wiring import wire_folder
 from pileus.worker.loop import Worker
 from spec import tiny

@@ -19,9 +19,9 @@ from pileus.edges.workflows import StepFunctions
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.messages import GroupTask
 from pileus.models import Group, Manifest, Output, Partition, State
 from pileus.outputs.commit import Fence, fence
-from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges, wire_folder
 
 PARTITION = Partition("viirs", "001", "2015-01", "a")

@@ -17,8 +17,8 @@ from pileus.embedded.timezones import in_zones
 from pileus.errors import DocumentError, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.messages import GroupTask
 from pileus.models import Group, Partition, State
-from pileus.tasks.messages import GroupTask
 from pileus.wiring import wire_folder
 from pileus.worker.loop import Worker
 from spec import tiny

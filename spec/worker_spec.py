@@ -13,8 +13,8 @@ from pileus.edges.index import change_backfill
 from pileus.edges.queues import Message
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.messages import GroupTask
 from pileus.models import Group, Partition, State
-from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges, wire_folder
 from pileus.worker.loop import Worker
 

@@ -15,9 +15,9 @@ from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.messages import GroupTask
 from pileus.models import Manifest, State
 from pileus.outputs.commit import claims, clean, read_manifest
-from pileus.tasks.messages import GroupTask
 from pileus.wiring import Edges
 
 

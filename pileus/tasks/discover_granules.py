@@ -20,8 +20,8 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.decide import Decision, decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.messages import INLINE, GroupTask, PointTask
 from pileus.models import Group, Partition, Problem, State
-from pileus.tasks.messages import INLINE, GroupTask, PointTask
 from pileus.wiring import Edges
 
 FEW = 20

@@ -12,8 +12,8 @@ from pileus.edges.store import split
 from pileus.errors import UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
+from pileus.messages import PointTask
 from pileus.periods import Period, Unit
-from pileus.tasks.messages import PointTask
 from pileus.wiring import Edges
 
 

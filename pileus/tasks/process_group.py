@@ -16,6 +16,7 @@ from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import connect
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.errors import HandedBack
+from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.stac import TYPES
@@ -23,7 +24,6 @@ from pileus.outputs.tables import ancestor_csv, to_csv, to_parquet, with_time
 from pileus.outputs.writers import Written, facts_of, write_item, write_windows
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
-from pileus.tasks.messages import Done, GroupTask
 from pileus.tasks.pipeline import Processed, process
 from pileus.version import __version__
 from pileus.wiring import Edges

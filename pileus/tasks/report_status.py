@@ -6,7 +6,7 @@ from typing import Any
 
 from pileus.backfills.end import end, fail_group, fail_point
 from pileus.lifecycle.partition import Failure
-from pileus.tasks.messages import GroupTask, PointTask
+from pileus.messages import GroupTask, PointTask
 from pileus.wiring import Edges
 
 

@@ -12,8 +12,8 @@ from pileus.backfills.end import count_failure
 from pileus.edges.queues import Message, Queues
 from pileus.errors import Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.messages import GroupTask
 from pileus.models import State
-from pileus.tasks.messages import GroupTask
 from pileus.tasks.process_group import Watch
 from pileus.wiring import Edges
 from pileus.worker.pace import Pace

@@ -26,8 +26,8 @@ from pileus.edges.queues import QUEUES, Message, Queues
 from pileus.errors import Busy, Conflict, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.messages import GroupTask
 from pileus.models import State
-from pileus.tasks.messages import GroupTask
 from pileus.tasks.process_group import Watch
 from pileus.wiring import Edges
 from pileus.worker.job import Job, Work
