@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pileus.edges.aws import Aws
 from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.dynamo_connections import Budget, DynamoConnections
 from pileus.errors import StoreError, UsageError
@@ -43,6 +45,13 @@ def connections(request: pytest.FixtureRequest) -> Connections:
     if request.param == "local":
         return LocalConnections()
     return DynamoConnections(request.getfixturevalue("table"), "connections", poll_seconds=0.01)
+
+
+@pytest.fixture
+def guarded(aws: Site, table: Any) -> Any:
+    """A client as `Aws` makes it, of the same table."""
+    del table
+    return Aws(aws.url).dynamodb
 
 
 def impatient() -> None:
@@ -115,6 +124,18 @@ def test_many_threads_are_never_above_the_limit(connections: Connections) -> Non
         thread.join()
     assert now == 0
     assert 1 <= most <= 3
+
+
+def test_workers_that_write_at_the_same_time_try_again(guarded: Any) -> None:
+    workers = [DynamoConnections(guarded, "connections", poll_seconds=0.01, worker=name) for name in "abcd"]
+
+    def work(worker: DynamoConnections) -> int:
+        for _ in range(5):
+            worker.acquire("racing", 4).release()
+        return 5
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, workers)) == [5] * 4
 
 
 class Clock:
