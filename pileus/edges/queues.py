@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 QUEUES = ("ingest", "backfill")
+OFTEN = 200
+"""Times that a message is received before it is posted anew."""
+LONGEST_DELAY = 900
+"""Seconds: SQS delays no message for longer."""
 LONGEST_HOLD = 43_200
 """Seconds: SQS keeps no message hidden for longer."""
 
@@ -28,6 +32,8 @@ class Message:
     token: str
     """Task token to be answered."""
     task: Mapping[str, Any]
+    received: int = 1
+    """Times that it was received, this one included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,13 @@ class Queues(Protocol):
         """The next message, waiting up to `wait_seconds` (0 to 20) for one."""
 
     def hold(self, message: Message, seconds: int) -> None:
-        """Keep the message hidden from other workers for `seconds` from now; 0 hands it back at once."""
+        """Put the message back, hidden from workers for `seconds` from now; 0 hands it back at once.
+
+        However often that is done, the message does not count as dead.
+        """
+
+    def keep(self, message: Message, seconds: int) -> None:
+        """Go on having the message: it stays hidden from other workers for `seconds` from now."""
 
     def delete(self, message: Message) -> None:
         """The message is dealt with."""
@@ -77,31 +89,57 @@ class SqsQueues:
         if not found:
             return None
         receipt, text = found[0]["ReceiptHandle"], found[0]["Body"]
+        received = int(found[0].get("Attributes", {}).get("ApproximateReceiveCount", 1))
         try:
             body = json.loads(text)
-            return Message(queue, receipt, text, body["token"], body["task"])
+            return Message(queue, receipt, text, body["token"], body["task"], received)
         except (json.JSONDecodeError, KeyError, TypeError):
-            self.bury(Message(queue, receipt, text, "", {}))  # not one of ours: nobody will ever understand it
+            self._refuse(Message(queue, receipt, text, _token_of(text), {}))
             return None
+
+    def _refuse(self, message: Message) -> None:
+        """Bury what is not one of ours: nobody will ever understand it. Whoever waits for its token is told."""
+        if message.token:
+            self.fail(message, Failure("UsageError", "not the message of a group"))
+        self.bury(message)
 
     def _received(self, queue: str, wait_seconds: int) -> Any:
         return self._sqs.receive_message(
             QueueUrl=self._addresses[queue].url,
             MaxNumberOfMessages=1,
             WaitTimeSeconds=wait_seconds,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
         ).get("Messages")
 
     def hold(self, message: Message, seconds: int) -> None:
+        if self._hide(message, seconds) and message.received >= OFTEN:
+            self._post_anew(message, seconds)
+
+    def _post_anew(self, message: Message, seconds: int) -> None:
+        """Replace the message by a copy that was never received: SQS buries what was received a thousand times."""
+        delay = max(0, min(seconds, LONGEST_DELAY))
+        with translated(message.queue, "SQS"):
+            url = self._addresses[message.queue].url
+            self._sqs.send_message(QueueUrl=url, MessageBody=message.body, DelaySeconds=delay)
+        self.delete(message)
+
+    def keep(self, message: Message, seconds: int) -> None:
+        self._hide(message, seconds)
+
+    def _hide(self, message: Message, seconds: int) -> bool:
+        """False when the message is not ours any more."""
         try:
             with translated(message.queue, "SQS"):
                 self._sqs.change_message_visibility(
                     QueueUrl=self._addresses[message.queue].url,
                     ReceiptHandle=message.receipt,
-                    VisibilityTimeout=min(seconds, LONGEST_HOLD),
+                    VisibilityTimeout=max(0, min(seconds, LONGEST_HOLD)),
                 )
         except StoreError as exc:
             if exc.code not in ("InvalidParameterValue", "ReceiptHandleIsInvalid", *_NOT_IN_FLIGHT):
                 raise
+            return False
+        return True
 
     def delete(self, message: Message) -> None:
         with translated(message.queue, "SQS"):
@@ -131,6 +169,14 @@ class SqsQueues:
                 return False
             raise
         return True
+
+
+def _token_of(text: str) -> str:
+    try:
+        token = json.loads(text)["token"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return ""
+    return token if isinstance(token, str) else ""
 
 
 _NOT_IN_FLIGHT = ("AWS.SimpleQueueService.MessageNotInflight", "MessageNotInflight")

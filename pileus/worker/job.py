@@ -194,7 +194,7 @@ class Work:
                 log.warning("heartbeat failed", extra={"error": str(error)} | job.named)
 
     def _renew(self, job: Job) -> None:
-        self._queues.hold(job.message, self._visibility)
+        self._queues.keep(job.message, self._visibility)
         self._queues.beat(job.message)
 
         def step(entry: Entry) -> Entry | None:

@@ -139,7 +139,7 @@ class Worker:
             return True
         claimed = self._claim(stored, run)
         if claimed is None:
-            self._queues.hold(message, int(stored.lease - now) + 1)
+            self._queues.hold(message, max(1, int(stored.lease - now) + 1))
             return True
         if claimed.attempt > self._deaths:
             self._bury(message, task)

@@ -119,6 +119,9 @@ class SimulatedQueues:
 
         self._effect(f"hold {self._named(message)} for {seconds} s", do)
 
+    def keep(self, message: Message, seconds: int) -> None:
+        self.hold(message, seconds)
+
     def delete(self, message: Message) -> None:
         self._effect(f"delete message {self._named(message)}", lambda: self._remove(message))
 

@@ -34,6 +34,9 @@ class Queues:
     def hold(self, message: Message, seconds: int) -> None:
         self.done.append(f"hold {seconds}")
 
+    def keep(self, message: Message, seconds: int) -> None:
+        self.done.append(f"keep {seconds}")
+
     def delete(self, message: Message) -> None:
         self.done.append("delete")
 

@@ -67,7 +67,7 @@ def test_the_module_of_a_command_has_its_name(entry: Any) -> None:
 def test_no_module_registers_a_command_that_the_table_does_not_have() -> None:
     registering = {
         path.stem
-        for path in (Path(__file__).parents[1] / "pileus/cli").glob("*.py")
+        for path in (Path(__file__).parents[2] / "pileus/cli").glob("*.py")
         if "\n@app.command(" in path.read_text() or "\napp.add_typer(" in path.read_text()
     }
     assert registering == {entry.name.replace("-", "_") for entry in ENTRIES}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spec import tiny
-from spec.stack import Project
+from spec.support import tiny
+from spec.support.stack import Project
 
 QUARTER = ("201501", "201502", "201503")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pileus.tasks.messages import PointTask
 
 from pileus import lifecycle
 from pileus.backfills.control import record_started
@@ -16,7 +17,6 @@ from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, Output, Partition, State
 from pileus.outputs.commit import Place, fence, read_manifest
 from pileus.tasks.discover_granules import discover_granules
-from pileus.tasks.messages import PointTask
 from pileus.wiring import Edges, wire_folder
 
 PARTITION = Partition("tiny", "001", "2015-01", "201501")

@@ -1,0 +1,86 @@
+"""Queues over SQS: what is held comes back, for as long as it takes; what is not one of ours is buried and answered."""
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from pileus.edges import queues as module
+from pileus.edges.aws import Aws
+from pileus.edges.queues import Queue, SqsQueues
+from pileus.errors import Unavailable
+from spec.servers import Site, free_port
+
+
+class Desk:
+    """Queues of their own."""
+
+    def __init__(self, aws: Site) -> None:
+        self.sqs = Aws(aws.url).sqs
+        name = uuid4().hex[:8]
+        self.url, self.dead = (self.sqs.create_queue(QueueName=f"{name}-{p}")["QueueUrl"] for p in ("in", "dead"))
+        self.queues = SqsQueues(self.sqs, Aws(aws.url).stepfunctions, {"backfill": Queue(self.url, self.dead)})
+
+    def post(self, body: object) -> None:
+        self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
+
+    def buried(self) -> int:
+        return len(self.sqs.receive_message(QueueUrl=self.dead).get("Messages", []))
+
+
+@pytest.fixture
+def desk(aws: Site) -> Desk:
+    return Desk(aws)
+
+
+def test_a_message_that_is_held_comes_back_and_has_been_received_once_more(desk: Desk) -> None:
+    desk.post({"token": "t", "task": {}})
+    for received in (1, 2, 3):
+        message = desk.queues.receive("backfill", 1)
+        assert message is not None
+        assert message.received == received
+        desk.queues.hold(message, 0)
+
+
+def test_a_message_that_is_held_again_and_again_is_posted_anew_and_never_dies(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OFTEN", 3)
+    desk.post({"token": "t", "task": {"a": 1}})
+    seen = []
+    for _ in range(8):
+        message = desk.queues.receive("backfill", 1)
+        assert message is not None
+        assert message.task == {"a": 1}
+        seen.append(message.received)
+        desk.queues.hold(message, 0)
+    assert max(seen) == 3, "as often as SQS counts, it is counted from 1 again"
+    assert seen == [1, 2, 3, 1, 2, 3, 1, 2]
+    assert desk.buried() == 0
+
+
+def test_what_a_worker_keeps_is_not_posted_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OFTEN", 1)
+    desk.post({"token": "t", "task": {}})
+    message = desk.queues.receive("backfill", 1)
+    assert message is not None
+    desk.queues.keep(message, 60)
+    assert desk.queues.receive("backfill", 0) is None, "it is hidden, and there is no copy"
+
+
+@pytest.mark.parametrize("body", ["no object", {"no": "token"}, {"token": "t"}, {"token": 5, "task": {}, "x": []}, 7])
+def test_what_is_not_one_of_ours_is_buried(desk: Desk, body: object) -> None:
+    desk.post(body)
+    found = desk.queues.receive("backfill", 1)
+    assert found is None or found.token == 5  # the worker refuses what has a task that is none
+    if found is None:
+        assert desk.buried() == 1
+
+
+def test_a_queue_out_of_reach_is_told_as_what_passes() -> None:
+    nowhere = Aws(f"http://127.0.0.1:{free_port()}")
+    queues = SqsQueues(
+        nowhere.sqs, nowhere.stepfunctions, {"backfill": Queue("http://127.0.0.1:9/q", "http://127.0.0.1:9/d")}
+    )
+    with pytest.raises(Unavailable):
+        queues.receive("backfill", 0)
