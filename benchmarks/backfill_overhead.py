@@ -35,7 +35,7 @@ from pileus.lifecycle.fingerprint import fingerprint
 from pileus.models import Granule, Listed
 from pileus.wiring import queues_of, wire
 from pileus.worker.loop import Worker
-from spec.tiny import archive
+from spec.support.tiny import archive
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST = date(2010, 1, 1)

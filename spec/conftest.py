@@ -1,12 +1,58 @@
-"""Fixtures that every spec may name."""
+"""Fixtures that every spec may name, and the kinds of specs: a spec is of the kind of its folder.
 
+A spec of spec/unit that names a fixture of the embedded AWS (`stack`, `aws`, ...) is one of the kind `stack` all
+the same, so that `pytest -m unit` never starts it.
+"""
+
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 from spec.servers.fixtures import apache, aws, lighttpd, nginx, python_server, sshd, vsftpd
-from spec.stack import project, stack
+from spec.support.outputs import hostile, mumbai
+from spec.support.stack import project, stack
 
-__all__ = ["apache", "aws", "lighttpd", "nginx", "project", "python_server", "sshd", "stack", "vsftpd"]
+__all__ = [
+    "apache",
+    "aws",
+    "hostile",
+    "lighttpd",
+    "mumbai",
+    "nginx",
+    "project",
+    "python_server",
+    "sshd",
+    "stack",
+    "vsftpd",
+]
+
+HERE = Path(__file__).parent
+KINDS = {"unit": 60, "contract": 120, "stack": 300, "image": 900, "browser": 120, "simulation": 300, "soak": 3600}
+"""The kinds, which are folders and marks; and the seconds after which a spec of each has failed."""
+EMBEDDED = {"aws", "stack"}
 
 # Machines differ: how long an example takes says nothing about what is right.
 settings.register_profile("pileus", deadline=None)
 settings.load_profile("pileus")
+
+
+def kind_of(item: pytest.Item) -> str:
+    """Return the kind of a spec: its folder under spec/, `unit` for the examples in docstrings."""
+    if item.get_closest_marker("soak"):
+        return "soak"
+    folder = item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else "unit"
+    kind = folder if folder in KINDS else "unit"
+    needed = set(getattr(item, "fixturenames", ()))
+    return "stack" if kind in ("unit", "contract") and needed & EMBEDDED else kind
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every spec with its kind, and with its kind's limit unless it has one of its own."""
+    for item in items:
+        kind = kind_of(item)
+        if not item.get_closest_marker(kind):
+            item.add_marker(kind)
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(KINDS[kind]))

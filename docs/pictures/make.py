@@ -25,7 +25,7 @@ from pileus.models import Partition, State  # noqa: E402
 from pileus.outputs import chart, frames, gather, series  # noqa: E402
 from pileus.outputs.read import read_stats  # noqa: E402
 from pileus.wiring import Edges  # noqa: E402
-from spec.outputs import stage  # noqa: E402
+from spec.support import stage  # noqa: E402
 
 ACTIONS = dict.fromkeys(("pause", "resume", "cancel", "retry"), str)
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")

@@ -1,0 +1,281 @@
+"""What the templates promise, for every combination of settings that is allowed."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spec.support.synthesized import IMAGE, SECRET, Template, combinations, named, synthesize
+
+ROOT = Path(__file__).resolve().parents[2]
+EVERY = [pytest.param(settings, id=named(settings)) for settings in combinations()]
+EC2 = {"worker_image": IMAGE}
+FARGATE = {"worker_image": IMAGE, "compute": "fargate"}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_the_volume_reaches_the_containers(settings: dict[str, Any]) -> None:
+    made = synthesize(settings | {"volume_size": 123})
+    task = made.workers.one("AWS::ECS::TaskDefinition")
+    if settings["compute"] == "fargate":
+        assert task["EphemeralStorage"] == {"SizeInGiB": 123}
+        assert task["Volumes"] == [{"Name": "scratch"}]
+    else:
+        launch = made.workers.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+        (data,) = (one for one in launch["BlockDeviceMappings"] if one["Ebs"]["VolumeSize"] == 123)
+        assert data["Ebs"]["VolumeType"] == "gp3"
+        script = launch["UserData"]["Fn::Base64"]
+        assert f"mkfs.xfs {data['DeviceName']}\n" in script
+        (source,) = (volume["Host"]["SourcePath"] for volume in task["Volumes"])
+        assert re.search(rf"^mount .*{data['DeviceName']} {source}$", script, re.MULTILINE)
+        assert all(
+            one["Ebs"]["Encrypted"] and one["Ebs"]["DeleteOnTermination"] for one in launch["BlockDeviceMappings"]
+        )
+    (mount,) = task["ContainerDefinitions"][0]["MountPoints"]
+    environ = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+    assert mount == {"ContainerPath": environ["PILEUS_SCRATCH"], "ReadOnly": False, "SourceVolume": "scratch"}
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_a_volume_holds_a_group_for_each_worker_that_shares_it(settings: dict[str, Any]) -> None:
+    """Workers that fit on an instance, by processor and memory, times what a group needs."""
+    workers = synthesize(settings | {"group_size": 70, "volume_size": 150}).workers
+    (container,) = workers.one("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    if settings["compute"] == "fargate":
+        return  # a task has its disk to itself
+    cpus, gibibytes = 4, 16  # of an xlarge of the m families
+    side_by_side = min(cpus * 1024 // container["Cpu"], gibibytes * 1024 // container["Memory"])
+    assert side_by_side * 70 <= 150
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_the_container_has_no_rights(settings: dict[str, Any]) -> None:
+    (container,) = synthesize(settings).workers.one("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    assert container["ReadonlyRootFilesystem"] is True
+    assert container["User"] == "10001:10001"
+    assert container["Privileged"] is False
+    assert container["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+    assert container["StopTimeout"] == 60
+    assert "Secrets" not in container
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_there_is_no_nat_and_nothing_is_let_in(settings: dict[str, Any]) -> None:
+    workers = synthesize(settings).workers
+    assert not workers.all("AWS::EC2::NatGateway")
+    assert "SecurityGroupIngress" not in workers.one("AWS::EC2::SecurityGroup")
+    assert not workers.all("AWS::EC2::SecurityGroupIngress")
+    endpoints = [str(one["ServiceName"]) for one in workers.all("AWS::EC2::VPCEndpoint").values()]
+    if "vpc_id" in settings:
+        assert endpoints == []
+    else:
+        assert {".s3" in text or ".dynamodb" in text for text in endpoints} == {True}
+        assert len(endpoints) == 2
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_workers_scale_from_0_to_the_maximum_and_back(settings: dict[str, Any]) -> None:
+    workers = synthesize(settings | {"max_workers": 30}).workers
+    target = workers.one("AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 30)
+    work, idle = (
+        next(
+            one
+            for one in workers.all("AWS::ApplicationAutoScaling::ScalingPolicy").values()
+            if name in one["PolicyName"]
+        )
+        for name in ("-work", "-idle")
+    )
+    steps = work["StepScalingPolicyConfiguration"]["StepAdjustments"]
+    assert steps[0]["ScalingAdjustment"] == 1
+    assert steps[-1]["ScalingAdjustment"] == 30
+    assert len(steps) <= 20
+    assert all(a["MetricIntervalUpperBound"] == b["MetricIntervalLowerBound"] for a, b in itertools.pairwise(steps))
+    assert idle["StepScalingPolicyConfiguration"]["StepAdjustments"] == [
+        {"MetricIntervalUpperBound": 0, "ScalingAdjustment": 0}
+    ]
+    assert "DesiredCount" not in workers.one("AWS::ECS::Service")
+    if settings["compute"] == "ec2":
+        group = workers.one("AWS::AutoScaling::AutoScalingGroup")
+        assert (group["MinSize"], group["MaxSize"]) == ("0", "15")  # two workers on an instance
+        provider = workers.one("AWS::ECS::CapacityProvider")["AutoScalingGroupProvider"]
+        assert provider["ManagedTerminationProtection"] == provider["ManagedDraining"] == "ENABLED"
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_spot_and_graviton_are_one_setting_each(settings: dict[str, Any]) -> None:
+    workers = synthesize(settings).workers
+    text = workers.path.read_text()
+    if settings["compute"] == "fargate":
+        platform = workers.one("AWS::ECS::TaskDefinition")["RuntimePlatform"]
+        assert platform["CpuArchitecture"] == settings["architecture"].upper()
+        (strategy,) = workers.one("AWS::ECS::Service")["CapacityProviderStrategy"]
+        assert strategy["CapacityProvider"] == ("FARGATE_SPOT" if settings["spot"] else "FARGATE")
+    else:
+        launch = workers.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+        assert launch["InstanceType"] == ("m7g.xlarge" if settings["architecture"] == "arm64" else "m6i.xlarge")
+        assert ("arm64" in str(launch["ImageId"])) == (settings["architecture"] == "arm64")
+        assert ("MixedInstancesPolicy" in text) == settings["spot"]
+        assert launch["MetadataOptions"] == {"HttpPutResponseHopLimit": 1, "HttpTokens": "required"}
+    core = synthesize(settings).core
+    assert {one["Architectures"][0] for one in core.all("AWS::Lambda::Function").values()} == {settings["architecture"]}
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_logs_are_kept_for_the_days_that_were_set(settings: dict[str, Any]) -> None:
+    made = synthesize(settings | {"log_days": 7})
+    groups = [*made.core.all("AWS::Logs::LogGroup").values(), *made.workers.all("AWS::Logs::LogGroup").values()]
+    assert len(groups) >= 6
+    assert {group["RetentionInDays"] for group in groups} == {7}
+
+
+@pytest.mark.parametrize("settings", [EC2, FARGATE], ids=["ec2", "fargate"])
+def test_a_worker_answers_for_this_stacks_groups_only(settings: dict[str, Any]) -> None:
+    (answers,) = (
+        statement
+        for statement in synthesize(settings).workers.statements("WorkerRole")
+        if "states:SendTaskSuccess" in statement["Action"]
+    )
+    assert sorted(answers["Action"]) == ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
+    ends = sorted(arn["Fn::Join"][1][-1] for arn in answers["Resource"])
+    assert ends == [
+        ":stateMachine:pileus-DiscoverAndProcessGranules",
+        ":stateMachine:pileus-DiscoverAndProcessGranules/EachGroup",
+    ]
+
+
+def test_the_label_in_that_grant_is_the_maps() -> None:
+    workflow = json.loads(
+        re.sub(r"\$\{\w+\}", "1", (ROOT / "infra/workflows/DiscoverAndProcessGranules.asl.json").read_text())
+    )
+    assert workflow["States"]["EachGroup"]["Label"] == "EachGroup"
+
+
+@pytest.mark.parametrize("settings", [EC2, FARGATE], ids=["ec2", "fargate"])
+def test_no_role_may_do_everything_or_on_everything(settings: dict[str, Any]) -> None:
+    """`*` alone stands only where AWS knows no narrower: log delivery, registry tokens, the agent's calls."""
+    made = synthesize(settings | {"secret_arns": [SECRET]})
+    allowed = {
+        "ecr:GetAuthorizationToken",
+        "ecs:DiscoverPollEndpoint",
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    }
+    for statement in [*made.core.statements(), *made.workers.statements()]:
+        actions = listed(statement["Action"])
+        assert not [action for action in actions if "*" in action]
+        if "*" in listed(statement["Resource"]):
+            held = statement.get("Condition", {}).get("ArnEquals", {})
+            assert set(actions) <= allowed or "ecs:cluster" in held, actions
+
+
+def test_secrets_are_granted_by_name_and_only_where_named() -> None:
+    def grants(template: Template) -> list[Any]:
+        return [one for one in template.statements() if "secretsmanager:GetSecretValue" in listed(one["Action"])]
+
+    without, with_ = synthesize(EC2), synthesize(EC2 | {"secret_arns": [SECRET]})
+    assert grants(without.core) == grants(without.workers) == []
+    assert [one["Resource"] for one in [*grants(with_.core), *grants(with_.workers)]] == [SECRET, SECRET]
+
+
+def test_buckets_are_private_encrypted_versioned_and_survive() -> None:
+    data = synthesize(EC2).data
+    for name, bucket in data.all("AWS::S3::Bucket").items():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["BucketEncryption"]
+        assert bucket["LifecycleConfiguration"]["Rules"]
+        assert bucket.get("VersioningConfiguration") == ({"Status": "Enabled"} if "Logs" not in name else None)
+        assert data.resources[name]["DeletionPolicy"] == "Retain"
+    for policy in data.all("AWS::S3::BucketPolicy").values():
+        denied = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
+        assert {"aws:SecureTransport": "false"} in [one["Condition"]["Bool"] for one in denied]
+
+
+def test_a_person_is_told_of_what_goes_wrong() -> None:
+    core = synthesize(EC2 | {"alarm_email": "someone@example.org"}).core
+    names = {one["AlarmName"].removeprefix("pileus-") for one in core.all("AWS::CloudWatch::Alarm").values()}
+    assert names >= {
+        "IngestDead",
+        "BackfillDead",
+        "IngestAge",
+        "BackfillAge",
+        "FailedPartitions",
+        "Disk",
+        "WorkersAtMaximum",
+    }
+    assert all(one["AlarmActions"] for one in core.all("AWS::CloudWatch::Alarm").values())
+    assert core.one("AWS::SNS::Subscription")["Endpoint"] == "someone@example.org"
+    page = json.dumps(core.one("AWS::CloudWatch::Dashboard"))
+    for metric in ("BytesDownloaded", "PartitionsFailed", "ScratchFreeShare", "RunningTaskCount", "Seconds"):
+        assert metric in page
+
+
+@pytest.mark.parametrize("settings", [EC2 | {"spot": True}, EC2, FARGATE], ids=["spot", "ec2", "fargate"])
+def test_cdk_nag_finds_nothing_without_a_reason(settings: dict[str, Any]) -> None:
+    synthesize(settings | {"secret_arns": [SECRET], "alarm_email": "someone@example.org"}, nag=True)
+
+
+def test_a_wildcard_without_a_reason_is_refused() -> None:
+    synthesize(EC2)  # CDK's Node is set up
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_iam as iam
+
+    from infra import access
+
+    role = iam.Role(Stack(App(), "s"), "r", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    with pytest.raises(ValueError, match="a wildcard needs a reason"):
+        access.allow(role, ["s3:GetObject"], ["arn:aws:s3:::bucket/*"])
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    """But W3005, about dependencies that CDK writes down twice."""
+    folders = [synthesize(settings).folder for settings in (EC2, EC2 | {"spot": True}, FARGATE)]
+    paths = [str(path) for folder in folders for path in sorted(folder.glob("*.template.json"))]
+    lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
+    assert lint, "cfn-lint is missing: it is in the extra dev"
+    done = subprocess.run([lint, "--ignore-checks", "W3005", "--", *paths], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "infra/workflows").glob("*.asl.json")), ids=lambda path: path.name)
+def test_workflows_are_valid_amazon_states_language(path: Path, tmp_path: Path) -> None:
+    """`Label` and `InputType` of a Distributed Map are younger than the validator."""
+    text = re.sub(r"\$\{\w+Arn\}", "arn:aws:lambda:eu-west-1:123456789012:function:x", path.read_text())
+    filled = tmp_path / path.name
+    filled.write_text(re.sub(r"\$\{\w+\}", "60", text))
+    lint = shutil.which("statelint", path=str(Path(sys.executable).parent))
+    assert lint, "statelint is missing: it is in the extra dev"
+    said = subprocess.run([lint, str(filled)], capture_output=True, text=True).stdout.splitlines()
+    younger = re.compile(r'Field "(Label|InputType)" not allowed|^\d+ errors?:$|^One error:$')
+    assert [line for line in said if line.strip() and not younger.search(line)] == []
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 19, 20, 21, 22, 40, 100, 400])
+@pytest.mark.parametrize("groups", [1, 2, 50])
+def test_the_ladder_has_a_rung_for_each_worker_or_twenty(most: int, groups: int) -> None:
+    """CDK is asked for twenty at most; each rung is higher than the last, and begins where that one's groups end."""
+    synthesize(EC2)  # CDK's Node is set up
+    from infra.scaling import ladder
+
+    rungs = ladder(most, groups)
+    starts, workers = zip(*rungs, strict=True)
+    assert len(rungs) == min(most, 20)
+    assert (starts[0], workers[0], workers[-1]) == (1, 1, most)
+    assert list(workers) == sorted(set(workers))
+    assert all(start == before * groups + 1 for before, start in zip(workers, starts[1:], strict=False))

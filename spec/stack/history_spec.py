@@ -1,0 +1,148 @@
+"""History limits: 25,000 events an execution, 256 KiB a message, whatever the size of a plan.
+
+Items lie in S3 and each runs in an execution of its own, so that what a parent sees does not grow with them. On the
+embedded stack the events are counted; what the Lambdas answer for large plans is measured.
+"""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pileus.backfills.control import TRIGGER
+from pileus.documents import Collection, Provider, parse_value
+from pileus.lifecycle.backfill import Backfill
+from pileus.project.registry import Registry, key_of
+from pileus.tasks.discover_granules import discover_granules
+from pileus.tasks.generate_collections import generate_collections
+from pileus.wiring import Edges, wire_folder
+from spec.support import tiny
+from spec.support.stack import Project
+
+EVENTS = 25_000
+MESSAGE = 256 * 1024
+FIRST = date(1900, 1, 1)
+
+
+def history(project: Project, execution: str) -> list[dict[str, Any]]:
+    pages = project.aws.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=execution)
+    return [dict(event) for page in pages for event in page["events"]]
+
+
+@pytest.fixture(scope="module")
+def histories(stack: Project) -> dict[int, list[dict[str, Any]]]:
+    """Events of the trigger of a backfill of 3 points in time and of one of 36."""
+    tiny.collection(stack, "long", "201501", "201712")
+    months = [f"{2015 + n // 12}{n % 12 + 1:02}" for n in range(36)]
+    for month in months:
+        (stack.path / "site/long" / month).mkdir(parents=True)
+    tiny.publish(stack, "long", months[0])
+    stack.pileus("populate")
+    found = {}
+    for count, last in ((3, "2015-03"), (36, "2017-12")):
+        stack.pileus("backfill", "long", "--to", last, "--name", f"points-{count}", "--wait")
+        backfill = stack.edges.index.backfill(f"points-{count}")
+        assert backfill is not None
+        assert backfill.execution is not None
+        found[count] = history(stack, backfill.execution)
+    return found
+
+
+def test_the_history_of_the_parent_does_not_grow_with_the_plan(histories: dict[int, list[dict[str, Any]]]) -> None:
+    few, many = histories[3], histories[36]
+    assert [event["type"] for event in few] == [event["type"] for event in many]
+    assert len(many) < 50
+
+
+def test_nor_does_the_size_of_its_events(histories: dict[int, list[dict[str, Any]]]) -> None:
+    few, many = (max(len(json.dumps(event, default=str)) for event in histories[count]) for count in (3, 36))
+    assert many - few < 100, "digits only"
+    assert many < MESSAGE
+
+
+def test_no_execution_comes_near_a_limit(stack: Project, histories: dict[int, Any]) -> None:
+    client, most, largest, seen = stack.aws.stepfunctions, 0, 0, 0
+    for machine in client.list_state_machines()["stateMachines"]:
+        for execution in client.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]:
+            events = history(stack, execution["executionArn"])
+            seen += 1
+            most = max(most, len(events))
+            largest = max(largest, *(len(json.dumps(event, default=str)) for event in events))
+    assert seen > 36, f"{TRIGGER} and one for each point"
+    assert most < 100
+    assert largest < 10_000
+
+
+# --- plans of many points, and points of many groups
+
+
+def registered(edges: Edges, folder: Path) -> Collection:
+    value = {
+        "name": "days",
+        "templated_name": "days_{{pointInTime}}",
+        "files": [{"regex": r"day_(?P<tile>\d+)\.tgz"}],
+        "provider": "folder",
+        "provider_path": str(folder),
+        "options": {"spanUnit": "day", "spanStart": "19000101", "spanEnd": "21731014"},
+        "meta": {"group": {"by": ["tile"]}},
+    }
+    template = parse_value(Collection, value, "spec")
+    registry = Registry({key_of(template): template}, {"folder": Provider(id="folder", protocol="file")})
+    edges.store.put(edges.internal("registry.json"), registry.to_json())
+    return template
+
+
+def generate(edges: Edges, points: int) -> dict[str, Any]:
+    last = FIRST + timedelta(points - 1)
+    edges.index.put_backfill(Backfill(f"b{points:06}", "days", "001", FIRST.isoformat(), str(last), "day"))
+    config = {"execution": "arn", "name": "name"}
+    return generate_collections(edges, {"config": config, "input": {"backfill": f"b{points:06}"}})
+
+
+def test_a_hundred_thousand_points_are_passed_on_in_as_few_bytes_as_ten(tmp_path: Path) -> None:
+    edges = wire_folder(tmp_path / "s3", {})
+    registered(edges, tmp_path)
+    few, many = generate(edges, 10), generate(edges, 100_000)
+    assert many["count"] == 100_000
+    assert len(json.dumps(many)) - len(json.dumps(few)) == 4, "the count has four digits more"
+    items = json.loads(edges.store.get(edges.internal("backfills/b100000/run-1/points.json")))
+    assert len(items) == 100_000
+    assert max(len(json.dumps(item)) for item in items) < MESSAGE / 100
+
+
+def test_a_point_of_two_thousand_groups_is_passed_on_by_address_and_each_of_them_fits(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    for number in range(2000):
+        (site / f"day_{number}.tgz").write_bytes(b"x")
+    edges = wire_folder(tmp_path / "s3", {})
+    registered(edges, site)
+    generate(edges, 1)
+    (item,) = json.loads(edges.store.get(edges.internal("backfills/b000001/run-1/points.json")))
+    answer = discover_granules(edges, {"config": item["config"], "input": None})
+    assert answer["count"] == 2000
+    assert len(json.dumps(answer)) < 1000
+    groups = json.loads(edges.store.get(f"s3://{answer['groups']['bucket']}/{answer['groups']['key']}"))
+    assert max(len(json.dumps(group)) for group in groups) < MESSAGE / 100
+
+
+def test_a_group_of_a_thousand_files_goes_through_s3(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    for number in range(1000):
+        (site / f"day_{number}.tgz").write_bytes(b"x")
+    edges = wire_folder(tmp_path / "s3", {})
+    template = registered(edges, site)
+    whole = template.model_copy(
+        update={"meta": template.meta.model_copy(update={"group": type(template.meta.group)()})}
+    )
+    registry = Registry({key_of(whole): whole}, {"folder": Provider(id="folder", protocol="file")})
+    edges.store.put(edges.internal("registry.json"), registry.to_json())
+    generate(edges, 1)
+    (item,) = json.loads(edges.store.get(edges.internal("backfills/b000001/run-1/points.json")))
+    answer = discover_granules(edges, {"config": item["config"], "input": None})
+    (group,) = json.loads(edges.store.get(f"s3://{answer['groups']['bucket']}/{answer['groups']['key']}"))
+    assert set(group["task"]["input"]) == {"url"}
+    assert len(json.loads(edges.store.get(group["task"]["input"]["url"]))["input"]["granules"]) == 1000

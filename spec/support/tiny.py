@@ -1,0 +1,53 @@
+"""The smallest collection that goes all the way: one archive of 8 x 8 pixels a month in a folder, one zone."""
+
+import gzip
+import io
+import tarfile
+from typing import Any
+
+import numpy as np
+from rasterio.io import MemoryFile
+from rasterio.transform import from_origin
+
+from spec.support.stack import Project
+
+
+def archive() -> bytes:
+    """A .tgz with one raster of ones."""
+    with MemoryFile() as memory:
+        profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "width": 8, "height": 8, "crs": "EPSG:4326"}
+        with memory.open(**profile, transform=from_origin(0, 8, 1, 1)) as raster:
+            raster.write(np.ones((8, 8), "float32"), 1)
+        tif = bytes(memory.read())
+    sink = io.BytesIO()
+    with gzip.GzipFile(fileobj=sink, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
+        info = tarfile.TarInfo("tiny.light.tif")
+        info.size = len(tif)
+        tar.addfile(info, io.BytesIO(tif))
+    return sink.getvalue()
+
+
+def publish(project: Project, name: str, *months: str, body: bytes | None = None) -> None:
+    """Put the months of collection `name` where its provider finds them."""
+    for month in months:
+        folder = project.path / "site" / name / month
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"tiny_{month}.tgz").write_bytes(body or archive())
+
+
+def collection(project: Project, name: str, first: str, last: str, **changes: Any) -> None:
+    """Its documents; `publish` puts files there."""
+    square = [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]
+    zone = {"type": "Feature", "id": "square", "properties": {}, "geometry": {"type": "Polygon", "coordinates": square}}
+    project.document("data/zones/tiny.geojson", zone)
+    project.document("data/providers/folder.json", {"id": "folder", "protocol": "file", "attempts": 2})
+    value = {
+        "name": name,
+        "templated_name": f"{name}_{{{{pointInTime}}}}",
+        "files": [{"regex": r"tiny_(?P<month>\d{6})\.tgz"}],
+        "provider": "folder",
+        "provider_path": f"{project.path}/site/{name}/{{{{pointInTime}}}}",
+        "options": {"spanUnit": "month", "spanStart": first, "spanEnd": last},
+        "meta": {"group": {"by": ["month"]}, "process": {"band": "light", "zones": "data/zones/tiny.geojson"}},
+    }
+    project.document(f"collections/{name}.json", value | changes)

@@ -1,0 +1,189 @@
+"""Documents: what loads, and what the one line says when something does not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pileus.documents import Collection, Provider, Rule, parse, read
+from pileus.errors import DocumentError
+from pileus.project.schemas import MODELS, schema
+
+ROOT = Path(__file__).parents[2]
+ANCESTOR = r"""{
+  "name": "viirs_template", "templated_name": "viirs_{{pointInTime}}", "version": "001",
+  "files": [{"regex": "(.*)\\.tgz", "bucket": "internal",
+             "sampleFileName": "SVDNB_npp_20180301-20180331_00N060E_vcmcfg_v10_c201804022005.tgz"}],
+  "provider_path": "/instruments/viirs/dnb_composites/v10/{{pointInTime}}/vcmcfg/",
+  "granuleIdExtraction": "(.*)\\.tgz",
+  "granuleId": "SVDNB_npp_20180301-20180331_00N060E_vcmcfg_v10_c201804022005",
+  "sampleFileName": "SVDNB_npp_20180301-20180331_00N060E_vcmcfg_v10_c201804022005.tgz",
+  "dataType": "viirs-collection",
+  "options": {"spanUnit": "month", "spanStart": "201311", "spanEnd": "201412"}
+}"""
+ANCESTOR_PROVIDER = """{"id": "viirs_provider", "globalConnectionLimit": 10, "protocol": "https",
+  "host": "https://data.ngdc.noaa.gov/instruments/viirs/dnb_composites/v10/201803/vcmslcfg"}"""
+
+
+def test_the_ancestors_collection_loads_unchanged() -> None:
+    collection = parse(Collection, ANCESTOR, "viirs-collection.json")
+    assert collection.options is not None
+    assert (collection.options.spanStart, collection.options.spanEnd) == ("201311", "201412")
+
+
+def test_the_ancestors_provider_loads_unchanged_scheme_in_the_host_and_all() -> None:
+    assert parse(Provider, ANCESTOR_PROVIDER, "viirs-provider.json").globalConnectionLimit == 10
+
+
+@pytest.mark.parametrize(
+    ("model", "folder"), [(Collection, "collections"), (Provider, "data/providers"), (Rule, "rules")]
+)
+def test_the_projects_own_documents_load(model: type, folder: str) -> None:
+    paths = list((ROOT / folder).glob("*.json"))
+    assert paths
+    for path in paths:
+        read(model, path)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_schemas_in_the_project_are_those_of_the_models(name: str) -> None:
+    written = json.loads((ROOT / f"data/schemas/{name}.schema.json").read_text())
+    assert written == schema(name), "run `make schemas`"
+
+
+def changed(**changes: object) -> str:
+    return json.dumps(json.loads(ANCESTOR) | changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "x.json: not JSON: Expecting property name enclosed in double quotes at line 1 column 2"),
+        ("[]", "x.json: Input should be a valid dictionary"),
+        ('{"name": "x"}', "x.json: files: required, and missing"),
+        (changed(regx="a"), "x.json: regx: unknown field"),
+        (changed(provder="a"), r"x.json: provder: unknown field; did you mean provider"),
+        (
+            changed(files=[{"regex": "a", "sampelFileName": "a"}]),
+            r"sampelFileName: unknown field; did you mean sampleFi",
+        ),
+        (
+            changed(meta={"process": {"band": "b", "zones": "z", "stat": []}}),
+            "meta.process.stat: unknown field; did you mean",
+        ),
+        (changed(files=[{"regex": "("}]), r"x.json: files\[0\].regex: not a regular expression: missing \)"),
+        (changed(files=[{"regex": "a", "bucket": "pubic"}]), r"files\[0\].bucket: Input should be 'internal' or"),
+        (changed(files=[{"regex": "a", "sampleFileName": "b"}]), "regex does not match sampleFileName 'b'"),
+        (changed(provider_path="{{when}}"), "provider_path: unresolved placeholder {{when}}"),
+        (
+            changed(options={"spanUnit": "week", "spanStart": "1"}),
+            "options.spanUnit: Input should be 'day', 'month' or",
+        ),
+        (changed(meta={"group": {"by": ["start"]}}), r"group names start, which files\[0\].regex does not define"),
+        (changed(meta={"group": {"expect": ["a"]}}), "expect needs each"),
+        (changed(meta={"process": {"band": "b"}}), "meta.process.zones: required, and missing"),
+        (changed(meta={"process": {"band": "b", "zones": "z", "stats": ["avg"]}}), "unknown statistic 'avg'"),
+        (
+            changed(meta={"bands": {"a": {}}, "process": {"band": "b", "zones": "z"}}),
+            "unknown band 'b': expected one of a",
+        ),
+        (changed(templated_name=None), "templated_name: required with options"),
+    ],
+)
+def test_one_line_names_file_place_and_what_was_expected(text: str, said: str) -> None:
+    with pytest.raises(DocumentError, match=said) as caught:
+        parse(Collection, text, "x.json")
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"protocol": "gopher"}, "protocol: unknown protocol 'gopher': expected one of http, https, s3, ftp"),
+        ({"protocol": "http"}, "host: begins with https:// but protocol is http"),
+        ({"credentials": {"type": "basic"}}, "credentials: basic needs username, password"),
+        ({"credentials": {"type": "bearer", "token": {}}}, "exactly one of secretsmanager, ssm, env"),
+        ({"globalConnectionLimit": 0}, "globalConnectionLimit: Input should be greater than or equal to 1"),
+    ],
+)
+def test_a_provider_that_is_wrong_is_refused_likewise(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(DocumentError, match=said):
+        parse(Provider, json.dumps(json.loads(ANCESTOR_PROVIDER) | changes), "y.json")
+
+
+def test_to_json_and_parse_are_inverses() -> None:
+    for path in (ROOT / "collections").glob("*.json"):
+        collection = read(Collection, path)
+        assert parse(Collection, json.dumps(collection.to_json()), "again") == collection
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project's documents that a spec may spoil."""
+    for folder in ("collections", "rules", "data/providers", "data/zones", "infra/workflows"):
+        (tmp_path / folder).mkdir(parents=True)
+        for path in (ROOT / folder).glob("*.*json"):
+            (tmp_path / folder / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def check(project: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pileus", "populate", "--check"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def spoil(project: Path, file: str, **changes: object) -> None:
+    path = project / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def zones(project: Path, text: str) -> None:
+    (project / "data/zones/sample.geojson").write_text(text)
+
+
+def test_populate_check_needs_no_stack(project: Path) -> None:
+    done = check(project)
+    assert done.returncode == 0, done.stderr
+    assert "6 documents are valid" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda p: spoil(p, "collections/viirs_sample.json", provider="nobody"), "provider: unknown provider 'nobody'"),
+        (
+            lambda p: spoil(p, "collections/viirs_sample.json", workflow="Nothing"),
+            "workflow: unknown workflow 'Nothing'",
+        ),
+        (
+            lambda p: spoil(
+                p,
+                "collections/viirs_sample.json",
+                options={"spanUnit": "month", "spanStart": "201502", "spanEnd": "201501"},
+            ),
+            "options: spanStart 201502 is after spanEnd 201501",
+        ),
+        (
+            lambda p: spoil(p, "collections/viirs_sample.json", templated_name="one"),
+            "201501 and 201502 both become 'one'",
+        ),
+        (lambda p: (p / "data/zones/sample.geojson").unlink(), "data/zones/sample.geojson cannot be read"),
+        (lambda p: zones(p, '{"type": "FeatureCollection", "features": []}'), "has no features"),
+        (lambda p: zones(p, "once upon a time"), "data/zones/sample.geojson"),
+        (lambda p: (p / "rules/x.json").write_text("{}"), "rules/x.json: name: required"),
+    ],
+)
+def test_what_is_wrong_between_documents_is_one_line_and_exit_2(project: Path, harm: object, said: str) -> None:
+    harm(project)  # type: ignore[operator]
+    done = check(project)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr

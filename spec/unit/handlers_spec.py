@@ -1,0 +1,101 @@
+"""Lambda handlers and worker tasks: thin, with an example event that runs with no AWS at all."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.sample import make, serve
+from pileus.errors import UsageError
+from pileus.wiring import wire
+from spec.servers import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+HANDLERS = sorted(path.parent for path in ROOT.glob("lambdas/*/handler.py"))
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Port of the sample provider."""
+    folder, port = tmp_path_factory.mktemp("site"), free_port()
+    make.make(folder)
+    server = serve.serve(folder, port)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield port
+    server.shutdown()
+    server.server_close()
+
+
+def run(name: str, event: Path, port: int, folder: Path) -> Any:
+    """`pileus run-task` on an example event, with the provider on another port."""
+    moved = folder / f"{name}.json"
+    moved.write_text(event.read_text().replace("8737", str(port)))
+    command = [sys.executable, "-m", "pileus", "run-task", name, "--input", str(moved), "--folder", str(folder / "s3")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_generate_collections_lists_two_points_in_time(port: int, tmp_path: Path) -> None:
+    answer = run("generate_collections", ROOT / "lambdas/generate_collections/event.json", port, tmp_path)
+    assert answer["count"] == 2
+    points = json.loads((tmp_path / "s3" / answer["points"]["bucket"] / answer["points"]["key"]).read_text())
+    assert [point["config"]["collection"]["name"] for point in points] == ["viirs_sample_201501", "viirs_sample_201502"]
+
+
+def test_discover_granules_finds_one_group_of_six(port: int, tmp_path: Path) -> None:
+    answer = run("discover_granules", ROOT / "lambdas/discover_granules/event.json", port, tmp_path)
+    assert (answer["count"], answer["found"]) == (1, 1)
+    (item,) = answer["items"]
+    assert len(item["task"]["input"]["granules"]) == 6
+    kept = tmp_path / "s3/internal/backfills/by-hand/run-1/groups/2015-01.json"
+    assert json.loads(kept.read_text()) == [item], "and it is in the record of the run"
+
+
+def test_report_status_of_a_partition_that_nobody_knows_changes_nothing(port: int, tmp_path: Path) -> None:
+    answer = run("report_status", ROOT / "lambdas/report_status/event.json", port, tmp_path)
+    assert answer["state"] == "ended before"
+
+
+def test_process_group_writes_a_manifest(port: int, tmp_path: Path) -> None:
+    answer = run("process_group", ROOT / "ecs_tasks/process_group/event.json", port, tmp_path)
+    manifest = tmp_path / "s3" / answer["manifest"].removeprefix("s3://")
+    assert json.loads(manifest.read_text())["partition"] == "viirs_sample/001/2015-01/20150101"
+
+
+@pytest.mark.parametrize("folder", HANDLERS, ids=lambda folder: folder.name)
+def test_a_handler_is_at_most_fifteen_lines_and_has_an_event_and_a_page(folder: Path) -> None:
+    functions = [
+        node for node in ast.parse((folder / "handler.py").read_text()).body if isinstance(node, ast.FunctionDef)
+    ]
+    lines = sum((node.end_lineno or 0) - node.lineno + 1 for node in functions)
+    assert lines <= 15
+    assert (folder / "event.json").exists()
+    assert (folder / "README.md").exists()
+
+
+@pytest.mark.parametrize("folder", HANDLERS, ids=lambda folder: folder.name)
+def test_importing_a_handler_touches_nothing_outside(folder: Path) -> None:
+    """No client, no environment: what it needs is looked for at the first event."""
+    code = f"import socket; socket.socket = None; import lambdas.{folder.name}.handler"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PILEUS_"))}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, check=True)
+
+
+def test_a_handler_outside_a_stack_says_so() -> None:
+    with pytest.raises(UsageError, match="expected PILEUS_INTERNAL"):
+        wire({})
+
+
+def test_an_unknown_task_is_refused_with_what_there_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pileus", "run-task", "proces_group", "--input", str(tmp_path / "x.json")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "unknown task 'proces_group': expected generate_collections" in done.stderr

@@ -1,0 +1,202 @@
+"""Zones: from any vector format, with ids one can trust; and their indexes, compiled once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+
+from pileus.errors import ZonesError
+from pileus.raster.grid import Grid
+from pileus.zonal import FolderCache, MemoryCache, TieredCache, Zones, read_zones
+from pileus.zonal.cache import fetch_index
+from pileus.zonal.compile import compile_index
+from pileus.zonal.index import ZoneIndex, index_key
+from spec.support.zonal_reference import zones_of
+
+SQUARE = shapely.geometry.mapping(shapely.box(0, 0, 2, 2))
+BOW_TIE = {"type": "Polygon", "coordinates": [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]}
+GRID = Grid(6, 5, 0, 5, 1, -1, "EPSG:4326")
+
+
+def geojson(*features: dict[str, Any], **more: Any) -> bytes:
+    full = [{"type": "Feature", "properties": {}, "geometry": SQUARE, **feature} for feature in features]
+    return json.dumps({"type": "FeatureCollection", "features": full, **more}).encode()
+
+
+def read(data: bytes | Path, zone_id: str | None = None) -> Zones:
+    return read_zones(data, zone_id=zone_id, where="z.geojson")
+
+
+def test_the_features_own_ids_come_first_then_id_then_name() -> None:
+    both = {"id": "way/1", "properties": {"id": "x", "name": "Coega"}}
+    assert read(geojson(both)).ids == ("way/1",)
+    assert read(geojson({"properties": {"id": "x", "name": "Coega"}})).ids == ("x",)
+    assert read(geojson({"properties": {"id": None, "name": "Coega"}})).ids == ("Coega",)
+    assert read(geojson(both), "name").ids == ("Coega",)
+
+
+def test_numbers_are_ids_too_and_names_fall_back_to_ids() -> None:
+    zones = read(geojson({"properties": {"id": 7}}, {"properties": {"id": 8}}))
+    assert (zones.ids, zones.names) == (("7", "8"), ("7", "8"))
+    assert read(geojson({"id": "a", "properties": {"name": "A"}})).names == ("A",)
+
+
+def test_a_lone_feature_is_a_file_of_zones() -> None:
+    lone = json.dumps({"type": "Feature", "properties": {"site": "Bole"}, "geometry": SQUARE}).encode()
+    assert read(lone, "site").ids == ("Bole",)
+
+
+@pytest.mark.parametrize(("driver", "suffix"), [("GPKG", "gpkg"), ("ESRI Shapefile", "shp"), ("FlatGeobuf", "fgb")])
+def test_other_formats_give_the_same_zones(tmp_path: Path, driver: str, suffix: str) -> None:
+    path = tmp_path / f"z.{suffix}"
+    shapes = [shapely.to_wkb(shapely.box(n, 0, n + 1, 1)) for n in range(2)]
+    names = np.array(["A", "B"], dtype=object)
+    pyogrio.raw.write(path, np.array(shapes, dtype=object), [names], ["name"], driver=driver, crs="EPSG:4326",
+                      geometry_type="Polygon")  # fmt: skip
+    zones = read(path)
+    assert sorted(zones.ids) == ["A", "B"]
+    assert shapely.area(zones.geometries).tolist() == [1, 1]
+
+
+def test_a_zip_of_a_shapefile_is_read_from_its_bytes(tmp_path: Path) -> None:
+    import zipfile
+
+    shape = np.array([shapely.to_wkb(shapely.box(0, 0, 1, 1))], dtype=object)
+    pyogrio.raw.write(tmp_path / "z.shp", shape, [np.array(["A"], dtype=object)], ["name"], crs="EPSG:3857",
+                      driver="ESRI Shapefile", geometry_type="Polygon")  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as file:
+        for part in tmp_path.glob("z.???"):
+            if part.suffix != ".zip":
+                file.write(part, part.name)
+    assert read((tmp_path / "z.zip").read_bytes()).ids == ("A",)
+
+
+def test_an_invalid_shape_is_repaired_and_reported_by_id() -> None:
+    zones = read(geojson({"id": "tie", "geometry": BOW_TIE}))
+    assert zones.geometries[0].area == 2
+    assert zones.notes == ("zone tie: repaired (Self-intersection[1 1])",)
+
+
+def test_a_collection_gives_its_polygons() -> None:
+    point = {"type": "Point", "coordinates": [9, 9]}
+    zones = read(geojson({"id": "c", "geometry": {"type": "GeometryCollection", "geometries": [SQUARE, point]}}))
+    assert zones.geometries[0].area == 4
+    assert zones.notes == ("zone c: 1 parts without area left out",)
+
+
+def test_overlapping_parts_of_one_zone_count_once() -> None:
+    twice = {"type": "GeometryCollection", "geometries": [SQUARE, SQUARE]}
+    assert read(geojson({"id": "c", "geometry": twice})).geometries[0].area == 4
+
+
+BAD: dict[str, tuple[bytes, str | None, str]] = {
+    "empty": (geojson(), None, "z.geojson: has no features"),
+    "duplicates": (geojson({"id": "a"}, {"id": "a"}), None, "z.geojson: 1 ids come more than once: 'a'; name a column"),
+    "no id": (geojson({"properties": {"site": "x"}}), None, "has no id for every zone: .* its columns are site"),
+    "absent column": (geojson({"properties": {"site": "x"}}), "fips", "has no column 'fips': its columns are site"),
+    "gap": (geojson({"properties": {"s": "x"}}, {"properties": {"s": None}}), "s", "column 's' is empty in feature 2"),
+    "no shape": (geojson({"id": "a", "geometry": None}), None, "zone 'a' has no shape"),
+    "a point": (geojson({"id": "a", "geometry": {"type": "Point", "coordinates": [1, 2]}}), None,
+                "zone 'a' has no area: expected a polygon, got Point"),
+    "not zones": (b"<html>", None, "cannot be read as zones"),
+    "not even text": (bytes(range(256)), None, "cannot be read as zones"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_zones_are_one_clear_error(name: str) -> None:
+    data, column, message = BAD[name]
+    with pytest.raises(ZonesError, match=message) as caught:
+        read(data, column)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_zones_without_a_coordinate_system_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "z.shp"
+    shape = np.array([shapely.to_wkb(shapely.box(0, 0, 1, 1))], dtype=object)
+    with pytest.warns(UserWarning, match="crs"):
+        pyogrio.raw.write(path, shape, [np.array(["A"], dtype=object)], ["name"], driver="ESRI Shapefile",
+                          geometry_type="Polygon")  # fmt: skip
+    with pytest.raises(ZonesError, match="has no coordinate reference system"):
+        read(path)
+
+
+def test_a_coordinate_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "z.gpkg"
+    shape = shapely.Polygon([(0, 0), (1, np.nan), (1, 1), (0, 0)])
+    pyogrio.raw.write(path, np.array([shapely.to_wkb(shape)], dtype=object), [np.array(["A"], dtype=object)], ["name"],
+                      driver="GPKG", crs="EPSG:4326", geometry_type="Polygon")  # fmt: skip
+    with pytest.raises(ZonesError, match="zone 'A' has a coordinate that is not a number"):
+        read(path)
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ZonesError, match="cannot be read: No such file or directory"):
+        read(tmp_path / "gone.gpkg")
+
+
+def test_the_hash_tells_zones_apart_by_shape_id_and_name() -> None:
+    a = geojson({"id": "a", "properties": {"name": "A"}})
+    assert read(a).hash == read(a).hash
+    others = [geojson({"id": "b", "properties": {"name": "A"}}), geojson({"id": "a", "properties": {"name": "B"}}),
+              geojson({"id": "a", "properties": {"name": "A"}, "geometry": BOW_TIE})]  # fmt: skip
+    assert len({read(z).hash for z in [a, *others]}) == 4
+
+
+# The index
+
+
+def test_an_index_is_read_back_as_it_was_written() -> None:
+    index = compile_index(zones_of(shapely.Point(3, 2).buffer(1.7), shapely.box(0, 0, 1, 1)), GRID)
+    again = ZoneIndex.from_bytes(index.to_bytes())
+    for name in ZoneIndex.ARRAYS:
+        assert np.array_equal(getattr(index, name), getattr(again, name)), name
+        assert getattr(index, name).dtype == getattr(again, name).dtype
+
+
+def test_the_key_changes_with_zones_grid_and_rule() -> None:
+    zones, moved = zones_of(shapely.box(0, 0, 1, 1)), zones_of(shapely.box(0, 0, 1, 2))
+    other = Grid(6, 5, 1e-9, 5, 1, -1, "EPSG:4326")
+    keys = {index_key(zones, GRID, "exact"), index_key(moved, GRID, "exact"), index_key(zones, other, "exact"),
+            index_key(zones, GRID, "center")}  # fmt: skip
+    assert len(keys) == 4
+
+
+def test_an_index_is_compiled_once_then_fetched(tmp_path: Path) -> None:
+    zones, cache = zones_of(shapely.box(0, 0, 1, 1)), FolderCache(tmp_path / "cache")
+    assert [fetch_index(zones, GRID, "exact", cache)[2] for _ in range(3)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-9], lambda b: b[:100] + b"?" + b[101:], lambda _: b"", lambda _: b"x" * 99]
+)
+def test_a_damaged_index_is_compiled_again(tmp_path: Path, damage: Any) -> None:
+    zones, cache = zones_of(shapely.box(0, 0, 1, 1)), MemoryCache()
+    index, key, _ = fetch_index(zones, GRID, "exact", cache)
+    cache.kept[key] = damage(cache.kept[key])
+    again, _, fetched = fetch_index(zones, GRID, "exact", cache)
+    assert not fetched
+    assert again.to_bytes() == index.to_bytes() == cache.kept[key]
+
+
+def test_a_far_cache_fills_the_near_one() -> None:
+    near, far = MemoryCache(), MemoryCache()
+    far.put("k", b"v")
+    assert TieredCache(near, far).get("k") == b"v"
+    assert near.kept == {"k": b"v"}
+
+
+def test_zones_off_the_grid_make_an_empty_index() -> None:
+    index = compile_index(zones_of(shapely.box(50, 50, 51, 51)), GRID)
+    assert (index.needed.total, list(index.needed.bands()), index.zones.tolist()) == (0, [], [[0, 0]])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_index_does_not_depend_on_threads(threads: int) -> None:
+    zones = zones_of(*(shapely.Point(n % 6, n % 5).buffer(1 + n / 10) for n in range(20)))
+    assert compile_index(zones, GRID, threads=threads).to_bytes() == compile_index(zones, GRID).to_bytes()
