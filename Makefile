@@ -2,23 +2,31 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
 
-.PHONY: backfill test lint spec soak schemas web pictures images clean
+.PHONY: backfill check test lint quick whole soak schemas web pictures images clean
 
 backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
 
-test: lint spec  ## everything that proves the project
+check: lint  ## lint, types, import contracts and unit specs: in a minute or two, while you work
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m unit
+
+test: lint quick whole  ## everything that proves the project
 
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
-spec: .venv/dev
-	$(BIN)/pytest
+quick: .venv/dev  ## specs that share nothing, side by side
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "unit or contract or simulation"
 
-soak: .venv/dev  ## what takes longer: 100,000 seeds of the simulation
+whole: .venv/dev  ## specs of the embedded stack, of images and of the page, one after another
+	$(BIN)/pytest -m "stack or image or browser"
+
+soak: .venv/dev  ## what takes longer: 100,000 seeds of the simulation, and chaos among real processes
 	$(BIN)/pytest -m soak
 
 schemas: .venv/run

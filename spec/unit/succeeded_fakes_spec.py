@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pileus.tasks.messages import PointTask
+from pileus.tasks.messages import GroupTask, PointTask
 
 from pileus import lifecycle
 from pileus.backfills.control import record_started
@@ -135,3 +135,14 @@ def test_the_first_group_of_a_point_appears_while_two_look_and_neither_fails(edg
     assert "failure" not in discover_granules(edges, one)
     entries = list(index.entries("tiny", "001", "2015-01", "2015-01"))
     assert [(entry.partition.group, entry.state) for entry in entries] == [("201501", State.queued)]
+
+
+def test_a_regex_without_named_groups_takes_six_distinct_files_as_one_group(edges: Edges, tmp_path: Path) -> None:
+    for tile in "abcdef":
+        (tmp_path / f"tiny_{tile}.tgz").write_bytes(b"x")
+    event = point(edges, tmp_path, "plain")
+    document = event["config"]["collection"]
+    document |= {"files": [{"regex": r"tiny_\w\.tgz"}], "meta": {}}
+    (item,) = discover_granules(edges, event)["items"]
+    found = GroupTask.from_json(item["task"]).group.granules
+    assert [granule.file.name for granule in found] == [f"tiny_{tile}.tgz" for tile in "abcdef"]
