@@ -113,6 +113,11 @@ def busy(entry: Entry, *, now: float, live: bool) -> bool:
     return not entry.state.ended and (live or entry.lease > now)
 
 
+def _later(entry: Entry, wanted: Entry) -> bool:
+    """Whether the entry is of a later run of the very backfill: a step of the older one was held up."""
+    return entry.backfill == wanted.backfill and entry.number > wanted.number
+
+
 def queue(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entry | None:
     """Queue `wanted`, unless another run has the partition.
 
@@ -123,14 +128,14 @@ def queue(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entr
         return replace(wanted, state=State.queued, updated=now)
     if entry.run == wanted.run and entry.state is not State.waiting:
         return entry if entry.state is State.queued else None
-    if entry.run != wanted.run and busy(entry, now=now, live=live):
+    if entry.run != wanted.run and (busy(entry, now=now, live=live) or _later(entry, wanted)):
         return None
     return _next(replace(wanted, state=State.queued, manifest=entry.manifest, tag=entry.tag), now)
 
 
 def wait(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entry | None:
     """Note that not all of the group is published yet. A success of old is not forgotten: its manifest stays."""
-    if entry is not None and entry.run != wanted.run and busy(entry, now=now, live=live):
+    if entry is not None and entry.run != wanted.run and (busy(entry, now=now, live=live) or _later(entry, wanted)):
         return None
     tag, manifest = (entry.tag, entry.manifest) if entry else ("", None)
     return _next(replace(wanted, state=State.waiting, tag=tag, manifest=manifest), now)

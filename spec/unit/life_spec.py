@@ -1,5 +1,7 @@
 """The life of a partition: what may follow what, whatever order events arrive in."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -121,3 +123,13 @@ def test_an_entry_survives_json() -> None:
 def test_what_a_backfill_sees(state: State, backfill: str, run_ended: bool, lease: float, seen: State) -> None:
     entry = Entry(PARTITION, state, "b/1", lease=lease)
     assert lifecycle.seen_from(entry, backfill, run_ended=run_ended, now=50) is seen
+
+
+@pytest.mark.parametrize("step", [lifecycle.queue, lifecycle.wait])
+def test_a_step_of_an_older_run_that_was_held_up_changes_nothing_of_a_newer_one(
+    step: Callable[..., Entry | None],
+) -> None:
+    newer = replace(wanted("b/10"), state=State.succeeded)
+    assert step(newer, wanted("b/9"), now=5, live=False) is None
+    assert step(newer, wanted("b/11"), now=5, live=False) is not None
+    assert step(newer, wanted("other/1"), now=5, live=False) is not None
