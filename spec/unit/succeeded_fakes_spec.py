@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pileus.tasks.messages import GroupTask, PointTask
 
 from pileus import lifecycle
 from pileus.backfills.control import record_started
@@ -14,6 +13,7 @@ from pileus.edges.index import Index, MemoryIndex
 from pileus.errors import Conflict, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.messages import GroupTask, PointTask
 from pileus.models import Manifest, Output, Partition, State
 from pileus.outputs.commit import Place, fence, read_manifest
 from pileus.tasks.discover_granules import discover_granules
