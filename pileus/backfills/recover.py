@@ -9,7 +9,7 @@ from pileus import keys
 from pileus.backfills import record
 from pileus.backfills.control import read_registry, revive
 from pileus.backfills.rules import sync
-from pileus.edges.index import change
+from pileus.edges.index import change, new_tag
 from pileus.edges.schedules import Schedules
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, UsageError
@@ -17,7 +17,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask
 from pileus.models import Manifest, State
-from pileus.outputs.commit import claims, clean, read_manifest
+from pileus.outputs.commit import claims, clean, settled
 from pileus.wiring import Edges
 
 
@@ -63,9 +63,11 @@ def recorded(edges: Edges) -> Iterator[Entry]:
     """The entry of every partition that has a manifest."""
     for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/")):
         try:
-            manifest = read_manifest(edges.store, url)
-        except (ValueError, UsageError):
-            continue  # spoilt: its partition counts as not done, and `pileus reconcile` says so
+            partition = keys.partition_of(url.removeprefix(edges.protected("")))
+        except UsageError:
+            continue  # not one of ours
+        # One that is spoilt counts as none: its partition is not done, and `pileus reconcile` says so.
+        manifest = settled(edges.place(partition), f"recover-{new_tag()}")
         if manifest is not None:
             yield entry_of(manifest, url)
 

@@ -138,6 +138,16 @@ def clean(place: Place, claim: str) -> None:
         place.store.delete(*(url for url, _ in place.store.list(place.staged(claim))))
 
 
+def settled(place: Place, token: str) -> Manifest | None:
+    """The manifest as it stays: a claim that was to replace it is fenced first. None where nothing was committed.
+
+    For whoever rebuilds the index, which must not miss a commit that comes a moment later.
+    """
+    value, _ = _read(place)
+    manifest = manifest_of(value)
+    return fence(place, token).before if manifest is not None and "next" in value else manifest
+
+
 def read_manifest(store: Store, url: str) -> Manifest | None:
     """The manifest at `url`; None where nothing was ever committed. Raises ValueError when it is damaged."""
     try:
