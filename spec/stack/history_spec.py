@@ -42,7 +42,9 @@ def histories(stack: Project) -> dict[int, list[dict[str, Any]]]:
     stack.pileus("populate")
     found = {}
     for count, last in ((3, "2015-03"), (36, "2017-12")):
-        stack.pileus("backfill", "long", "--to", last, "--name", f"points-{count}", "--wait")
+        stack.pileus(
+            "backfill", "long", "--to", last, "--name", f"points-{count}", "--wait", code=1
+        )  # not all are published
         backfill = stack.edges.index.backfill(f"points-{count}")
         assert backfill is not None
         assert backfill.execution is not None
@@ -143,6 +145,6 @@ def test_a_group_of_a_thousand_files_goes_through_s3(tmp_path: Path) -> None:
     generate(edges, 1)
     (item,) = json.loads(edges.store.get(edges.internal("backfills/b000001/run-1/points.json")))
     answer = discover_granules(edges, {"config": item["config"], "input": None})
-    (group,) = json.loads(edges.store.get(f"s3://{answer['groups']['bucket']}/{answer['groups']['key']}"))
+    (group,) = answer["items"]
     assert set(group["task"]["input"]) == {"url"}
     assert len(json.loads(edges.store.get(group["task"]["input"]["url"]))["input"]["granules"]) == 1000
