@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def doctor(
     settings: Settings = None, json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
 ) -> None:
-    """Check all that a deployment or a backfill needs, and say what to do where something is amiss."""
+    """Check all that a deployment or a backfill needs, and say what to do where something is amiss.
+
+    Ends 1 where something is amiss that a backfill on this machine needs; 0 where only a deployment would miss it.
+    """
     from pileus.deploy.doctor import examine
     from pileus.deploy.synth import check_settings, read_settings
 
@@ -31,13 +34,19 @@ def doctor(
         show.as_json([check.to_json() for check in checks])
     else:
         _report(checks)
-    if any(check.ok is False for check in checks):
+    if any(check.ok is False and not check.deployment_only for check in checks):
         raise typer.Exit(1)
 
 
 def _report(checks: "Sequence[Check]") -> None:
     marks = {True: "ok", False: "amiss", None: "unknown"}
-    show.table(("", "check", "found"), [(marks[check.ok], check.name, check.found) for check in checks])
+    show.table(
+        ("", "check", "found"),
+        [
+            (marks[check.ok], check.name + (" (deployment only)" if check.deployment_only else ""), check.found)
+            for check in checks
+        ],
+    )
     for check in checks:
         if check.ok is not True and check.advice:
             show.line(f"{check.name}: {check.advice}")

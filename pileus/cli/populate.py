@@ -23,7 +23,8 @@ def populate(
     session = Session()
     registry, zones = validate(session.project, datetime.now(UTC).date())
     if check:
-        line(f"{len(registry.collections) + len(registry.providers) + len(registry.rules)} documents are valid")
+        counts = {kind: len(getattr(registry, kind)) for kind in ("collections", "providers", "rules")}
+        as_json({"valid": True} | counts) if json else line(f"{sum(counts.values())} documents are valid")
         return
     written, changes = write(session.edges.store, session.stack.internal, registry, zones)
     fired = apply(session.edges, session.workflows, session.schedules, written)

@@ -4,7 +4,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Check:
     found: str
     advice: str = ""
     """What to do about it."""
+    deployment_only: bool = False
+    """Whether a backfill on this machine does without it."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,7 +49,7 @@ def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path) 
     account = credentials(aws)
     checks = [account, docker(settings), disk(root)]
     if account.ok:
-        checks += quotas(aws, settings)
+        checks += [replace(check, deployment_only=True) for check in quotas(aws, settings)]
     return checks + [reachable(provider) for provider in providers]
 
 
@@ -57,8 +59,8 @@ def credentials(aws: Aws) -> Check:
         who = aws.sts.get_caller_identity()
     except StoreError as exc:
         advice = "run `aws configure` or `aws sso login`, or set AWS_PROFILE; only a deployment needs them"
-        return Check("AWS credentials", False, str(exc), advice)
-    return Check("AWS credentials", True, f"{who['Arn']} in {aws.sts.meta.region_name}")
+        return Check("AWS credentials", False, str(exc), advice, deployment_only=True)
+    return Check("AWS credentials", True, f"{who['Arn']} in {aws.sts.meta.region_name}", deployment_only=True)
 
 
 def quotas(aws: Aws, settings: Any) -> list[Check]:

@@ -125,3 +125,15 @@ def test_the_command_ends_1_where_something_is_amiss(aws: Site, project: Project
     (site,) = (check for check in json.loads(said) if check["name"] == "provider site")
     assert site["ok"] is False
     assert site["advice"]
+
+
+def test_missing_credentials_are_no_failure_for_those_who_do_not_deploy(project: Project, listening: int) -> None:
+    document = {"id": "site", "protocol": "http", "host": "127.0.0.1", "port": listening}
+    project.document("data/providers/site.json", document)
+    said = project.pileus("doctor", "--json", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, code=None)
+    checks = json.loads(said)
+    (account,) = (check for check in checks if check["name"] == "AWS credentials")
+    assert account["ok"] is False
+    assert account["deployment_only"] is True
+    needed = [check for check in checks if check["ok"] is False and not check["deployment_only"]]
+    project.pileus("doctor", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, code=1 if needed else 0)

@@ -187,3 +187,14 @@ def test_what_is_wrong_between_documents_is_one_line_and_exit_2(project: Path, h
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_populate_check_answers_in_json(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pileus", "populate", "--check", "--json"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"valid": True, "collections": 2, "providers": 2, "rules": 2}
