@@ -76,7 +76,7 @@ def wire_schedules(aws: Aws, stack: Stack) -> Schedules:
     return EventBridgeSchedules(aws.scheduler, stack.stack, stack.schedule_role)
 
 
-def wire_lanes(aws: Aws, stack: Stack) -> Queues:
+def wire_queues(aws: Aws, stack: Stack) -> Queues:
     return SqsQueues(aws.sqs, aws.stepfunctions, queues_of(stack))
 
 

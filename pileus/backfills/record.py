@@ -121,15 +121,6 @@ def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
     return [Entry.from_json(value) for _, value in _objects(edges.store, head)]
 
 
-def problems_of(edges: Edges, backfill: Backfill) -> list[tuple[str, Problem]]:
-    """Odd files that the present run has found: period and problem."""
-    found = []
-    for url, value in _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/")):
-        period = url.rpartition("/")[2].removesuffix(".json")
-        found += [(period, Problem(**odd)) for odd in value.get("problems", ())]
-    return found
-
-
 def _objects(store: Store, head: str) -> Iterable[tuple[str, Any]]:
     urls = [url for url, _ in store.list(head)]
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="record") as pool:

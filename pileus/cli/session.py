@@ -83,9 +83,9 @@ class Session:
 
     @cached_property
     def queues(self) -> "Queues":
-        from pileus.wiring import wire_lanes
+        from pileus.wiring import wire_queues
 
-        return wire_lanes(self.aws, self.stack)
+        return wire_queues(self.aws, self.stack)
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":

@@ -40,7 +40,7 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.scale_in import protected, protection_from
     from pileus.tasks.process_group import Watch, Workbench, process_group
-    from pileus.wiring import wire, wire_lanes
+    from pileus.wiring import wire, wire_queues
     from pileus.worker.liveness import pulse_file
     from pileus.worker.loop import Worker
 
@@ -66,7 +66,7 @@ def work(*, until_idle: bool = False) -> None:
             with protected(protection), _measured(bench, stack.stack) as measure:
                 return measure(process_group(edges, event, bench, watch))
 
-        made = Worker(edges, wire_lanes(aws, stack), task, name=name, pulse=live)
+        made = Worker(edges, wire_queues(aws, stack), task, name=name, pulse=live)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: made.stop())
         made.run(until_idle=until_idle)
