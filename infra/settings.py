@@ -45,7 +45,7 @@ class Settings(BaseModel):
     embedded: bool = False
     """On one machine: Lambdas use the packages that are installed there."""
     point_concurrency: int = Field(40, ge=1, le=1000)
-    """Points in time under way at once in one backfill."""
+    """Points in time under way at once in one backfill. Fewer keep closer to its order, more look faster for work."""
     group_concurrency: int = Field(100, ge=1, le=1000)
     """Groups of one point in time under way at once."""
     visibility_seconds: int = Field(120, ge=5, le=43200)

@@ -1,7 +1,8 @@
 """The two queues that feed workers: `ingest`, polled first, and `backfill`; and the tokens their messages carry."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 QUEUES = ("ingest", "backfill")
+AT_ONCE = 10
+"""Messages that are looked at to find the one that comes first in its run: SQS itself keeps no order."""
 OFTEN = 200
 """Times that a message is received before it is posted anew."""
 LONGEST_DELAY = 900
@@ -35,6 +38,23 @@ class Message:
     received: int = 1
     """Times that it was received, this one included."""
 
+    @property
+    def run(self) -> tuple[object, object]:
+        """Backfill and number of the run that it is of, as far as it says."""
+        config = self._config
+        return config.get("backfill"), config.get("run")
+
+    @property
+    def rank(self) -> int:
+        """Place of its point in time in the order of its run."""
+        rank = self._config.get("rank")
+        return rank if isinstance(rank, int) else 0
+
+    @property
+    def _config(self) -> Mapping[str, Any]:
+        config = self.task.get("config") if isinstance(self.task, Mapping) else None
+        return config if isinstance(config, Mapping) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:
@@ -48,7 +68,8 @@ class Queues(Protocol):
     """Raises StoreError when a queue or Step Functions refuses."""
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
-        """The next message, waiting up to `wait_seconds` (0 to 20) for one."""
+        """The next message, waiting up to `wait_seconds` (0 to 20) for one: of several that are there, the one that
+        comes first in the order of its run."""
 
     def hold(self, message: Message, seconds: int) -> None:
         """Put the message back, hidden from workers for `seconds` from now; 0 hands it back at once.
@@ -85,17 +106,35 @@ class SqsQueues:
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
         with translated(queue, "SQS"):
-            found = self._received(queue, wait_seconds)
-        if not found:
+            found = self._received(queue, wait_seconds) or ()
+        messages = [message for one in found if (message := self._message(queue, one))]
+        if not messages:
             return None
-        receipt, text = found[0]["ReceiptHandle"], found[0]["Body"]
-        received = int(found[0].get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        first = min((other for other in messages if other.run == messages[0].run), key=lambda message: message.rank)
+        self._leave(queue, [other for other in messages if other is not first])
+        return first
+
+    def _message(self, queue: str, found: Any) -> Message | None:
+        """The message; None where it is not one of ours, which is buried."""
+        receipt, text = found["ReceiptHandle"], found["Body"]
+        received = int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1))
         try:
             body = json.loads(text)
             return Message(queue, receipt, text, body["token"], body["task"], received)
         except (json.JSONDecodeError, KeyError, TypeError):
             self._refuse(Message(queue, receipt, text, _token_of(text), {}))
             return None
+
+    def _leave(self, queue: str, messages: Sequence[Message]) -> None:
+        """Put messages back for other workers; those that cannot be put back now are there again after a while."""
+        if not messages:
+            return
+        entries: Any = [
+            {"Id": str(number), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
+            for number, message in enumerate(messages)
+        ]
+        with suppress(StoreError), translated(queue, "SQS"):
+            self._sqs.change_message_visibility_batch(QueueUrl=self._addresses[queue].url, Entries=entries)
 
     def _refuse(self, message: Message) -> None:
         """Bury what is not one of ours: nobody will ever understand it. Whoever waits for its token is told."""
@@ -106,7 +145,7 @@ class SqsQueues:
     def _received(self, queue: str, wait_seconds: int) -> Any:
         return self._sqs.receive_message(
             QueueUrl=self._addresses[queue].url,
-            MaxNumberOfMessages=1,
+            MaxNumberOfMessages=AT_ONCE,
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         ).get("Messages")

@@ -14,7 +14,7 @@ from pileus.version import __version__
 
 SETTINGS: dict[str, Any] = {
     "embedded": True,
-    "point_concurrency": 24,
+    "point_concurrency": 10,
     "group_concurrency": 20,
     "visibility_seconds": 30,
 }

@@ -68,6 +68,46 @@ def test_what_a_worker_keeps_is_not_posted_anew(desk: Desk, monkeypatch: pytest.
     assert desk.queues.receive("backfill", 0) is None, "it is hidden, and there is no copy"
 
 
+def of_run(run: int, rank: int) -> dict[str, object]:
+    return {"token": f"{run}.{rank}", "task": {"config": {"backfill": "b", "run": run, "rank": rank}}}
+
+
+def test_of_what_is_there_the_first_in_the_order_of_its_run_comes_first(desk: Desk) -> None:
+    for rank in (4, 0, 3, 1, 2):
+        desk.post(of_run(1, rank))
+    seen = []
+    while message := desk.queues.receive("backfill", 0):
+        seen.append(message.rank)
+        desk.queues.delete(message)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_run_does_not_go_before_another_because_its_ranks_are_lower(desk: Desk) -> None:
+    desk.post(of_run(1, 900))
+    desk.post(of_run(2, 0))
+    message = desk.queues.receive("backfill", 0)
+    assert message is not None
+    assert message.run == ("b", 1)
+
+
+def test_what_was_looked_at_and_left_is_there_for_others_at_once(desk: Desk) -> None:
+    for rank in (1, 0):
+        desk.post(of_run(1, rank))
+    first, second = desk.queues.receive("backfill", 0), desk.queues.receive("backfill", 0)
+    assert first is not None
+    assert second is not None
+    assert (first.rank, second.rank) == (0, 1)
+
+
+def test_what_is_not_one_of_ours_does_not_hide_what_is(desk: Desk) -> None:
+    desk.post("no object")
+    desk.post(of_run(1, 0))
+    message = desk.queues.receive("backfill", 0)
+    assert message is not None
+    assert message.rank == 0
+    assert desk.buried() == 1
+
+
 @pytest.mark.parametrize("body", ["no object", {"no": "token"}, {"token": "t"}, {"token": 5, "task": {}, "x": []}, 7])
 def test_what_is_not_one_of_ours_is_buried(desk: Desk, body: object) -> None:
     desk.post(body)
