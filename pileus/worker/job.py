@@ -186,6 +186,7 @@ class Work:
         renewed = self._edges.now()
         while not self._pace.wait(job.done, min(HEARD_SECONDS, self._visibility / 3)):
             try:
+                self._queues.settle()
                 backfill = self._edges.index.backfill(job.task.backfill)
                 if backfill is not None and not backfill.runs(job.task.run_name):
                     job.stop("backfill")

@@ -83,6 +83,12 @@ class Worker:
 
         While a queue cannot be reached it tries again, ever more slowly up to half a minute.
         """
+        try:
+            return self._run(wait_seconds, until_idle)
+        finally:
+            self._queues.settle()
+
+    def _run(self, wait_seconds: int, until_idle: bool) -> int:
         taken, pause = 0, 0.5
         while not self.stopping.is_set():
             self._pulse()
