@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: backfill check test lint quick whole soak schemas web pictures images clean
+.PHONY: backfill check test lint quick whole soak schemas docs web pictures images clean
 
 backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
@@ -44,6 +44,13 @@ images: .venv/run  ## the worker's images; IMAGES="--base-image debootstrap --ne
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra,dev]'
 	@touch $@
 
+docs: .venv/docs  ## build the documentation as a site in site/; a broken link fails
+	$(BIN)/sphinx-build -W --keep-going -n -q -d build/docs -b html docs site
+
+.venv/docs: .venv/run
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra,docs]'
+	@touch $@
+
 web:  ## build the dashboard's page from web/ into pileus/dashboard/static/
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
@@ -51,4 +58,4 @@ pictures: .venv/dev  ## make the pictures of the documentation, the dashboard's 
 	$(BIN)/python docs/pictures/make.py
 
 clean:  ## everything but what git keeps
-	rm -rf .venv .pileus cdk.out
+	rm -rf .venv .pileus cdk.out site build/docs

@@ -56,6 +56,7 @@ def commands() -> str:
 
 def _command(words: str, command: Any) -> str:
     pieces = " ".join(command.collect_usage_pieces(command.make_context(words, [], resilient_parsing=True)))
+    pieces = re.sub(r"\{(\w+)\}|\[[a-z]\w*\]", lambda found: (found[1] or found[0]).upper(), pieces)
     rows = [_parameter(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     table = "\n".join(["| argument or option | meaning | default |", "|---|---|---|", *rows]) if rows else ""
     example = (command.epilog or "").removeprefix("Example: ")
@@ -132,7 +133,7 @@ def document(kind: str) -> str:
 
 
 def _field(kind: str, field: Field) -> str:
-    needed = "required" if field.required else f"default {_default(kind, field.schema)}"
+    needed = "required" if field.required else _default(field.schema)
     examples = field.schema.get("examples", [])
     name = re.split(r"[.\]]", field.path)[-1]
     shown = f'`"{name}": {json.dumps(examples[0], ensure_ascii=False)}`' if examples else ""
@@ -142,13 +143,11 @@ def _field(kind: str, field: Field) -> str:
     )
 
 
-def _default(kind: str, field: dict[str, Any]) -> str:
+def _default(field: dict[str, Any]) -> str:
     default = field.get("default")
-    if default in (None, {}, []):
-        return "none"
-    if isinstance(default, dict):  # a part with defaults of its own
-        return "the defaults of its fields"
-    return f"`{json.dumps(default)}`"
+    if default is None or default == [] or isinstance(default, dict):  # an object has the defaults of its fields
+        return "optional"
+    return f"default `{json.dumps(default)}`"
 
 
 def _type(field: dict[str, Any], whole: dict[str, Any]) -> str:
