@@ -45,7 +45,7 @@ images: .venv/run  ## the worker's images; IMAGES="--base-image debootstrap --ne
 	@touch $@
 
 docs: .venv/docs  ## build the documentation as a site in site/; a broken link fails
-	$(BIN)/sphinx-build -W --keep-going -n -q -d build/docs -b html docs site
+	$(BIN)/sphinx-build -E -W --keep-going -n -q -d build/docs -b html docs site
 
 .venv/docs: .venv/run
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra,docs]'

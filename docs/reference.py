@@ -199,7 +199,9 @@ PUBLIC = (
 
 def _object(module: str, name: str) -> str:
     found = getattr(import_module(module), name)
-    signature = re.sub(r"<[^>]*>", "...", str(inspect.signature(found)))
+    signature = re.sub(r"\b(?:\w+\.)+(?=[A-Z])|<[^>]*>", "", str(inspect.signature(found)))
+    if len(name + signature) > 90:
+        signature = re.sub(r"(?<=[(,]) ?(?=[*\w]+[:,])", "\n    ", signature).replace(") ->", ",\n) ->")
     return (
         f"({anchor('python', module, name)})=\n## `{module}.{name}`\n\n```python\n{name}{signature}\n```\n\n"
         f"{_markdown(inspect.getdoc(found) or '')}\n"

@@ -75,7 +75,8 @@ def cost(
     rows = [(line.item, f"{line.quantity:,.1f}", line.unit, f"{line.dollars:,.4f}") for line in made.lines]
     show.table(("item", "quantity", "unit", "dollars"), rows)
     show.line(f"{made.dollars:,.2f} dollars and {made.minutes:,.0f} minutes for {work.groups} groups")
-    show.line(f"the ancestor's three t2.xlarge with 150 GB each: {made.ancestor_month:,.2f} dollars every month")
+    always_on = "three t2.xlarge with 150 GB each that always run"
+    show.line(f"for comparison, {always_on}: {made.ancestor_month:,.2f} dollars a month")
     basis = (
         f"{len(manifests)} groups that were done" if manifests else "figures of whole VIIRS tiles, nothing measured yet"
     )

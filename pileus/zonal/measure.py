@@ -59,7 +59,7 @@ def measure(
 ) -> Measured:
     """Measure zones over sources that together make one mosaic.
 
-    `process` says which bands, which pixels count and which statistics; `statistics` in `moments.py` defines those.
+    `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those.
     `cache` keeps compiled zone indexes; `scratch` is a folder for what cannot be streamed (nothing stays in it);
     `progress` is called with the name of each source that is done. Nothing is returned unless every source was read
     to its end and its checksums held. Raises ArchiveError, RasterError, ZonesError and whatever a stream raises.

@@ -22,7 +22,7 @@ FIELDS = [(kind, field) for kind in KINDS for field in reference.fields(kind)]
 
 def build(source: Path, site: Path) -> "subprocess.CompletedProcess[str]":
     """Build as `make docs` does."""
-    line = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-c", str(ROOT / "docs")]
+    line = [sys.executable, "-m", "sphinx", "-E", "-W", "--keep-going", "-n", "-q", "-c", str(ROOT / "docs")]
     line += ["-d", str(site / ".doctrees"), "-b", "html", str(source), str(site)]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
 
