@@ -199,7 +199,8 @@ PUBLIC = (
 
 def _object(module: str, name: str) -> str:
     found = getattr(import_module(module), name)
-    signature = re.sub(r"\b(?:\w+\.)+(?=[A-Z])|<[^>]*>", "", str(inspect.signature(found)))
+    signature = re.sub(r"\b(?:\w+\.)+(?=[A-Z])|<(?!class)[^>]*>", "", str(inspect.signature(found)))
+    signature = signature.replace("<class '", "").replace("'>", "")
     if len(name + signature) > 90:
         signature = re.sub(r"(?<=[(,]) ?(?=[*\w]+[:,])", "\n    ", signature).replace(") ->", ",\n) ->")
     return (
