@@ -33,15 +33,15 @@ schemas: .venv/run
 	$(BIN)/pileus schemas
 
 images: .venv/run  ## the worker's images; IMAGES="--base-image debootstrap --network host" where there is no registry
-	$(BIN)/python -m ecs_tasks.build $(IMAGES)
+	$(BIN)/pileus images $(IMAGES)
 
-.venv/run: pyproject.toml constraints.txt
+.venv/run: pyproject.toml infra/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra]'
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra]'
 	@touch $@
 
 .venv/dev: .venv/run
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra,dev]'
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra,dev]'
 	@touch $@
 
 web:  ## build the dashboard's page from web/ into pileus/dashboard/static/
@@ -51,4 +51,4 @@ pictures: .venv/dev  ## make the pictures of the documentation, the dashboard's 
 	$(BIN)/python docs/pictures/make.py
 
 clean:  ## everything but what git keeps
-	rm -rf .venv .pileus cdk.out
+	rm -rf .venv .pileus sample-site cdk.out
