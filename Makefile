@@ -33,22 +33,22 @@ schemas: .venv/run
 	$(BIN)/pileus schemas
 
 images: .venv/run  ## the worker's images; IMAGES="--base-image debootstrap --network host" where there is no registry
-	$(BIN)/python -m ecs_tasks.build $(IMAGES)
+	$(BIN)/pileus images $(IMAGES)
 
-.venv/run: pyproject.toml constraints.txt
+.venv/run: pyproject.toml infra/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra]'
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra]'
 	@touch $@
 
 .venv/dev: .venv/run
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra,dev]'
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra,dev]'
 	@touch $@
 
 docs: .venv/docs  ## build the documentation as a site in site/; a broken link fails
 	$(BIN)/sphinx-build -E -W --keep-going -n -q -d build/docs -b html docs site
 
 .venv/docs: .venv/run
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra,docs]'
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra,docs]'
 	@touch $@
 
 web:  ## build the dashboard's page from web/ into pileus/dashboard/static/
@@ -58,4 +58,4 @@ pictures: .venv/dev  ## make the pictures of the documentation, the dashboard's 
 	$(BIN)/python docs/pictures/make.py
 
 clean:  ## everything but what git keeps
-	rm -rf .venv .pileus cdk.out site build/docs
+	rm -rf .venv .pileus sample-site cdk.out site build/docs

@@ -33,7 +33,7 @@ def prepare(settings: Path | None) -> "tuple[Aws, Assembly]":
 
     session = Session()
     values: dict[str, Any] = read_settings(os.environ, settings)
-    return environment_account(), synth(session.project.root, session.home.assemblies.resolve(), values)
+    return environment_account(), synth(session.project, session.home.assemblies.resolve(), values)
 
 
 def account_line(aws: "Aws") -> str:

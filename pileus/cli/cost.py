@@ -49,6 +49,7 @@ def cost(
     from pileus.deploy.cost import Work, estimate
     from pileus.deploy.synth import check_settings, read_settings
     from pileus.errors import UsageError
+    from pileus.product import product_folder
 
     for name, value in (("--group-bytes", group_bytes), ("--speed", speed)):
         if value is not None and not 0 < value < float("inf"):
@@ -66,8 +67,8 @@ def cost(
         connections=provider.globalConnectionLimit or CONNECTIONS,
         **measured,
     )
-    checked = check_settings(session.project.root, read_settings(os.environ, settings))
-    prices: dict[str, Any] = json_.loads((session.project.root / "data/prices.json").read_text())
+    checked = check_settings(read_settings(os.environ, settings))
+    prices: dict[str, Any] = json_.loads((product_folder() / "data/prices.json").read_text())
     made = estimate(work, checked, prices, days=days)
     if json:
         show.as_json(made.to_json() | {"measured_groups": len(manifests)})

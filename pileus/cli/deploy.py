@@ -29,4 +29,4 @@ def deploy(settings: Settings = None, yes: Yes = False) -> None:
         if stack.endswith("-core"):
             show.line(f"use it: export PILEUS_STACK={outputs['PileusStack']}")
     if not any(stack.endswith("-workers") for stack in assembly.stacks()):
-        show.line("no worker_image in the settings, so no workers were deployed: docs/deploy.md says how to push one")
+        show.line("no worker_image in the settings, so no workers were deployed: `pileus images` builds one to push")

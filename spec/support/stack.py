@@ -10,7 +10,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -122,9 +121,7 @@ class Project:
 
 @contextmanager
 def project_of(folder: Path, assemblies: Path) -> Iterator[Project]:
-    """A project with the stack's definitions and no documents. What it starts is stopped at the end."""
-    for name in ("infra", "lambdas"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    """A project with no documents. What it starts is stopped at the end."""
     (folder / "collections").mkdir()
     (folder / ".pileus").mkdir()
     assemblies.mkdir(exist_ok=True)
