@@ -93,8 +93,8 @@ class Provider(Document):
     protocol: Protocol
     """Protocol that the provider speaks. Example: `"https"`."""
     host: str = ""
-    """Host name; the bucket for s3; empty or a folder, of the project or of the machine, for file. A whole URL, as older
-    Cumulus documents have, is accepted. Example: `"eogdata.mines.edu"`."""
+    """Host name; the bucket for s3; empty or a folder, of the project or of the machine, for file. A whole URL, as
+    older Cumulus documents have, is accepted. Example: `"eogdata.mines.edu"`."""
     port: int | None = Field(None, ge=1, le=65535)
     """Port that it listens on. Without it: the usual one of the protocol. Example: `8443`."""
     globalConnectionLimit: int = Field(10, ge=1, le=1000)

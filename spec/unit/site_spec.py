@@ -97,3 +97,15 @@ def test_the_example_of_every_field_is_a_value_that_it_takes(model: type[BaseMod
     for name, info in model.model_fields.items():
         (example,) = parts[model.__name__]["properties"][name]["examples"]
         TypeAdapter(Annotated[info.annotation, info]).validate_python(example)  # type: ignore[valid-type]
+
+
+def test_the_glossary_is_short() -> None:
+    assert len((ROOT / "docs/glossary.md").read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+)
+def test_no_page_has_a_word_that_a_reader_must_decode(page: Path) -> None:
+    words = re.sub(r"`[^`]*`", "", page.read_text()).lower()
+    assert not re.findall(r"\b(?:ancestors?|lanes?|heirs?|tally|tallies|chutes?|glances?|hops?)\b", words)
