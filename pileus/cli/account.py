@@ -29,11 +29,14 @@ def environment_account() -> "Aws":
 
 
 def prepare(settings: Path | None) -> "tuple[Aws, Assembly]":
+    """Say which account it is, then synthesize. Raises UsageError where there are no credentials."""
     from pileus.deploy.synth import read_settings, synth
 
     session = Session()
     values: dict[str, Any] = read_settings(os.environ, settings)
-    return environment_account(), synth(session.project.root, session.home.assemblies.resolve(), values)
+    aws = environment_account()
+    show.line(account_line(aws))
+    return aws, synth(session.project, session.home.assemblies.resolve(), values)
 
 
 def account_line(aws: "Aws") -> str:

@@ -3,7 +3,7 @@
 import typer
 
 from pileus.cli import show
-from pileus.cli.account import Settings, Yes, account_line, agreed, prepare, show_proposal
+from pileus.cli.account import Settings, Yes, agreed, prepare, show_proposal
 from pileus.cli.app import app
 
 
@@ -13,7 +13,6 @@ def deploy(settings: Settings = None, yes: Yes = False) -> None:
     from pileus.edges.change_sets import carry_out, discard, propose
 
     aws, assembly = prepare(settings)
-    show.line(account_line(aws))
     for stack in assembly.stacks():
         proposal = propose(aws, assembly, stack)
         show_proposal(proposal)
@@ -29,4 +28,4 @@ def deploy(settings: Settings = None, yes: Yes = False) -> None:
         if stack.endswith("-core"):
             show.line(f"use it: export PILEUS_STACK={outputs['PileusStack']}")
     if not any(stack.endswith("-workers") for stack in assembly.stacks()):
-        show.line("no worker_image in the settings, so no workers were deployed: docs/deploy.md says how to push one")
+        show.line("no worker_image in the settings, so no workers were deployed: `pileus images` builds one to push")

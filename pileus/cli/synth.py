@@ -26,7 +26,7 @@ def synth(
 
     session = Session()
     folder = (out or session.home.assemblies).resolve()
-    assembly = synthesize(session.project.root, folder, read_settings(os.environ, settings))
+    assembly = synthesize(session.project, folder, read_settings(os.environ, settings))
     for stack in assembly.stacks():
         line(f"{os.path.relpath(assembly.folder)}/{stack}.template.json")
     for path in assembly.folders():

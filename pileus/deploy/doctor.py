@@ -88,10 +88,11 @@ def quota(aws: Aws, service: str, code: str, name: str, needed: float) -> Check:
 def docker(settings: Any) -> Check:
     """Whether images can be built and workers run in containers here."""
     if shutil.which("docker") is None:
-        return Check("Docker", None, "not installed", "only `make images` and `pileus up --workers docker` need it")
+        return Check("Docker", None, "not installed", "only `pileus images` and `pileus up --workers docker` need it")
     asked = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True)
     if asked.returncode:
-        return Check("Docker", False, "its engine does not answer", "start it: `systemctl start docker`, or `dockerd`")
+        advice = "start it: `systemctl start docker`, or `dockerd`; only images and workers in containers need it"
+        return Check("Docker", False, "its engine does not answer", advice, deployment_only=True)
     image = settings.worker_image
     return Check("Docker", True, f"engine {asked.stdout.strip()}; worker_image {image or 'not set'}")
 

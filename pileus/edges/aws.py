@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pileus.edges.aws_errors import guard
+from pileus.edges.aws_errors import guard, translate
 from pileus.errors import UsageError
 from pileus.version import __version__
 
@@ -91,7 +91,13 @@ class Aws:
         self._connections = connections
 
     def _client(self, service: str) -> object:
-        return guard(self.unguarded(service))
+        """Raises StoreError where no client can be made, as without a region."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return guard(self.unguarded(service))
+        except BotoCoreError as exc:
+            raise translate(exc, service) from exc
 
     def unguarded(self, service: str) -> object:
         """A client that raises boto3's own errors, for boto3's own machinery."""

@@ -61,7 +61,7 @@ def measure(
 ) -> Measured:
     """Measure zones over sources that together make one mosaic.
 
-    `process` says which bands, which pixels count and which statistics; `statistics` in `moments.py` defines those.
+    `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those.
     `cache` keeps compiled zone indexes; `scratch` is a folder for what cannot be streamed (nothing stays in it);
     `progress` is called with the name of each source that is done; `check` many times a second, and what it raises ends
     the work. Nothing is returned unless every source was read

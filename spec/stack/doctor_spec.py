@@ -111,7 +111,7 @@ def test_without_docker_only_containers_are_missed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", "/nowhere")
     check = docker(Settings())
     assert check.ok is None
-    assert "make images" in check.advice
+    assert "pileus images" in check.advice
 
 
 def test_the_command_ends_1_where_something_is_amiss(aws: Site, project: Project, listening: int) -> None:
