@@ -61,6 +61,8 @@ def work(*, until_idle: bool = False) -> None:
         def live() -> None:
             bench.volume.sweep()
             pulse.touch()
+            if bench.late:
+                bench.late.rest()
 
         def task(event: Mapping[str, Any], watch: Watch) -> Mapping[str, Any]:
             with protected(protection), _measured(bench, stack.stack) as measure:
@@ -75,7 +77,7 @@ def work(*, until_idle: bool = False) -> None:
 @contextmanager
 def _measured(bench: "Workbench", stack: str) -> Iterator[Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
     """Write the metrics of one group, as lines among the logs, where PILEUS_METRICS names their namespace."""
-    from pileus.errors import Cancelled, HandedBack, NoSpace, PileusError
+    from pileus.errors import Cancelled, HandedBack, NoSpace, PileusError, StoreError
     from pileus.worker.metrics import of_group
 
     def tell(succeeded: bool, result: Mapping[str, Any]) -> None:
@@ -94,8 +96,9 @@ def _measured(bench: "Workbench", stack: str) -> Iterator[Callable[[Mapping[str,
         yield measure
     except (HandedBack, Cancelled, NoSpace):
         raise
-    except PileusError:
-        tell(False, {})
+    except PileusError as error:
+        if not (isinstance(error, StoreError) and error.retryable):  # else the group is handed back
+            tell(False, {})
         raise
 
 

@@ -1,28 +1,37 @@
 """Objects written side by side, because a store answers slowly and takes many at once."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
 from pileus.edges.store import Store
 
+PARALLEL = 8
+"""Writes of one process at once."""
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads of this process that write: a batch is too short to start some of its own."""
+    return ThreadPoolExecutor(PARALLEL, thread_name_prefix="put")
+
 
 class Batch:
     """Writes to `store`, several at once; leaving the block waits for all of them and raises the first failure."""
 
-    def __init__(self, store: Store, *, parallel: int = 4) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="put")
-        self._puts: list[Future[None]] = []
+        self._begun: list[Future[None]] = []
 
     def run(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Begin any other work on objects."""
-        self._puts.append(self._pool.submit(work, *arguments))
+        """Begin any other work on objects; it may not use a batch itself."""
+        self._begun.append(_threads().submit(work, *arguments))
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Begin to write one object."""
-        self._puts.append(self._pool.submit(self._store.put, url, body, content_type))
+        self.run(self._store.put, url, body, content_type)
 
     def __enter__(self) -> Self:
         return self
@@ -30,7 +39,10 @@ class Batch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        if error is not None:
+            for one in self._begun:
+                one.cancel()
+        wait(self._begun)
         if error is None:
-            for put in self._puts:
-                put.result()
+            for one in self._begun:
+                one.result()

@@ -8,7 +8,7 @@ The manifest is the only point of commit, and is written by compare-and-swap on 
 2. `stage`: outputs are written as objects of the claim's own below `staged/`, where no reader looks.
 3. `commit`: the manifest is swapped on the fence's tag. When somebody else has fenced meanwhile nothing changes.
 4. `publish`: each staged object is copied to its well-known key, outputs that the manifest before had and this one
-   has not are deleted, then the staged ones are.
+   has not are deleted, then the staged ones are, at once or soon.
 
 A publisher that wakes up late changes nothing: its sources are gone, since whoever claims next publishes for it
 and deletes them before it can commit anything newer.
@@ -16,7 +16,7 @@ and deletes them before it can commit anything newer.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,13 +91,15 @@ class Fence:
         self.place.store.swap(self.place.manifest, body, self.tag, "application/json")
         return committed
 
-    def publish(self, manifest: Manifest, staged: Iterable[str]) -> None:
+    def publish(self, manifest: Manifest, staged: Iterable[str], delete: Callable[..., None] | None = None) -> None:
         """Copy staged objects to their well-known keys, delete what they replace, and delete them.
+
+        `delete` may delete the staged ones later; None: at once.
 
         What is gone was published by another. Raises Unpublished when the store fails: whoever claims next goes on.
         """
         try:
-            _publish(self.place, manifest, list(staged))
+            _publish(self.place, manifest, list(staged), delete or self.place.store.delete)
         except StoreError as exc:
             raise Unpublished(f"committed, and not published yet: {exc.message}", where=exc.where) from exc
 
@@ -124,7 +126,7 @@ def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
 def roll_forward(place: Place, manifest: Manifest) -> int:
     """Publish what was committed and is still staged; how many objects that were."""
     left = [url for url, _ in place.store.list(place.staged(manifest.claim))] if manifest.claim else []
-    _publish(place, manifest, left)
+    _publish(place, manifest, left, place.store.delete)
     return len(left)
 
 
@@ -188,7 +190,7 @@ def _read(place: Place) -> tuple[Mapping[str, Any], str | None]:
     return value, tag
 
 
-def _publish(place: Place, manifest: Manifest, staged: list[str]) -> None:
+def _publish(place: Place, manifest: Manifest, staged: list[str], delete: Callable[..., None]) -> None:
     """With nothing staged it is published already."""
     if not staged:
         return
@@ -199,7 +201,7 @@ def _publish(place: Place, manifest: Manifest, staged: list[str]) -> None:
                 batch.run(_copy, place.store, source, output)
     for url in manifest.replaces:
         _remove(place, url, staged[0])
-    place.store.delete(*staged)
+    delete(*staged)
 
 
 def _remove(place: Place, url: str, staged: str) -> None:

@@ -12,8 +12,10 @@ from uuid import uuid4
 
 from pileus import keys
 from pileus.documents import Collection, Process
+from pileus.edges.late_delete import LateDelete
 from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import connect
+from pileus.edges.store import Store
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
@@ -45,14 +47,23 @@ class Workbench:
     """By collection."""
     zones: dict[str, Zones] = field(default_factory=dict)
     indexes: MemoryCache = field(default_factory=MemoryCache)
+    late: LateDelete | None = None
+    """What tasks have staged and published, and is to be deleted."""
 
     @cached_property
     def volume(self) -> Volume:
         """This worker's share of the scratch volume."""
         return Volume(self.scratch, patience=self.patience).open()
 
+    def delete_of(self, store: Store) -> LateDelete:
+        """What deletes objects of the tasks' store."""
+        self.late = self.late or LateDelete(store)
+        return self.late
+
     def close(self) -> None:
-        """Leave the volume as it was."""
+        """Leave volume and store as they were."""
+        if self.late:
+            self.late.flush()
         self.volume.close()
 
 
@@ -87,7 +98,7 @@ def process_group(
         return made.to_json()
     manifest, staged = _make(edges, task, held, bench, watch)
     watch.check()
-    held.publish(held.commit(manifest), staged)
+    held.publish(held.commit(manifest), staged, bench.delete_of(edges.store))
     seconds = round(sum(manifest.seconds.values()), 3)
     return Done(held.place.manifest, manifest.bytes_downloaded, seconds, dict(manifest.seconds)).to_json()
 

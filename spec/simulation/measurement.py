@@ -39,6 +39,11 @@ class Bench:
         self.needs = {site.NAME: SimpleNamespace(of=lambda group: 0, saw=lambda *_: None)}
         self.volume = self
 
+    def delete_of(self, store: Any) -> Callable[..., None]:
+        """Deletes at once."""
+        delete: Callable[..., None] = store.delete
+        return delete
+
     @contextmanager
     def reserved(self, *_: Any, **__: Any) -> Iterator[Path]:
         yield Path("scratch")
@@ -140,7 +145,7 @@ def replaced(schedule: Schedule, bench: Bench, few: int, inline: int) -> Iterato
         (process_group, "process", Worked(schedule, bench)),
         (process_group, "_zones", lambda *_: "zones"),
         (process_group.Outputs, "_fill", fill),
-        (parallel_put, "ThreadPoolExecutor", InTurn),
+        (parallel_put, "_threads", InTurn),
         (record, "ThreadPoolExecutor", InTurn),
         (job, "HEARD_SECONDS", 6),
         (os, "urandom", schedule.dice.randbytes),
