@@ -26,12 +26,12 @@ NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
 def build(name: str, *, base: str, ca: Path | None = None, tag: str = __version__, network: str = "default") -> str:
     """Build ecs_tasks/<name> and return its image. Every image but `base` stands on `pileus-base` of the same tag.
 
-    Raises UsageError for a folder that is not there and where Docker is missing; StoreError with Docker's last lines.
+    Raises UsageError for a folder that is not there and where no Docker engine answers; StoreError with Docker's last
+    lines.
     """
     if not (product_folder() / "ecs_tasks" / name / "Dockerfile").exists():
         raise UsageError(f"unknown image {name!r}: expected {', '.join(names())}")
-    if shutil.which("docker") is None:
-        raise UsageError("images are built with Docker: install it first")
+    require_engine()
     image = f"pileus-{name.replace('_', '-')}:{tag}"
     stands_on = base if name == "base" else f"pileus-base:{tag}"
     with context(name, ca) as folder:
@@ -46,6 +46,14 @@ def build(name: str, *, base: str, ca: Path | None = None, tag: str = __version_
     if made.returncode:
         raise StoreError("\n".join(["cannot be built:", *(made.stdout + made.stderr).splitlines()[-20:]]), where=image)
     return image
+
+
+def require_engine() -> None:
+    """Raise UsageError where no Docker engine answers."""
+    if shutil.which("docker") is None:
+        raise UsageError("images are built with Docker: install it first")
+    if subprocess.run(["docker", "info"], capture_output=True).returncode:
+        raise UsageError("the Docker engine does not answer: start it first")
 
 
 def names() -> list[str]:
@@ -105,19 +113,26 @@ def size(image: str) -> int:
 
 
 def debootstrap() -> str:
-    """Make a minimal Debian 12 from its packages, once, and return its image. Needs root; raises UsageError."""
+    """Make a minimal Debian 12 from its packages, once, and return its image. Needs root.
+
+    Raises UsageError where a program or the engine is missing; StoreError when one fails.
+    """
+    require_engine()
     known = subprocess.run(["docker", "image", "inspect", DEBIAN], capture_output=True)
     if known.returncode == 0:
         return DEBIAN
     if shutil.which("debootstrap") is None:
         raise UsageError("a base made from packages needs the command debootstrap: install it first")
     with TemporaryDirectory(prefix="pileus-debian-") as folder:
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", folder], check=True, stdout=subprocess.DEVNULL)
+        made = subprocess.run(["debootstrap", "--variant=minbase", "bookworm", folder], capture_output=True, text=True)
+        if made.returncode:
+            said = (made.stdout + made.stderr).strip().splitlines() or ["it said nothing"]
+            raise StoreError(f"debootstrap failed: {said[-1]}")
         for left in ("var/cache/apt", "var/lib/apt/lists", "var/log"):
             shutil.rmtree(Path(folder) / left)
             (Path(folder) / left).mkdir()
         packed = subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE)
-        subprocess.run(["docker", "import", "-", DEBIAN], check=True, stdin=packed.stdout, stdout=subprocess.DEVNULL)
-        if packed.wait():
-            raise subprocess.CalledProcessError(packed.returncode, "tar")
+        taken = subprocess.run(["docker", "import", "-", DEBIAN], stdin=packed.stdout, capture_output=True, text=True)
+        if packed.wait() or taken.returncode:
+            raise StoreError(f"the base cannot be imported: {taken.stderr.strip()}", where=DEBIAN)
     return DEBIAN
