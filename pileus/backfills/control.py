@@ -10,9 +10,9 @@ from pileus.backfills.status import find, outcomes
 from pileus.documents import resolve_span
 from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
-from pileus.edges.store import Store
+from pileus.edges.store import Store, load
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, NotFound, StoreError, UsageError
+from pileus.errors import Conflict, DamagedObject, NotFound, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
@@ -23,11 +23,13 @@ LOOKS = 20
 
 
 def read_registry(store: Store, stack: Stack) -> Registry:
-    """What was populated. Raises UsageError when nothing was."""
+    """Return what was populated. Raises UsageError when nothing was, DamagedObject when it cannot be read."""
     try:
-        return Registry.from_json(store.get(f"s3://{stack.internal}/registry.json"))
+        return load(store, f"s3://{stack.internal}/registry.json", Registry.from_json)
     except NotFound as exc:
         raise UsageError("nothing is populated yet: run `pileus populate` first") from exc
+    except DamagedObject as exc:
+        raise DamagedObject(f"{exc.message}; `pileus populate` writes it anew", where=exc.where) from exc
 
 
 def new_backfill(

@@ -12,18 +12,19 @@ While a run goes on, the end of each of its partitions is in the index, and for 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from pileus.edges.store import Store
+from pileus.edges.store import Store, load
 from pileus.errors import Conflict, NotFound
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, Problem, State, safe
 from pileus.wiring import Edges
 
+T = TypeVar("T")
 PARALLEL = 16
 DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manifest", "owner")
 """Fields of an entry that the outcome of a partition keeps beside its own."""
@@ -90,7 +91,7 @@ def ended_in(edges: Edges, id: str, run: int, partition: Partition) -> Entry | N
     """The end of a partition in a run, where it was written down for itself."""
     url = run_url(edges, id, run, f"ended/{partition.period}/{safe(partition.group)}.json")
     try:
-        return Entry.from_json(json.loads(edges.store.get(url)))
+        return load(edges.store, url, lambda body: Entry.from_json(json.loads(body)))
     except NotFound:
         return None
 
@@ -102,29 +103,36 @@ def _ended_url(edges: Edges, entry: Entry) -> str:
 
 def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
     """What the present run has written aside."""
-    found = []
-    for url, value in _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/")):
+
+    def read(url: str, value: Any) -> list[Outcome]:
         period = url.rpartition("/")[2].removesuffix(".json")
-        found += [_outcome([period, *row[1:]]) for row in value["groups"]]
-    return found
+        return [_outcome([period, *row[1:]]) for row in value["groups"]]
+
+    found = _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/"), read)
+    return [outcome for outcomes in found for outcome in outcomes]
 
 
 def queued(edges: Edges, backfill: Backfill) -> list[Any]:
     """The tasks, as JSON, that the present run has queued."""
     head = run_url(edges, backfill.id, backfill.run, "groups/")
-    return [item["task"] for _, value in _objects(edges.store, head) for item in value]
+    found = _objects(edges.store, head, lambda _, value: [item["task"] for item in value])
+    return [task for tasks in found for task in tasks]
 
 
 def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
     """The ends that the present run has written one by one."""
     head = run_url(edges, backfill.id, backfill.run, "ended/")
-    return [Entry.from_json(value) for _, value in _objects(edges.store, head)]
+    return _objects(edges.store, head, lambda _, value: Entry.from_json(value))
 
 
-def _objects(store: Store, head: str) -> Iterable[tuple[str, Any]]:
-    urls = [url for url, _ in store.list(head)]
+def _objects(store: Store, head: str, read: Callable[[str, Any], T]) -> list[T]:
+    """Return what `read` makes of the address and the JSON of every object below `head`. Raises DamagedObject."""
+
+    def one(url: str) -> T:
+        return load(store, url, lambda body: read(url, json.loads(body)))
+
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="record") as pool:
-        return list(zip(urls, map(json.loads, pool.map(store.get, urls)), strict=True))
+        return list(pool.map(one, [url for url, _ in store.list(head)]))
 
 
 def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None:
@@ -142,10 +150,13 @@ def closed(edges: Edges, id: str, run: int) -> list[Outcome] | None:
     if run < 1:
         return None
     try:
-        value = json.loads(edges.store.get(run_url(edges, id, run, "record.json")))
+        return load(edges.store, run_url(edges, id, run, "record.json"), _partitions)
     except NotFound:
         return None
-    return list(map(_outcome, value["partitions"]))
+
+
+def _partitions(body: bytes) -> list[Outcome]:
+    return list(map(_outcome, json.loads(body)["partitions"]))
 
 
 def _row(one: Outcome) -> list[Any]:

@@ -11,8 +11,9 @@ from pileus.backfills.control import read_registry, revive
 from pileus.backfills.rules import sync
 from pileus.edges.index import change, new_tag
 from pileus.edges.schedules import Schedules
+from pileus.edges.store import load
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, UsageError
+from pileus.errors import Conflict, DamagedObject, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask
@@ -22,26 +23,37 @@ from pileus.wiring import Edges
 
 
 def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
-    """Bring an empty index back from S3, and go on with the backfills that were running."""
+    """Bring an empty index back from S3, and go on with the backfills that were running.
+
+    A backfill whose objects are damaged is told of and left out.
+    """
     found = 0
     for entry in recorded(edges):
         found += _put(edges, entry)
     if found:
         tell(f"{found} partitions are in the index")
     finish_publications(edges)  # after the manifests were read: a worker may have committed one of them just before
-    for backfill in _backfills(edges):
+    for url in [url for url, _ in edges.store.list(edges.internal("backfills/")) if url.endswith("/backfill.json")]:
         try:
-            edges.index.put_backfill(replace(backfill, tag=""))
-        except Conflict:
-            continue  # it was started or revived meanwhile
-        for entry in _unfinished(edges, backfill):
-            _put(edges, entry)
-        if not backfill.closed:
-            _queue_again(edges, backfill)
-        if not backfill.over:
-            tell(f"going on with backfill {backfill.id}")
-            with suppress(UsageError):  # its user has stopped it meanwhile
-                revive(edges, workflows, backfill.id)
+            _recover_backfill(edges, workflows, url, tell)
+        except DamagedObject as exc:
+            tell(f"left out: {exc}")
+
+
+def _recover_backfill(edges: Edges, workflows: Workflows, url: str, tell: Callable[[str], None]) -> None:
+    backfill = load(edges.store, url, lambda body: Backfill.from_json(json.loads(body)))
+    try:
+        edges.index.put_backfill(replace(backfill, tag=""))
+    except Conflict:
+        return  # it was started or revived meanwhile
+    for entry in _unfinished(edges, backfill):
+        _put(edges, entry)
+    if not backfill.closed:
+        _queue_again(edges, backfill)
+    if not backfill.over:
+        tell(f"going on with backfill {backfill.id}")
+        with suppress(UsageError):  # its user has stopped it meanwhile
+            revive(edges, workflows, backfill.id)
 
 
 def finish_publications(edges: Edges) -> None:
@@ -54,8 +66,8 @@ def restore_schedules(edges: Edges, schedules: Schedules) -> None:
     """Schedules of the populated rules, as they were. A onetime rule that has fired stays so: its mark is in S3."""
     try:
         registry = read_registry(edges.store, edges.stack)
-    except UsageError:
-        return  # nothing is populated
+    except (UsageError, DamagedObject):
+        return  # nothing is populated, or every command that reads it says that it is damaged
     sync(edges, schedules, registry)
 
 
@@ -85,12 +97,6 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
         seconds=round(sum(manifest.seconds.values()), 3),
         manifest=url,
     )
-
-
-def _backfills(edges: Edges) -> Iterator[Backfill]:
-    for url, _ in edges.store.list(edges.internal("backfills/")):
-        if url.endswith("/backfill.json"):
-            yield Backfill.from_json(json.loads(edges.store.get(url)))
 
 
 def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,17 +99,20 @@ def _points(template: "Collection", first: str | None, last: str | None) -> int:
 
 
 def _manifests(session: Session, collection: str) -> "list[Manifest]":
-    """Of the latest groups of the collection, where a stack is up."""
-    import json as json_
-
+    """Return the manifests of the latest groups of the collection that can be read; none where no stack is up."""
     from pileus import keys
     from pileus.errors import StoreError, UsageError
-    from pileus.models import Manifest, safe
+    from pileus.models import safe
+    from pileus.outputs.commit import read_manifest
 
     try:
         edges = session.edges
         urls = [url for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/{safe(collection)}/"))]
-        return [Manifest.from_json(json_.loads(edges.store.get(url))) for url in urls[-20:]]
+        found = []
+        for url in urls[-20:]:
+            with suppress(ValueError):  # damaged: `pileus reconcile` says so
+                found.append(read_manifest(edges.store, url))
+        return [manifest for manifest in found if manifest is not None]
     except (UsageError, StoreError):
         return []  # none is up: the estimate says so
 

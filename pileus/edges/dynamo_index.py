@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pileus.edges.aws_errors import translated
 from pileus.edges.index import Brief, new_tag, why
+from pileus.edges.store import parsed
 from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
@@ -128,12 +129,12 @@ class DynamoIndex:
     def backfill(self, id: str) -> Backfill | None:
         with translated(id, "DynamoDB"):
             found = self._client.get_item(TableName=self._backfills, Key={"id": {"S": id}}, ConsistentRead=True)
-        return Backfill.from_json(json.loads(found["Item"]["body"]["S"])) if "Item" in found else None
+        return self._backfill(found["Item"]) if "Item" in found else None
 
     def backfills(self) -> Iterator[Backfill]:
         pages = self._client.get_paginator("scan").paginate(TableName=self._backfills, ConsistentRead=True)
         with translated(self._backfills, "DynamoDB"):
-            found = [Backfill.from_json(json.loads(item["body"]["S"])) for page in pages for item in page["Items"]]
+            found = [self._backfill(item) for page in pages for item in page["Items"]]
         yield from sorted(found, key=lambda backfill: backfill.started, reverse=True)
 
     def put_backfill(self, backfill: Backfill) -> Backfill:
@@ -171,6 +172,10 @@ class DynamoIndex:
             body["manifest"] = USUAL
         said = {name: value for name, value in body.items() if value}  # what is left out has its default
         return item | {"body": {"S": json.dumps(said, separators=(",", ":"))}}
+
+    def _backfill(self, item: Any) -> Backfill:
+        where = f"{self._backfills}: {item['id']['S']}"
+        return parsed(where, item["body"]["S"].encode(), lambda body: Backfill.from_json(json.loads(body)))
 
     def _entry(self, item: Any) -> Entry:
         value = json.loads(item["body"]["S"])

@@ -2,17 +2,22 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pileus.edges.aws_errors import translated
-from pileus.errors import Conflict, NotFound, UsageError
+from pileus.errors import Conflict, DamagedObject, DocumentError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+T = TypeVar("T")
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, DocumentError, UsageError)
+"""What a parser raises for bytes that it does not understand."""
 
 
 class Store(Protocol):
@@ -56,6 +61,26 @@ def split(url: str) -> tuple[str, str]:
     if parts.scheme != "s3" or not parts.netloc:
         raise UsageError(f"{url!r} is not an address of an object: expected s3://bucket/key")
     return parts.netloc, url.removeprefix(f"s3://{parts.netloc}").lstrip("/")
+
+
+def load(store: Store, url: str, parse: Callable[[bytes], T]) -> T:
+    """Return what `parse` makes of an object's bytes. Raises NotFound, DamagedObject."""
+    return parsed(url, store.get(url), parse)
+
+
+def parsed(url: str, body: bytes, parse: Callable[[bytes], T]) -> T:
+    """Return what `parse` makes of the bytes of the object at `url`. Raises DamagedObject when it cannot read them.
+
+    >>> import json
+    >>> parsed("s3://b/x", b"{}", lambda body: json.loads(body)["name"])
+    Traceback (most recent call last):
+    pileus.errors.DamagedObject: s3://b/x: is damaged: KeyError: 'name'
+    """
+    try:
+        return parse(body)
+    except UNREADABLE as exc:
+        reason = " ".join(str(exc).split())[:200]
+        raise DamagedObject(f"is damaged: {type(exc).__name__}: {reason}", where=url) from exc
 
 
 DELETES = 1000

@@ -43,9 +43,9 @@ class Home:
         """What was noted last, whether or not it still lives."""
         try:
             value = json.loads(self._state.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            return Running(**{**value, "workers": tuple(value["workers"])})
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return Running(**{**value, "workers": tuple(value["workers"])})
 
     def note(self, running: Running) -> None:
         part = self._state.with_suffix(".part")

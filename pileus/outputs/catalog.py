@@ -11,7 +11,7 @@ import pyarrow.parquet
 import shapely
 
 from pileus.documents import Collection
-from pileus.edges.store import Store
+from pileus.edges.store import Store, parsed
 from pileus.errors import UsageError
 from pileus.models import safe, unsafe
 from pileus.outputs.read import PARALLEL
@@ -51,7 +51,7 @@ def _items(store: Store, root: str, name: str) -> list[tuple[str, dict[str, Any]
     urls = [url for url in urls if url.count("/") == root.count("/") + 4]
     with ThreadPoolExecutor(PARALLEL) as pool:
         bodies = list(pool.map(store.get, urls))
-    return [(url.removeprefix(root), json.loads(body)) for url, body in zip(urls, bodies, strict=True)]
+    return [(url.removeprefix(root), parsed(url, body, json.loads)) for url, body in zip(urls, bodies, strict=True)]
 
 
 def _root(store: Store, root: str) -> dict[str, Any]:

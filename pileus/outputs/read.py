@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from pileus import keys
-from pileus.edges.store import Store
+from pileus.edges.store import Store, load
 from pileus.models import Partition, safe, unsafe
 from pileus.outputs.series import near
 
@@ -51,14 +51,18 @@ def require_stats(store: Store, bucket: str, collection: str) -> pa.Table:
     return table
 
 
+def _table(body: bytes) -> pa.Table:
+    # In this thread alone: read_table starts Arrow's own, which takes longer than a table this small, and one that is
+    # still starting when the process ends aborts it.
+    return pa.parquet.ParquetFile(io.BytesIO(body), pre_buffer=False).read(use_threads=False)
+
+
 def together(store: Store, found: Iterable[tuple[Partition, str]]) -> pa.Table:
     """The rows of these tables, each with the columns of its partition in front."""
 
     def one(item: tuple[Partition, str]) -> pa.Table:
         partition, url = item
-        # In this thread alone: read_table starts Arrow's own, which takes longer than a table this small, and one
-        # that is still starting when the process ends aborts it.
-        table = pa.parquet.ParquetFile(io.BytesIO(store.get(url)), pre_buffer=False).read(use_threads=False)
+        table = load(store, url, _table)
         for name in ("group", "period", "version"):
             table = table.add_column(0, name, pa.array([getattr(partition, name)] * table.num_rows, pa.string()))
         return table

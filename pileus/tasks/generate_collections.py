@@ -8,7 +8,7 @@ from typing import Any
 
 from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
 from pileus.documents import Collection, Provider
-from pileus.edges.store import split
+from pileus.edges.store import load, split
 from pileus.errors import UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
@@ -66,7 +66,7 @@ def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Poin
     if backfill.order == "newest":
         points.reverse()
     elif backfill.order == "smallest":
-        known = json.loads(edges.store.get(order_url(edges, backfill)))
+        known = load(edges.store, order_url(edges, backfill), json.loads)
         place = {period: number for number, period in enumerate(known)}
         points.sort(key=lambda point: place.get(point.period.iso, len(place)))
     return points
