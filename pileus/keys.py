@@ -56,10 +56,10 @@ def partition_of(key: str) -> Partition:
     raise UsageError(f"{key!r} is not an output of a partition")
 
 
-def ancestor_key(partition: Partition, zone: str, tile: str) -> str:
+def classic_key(partition: Partition, zone: str, tile: str) -> str:
     """Return the key of the CSV of the classic statistics (gippy).
 
-    >>> ancestor_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W")
+    >>> classic_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W")
     'sezu-stats/Coega_201501_00N060W.csv'
     """
     return f"sezu-stats/{segment(zone)}_{partition.period.replace('-', '')}_{safe(tile)}.csv"

@@ -205,7 +205,7 @@ class Output:
     sha256: str
     """Hex."""
     kind: str
-    """`table`, `csv`, `ancestor-csv`, `archive`, `clip`, `picture`, `item`."""
+    """`table`, `csv`, `classic-csv`, `archive`, `clip`, `picture`, `item`."""
     previous: str = ""
     """Where an older object of this address is kept, by the collection's `duplicateHandling`; empty: nowhere."""
 

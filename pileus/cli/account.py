@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +59,19 @@ def show_proposal(proposal: "Proposal") -> None:
         for change in proposal.changes
     ]
     show.table(("change", "type", "resource"), rows)
+
+
+def tell_to(json: bool) -> Callable[[str], None]:
+    """Return what tells a person of each step: on standard error where the answer is JSON."""
+    return (lambda text: show.errors.print(text, markup=False, soft_wrap=True)) if json else show.line
+
+
+def cannot_ask(json: bool, yes: bool) -> None:
+    """Raise UsageError for a command that answers in JSON and would have to ask."""
+    from pileus.errors import UsageError
+
+    if json and not yes:
+        raise UsageError("--json answers a machine, which cannot be asked: add --yes")
 
 
 def agreed(question: str, yes: bool) -> bool:

@@ -33,7 +33,7 @@ def backfill(
     max_running: Annotated[int | None, typer.Option(min=1, help="Groups under way at once.")] = None,
     max_failures: Annotated[int | None, typer.Option(min=0, help="Stop when more partitions than this failed.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""
     from pileus.backfills.control import new_backfill, read_registry, start

@@ -9,7 +9,6 @@ from pileus.cli.session import Session
 from pileus.cli.watch import watch
 
 Id = Annotated[str, typer.Argument(autocompletion=complete.backfills, help="Backfill: `pileus backfills` lists them.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it to its end.")]
 HEARD_WITHIN = 2
 """Seconds after which every worker has heard of a stop."""

@@ -42,7 +42,7 @@ def cost(
     speed: Annotated[float | None, typer.Option(help="Bytes a second of one worker; measured if not given.")] = None,
     days: Annotated[int, typer.Option(min=0, help="Days that the results are kept.")] = 30,
     settings: Settings = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Estimate what a backfill costs in an AWS account, and how long it takes."""
     import json as json_
@@ -76,7 +76,7 @@ def cost(
     rows = [(line.item, f"{line.quantity:,.1f}", line.unit, f"{line.dollars:,.4f}") for line in made.lines]
     show.table(("item", "quantity", "unit", "dollars"), rows)
     show.line(f"{made.dollars:,.2f} dollars and {made.minutes:,.0f} minutes for {work.groups} groups")
-    show.line(f"the ancestor's three t2.xlarge with 150 GB each: {made.ancestor_month:,.2f} dollars every month")
+    show.line(f"three t2.xlarge with 150 GB each that are always on: {made.always_on_month:,.2f} dollars a month")
     basis = (
         f"{len(manifests)} groups that were done" if manifests else "figures of whole VIIRS tiles, nothing measured yet"
     )

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 dead = typer.Typer(help="Messages that no worker could deal with.", no_args_is_help=True)
 app.add_typer(dead, name="dead-letters")
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` shows them.")]
 
 
 @dead.command("list", epilog="Example: pileus dead-letters list")
-def list_letters(json: Json = False) -> None:
+def list_letters(json: show.Json = False) -> None:
     """List them, oldest first."""
     session = Session()
     dead_letters = session.dead_letters.all()
@@ -64,17 +63,17 @@ def _find(session: Session, id: str) -> "DeadLetter":
 
 
 @dead.command("show", epilog="Example: pileus dead-letters show MESSAGE_ID")
-def show_letter(id: Id) -> None:
-    """Show one as it was sent."""
+def show_letter(id: Id, json: show.Json = False) -> None:
+    """Show one as it was sent. With --json, what is not JSON is a JSON string."""
     body = _find(Session(), id).body
     try:
         show.as_json(js.loads(body))
     except js.JSONDecodeError:
-        show.line(body)
+        show.answer(json, body, body)
 
 
 @dead.command(epilog="Example: pileus dead-letters redrive MESSAGE_ID")
-def redrive(id: Id) -> None:
+def redrive(id: Id, json: show.Json = False) -> None:
     """Run its partition again, in a backfill of its own, and take the letter away.
 
     The message itself is of no more use: the workflow that waited for its answer has its answer.
@@ -104,4 +103,4 @@ def redrive(id: Id) -> None:
     )
     started = start(edges, session.workflows, planned)
     session.dead_letters.remove(id)
-    show.line(started.id)
+    show.answer(json, started.to_json(), started.id)

@@ -28,7 +28,7 @@ def discover(
     ],
     period: Annotated[str | None, typer.Option(help="Point in time, as 2015-01 or '-2 months'.")] = None,
     provider: Annotated[str | None, typer.Option(help="Another provider: its id, or a .json file.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """List a provider's files for one point in time, in groups: which are complete, and what is missing."""
     template, source = _collection(collection, provider)

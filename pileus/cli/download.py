@@ -34,7 +34,7 @@ def download(
     force: Annotated[
         bool, typer.Option("--force", help="Also those that are here already, with the same size.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Download files: in parallel, resumed and verified; a file has its name only when it is whole.
 

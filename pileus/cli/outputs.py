@@ -19,7 +19,6 @@ outputs = typer.Typer(help="Look at what was written, and hand it to other tools
 app.add_typer(outputs, name="outputs")
 
 Name = Annotated[str, typer.Argument(autocompletion=complete.collections, help="Name of a collection.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Zones = Annotated[
     list[str] | None,
     typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone; may be given again."),
@@ -30,8 +29,8 @@ To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
 
 
 @outputs.command("ls", epilog="Example: pileus outputs ls viirs_template")
-def list_(collection: Name, json: Json = False) -> None:
-    """List the objects of a collection."""
+def list_(collection: Name, json: show.Json = False) -> None:
+    """List everything that was written for a collection: tables, CSVs, pictures, manifests, kept archives."""
     from pileus.outputs.read import objects
 
     session = Session()
@@ -55,7 +54,7 @@ def show_(
     band: Band = None,
     first: From = None,
     last: To = None,
-    json: Json = False,
+    json: show.Json = False,
 ) -> None:
     """Show a line per zone with its course over time; with --zone its rows, and why a month has none."""
     from pileus.outputs import series

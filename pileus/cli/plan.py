@@ -25,7 +25,7 @@ def plan(
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
     select: Annotated[Select, typer.Option(help="Which partitions would run.")] = "needed",
     order: Annotated[Order, typer.Option(help="Which point in time would come first.")] = "oldest",
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Ask the provider and the index what a backfill would do to each partition, and why. Writes nothing."""
     from pileus.backfills.control import new_backfill, read_registry

@@ -9,7 +9,7 @@ import typer
 from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
-from pileus.cli.watch import watch
+from pileus.cli.watch import follow, summary
 
 if TYPE_CHECKING:
     from pileus.backfills.reconcile import Reconciliation
@@ -26,7 +26,7 @@ def reconcile(
     repair: Annotated[bool, typer.Option("--repair", help="Mend the index, and queue what is missing.")] = False,
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Find what is lost, missing, corrupt, orphaned or undone. Ends 1 when something is and it is not repaired."""
     from pileus.backfills.control import new_backfill, read_registry
@@ -42,14 +42,17 @@ def reconcile(
     started = None
     if repair and (periods := mend(edges, found)):
         started = _start(session, registry, collection, template.version, periods)
-    if json:
-        show.as_json(found.to_json() | {"backfill": started})
-    else:
+    if not json:
         _tell(found)
         if started:
             show.line(f"{started} runs {len(found.rerun)} partitions again")
-    if started and wait:
-        raise typer.Exit(watch(session, started, json=False))
+    ended = follow(session, started) if started and wait else None
+    if json:
+        show.as_json(found.to_json() | {"backfill": started, "state": ended.backfill.state if ended else None})
+    elif ended:
+        summary(ended)
+    if ended:
+        raise typer.Exit(0 if ended.backfill.state == "succeeded" else 1)
     raise typer.Exit(1 if found.findings and not repair else 0)
 
 

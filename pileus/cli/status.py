@@ -31,7 +31,7 @@ def status(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again until it has ended.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page that needs nothing else.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Show the state of every point in time as a grid, and why something failed or waits."""
     session = Session()
@@ -132,4 +132,4 @@ def _write_page(session: Session, found: "Status", path: Path) -> None:
         path.write_text(page(found, session.stack.protected, link, made=made))
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
-    show.line(f"wrote {path}")
+    show.errors.print(f"wrote {path}", markup=False, soft_wrap=True)

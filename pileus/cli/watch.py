@@ -21,7 +21,19 @@ PATIENCE = 120
 
 
 def watch(session: "Session", id: str, *, json: bool) -> int:
-    """Show progress until the backfill ends, then the summary. The exit code: 0 where it succeeded, else 1."""
+    """Show progress until the backfill ends, then the summary. Return the exit code: 0 where it succeeded, else 1."""
+    found = follow(session, id)
+    if json:
+        from pileus.backfills.status import status
+
+        show.as_json(status(session.edges, id, whole=True).to_json())
+    else:
+        summary(found)
+    return 0 if found.backfill.state == "succeeded" else 1
+
+
+def follow(session: "Session", id: str) -> "Status":
+    """Show progress on standard error until the backfill ends. Return its last status."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -40,13 +52,7 @@ def watch(session: "Session", id: str, *, json: bool) -> int:
             bytes_ = f"{show.size(found.bytes_done)} of {show.size(found.bytes_wanted)}"
             progress.update(months, completed=done, total=total, note="")
             progress.update(groups, completed=ended, total=len(found.outcomes), note=bytes_)
-    if json:
-        from pileus.backfills.status import status
-
-        show.as_json(status(session.edges, id, whole=True).to_json())
-    else:
-        summary(found)
-    return 0 if found.backfill.state == "succeeded" else 1
+    return found
 
 
 def _looks(session: "Session", id: str) -> "Iterator[Status]":

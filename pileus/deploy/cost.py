@@ -64,8 +64,8 @@ class Estimate:
     lines: tuple[Line, ...]
     minutes: float
     """From the first group to the last."""
-    ancestor_month: float
-    """Dollars of the ancestor's machines in a month, whether they work or not."""
+    always_on_month: float
+    """Dollars a month of three t2.xlarge with 150 GB each, which run whether they work or not."""
     prices: str
     """Date and region of the table."""
 

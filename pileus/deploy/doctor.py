@@ -86,12 +86,16 @@ def quota(aws: Aws, service: str, code: str, name: str, needed: float) -> Check:
 
 
 def docker(settings: Any) -> Check:
-    """Whether images can be built and workers run in containers here."""
+    """Look whether images can be built and workers run in containers here. None of it is amiss: most need neither."""
+    needed = "only `make images` and `pileus up --workers docker` need it"
     if shutil.which("docker") is None:
-        return Check("Docker", None, "not installed", "only `make images` and `pileus up --workers docker` need it")
-    asked = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True)
-    if asked.returncode:
-        return Check("Docker", False, "its engine does not answer", "start it: `systemctl start docker`, or `dockerd`")
+        return Check("Docker", None, "not installed", needed)
+    command = ["docker", "info", "--format", "{{.ServerVersion}}"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        advice = f"start it: `systemctl start docker`, or `dockerd`; {needed}"
+        return Check("Docker", None, "its engine does not answer", advice)
     image = settings.worker_image
     return Check("Docker", True, f"engine {asked.stdout.strip()}; worker_image {image or 'not set'}")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 from pileus.documents.base import NAME, Document, Regex
 from pileus.errors import DocumentError, UsageError
@@ -64,7 +64,7 @@ class Process(Document):
     """Weigh pixels by their true area."""
     stats: tuple[str, ...] = DEFAULT_STATISTICS
     """Statistics to compute, as docs/zonal.md names them, and percentiles such as p5 and p99.9."""
-    ancestor_csv: bool = False
+    classic_csv: bool = Field(default=False, validation_alias=AliasChoices("classic_csv", "ancestor_csv"))
     """Also write {zone}_{YYYYMM}_{tile}.csv under sezu-stats/."""
     archive: bool = False
     """Keep the archives in the bucket that `files[].bucket` names."""

@@ -49,6 +49,9 @@ def fingerprint(granules: Iterable[Granule], process: Process | None) -> Fingerp
     """Of the granules as listed and the process as populated, where `zones` is an address with the content's hash."""
     sources = sorted([g.file.name, g.file.size, g.file.etag or g.file.modified, g.file.checksum] for g in granules)
     parameters = process.model_dump(mode="json", exclude_defaults=True, exclude={"zones"}) if process else None
+    if parameters and "classic_csv" in parameters:
+        # The name that the field had when the first results were written: another would make them all stale.
+        parameters["ancestor_csv"] = parameters.pop("classic_csv")
     zones = process.zones if process else None
     return Fingerprint(_hash(sources), _hash(zones), _hash(parameters), str(STEPS))
 

@@ -28,12 +28,12 @@ COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 ROLES = {
     "table": ("data",),
     "csv": ("data",),
-    "ancestor-csv": ("data",),
+    "classic-csv": ("data",),
     "clip": ("data",),
     "picture": ("overview",),
     "manifest": ("metadata",),
 }
-TYPES = {"table": "application/vnd.apache.parquet", "csv": "text/csv", "ancestor-csv": "text/csv", "clip": COG}
+TYPES = {"table": "application/vnd.apache.parquet", "csv": "text/csv", "classic-csv": "text/csv", "clip": COG}
 TYPES |= {"picture": "image/png", "manifest": "application/json"}
 
 
@@ -140,7 +140,7 @@ def _encoded(url: str) -> str:
 def _asset(one: Made, key: str) -> tuple[str, dict[str, Any]]:
     output = one.output
     name = output.kind
-    if output.kind in ("clip", "picture", "ancestor-csv"):
+    if output.kind in ("clip", "picture", "classic-csv"):
         name = f"{output.kind}-" + output.url.split("/", 3)[3].removeprefix("clips/").removeprefix("pictures/")
         name = f"{output.kind}-" + "-".join(name.rsplit("/", 2)[-2:]).rsplit(".", 1)[0]
     checks = {"file:size": output.size, "file:checksum": f"1220{output.sha256}"}

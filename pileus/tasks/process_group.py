@@ -20,7 +20,7 @@ from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.stac import TYPES
-from pileus.outputs.tables import ancestor_csv, to_csv, to_parquet, with_time
+from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
 from pileus.outputs.writers import Written, facts_of, write_item, write_windows
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
@@ -199,9 +199,9 @@ class Outputs:
         parquet, facts = to_parquet(table, partition, units), facts_of(table, collection)
         written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
         written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
-        if rules.ancestor_csv:
-            for key, body in _ancestor(partition, measured):
-                written.add(key, body, "text/csv", "ancestor-csv", "statistics of one zone on one tile")
+        if rules.classic_csv:
+            for key, body in _classic(partition, measured):
+                written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")
         write_windows(written, partition, collection, zones, self.processed.archives, self.scratch)
         manifest = self.held.place.manifest
         write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
@@ -222,9 +222,9 @@ def _now(edges: Edges) -> str:
     return datetime.fromtimestamp(edges.now(), UTC).isoformat(timespec="seconds")
 
 
-def _ancestor(partition: Partition, measured: Measured) -> list[tuple[str, bytes]]:
+def _classic(partition: Partition, measured: Measured) -> list[tuple[str, bytes]]:
     rows = measured.by_tile.to_pylist() if measured.by_tile is not None else []
-    return [(keys.ancestor_key(partition, row["zone"], row["tile"]), ancestor_csv(row)) for row in rows]
+    return [(keys.classic_key(partition, row["zone"], row["tile"]), classic_csv(row)) for row in rows]
 
 
 def _manifest(

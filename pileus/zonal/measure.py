@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
-from pileus.raster.formats import Layer, band_of, open_layer, stem_of
+from pileus.raster.formats import Layer, band_of, named_band, open_layer
 from pileus.unpack.members import UnpackLimits, is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
@@ -154,7 +154,7 @@ def _layers(bench: Bench, source: Source) -> dict[str, Layer]:
         return {band: open_layer(source.path, band, source.name) for band in sorted(wanted)}
     if band := band_of(source.name, wanted):
         return {band: layer}
-    return {process.bands[0]: layer} if len(process.bands) == 1 and "." not in stem_of(source.name) else {}
+    return {process.bands[0]: layer} if len(process.bands) == 1 and named_band(source.name) is None else {}
 
 
 def _file(bench: Bench, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:

@@ -98,4 +98,4 @@ def test_an_unknown_task_is_refused_with_what_there_is(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pileus", "run-task", "proces_group", "--input", str(tmp_path / "x.json")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "unknown task 'proces_group': expected generate_collections" in done.stderr
+    assert "unknown task 'proces_group': did you mean process_group?" in done.stderr
