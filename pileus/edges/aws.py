@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pileus.edges.aws_errors import guard
+from pileus.edges.aws_errors import guard, translate
 from pileus.errors import UsageError
 from pileus.version import __version__
 
@@ -91,7 +91,13 @@ class Aws:
         self._connections = connections
 
     def _client(self, service: str) -> object:
-        return guard(self.unguarded(service))
+        """Return a client whose every call raises our errors alone. Raises StoreError where no region is set."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return guard(self.unguarded(service))
+        except BotoCoreError as exc:
+            raise translate(exc, service) from exc
 
     def unguarded(self, service: str) -> object:
         """A client that raises boto3's own errors, for boto3's own machinery."""
@@ -112,7 +118,7 @@ class Aws:
                 region_name=os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")),
             )
         else:
-            session = boto3.Session()
+            session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # Lambda's name for it; boto3 has another
         made: object = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
         return made
 

@@ -157,8 +157,10 @@ def read_manifest(store: Store, url: str) -> Manifest | None:
     return manifest_of(value)
 
 
-def manifest_of(value: Mapping[str, Any]) -> Manifest | None:
+def manifest_of(value: Any) -> Manifest | None:
     """The manifest in a manifest object; None where it is a fence alone. Raises ValueError when it is damaged."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"not a manifest but a {type(value).__name__}")
     if set(value) <= {"partition", "next"}:
         return None
     try:

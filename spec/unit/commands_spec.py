@@ -67,6 +67,15 @@ def test_no_help_page_imports_what_is_heavy() -> None:
     assert not set(HEAVY) & set(done.stdout.splitlines()[-1].split())
 
 
+def test_the_list_of_commands_imports_neither_a_model_nor_a_client() -> None:
+    code = "import sys; sys.argv = ['pileus', '--help']; from pileus.cli.main import main\ntry: main()\nexcept SystemExit: pass"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert not {*HEAVY, "pydantic", "urllib3", "requests"} & set(done.stdout.splitlines()[-1].split())
+
+
 def test_the_help_page_takes_no_more_than_three_tenths_of_a_second() -> None:
     def seconds() -> float:
         """Processor time, which a busy neighbour does not change."""
