@@ -191,7 +191,7 @@ def safe(name: str) -> str:
 
 
 def unsafe(segment: str) -> str:
-    """The name that `safe` wrote."""
+    """Return the name that `safe` wrote."""
     return "" if segment == "%" else unquote(segment)
 
 

@@ -1,4 +1,4 @@
-"""The record of a run in S3: what it promised, and what became of that. It grows with the run; no later run writes it.
+"""The record of a run in S3: its partitions and the outcome of each. No later run writes to it.
 
 Below `backfills/ID/run-N/` in the bucket `internal`:
 
@@ -32,7 +32,7 @@ DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manif
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one promised partition, or is becoming of it."""
+    """The state of one partition of a run."""
 
     period: str
     """ISO 8601."""
@@ -65,7 +65,7 @@ def run_url(edges: Edges, id: str, run: int, rest: str) -> str:
 def note_aside(
     edges: Edges, id: str, run: int, period: str, outcomes: Sequence[Outcome], problems: Sequence[Problem]
 ) -> None:
-    """Write what a point in time promised beside the groups that were queued."""
+    """Write the groups of a point in time that were not queued, and why."""
     groups = [_row(outcome) for outcome in outcomes]
     odd = [{"kind": one.kind, "name": one.name, "detail": one.detail} for one in problems]
     body = json.dumps({"groups": groups, "problems": odd}).encode()
@@ -88,7 +88,7 @@ def displaced(edges: Edges, entry: Entry) -> None:
 
 
 def ended_in(edges: Edges, id: str, run: int, partition: Partition) -> Entry | None:
-    """The end of a partition in a run, where it was written down for itself."""
+    """Return the end of a partition in a run, where it was written down for itself."""
     url = run_url(edges, id, run, f"ended/{partition.period}/{safe(partition.group)}.json")
     try:
         return load(edges.store, url, lambda body: Entry.from_json(json.loads(body)))
@@ -102,7 +102,7 @@ def _ended_url(edges: Edges, entry: Entry) -> str:
 
 
 def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
-    """What the present run has written aside."""
+    """Return what the present run has written aside."""
 
     def read(url: str, value: Any) -> list[Outcome]:
         period = url.rpartition("/")[2].removesuffix(".json")
@@ -113,14 +113,14 @@ def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
 
 
 def queued(edges: Edges, backfill: Backfill) -> list[Any]:
-    """The tasks, as JSON, that the present run has queued."""
+    """Return the tasks, as JSON, that the present run has queued."""
     head = run_url(edges, backfill.id, backfill.run, "groups/")
     found = _objects(edges.store, head, lambda _, value: [item["task"] for item in value])
     return [task for tasks in found for task in tasks]
 
 
 def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
-    """The ends that the present run has written one by one."""
+    """Return the ends that the present run has written one by one."""
     head = run_url(edges, backfill.id, backfill.run, "ended/")
     return _objects(edges.store, head, lambda _, value: Entry.from_json(value))
 
@@ -146,7 +146,7 @@ def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None
 
 
 def closed(edges: Edges, id: str, run: int) -> list[Outcome] | None:
-    """The record of a run that has ended; None where it has not, or there was no such run."""
+    """Return the record of a run that has ended; None where it has not, or there was no such run."""
     if run < 1:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Rebuild the live index from S3, which is the index."""
+"""Rebuild the live index from the objects in S3."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def restore_schedules(edges: Edges, schedules: Schedules) -> None:
 
 
 def recorded(edges: Edges) -> Iterator[Entry]:
-    """The entry of every partition that has a manifest."""
+    """Yield the entry of every partition that has a manifest."""
     for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/")):
         try:
             partition = keys.partition_of(url.removeprefix(edges.protected("")))
@@ -85,7 +85,7 @@ def recorded(edges: Edges) -> Iterator[Entry]:
 
 
 def entry_of(manifest: Manifest, url: str) -> Entry:
-    """What the index holds of a partition that succeeded."""
+    """Return what the index holds of a partition that succeeded."""
     return Entry(
         manifest.partition,
         State.succeeded,
@@ -100,7 +100,7 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
 
 
 def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
-    """What the last record of the backfill tells of partitions that did not succeed: manifests tell of successes."""
+    """Yield the partitions that did not succeed, from the last record of the backfill. Manifests tell of the others."""
     runs = range(backfill.run, 0, -1)
     found = next((found for run in runs if (found := record.closed(edges, backfill.id, run)) is not None), [])
     for one in found:
@@ -110,7 +110,7 @@ def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
 
 
 def _queue_again(edges: Edges, backfill: Backfill) -> None:
-    """Note what an unfinished run had queued, for no record tells of it yet: whatever is not done is not forgotten."""
+    """Put the partitions that an unfinished run had queued into the index: no record holds them yet."""
     for value in record.queued(edges, backfill):
         wanted = GroupTask.from_json(value).entry
 
@@ -126,7 +126,7 @@ def _queue_again(edges: Edges, backfill: Backfill) -> None:
 
 
 def _put(edges: Edges, entry: Entry) -> bool:
-    """False: the index has the partition already, and knows better."""
+    """Put an entry into the index. Return False when the index has the partition already: its entry is newer."""
     try:
         edges.index.put(entry)
     except Conflict:

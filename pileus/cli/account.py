@@ -23,7 +23,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def environment_account() -> "Aws":
-    """The account of the environment; never the embedded one by accident."""
+    """Return the account of the environment; never the embedded one by accident."""
     from pileus.edges.aws import Aws
 
     return Aws()

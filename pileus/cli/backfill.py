@@ -68,7 +68,7 @@ def backfill(
 
 
 def _keep_order(session: Session, registry: "Registry", planned: "Backfill") -> None:
-    """Sizes are the provider's to tell: list it all, and leave the order for the workflow."""
+    """List all files to learn their sizes, and write the order of the periods for the workflow."""
     from json import dumps
 
     from pileus.backfills.control import order_url

@@ -11,7 +11,7 @@ from pileus.cli.watch import watch
 Id = Annotated[str, typer.Argument(autocompletion=complete.backfills, help="Backfill: `pileus backfills` lists them.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it to its end.")]
 HEARD_WITHIN = 2
-"""Seconds after which every worker has heard of a stop."""
+"""Seconds after which every worker knows of a stop."""
 
 
 def halted(backfill: dict[str, Any], word: str, json: bool) -> None:

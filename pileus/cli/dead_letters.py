@@ -36,7 +36,7 @@ def list_letters(json: show.Json = False) -> None:
 
 
 def _facts(session: Session, letter: "DeadLetter") -> dict[str, Any]:
-    """What is known of a letter; why it died stands in the index."""
+    """Return what is known of a letter; why it died stands in the index."""
     from pileus.models import Partition
 
     why = None if letter.partition else "not a message of ours"

@@ -33,7 +33,7 @@ def logs(
 
 
 def _keys(session: Session, backfill: Any, text: str) -> list[str]:
-    """The partitions that are meant. Raises UsageError when there is none."""
+    """Return the partitions that are meant. Raises UsageError when there is none."""
     from pileus.errors import UsageError
     from pileus.models import Partition
 

@@ -117,7 +117,7 @@ def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> 
 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
-    """Why each of these periods has no rows."""
+    """Return why each of these periods has no rows."""
     from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
     from pileus.outputs.reasons import UNKNOWN, reasons
@@ -132,7 +132,10 @@ def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapp
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
-    """All rows of a collection; None for one that is populated and has none yet. Raises UsageError for no such one."""
+    """Return all rows of a collection; None for one that is populated and has none yet.
+
+    Raises UsageError for no such one.
+    """
     from pileus.outputs.read import read_stats
 
     table = read_stats(session.edges.store, session.stack.protected, collection)
@@ -161,7 +164,7 @@ def known(session: Session, collection: str) -> None:
 
 
 def period(table: "pa.Table", text: str | None) -> str | None:
-    """A period as a person writes it, in ISO 8601. Raises UsageError."""
+    """Return a period as a person writes it, in ISO 8601. Raises UsageError."""
     from datetime import UTC, datetime
 
     from pileus.outputs.series import parse_period

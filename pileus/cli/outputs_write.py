@@ -17,7 +17,7 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write.", 
 
 
 def required(session: Session, collection: str) -> "pa.Table":
-    """The rows of a collection. Raises UsageError where there are none."""
+    """Return the rows of a collection. Raises UsageError where there are none."""
     from pileus.errors import UsageError
 
     table = rows_of(session, collection)

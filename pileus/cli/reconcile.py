@@ -1,4 +1,4 @@
-"""pileus reconcile: whether provider, objects, record and rows tell the same story; and mending it."""
+"""pileus reconcile: compare provider, objects, index and rows, and repair what differs."""
 
 import sys
 from getpass import getuser
@@ -23,7 +23,7 @@ def reconcile(
     collection: Annotated[
         str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
     ],
-    repair: Annotated[bool, typer.Option("--repair", help="Mend the index, and queue what is missing.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair the index, and queue what is missing.")] = False,
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,
     json: show.Json = False,
@@ -31,7 +31,7 @@ def reconcile(
     """Find what is lost, missing, corrupt, orphaned or undone. Ends 1 when something is and it is not repaired."""
     from pileus.backfills.control import new_backfill, read_registry
     from pileus.backfills.reconcile import reconcile
-    from pileus.backfills.reconcile import repair as mend
+    from pileus.backfills.reconcile import repair as repair_index
 
     session = Session()
     edges = session.edges
@@ -40,7 +40,7 @@ def reconcile(
     whole = new_backfill(registry, collection, now=edges.now(), version=version)
     found = reconcile(edges, template, registry.provider_of(template), whole)
     started = None
-    if repair and (periods := mend(edges, found)):
+    if repair and (periods := repair_index(edges, found)):
         started = _start(session, registry, collection, template.version, periods)
     if not json:
         _tell(found)
@@ -57,7 +57,7 @@ def reconcile(
 
 
 def _start(session: Session, registry: "Registry", collection: str, version: str, periods: list[str]) -> str:
-    """A backfill from the first to the last of the periods, of what is missing there."""
+    """Start a backfill from the first to the last of the periods, for what is missing there; return its id."""
     from pileus.backfills.control import new_backfill, start
 
     planned = new_backfill(

@@ -70,7 +70,7 @@ def size(count: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A length of time for people.
+    """Return a length of time for people.
 
     >>> seconds(0.42), seconds(75), seconds(7300)
     ('0.4 s', '1 min 15 s', '2 h 1 min')

@@ -205,7 +205,7 @@ def _together(tables: list["pa.Table"]) -> "pa.Table":
 
 
 def _writer(output: Path | None) -> Callable[["pa.Table"], None] | None:
-    """What writes the file, or None. Refuses an unknown ending before anything is measured."""
+    """Return what writes the file, or None. Refuses an unknown ending before anything is measured."""
     if output is None:
         return None
     if output.suffix.lower() not in (".csv", ".parquet"):

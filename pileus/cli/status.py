@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pileus.backfills.status import Status
 
 PAUSE = 1.0
-"""Seconds between two looks."""
+"""Seconds between two reads."""
 PATIENCE = 120
-"""Seconds that the stack may be out of reach."""
+"""Seconds that the stack may be unreachable."""
 LISTED = 50
 """Partitions of one state that are listed."""
 
@@ -83,7 +83,7 @@ def _watched(session: Session, id: str, *, quiet: bool) -> "Status":
 
 
 def _patiently(session: Session, id: str) -> "Status":
-    """A stack that restarts meanwhile is waited for."""
+    """Return the status; wait for a stack that restarts."""
     from pileus.errors import StoreError
 
     deadline = time.monotonic() + PATIENCE

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pileus.cli.session import Session
 
 PAUSE = 0.4
-"""Seconds between two looks at the index."""
+"""Seconds between two reads of the index."""
 SETTLE_EVERY = 10
-"""Looks between two questions to Step Functions."""
+"""Reads of the index between two requests to Step Functions."""
 PATIENCE = 120
-"""Seconds that the stack may be out of reach."""
+"""Seconds that the stack may be unreachable."""
 
 
 def watch(session: "Session", id: str, *, json: bool) -> int:
@@ -46,7 +46,7 @@ def follow(session: "Session", id: str) -> "Status":
     with Progress(*columns, console=show.errors, disable=not sys.stderr.isatty(), transient=True) as progress:
         months = progress.add_task("points in time", total=None, note="")
         groups = progress.add_task("groups", total=None, note="")
-        for found in _looks(session, id):
+        for found in _statuses(session, id):
             done, total = found.periods
             ended = sum(one.state.ended for one in found.outcomes)
             bytes_ = f"{show.size(found.bytes_done)} of {show.size(found.bytes_wanted)}"
@@ -55,8 +55,8 @@ def follow(session: "Session", id: str) -> "Status":
     return found
 
 
-def _looks(session: "Session", id: str) -> "Iterator[Status]":
-    """Statuses until the backfill is over, the last one included. A stack that restarts meanwhile is waited for."""
+def _statuses(session: "Session", id: str) -> "Iterator[Status]":
+    """Yield statuses until the backfill is over, the last one included. Waits for a stack that restarts."""
     from pileus.backfills.control import settle
     from pileus.backfills.status import status
     from pileus.errors import StoreError
@@ -78,11 +78,11 @@ def _looks(session: "Session", id: str) -> "Iterator[Status]":
             if found.backfill.over:
                 return
         seen += 1
-        time.sleep(max(PAUSE, 9 * (time.monotonic() - began)))  # a tenth of the time at most goes into looking
+        time.sleep(max(PAUSE, 9 * (time.monotonic() - began)))  # at most a tenth of the time is spent reading
 
 
 def summary(found: "Status") -> None:
-    """What became of a backfill, and every partition that needs a look."""
+    """Print the outcome of a backfill, and every partition that needs attention."""
     backfill, counts = found.backfill, found.counts
     told = ", ".join(f"{count} {state}" for state in State if (count := counts[state]))
     show.line(f"{backfill.id}  {backfill.state}: {told}", style="bold")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pileus.tasks.process_group import Workbench
 
 LEASES = 20
-"""Lifetimes of a claim that the downloads of a dead worker are kept: whoever takes its group goes on with them."""
+"""Lifetimes of a claim for which downloads of a dead worker are kept: the next worker continues them."""
 
 
 @app.command(epilog="Example: pileus worker --until-idle")
@@ -33,7 +33,7 @@ def worker(
 
 
 def work(*, until_idle: bool = False) -> None:
-    """The same, for containers."""
+    """Do what the command does; containers call it directly."""
     from pileus.worker.kernels import bring
 
     bring(os.environ)

@@ -43,7 +43,10 @@ def synth(root: Path, out: Path, settings: dict[str, Any]) -> Assembly:
 
 
 def check_settings(root: Path, values: dict[str, Any]) -> Any:
-    """The settings of the project's own infra/settings.py. Raises UsageError, which names the setting that is wrong."""
+    """Return the settings of the project's own infra/settings.py.
+
+    Raises UsageError, which names the setting that is wrong.
+    """
     from pydantic import ValidationError
 
     path = root / "infra/settings.py"

@@ -72,7 +72,7 @@ class Stack:
         return cls(**{name: outputs[key] for name, key in names.items() if key in outputs})
 
     def to_env(self) -> dict[str, str]:
-        """The environment that `from_env` reads."""
+        """Return the environment that `from_env` reads."""
         return {f"PILEUS_{field.name.upper()}": getattr(self, field.name) for field in fields(self)}
 
     def workflow_arn(self, name: str) -> str:
@@ -100,7 +100,7 @@ class Aws:
             raise translate(exc, service) from exc
 
     def unguarded(self, service: str) -> object:
-        """A client that raises boto3's own errors, for boto3's own machinery."""
+        """Return a client that raises boto3's own errors, for boto3's own machinery."""
         import boto3
         from botocore.config import Config
 

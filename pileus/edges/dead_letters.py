@@ -52,7 +52,10 @@ class DeadLetters:
         self._queues = queues
 
     def all(self) -> list[DeadLetter]:
-        """All of them, oldest first. They stay hidden while they are looked at, and are back when this returns."""
+        """Return all of them, oldest first.
+
+        They stay hidden while they are looked at, and are back when this returns.
+        """
         found = {letter.id: letter for queue in QUEUES for letter in self._take(queue)}
         for letter in found.values():
             self._sqs.change_message_visibility(

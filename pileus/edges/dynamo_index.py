@@ -33,8 +33,8 @@ USUAL = "-"
 class DynamoIndex:
     """The index in DynamoDB. An item holds its keys and what a brief needs as attributes, the rest as JSON in `body`.
 
-    The hash key is collection, version and year, so that a look at one month does not wade through all others, and
-    years are read side by side.
+    The hash key is collection, version and year, so that a query for one month does not read all others, and
+    years are read in parallel.
     """
 
     def __init__(self, client: "DynamoDBClient", *, partitions: str, backfills: str, manifests: str = "") -> None:
@@ -159,7 +159,7 @@ class DynamoIndex:
                 raise
 
     def _item(self, entry: Entry) -> dict[str, Any]:
-        """What the attributes say is not said again in the body: a smaller item is a faster page."""
+        """Return the item of an entry. The body leaves out what the attributes hold: small items are read faster."""
         body = entry.to_json()
         del body["partition"]
         item: dict[str, Any] = {**_key(entry.partition)}

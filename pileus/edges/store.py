@@ -24,13 +24,16 @@ class Store(Protocol):
     """Whole objects. Every method raises StoreError when the store refuses, UsageError for a bad address."""
 
     def get(self, url: str) -> bytes:
-        """The object's bytes. Raises NotFound when there is none."""
+        """Return the object's bytes. Raises NotFound when there is none."""
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write the object, whole or not at all; an older one is replaced."""
 
     def tagged(self, url: str) -> tuple[bytes, str]:
-        """The object's bytes and its entity tag, which changes with its bytes. Raises NotFound when there is none."""
+        """Return the object's bytes and its entity tag, which changes with its bytes.
+
+        Raises NotFound when there is none.
+        """
 
     def swap(self, url: str, body: bytes, tag: str | None, content_type: str = "application/octet-stream") -> str:
         """Write the object only if its entity tag is still `tag` (None: only if there is no object); its new tag.
@@ -120,7 +123,7 @@ class S3Store:
             return self._ours(url, body, exc)
 
     def _ours(self, url: str, body: bytes, refused: Exception) -> str:
-        """The tag of the object if it is `body` after all: the first try arrived, and only its answer was lost."""
+        """Return the tag of the object if it is `body`: then the first try succeeded, and only its answer was lost."""
         try:
             stored, tag = self.tagged(url)
         except NotFound:

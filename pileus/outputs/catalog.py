@@ -91,7 +91,7 @@ def _quoted(key: str) -> str:
 def collection_json(
     name: str, version: str, items: Sequence[tuple[str, dict[str, Any]]], document: Collection | None
 ) -> dict[str, Any]:
-    """The STAC collection over `items` (key and content of each)."""
+    """Return the STAC collection over `items` (key and content of each)."""
     boxes = [value["bbox"] for _, value in items]
     spatial = [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)]
     starts = [value["properties"]["start_datetime"] for _, value in items]

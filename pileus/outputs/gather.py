@@ -29,7 +29,10 @@ def frames(
     shape: Any,
     why: Mapping[str, str],
 ) -> Frames:
-    """The frames of one zone and band. `table`: rows of one version; `shape`: the zone in longitude and latitude."""
+    """Return the frames of one zone and band.
+
+    `table`: rows of one version; `shape`: the zone in longitude and latitude.
+    """
     name = zones_of(table).get(zone) or zone
     columns = (table[column].to_pylist() for column in ("version", "period", "group"))
     partitions = {row[1]: Partition(collection, *row) for row in sorted(set(zip(*columns, strict=True)))}

@@ -66,7 +66,7 @@ def collections(store: Store, bucket: str) -> list[str]:
 
 
 def read_stats(store: Store, bucket: str, collection: str) -> pa.Table:
-    """All rows, with the columns `version`, `period` and `group` of their partition; empty where there are none."""
+    """Return all rows, with the columns `version`, `period`, `group` of their partition; empty without any."""
     return together(store, [(partition, url) for partition, url, _ in tables(store, bucket, collection)])
 
 
@@ -85,7 +85,7 @@ def _table(body: bytes) -> pa.Table:
 
 
 def together(store: Store, found: Iterable[tuple[Partition, str]]) -> pa.Table:
-    """The rows of these tables, each with the columns of its partition in front."""
+    """Return the rows of these tables, each with the columns of its partition in front."""
 
     def one(item: tuple[Partition, str]) -> pa.Table:
         partition, url = item

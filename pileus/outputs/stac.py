@@ -53,7 +53,7 @@ def collection_id(partition: Partition) -> str:
 
 
 def to_root(key: str) -> str:
-    """The way from an object up to its bucket's root.
+    """Return the way from an object up to its bucket's root.
 
     >>> to_root("stac/viirs/001/2015-01/a.json")
     '../../../../'
@@ -72,7 +72,7 @@ def item(
     software: str,
     lineage: str,
 ) -> bytes:
-    """The item as JSON. `bounds`: west, south, east, north of the zones in degrees; `created`: ISO 8601 UTC."""
+    """Return the item as JSON. `bounds`: west, south, east, north of the zones in degrees; `created`: ISO 8601 UTC."""
     key = keys.item_key(partition)
     assets = dict(_asset(one, key) for one in made)
     assets["manifest"] = _where(manifest, key) | _kind("manifest", "inputs, parameters and checksums")
@@ -133,7 +133,7 @@ def _source(granule: Granule) -> dict[str, Any]:
 
 
 def _encoded(url: str) -> str:
-    """A URL with nothing in it that a URL may not have; what is encoded already stays."""
+    """Return a URL with nothing in it that a URL may not have; what is encoded already stays."""
     return quote(url, safe="%/:=&?~#+!$,;'@()*[]")
 
 

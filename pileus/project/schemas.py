@@ -15,7 +15,7 @@ MODELS: dict[str, type[Document]] = {"collection": Collection, "provider": Provi
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The schema of one kind of document. The docstring under each field is its description."""
+    """Return the schema of one kind of document. The docstring under each field is its description."""
     made = MODELS[name].model_json_schema()
     described = _descriptions()
     for model, part in {**made.get("$defs", {}), MODELS[name].__name__: made}.items():
@@ -25,7 +25,10 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _descriptions() -> dict[str, dict[str, str]]:
-    """The docstring under each field, by model. Read here and not by pydantic, which would do so at every start."""
+    """Return the docstring under each field, by model.
+
+    Read here and not by pydantic, which would do so at every start.
+    """
     found: dict[str, dict[str, str]] = {}
     models = (model for part in PARTS for model in ast.parse(inspect.getsource(part)).body)
     for model in models:

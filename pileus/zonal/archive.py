@@ -25,7 +25,7 @@ HOLD = 512 << 20
 """Bytes of pixels that may wait for their mask in memory."""
 
 
-class Held:
+class SpillBuffer:
     """Packed pixels that wait for their mask: in memory, and beyond `HOLD` bytes in a scratch file."""
 
     def __init__(self, scratch: Path, limit: int) -> None:
@@ -49,7 +49,7 @@ class Held:
         self.spilled += packed.nbytes
 
     def take(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """All bands, in the order they were put; memory is given back as they are taken."""
+        """Yield all bands, in the order they were put; memory is given back as they are taken."""
         for position, (band, what) in enumerate(self._kept):
             self._kept[position] = (band, (0, 0, ""))
             if isinstance(what, tuple):
@@ -71,7 +71,7 @@ class ArchiveBands:
         self._wanted = {*bench.process.bands, *filter(None, [bench.mask])}
         self._mask: dict[int, NDArray[np.uint8]] | None = None
         self._mask_grid: Grid | None = None
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, SpillBuffer] = {}
         self._accumulators: dict[str, Accumulators] = {}
         self._grids: dict[str, Grid] = {}
         self._seen: list[str] = []
@@ -133,7 +133,7 @@ class ArchiveBands:
     ) -> None:
         accumulators = self._accumulators[band] = self._bench.accumulators(grid, nodata)
         if self._bench.mask and self._mask is None:
-            held = self._held[band] = Held(self._bench.scratch, HOLD)
+            held = self._held[band] = SpillBuffer(self._bench.scratch, HOLD)
             self._exit.callback(held.close)
             for number, packed in pixels:
                 held.put(number, packed)

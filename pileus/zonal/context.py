@@ -53,7 +53,7 @@ class Bench:
         self.scratch_bytes = 0
 
     def index(self, grid: Grid) -> ZoneIndex:
-        """The zone index of a grid, fetched or compiled once."""
+        """Return the zone index of a grid, fetched or compiled once."""
         if grid.hash not in self._indexes:
             started = time.perf_counter()
             index, key, _ = fetch_index(self.zones, grid, self.process.coverage, self._cache, threads=self.threads)

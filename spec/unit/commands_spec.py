@@ -68,7 +68,8 @@ def test_no_help_page_imports_what_is_heavy() -> None:
 
 
 def test_the_list_of_commands_imports_neither_a_model_nor_a_client() -> None:
-    code = "import sys; sys.argv = ['pileus', '--help']; from pileus.cli.main import main\ntry: main()\nexcept SystemExit: pass"
+    code = "import sys; sys.argv = ['pileus', '--help']; from pileus.cli.main import main\n"
+    code += "try: main()\nexcept SystemExit: pass"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"],
         capture_output=True, text=True, check=True, timeout=60,
