@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import complete, show
+from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.options import Collection, First, Last, Version
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
 from pileus.lifecycle.backfill import Order, Select
@@ -19,14 +20,10 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: pileus backfill viirs_template --from 2012-04 --wait")
 def backfill(
-    collection: Annotated[
-        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
-    ],
-    first: Annotated[
-        str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")
-    ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last month, included.")] = None,
-    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    collection: Collection,
+    first: First = None,
+    last: Last = None,
+    version: Version = None,
     name: Annotated[str | None, typer.Option(help="Id of the backfill; made up if not given.")] = None,
     select: Annotated[Select, typer.Option(help="Which partitions to run.")] = "needed",
     order: Annotated[Order, typer.Option(help="Which point in time comes first.")] = "oldest",

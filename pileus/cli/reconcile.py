@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import complete, show
+from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.options import Collection, Version
 from pileus.cli.session import Session
 from pileus.cli.watch import follow, summary
 
@@ -20,11 +21,9 @@ LISTED = 200
 
 @app.command(epilog="Example: pileus reconcile viirs_template --repair")
 def reconcile(
-    collection: Annotated[
-        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
-    ],
+    collection: Collection,
     repair: Annotated[bool, typer.Option("--repair", help="Repair the index, and queue what is missing.")] = False,
-    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    version: Version = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,
     json: show.Json = False,
 ) -> None:

@@ -46,7 +46,7 @@ def follow(session: "Session", id: str) -> "Status":
     with Progress(*columns, console=show.errors, disable=not sys.stderr.isatty(), transient=True) as progress:
         months = progress.add_task("points in time", total=None, note="")
         groups = progress.add_task("groups", total=None, note="")
-        for found in _statuses(session, id):
+        for found in statuses(session, id):
             done, total = found.periods
             ended = sum(one.state.ended for one in found.outcomes)
             bytes_ = f"{show.size(found.bytes_done)} of {show.size(found.bytes_wanted)}"
@@ -55,7 +55,7 @@ def follow(session: "Session", id: str) -> "Status":
     return found
 
 
-def _statuses(session: "Session", id: str) -> "Iterator[Status]":
+def statuses(session: "Session", id: str) -> "Iterator[Status]":
     """Yield statuses until the backfill is over, the last one included. Waits for a stack that restarts."""
     from pileus.backfills.control import settle
     from pileus.backfills.status import status

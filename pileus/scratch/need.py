@@ -12,7 +12,7 @@ LEARN = 10
 UNKNOWN_FACTOR = 1.5
 """Bytes on the volume per byte downloaded while no group of a collection has been done."""
 MARGIN = 1.1
-"""What a group may need beyond the hungriest one seen."""
+"""Margin over the largest scratch use seen."""
 
 
 @dataclass

@@ -38,7 +38,7 @@ ARCHIVES = "archives"
 LEFT = "left"
 """Where they wait, a folder in the root."""
 PATIENCE = 900.0
-"""Seconds that they wait there for an heir, unless told otherwise."""
+"""Seconds for which they are kept for the next worker, unless told otherwise."""
 POLL = 1.0
 """Seconds between two looks for room."""
 
