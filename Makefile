@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: backfill check test lint quick whole soak schemas web pictures images clean
+.PHONY: backfill check test lint quick whole soak schemas docs web pictures images clean
 
 backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
@@ -33,15 +33,22 @@ schemas: .venv/run
 	$(BIN)/pileus schemas
 
 images: .venv/run  ## the worker's images; IMAGES="--base-image debootstrap --network host" where there is no registry
-	$(BIN)/python -m ecs_tasks.build $(IMAGES)
+	$(BIN)/pileus images $(IMAGES)
 
-.venv/run: pyproject.toml constraints.txt
+.venv/run: pyproject.toml infra/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra]'
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra]'
 	@touch $@
 
 .venv/dev: .venv/run
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,infra,dev]'
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra,dev]'
+	@touch $@
+
+docs: .venv/docs  ## build the documentation as a site in site/; a broken link fails
+	$(BIN)/sphinx-build -E -W --keep-going -n -q -d build/docs -b html docs site
+
+.venv/docs: .venv/run
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra,docs]'
 	@touch $@
 
 web:  ## build the dashboard's page from web/ into pileus/dashboard/static/
@@ -51,4 +58,4 @@ pictures: .venv/dev  ## make the pictures of the documentation, the dashboard's 
 	$(BIN)/python docs/pictures/make.py
 
 clean:  ## everything but what git keeps
-	rm -rf .venv .pileus cdk.out
+	rm -rf .venv .pileus sample-site cdk.out site build/docs

@@ -12,7 +12,6 @@ starts the next ones beside it. Receiving and deleting its message are not in it
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -83,8 +82,6 @@ def starts(points: list[int]) -> list[int]:
 
 def make_project(project: Path, days: int) -> None:
     """Documents, zones and archives for twice `days` and some."""
-    for name in ("infra", "lambdas"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     site, body = project / "site", archive()
     for number in range(days * 2 + 500):
         folder = site / f"{FIRST + timedelta(number):%Y%m%d}"

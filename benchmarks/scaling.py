@@ -15,6 +15,7 @@ from benchmarks.scaling_model import Load, Outcome, policy_of, simulate
 from infra.settings import Settings
 from pileus.deploy.synth import synth
 from pileus.embedded.home import Home
+from pileus.project.folder import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/pileus-worker:0.1.0"
@@ -46,7 +47,7 @@ CASES: dict[str, tuple[dict[str, Any], Load]] = {
 def run(changes: dict[str, Any], load: Load) -> tuple[Settings, Outcome]:
     """Synthesize with the settings and simulate."""
     values = {"worker_image": IMAGE, **changes}
-    assembly = synth(ROOT, Home(ROOT).assemblies, values)
+    assembly = synth(Project(ROOT), Home(ROOT).assemblies, values)
     template = json.loads(assembly.template("pileus-workers"))
     return Settings.model_validate(values), simulate(policy_of(template), load, every=600 if load is LOAD else 60)
 

@@ -20,6 +20,7 @@ WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 """cdk-nag's rule against them."""
 READ = ("dynamodb:GetItem",)
 CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem")
+BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
 def allow(role: iam.IGrantable, actions: Sequence[str], resources: Sequence[str], *, why: str = "") -> None:
@@ -52,14 +53,17 @@ def _shown(value: Any) -> str:
 def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
     """Take groups from the queues, answer for them, read zones, write outputs."""
     queues = [queue.queue.queue_arn for queue in (core.ingest, core.backfill)]
+    dead = [queue.dead.queue_arn for queue in (core.ingest, core.backfill)]
     allow(role, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], queues)
-    allow(role, ["sqs:SendMessage"], [queue.dead.queue_arn for queue in (core.ingest, core.backfill)])
+    # A message that was held often is posted anew; one that nobody can deal with goes to the dead letters.
+    allow(role, ["sqs:SendMessage"], [*queues, *dead])
     allow(
         role,
         ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],
         core.token_arns,
     )
-    allow(role, CHANGE, [core.tables.partitions.table_arn, core.tables.connections.table_arn])
+    allow(role, CHANGE, [core.tables.partitions.table_arn])
+    allow(role, BUDGET, [core.tables.connections.table_arn])
     # A worker that sees one failure too many ends the backfill, so that none starts another group meanwhile.
     allow(role, [*CHANGE, "dynamodb:ConditionCheckItem"], [core.tables.backfills.table_arn])
     reads = ("backfills/*", "zones/*", "indexes/*", "archives/*")
@@ -79,7 +83,7 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     partitions = core.tables.partitions.table_arn
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
     allow(role, READ, [core.tables.backfills.table_arn])
-    allow(role, CHANGE, [core.tables.connections.table_arn])
+    allow(role, BUDGET, [core.tables.connections.table_arn])
     allow_objects(role, core.internal, read=(), write=("backfills/*",))
     allow_sources(role, settings)
 

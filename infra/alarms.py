@@ -48,7 +48,7 @@ class Alarms(Construct):
             1,
             "A partition failed: `pileus status` says which and why.",
         )
-        for machine, name in zip(core.machines, ("Trigger", "Process"), strict=True):
+        for name, machine in core.machines.items():
             self.alarm(f"{name}Failed", machine.metric_failed(period=FIVE), 1, "A workflow's execution failed.")
         self.alarm(
             "Disk",

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from aws_cdk import App, DefaultStackSynthesizer, Validations
 from aws_cdk import aws_lambda as lambda_
@@ -14,20 +16,28 @@ from infra.workers import Workers
 
 
 def main() -> None:
-    """Synthesize into CDK_OUTDIR. LAMBDA_CODE is the folder of the Lambda package; PILEUS_NAG asks for the checks."""
+    """Synthesize into CDK_OUTDIR.
+
+    LAMBDA_CODE is the folder of the Lambda package; OWN_WORKFLOWS are the files of the project's own workflows, with
+    a separator as in PATH; PILEUS_NAG asks for the checks.
+    """
     try:
         settings = Settings.model_validate_json(os.environ.get("PILEUS_SETTINGS", "{}"))
     except ValidationError as error:
         sys.exit(f"settings: {explain(error)}")
-    make(settings, code=os.environ["LAMBDA_CODE"], nag="PILEUS_NAG" in os.environ).synth()
+    own = [Path(path) for path in os.environ.get("OWN_WORKFLOWS", "").split(os.pathsep) if path]
+    make(settings, code=os.environ["LAMBDA_CODE"], own=own, nag="PILEUS_NAG" in os.environ).synth()
 
 
-def make(settings: Settings, *, code: str, nag: bool = False, out: str | None = None) -> App:
-    """The app with the stacks that the settings ask for. `code`: folder of the Lambda package; `out`: of templates."""
+def make(settings: Settings, *, code: str, own: Sequence[Path] = (), nag: bool = False, out: str | None = None) -> App:
+    """Return the app with the stacks that the settings ask for.
+
+    `code`: folder of the Lambda package; `own`: files of the project's own workflows; `out`: folder of templates.
+    """
     app = App(context={"@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True}, outdir=out)
     Data(app, settings=settings, synthesizer=synthesizer(settings))
     asset = lambda_.Code.from_asset(code)
-    core = Core(app, settings=settings, code=asset, synthesizer=synthesizer(settings))
+    core = Core(app, settings=settings, code=asset, own=own, synthesizer=synthesizer(settings))
     if settings.worker_image and not settings.embedded:
         Workers(app, settings=settings, core=core, synthesizer=synthesizer(settings))
     if nag:

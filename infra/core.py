@@ -1,5 +1,6 @@
 """The core stack: tables, queues, topic, Lambdas, workflows. Deploys anywhere, embedded too."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra import access, reasons
@@ -23,8 +23,12 @@ from infra.alarms import Alarms
 from infra.data import bucket_name
 from infra.network import retention
 from infra.settings import Settings
+from infra.workflow import Workflow, states_arn
 
-WORKFLOWS = Path(__file__).parent / "workflows"
+TRIGGER, PROCESS = (
+    Path(__file__).parent / "workflows" / f"{name}.asl.json"
+    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules")
+)
 
 
 class Tables(Construct):
@@ -115,41 +119,6 @@ class Task(Construct):
         )
 
 
-class Workflow(Construct):
-    """A state machine from infra/workflows/<name>.asl.json, allowed to run its own Distributed Maps."""
-
-    def __init__(self, scope: Construct, name: str, *, settings: Settings, values: dict[str, str]) -> None:
-        super().__init__(scope, name)
-        full_name = f"{settings.stack}-{name}"
-        self.machine = sfn.StateMachine(
-            self,
-            "Machine",
-            state_machine_name=full_name,
-            definition_body=sfn.DefinitionBody.from_string((WORKFLOWS / f"{name}.asl.json").read_text()),
-            definition_substitutions=values,
-            **(_logged(self, settings, name) if not settings.embedded else {}),
-        )
-        if not settings.embedded:
-            access.accept(self.machine, "*", "What Step Functions needs to deliver logs can be granted on all only.")
-        self.grant_executions(full_name)
-
-    def grant_executions(self, name: str) -> None:
-        """Let the workflow start, watch and stop executions of the machine (or machines, by `*`) called `name`."""
-        machines = [_states_arn(self, "stateMachine", name)]
-        access.allow(self.machine, ["states:StartExecution"], machines, why="A template names its workflow.")
-        # Those of a Distributed Map stand behind a slash.
-        executions = [_states_arn(self, "execution", f"{name}{rest}") for rest in (":*", "/*")]
-        why = "Executions are named as they start."
-        access.allow(self.machine, ["states:DescribeExecution", "states:StopExecution"], executions, why=why)
-
-    def grant_waiting(self) -> None:
-        """`startExecution.sync` learns by a rule of EventBridge, which Step Functions keeps, that the child ended."""
-        rule = Stack.of(self).format_arn(
-            service="events", resource="rule", resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule"
-        )
-        access.allow(self.machine, ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])
-
-
 def _group_arn(scope: Construct, settings: Settings, name: str) -> str:
     return Stack.of(scope).format_arn(
         service="logs",
@@ -159,28 +128,12 @@ def _group_arn(scope: Construct, settings: Settings, name: str) -> str:
     )
 
 
-def _logged(scope: Construct, settings: Settings, name: str) -> dict[str, Any]:
-    """Errors go to a log. Its name begins as AWS asks of logs that are delivered."""
-    group = logs.LogGroup(
-        scope,
-        "Logs",
-        log_group_name=f"/aws/vendedlogs/states/{settings.stack}-{name}",
-        retention=retention(settings),
-        removal_policy=RemovalPolicy.DESTROY,
-    )
-    return {"logs": sfn.LogOptions(destination=group, level=sfn.LogLevel.ERROR, include_execution_data=False)}
-
-
-def _states_arn(scope: Construct, resource: str, name: str) -> str:
-    return Stack.of(scope).format_arn(
-        service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
-    )
-
-
 class Core(Stack):
     """Names, wires and grants; everything with a shape is a construct above."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, code: lambda_.Code, **kwargs: Any) -> None:
+    def __init__(
+        self, scope: Construct, *, settings: Settings, code: lambda_.Code, own: Sequence[Path], **kwargs: Any
+    ) -> None:
         super().__init__(scope, f"{settings.stack}-core", **kwargs)
         self.internal = s3.Bucket.from_bucket_name(self, "Internal", bucket_name(self, settings, "internal"))
         self.protected = s3.Bucket.from_bucket_name(self, "Protected", bucket_name(self, settings, "protected"))
@@ -195,7 +148,7 @@ class Core(Stack):
             Task(self, name, settings=settings, code=code, environment=self.names).function
             for name in ("GenerateCollections", "DiscoverGranules", "ReportStatus")
         ]
-        self._wire(settings, *lambdas)
+        self._wire(settings, own, *lambdas)
         if not settings.embedded:
             self.repository = self._repository(settings)
             self.alarms = Alarms(self, settings=settings, core=self)
@@ -217,13 +170,18 @@ class Core(Stack):
             "PILEUS_BACKFILL": self.backfill.queue.queue_url,
             "PILEUS_BACKFILL_DEAD": self.backfill.dead.queue_url,
             "PILEUS_TOPIC": self.topic.topic_arn,
-            "PILEUS_WORKFLOWS": _states_arn(self, "stateMachine", f"{settings.stack}-"),
+            "PILEUS_WORKFLOWS": states_arn(self, "stateMachine", f"{settings.stack}-"),
             "PILEUS_VISIBILITY": str(settings.visibility_seconds),
             "PILEUS_DEATHS": str(settings.deaths),
         }
 
     def _wire(
-        self, settings: Settings, generate: lambda_.Function, discover: lambda_.Function, report: lambda_.Function
+        self,
+        settings: Settings,
+        own: Sequence[Path],
+        generate: lambda_.Function,
+        discover: lambda_.Function,
+        report: lambda_.Function,
     ) -> None:
         values = {
             "GenerateCollectionsArn": generate.function_arn,
@@ -234,20 +192,19 @@ class Core(Stack):
             "SilenceSeconds": str(settings.silence_seconds),
             "TimeoutSeconds": str(settings.timeout_seconds),
         }
-        trigger = Workflow(self, "GenerateCollectionsTriggerWorkflows", settings=settings, values=values)
-        process = Workflow(self, "DiscoverAndProcessGranules", settings=settings, values=values)
+        trigger, process, *others = (
+            Workflow(self, path, settings=settings, values=values) for path in (TRIGGER, PROCESS, *own)
+        )
         # The template names the workflow, so the trigger may start any of this stack's.
         trigger.grant_executions(f"{settings.stack}-*")
         trigger.grant_waiting()
-        for function, workflow in ((generate, trigger), (report, trigger), (discover, process), (report, process)):
-            access.allow(workflow.machine, ["lambda:InvokeFunction"], [function.function_arn])
-        for workflow in (trigger, process):
-            access.allow_workflow(workflow.machine, self.internal)
-        access.allow_sending(process.machine, [queue.queue for queue in (self.ingest, self.backfill)])
-        self.machines = (trigger.machine, process.machine)
-        # A token belongs to the machine, or to its Distributed Map by the Map's label.
-        name = f"{settings.stack}-DiscoverAndProcessGranules"
-        self.token_arns = [_states_arn(self, "stateMachine", part) for part in (name, f"{name}/EachGroup")]
+        self._let(trigger, generate, report)
+        for workflow in (process, *others):  # a project's own workflow may call what the product's calls
+            self._let(workflow, discover, report)
+            access.allow_sending(workflow.machine, [queue.queue for queue in (self.ingest, self.backfill)])
+        self.token_arns = [arn for workflow in (process, *others) for arn in workflow.token_arns]
+        self.machines = {"Trigger": trigger.machine, "Process": process.machine}
+        self.machines |= {workflow.name: workflow.machine for workflow in others}
 
         access.allow_generate(generate, self)
         access.allow_discover(discover, settings, self)
@@ -255,6 +212,12 @@ class Core(Stack):
         access.allow(report, ["sns:Publish"], [self.topic.topic_arn])
         self._stopped_executions(settings, trigger, report)
         self._schedule_role(settings, trigger)
+
+    def _let(self, workflow: Workflow, *functions: lambda_.Function) -> None:
+        """Let a workflow invoke Lambdas, read its items and write its results."""
+        for function in functions:
+            access.allow(workflow.machine, ["lambda:InvokeFunction"], [function.function_arn])
+        access.allow_workflow(workflow.machine, self.internal)
 
     def _repository(self, settings: Settings) -> ecr.Repository:
         """Where the worker's images are pushed to."""

@@ -41,60 +41,71 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stack: str = Field("pileus", pattern=r"^[a-z][a-z0-9-]{0,24}$")
-    """Prefix of every name."""
+    """Prefix of the names of all stacks and resources. Example: `"pileus"`."""
     embedded: bool = False
-    """On one machine: Lambdas use the packages that are installed there."""
+    """Whether it all runs on one machine, where Lambdas use the packages that are installed there. `pileus up` sets
+    it. Example: `true`."""
     point_concurrency: int = Field(40, ge=1, le=1000)
-    """Points in time under way at once in one backfill."""
+    """Points in time under way at once in one backfill. Fewer keep closer to its order; more look for work faster.
+    Example: `40`."""
     group_concurrency: int = Field(100, ge=1, le=1000)
-    """Groups of one point in time under way at once."""
+    """Groups of one point in time under way at once. Example: `100`."""
     visibility_seconds: int = Field(120, ge=5, le=43200)
-    """A worker that gives no sign of life for this long has lost its partition."""
+    """Seconds without a sign of life after which a worker has lost its partition. Example: `120`."""
     deaths: int = Field(3, ge=1, le=100)
-    """Workers that may die on a group before it is dead."""
+    """Workers that may die on a group before it fails and its message goes to the dead letters. Example: `3`."""
     silence_seconds: int = Field(6 * 3600, ge=60)
-    """Longest time a group may wait in its queue or be worked on without a heartbeat."""
+    """Longest time a group may wait in its queue or be worked on without a heartbeat. Example: `21600`."""
     timeout_seconds: int = Field(24 * 3600, ge=60)
-    """Longest time for one group, waiting included."""
+    """Longest time for one group, waiting included. Example: `86400`."""
     log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365] = 30
-    """Days that logs are kept."""
+    """Days that logs are kept. Example: `30`."""
 
     worker_image: str | None = Field(None, pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]+$")
-    """Address of the worker's image. None: no workers stack, the workers run elsewhere."""
+    """Address of the worker's image. Without it: no workers stack, the workers run elsewhere. Example:
+    `"123456789012.dkr.ecr.us-east-1.amazonaws.com/pileus-worker:0.1.0"`."""
     compute: Literal["ec2", "fargate"] = "ec2"
+    """Where workers run: `ec2`, instances whose volume the workers of one instance share, or `fargate`. Example:
+    `"fargate"`."""
     architecture: Literal["x86_64", "arm64"] = "x86_64"
-    """Of the image, the instances and the Lambdas."""
+    """Architecture of the image, the instances and the Lambdas. Example: `"arm64"`."""
     spot: bool = False
-    """Cheaper workers that AWS may take back with two minutes' notice; what they do is then handed back."""
+    """Whether workers are cheaper ones that AWS may take back with two minutes' notice; their groups are then handed
+    back. Example: `true`."""
     instance_type: str | None = None
-    """EC2 only. None: m6i.xlarge, or m7g.xlarge for arm64."""
+    """EC2 only: type of the instances. Without it: m6i.xlarge, or m7g.xlarge for arm64. Example: `"m7g.2xlarge"`."""
     max_workers: int = Field(4, ge=1, le=400)
-    """Most worker containers at once; the fewest is 0."""
+    """Most worker containers at once; the fewest is 0. Example: `4`."""
     groups_per_worker: int = Field(2, ge=1, le=1000)
-    """Groups waiting or under way for which one more worker is started."""
+    """Groups waiting or under way for which one more worker is started. Example: `2`."""
     idle_minutes: int = Field(10, ge=1, le=60)
-    """Minutes without any group after which all workers stop."""
+    """Minutes without any group after which all workers stop. Example: `10`."""
     worker_cpu: int = Field(2048, ge=256, le=16384)
-    """CPU units of one worker; 1024 are one vCPU."""
+    """CPU units of one worker; 1024 are one vCPU. Example: `2048`."""
     worker_memory: int = Field(7168, ge=512, le=122880)
-    """MiB of one worker."""
+    """MiB of memory of one worker. Example: `7168`."""
     volume_size: int = Field(150, ge=1, le=16384)
-    """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task."""
+    """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task (21 to 200).
+    Example: `150`."""
     group_size: float = Field(12, gt=0)
-    """GB of scratch that the largest group needs: six tiles of 0.7 GB as .tgz, and what is made of them."""
+    """GB of scratch that the largest group needs: six tiles of 0.7 GB as .tgz, and what is made of them. Example:
+    `12`."""
     stop_seconds: int = Field(60, ge=10, le=120)
-    """Time that a worker has to hand back its group before it is killed."""
+    """Seconds that a worker has to hand back its group before it is killed. Example: `60`."""
 
     vpc_id: str | None = Field(None, pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")
-    """Workers go into this VPC. None: one is made, without NAT."""
+    """Network that the workers go into. Without it: one is made, without NAT. Example: `"vpc-0123456789abcdef0"`."""
     subnet_ids: tuple[str, ...] = ()
-    """Subnets of `vpc_id` for the workers."""
+    """Subnets of `vpc_id` for the workers: public, with gateway endpoints for S3 and DynamoDB. Example:
+    `["subnet-0123456789abcdef0"]`."""
     secret_arns: tuple[str, ...] = ()
-    """Secrets (Secrets Manager or SSM parameters) that hold the providers' credentials."""
+    """Secrets (Secrets Manager or SSM parameters) that hold the providers' credentials, which workers may read.
+    Example: `["arn:aws:secretsmanager:us-east-1:123456789012:secret:eog-AbCdEf"]`."""
     read_buckets: tuple[str, ...] = ()
-    """Buckets that are providers themselves, or hold zones."""
+    """Buckets that are providers themselves, or hold zones, which workers may read. Example: `["noaa-goes16"]`."""
     alarm_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-    """Who is written to when an alarm goes off."""
+    """Address that is written to when an alarm goes off. Without it: the topic of alarms has no subscriber. Example:
+    `"you@example.org"`."""
 
     @property
     def instance(self) -> str:

@@ -50,6 +50,8 @@ class PointTask:
     provider: Mapping[str, Any]
     own_folder: bool = False
     """Whether the folder is of this point alone, so that a file there that no regex matches is a mistake."""
+    rank: int = 0
+    """Its place in the order of the run."""
 
     @property
     def run_name(self) -> str:
@@ -84,6 +86,8 @@ class GroupTask:
     """Whether it is run though it is up to date: the user asked for all."""
     url: str | None = None
     """Where the whole task is, when it is too large for a message."""
+    rank: int = 0
+    """Place of its point in the order of the run."""
 
     @property
     def partition(self) -> Partition:
@@ -104,7 +108,7 @@ class GroupTask:
 
     def to_json(self) -> dict[str, Any]:
         config: dict[str, Any] = {"backfill": self.backfill, "run": self.run, "entry": self.entry.to_json()}
-        config |= {"partition": self.partition.key, "again": self.again}  # the key is for people who read messages
+        config |= {"partition": self.partition.key, "again": self.again, "rank": self.rank}  # the key is for people
         if self.url is not None:
             return {"config": config, "input": {"url": self.url}}
         config |= {"collection": dict(self.collection), "provider": dict(self.provider)}
@@ -125,6 +129,7 @@ class GroupTask:
                 Group("", ()) if left else Group.from_json(given),
                 config.get("again", False),
                 given["url"] if left else None,
+                config.get("rank", 0),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise UsageError(f"not the task of a group: {type(exc).__name__} {exc}") from exc

@@ -8,15 +8,16 @@ from pathlib import Path
 from pileus import keys
 from pileus.edges.archives import Archives, ArchiveStore, StoreArchives
 from pileus.edges.aws import Aws, Stack
+from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.dead_letters import DeadLetters
-from pileus.edges.dynamo_connections import DynamoConnections
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.edges.index import Index, MemoryIndex
 from pileus.edges.queues import Queue, Queues, SqsQueues
 from pileus.edges.reports import KeptReports, Reports, SnsReports
 from pileus.edges.schedules import EventBridgeSchedules, Schedules
 from pileus.edges.secrets import Secrets
+from pileus.edges.shared_connections import SharedConnections
 from pileus.edges.store import FolderStore, S3Store, Store
 from pileus.edges.workflows import StepFunctions, Workflows
 from pileus.models import Partition
@@ -62,7 +63,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
             manifests=f"s3://{stack.protected}/{keys.MANIFESTS}/",
         ),
         secrets=Secrets(secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm, environ=environ),
-        connections=DynamoConnections(aws.dynamodb, stack.connections),
+        connections=SharedConnections(DynamoBudgetTable(aws.dynamodb, stack.connections)),
         archives=ArchiveStore(aws.s3),
         reports=SnsReports(aws.sns, stack.topic),
     )

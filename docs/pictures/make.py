@@ -6,7 +6,9 @@ Mumbai's months are real and need the shared data (PILEUS_SHARED names its folde
 Needs Chromium and the `dev` dependencies.
 """
 
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,10 +23,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from pileus.dashboard.server import Dashboard  # noqa: E402
+from pileus.edges.aws import Aws, Stack  # noqa: E402
+from pileus.embedded.home import Home  # noqa: E402
 from pileus.models import Partition, State  # noqa: E402
 from pileus.outputs import chart, frames, gather, series  # noqa: E402
 from pileus.outputs.read import read_stats  # noqa: E402
-from pileus.wiring import Edges  # noqa: E402
+from pileus.wiring import Edges, wire  # noqa: E402
 from spec.support import stage  # noqa: E402
 
 ACTIONS = dict.fromkeys(("pause", "resume", "cancel", "retry"), str)
@@ -47,6 +51,7 @@ def main() -> None:
         else:
             _mumbai(made[0], page("light"))
         _world(Path(folder) / "world", page)
+        _tutorial(Path(folder) / "tutorial", page("light"))
 
 
 def _mumbai(edges: Edges, page: Page) -> None:
@@ -69,7 +74,7 @@ def _mumbai(edges: Edges, page: Page) -> None:
 def _world(folder: Path, page: Callable[[str], Page]) -> None:
     edges = stage.made_up(folder, stage.countries(), "2012-04", "2018-05", "countries")
     backfill = stage.Backfill(
-        "history", "countries", "001", "2012-04", "2018-05", "month", revision=1, started_by="ana",
+        "history", "countries", "001", "2012-04", "2018-05", "month", started_by="ana",
         started="2026-11-20T08:12",
     )  # fmt: skip
     edges.index.put_backfill(backfill)
@@ -86,6 +91,27 @@ def _world(folder: Path, page: Callable[[str], Page]) -> None:
     with _served(edges) as url:
         _shoot(page("dark"), f"{url}#/places/countries/avg_rade9h/mean/2016-12/Italy", ".chart", "dashboard-world")
         _shoot(page("light"), f"{url}#/backfills/history", ".cell", "dashboard-backfills")
+
+
+def _tutorial(folder: Path, page: Page) -> None:
+    """Do what docs/tutorial.md says, and show the map that it ends with."""
+
+    def pileus(*words: str) -> None:
+        subprocess.run([sys.executable, "-m", "pileus", *words], cwd=folder, check=True)
+
+    folder.mkdir()
+    pileus("init")
+    pileus("up", "--detach")
+    try:
+        pileus("populate")
+        pileus("backfill", "viirs_sample", "--wait")
+        running = Home(folder).running()
+        assert running is not None
+        edges = wire(os.environ, Aws(running.endpoint), Stack.from_env(running.stack))
+        with _served(edges) as url:
+            _shoot(page, f"{url}#/places/viirs_sample/avg_rade9h/mean/2015-03/seam", ".chart", "tutorial-map")
+    finally:
+        pileus("down")
 
 
 _FAILURES = (

@@ -29,12 +29,15 @@ def environment_account() -> "Aws":
     return Aws()
 
 
-def prepare(settings: Path | None) -> "tuple[Aws, Assembly]":
+def prepare(settings: Path | None, json: bool) -> "tuple[Aws, Assembly]":
+    """Say which account it is, then synthesize. Raises UsageError where there are no credentials."""
     from pileus.deploy.synth import read_settings, synth
 
     session = Session()
     values: dict[str, Any] = read_settings(os.environ, settings)
-    return environment_account(), synth(session.project.root, session.home.assemblies.resolve(), values)
+    aws = environment_account()
+    tell_to(json)(account_line(aws))
+    return aws, synth(session.project, session.home.assemblies.resolve(), values)
 
 
 def account_line(aws: "Aws") -> str:

@@ -22,6 +22,7 @@ class Entry:
 START, RUN, LOOK, CLOUD, TOOLS = "Start", "Run backfills", "Look at results", "On AWS", "Tools"
 ENTRIES = (
     Entry("sample", START, "Run three synthetic months, show the statistics, stop everything again."),
+    Entry("init", START, "Write a small project that works at once."),
     Entry("populate", START, "Validate all documents and hand them to the stack: all or none."),
     Entry("schemas", START, "Write the JSON Schemas of the documents, for editors."),
     Entry("up", START, "Start the embedded AWS and workers."),
@@ -44,6 +45,7 @@ ENTRIES = (
     Entry("cost", CLOUD, "Estimate the dollars and minutes of a backfill on AWS."),
     Entry("synth", CLOUD, "Synthesize the CloudFormation templates."),
     Entry("diff", CLOUD, "Show what `pileus deploy` would change."),
+    Entry("images", CLOUD, "Build the images that workers run in."),
     Entry("deploy", CLOUD, "Create or update the stacks in your AWS account."),
     Entry("destroy", CLOUD, "Remove the stacks; the buckets stay."),
     Entry("discover", TOOLS, "List a provider's files for one point in time."),

@@ -50,6 +50,7 @@ def cost(
     from pileus.deploy.cost import Work, estimate
     from pileus.deploy.synth import check_settings, read_settings
     from pileus.errors import UsageError
+    from pileus.product import product_folder
 
     for name, value in (("--group-bytes", group_bytes), ("--speed", speed)):
         if value is not None and not 0 < value < float("inf"):
@@ -67,8 +68,8 @@ def cost(
         connections=provider.globalConnectionLimit or CONNECTIONS,
         **measured,
     )
-    checked = check_settings(session.project.root, read_settings(os.environ, settings))
-    prices: dict[str, Any] = json_.loads((session.project.root / "data/prices.json").read_text())
+    checked = check_settings(read_settings(os.environ, settings))
+    prices: dict[str, Any] = json_.loads((product_folder() / "data/prices.json").read_text())
     made = estimate(work, checked, prices, days=days)
     if json:
         show.as_json(made.to_json() | {"measured_groups": len(manifests)})
@@ -76,7 +77,8 @@ def cost(
     rows = [(line.item, f"{line.quantity:,.1f}", line.unit, f"{line.dollars:,.4f}") for line in made.lines]
     show.table(("item", "quantity", "unit", "dollars"), rows)
     show.line(f"{made.dollars:,.2f} dollars and {made.minutes:,.0f} minutes for {work.groups} groups")
-    show.line(f"three t2.xlarge with 150 GB each that are always on: {made.always_on_month:,.2f} dollars a month")
+    always_on = "three t2.xlarge with 150 GB each that always run"
+    show.line(f"for comparison, {always_on}: {made.always_on_month:,.2f} dollars a month")
     basis = (
         f"{len(manifests)} groups that were done" if manifests else "figures of whole VIIRS tiles, nothing measured yet"
     )

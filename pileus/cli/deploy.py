@@ -3,7 +3,7 @@
 import typer
 
 from pileus.cli import show
-from pileus.cli.account import Settings, Yes, account_line, agreed, cannot_ask, prepare, show_proposal, tell_to
+from pileus.cli.account import Settings, Yes, agreed, cannot_ask, prepare, show_proposal, tell_to
 from pileus.cli.app import app
 
 
@@ -14,8 +14,7 @@ def deploy(settings: Settings = None, yes: Yes = False, json: show.Json = False)
 
     cannot_ask(json, yes)
     tell = tell_to(json)
-    aws, assembly = prepare(settings)
-    tell(account_line(aws))
+    aws, assembly = prepare(settings, json)
     proposals, name = [], None
     for stack in assembly.stacks():
         proposal = propose(aws, assembly, stack)
@@ -37,4 +36,4 @@ def deploy(settings: Settings = None, yes: Yes = False, json: show.Json = False)
     if json:
         show.as_json({"stack": name, "stacks": [proposal.to_json() for proposal in proposals]})
     if not any(stack.endswith("-workers") for stack in assembly.stacks()):
-        tell("no worker_image in the settings, so no workers were deployed: docs/deploy.md says how to push one")
+        tell("no worker_image in the settings, so no workers were deployed: `pileus images` builds one to push")

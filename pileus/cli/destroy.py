@@ -7,7 +7,6 @@ import typer
 from pileus.cli import show
 from pileus.cli.account import Settings, Yes, account_line, agreed, cannot_ask, environment_account, tell_to
 from pileus.cli.app import app
-from pileus.cli.session import Session
 
 
 @app.command(epilog="Example: pileus destroy --yes")
@@ -19,8 +18,7 @@ def destroy(settings: Settings = None, yes: Yes = False, json: show.Json = False
 
     cannot_ask(json, yes)
     tell = tell_to(json)
-    session = Session()
-    name = check_settings(session.project.root, read_settings(os.environ, settings)).stack
+    name = check_settings(read_settings(os.environ, settings)).stack
     aws = environment_account()
     there = [stack for stack in (f"{name}-workers", f"{name}-core") if describe(aws, stack) is not None]
     if not there:

@@ -10,7 +10,7 @@ def diff(settings: Settings = None, json: show.Json = False) -> None:
     """Show what `pileus deploy` would change."""
     from pileus.edges.change_sets import discard, propose
 
-    aws, assembly = prepare(settings)
+    aws, assembly = prepare(settings, json)
     proposals = []
     for stack in assembly.stacks():
         proposals.append(propose(aws, assembly, stack))

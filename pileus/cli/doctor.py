@@ -25,7 +25,7 @@ def doctor(settings: Settings = None, json: show.Json = False) -> None:
     from pileus.deploy.synth import check_settings, read_settings
 
     session = Session()
-    checked = check_settings(session.project.root, read_settings(os.environ, settings))
+    checked = check_settings(read_settings(os.environ, settings))
     registry, _ = session.project.registry()
     checks = examine(environment_account(), checked, registry.providers.values(), session.project.root)
     if json:

@@ -1,12 +1,8 @@
-"""pileus sample: the whole product on the synthetic sample site, in one command."""
+"""pileus sample: the whole product on the synthetic sample, in one command."""
 
-import importlib.util
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,49 +15,42 @@ from pileus.cli.watch import watch
 if TYPE_CHECKING:
     from pileus.project.registry import Registry
 
-COLLECTION = "viirs_sample"
-
 
 @app.command(epilog="Example: pileus sample")
 def sample(workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2) -> None:
-    """Backfill three synthetic months: starts all it needs, shows the statistics, stops what it started."""
+    """Backfill three synthetic months: starts all it needs, shows the statistics, stops what it started.
+
+    In a project that `pileus init` wrote, or in a clone.
+    """
     from pileus.backfills.control import new_backfill, start
+    from pileus.project.example import COLLECTION
 
     session = Session()
-    with _site(session), _stack(session, workers):
+    _make_site(session)
+    with _stack(session, workers):
         registry = _populate(session)
         planned = new_backfill(
             registry, COLLECTION, now=session.edges.now(), started_by="sample", command="pileus sample"
         )
         started = start(session.edges, session.workflows, planned)
         code = watch(session, started.id, json=False)
-        _show(session)
+        _show(session, COLLECTION)
     raise typer.Exit(code)
 
 
-@contextmanager
-def _site(session: Session) -> Iterator[None]:
-    """The sample provider, served while the block runs."""
+def _make_site(session: Session) -> None:
+    """Make the archives of the sample provider, where they are not. Raises UsageError in a project without it."""
     from pileus.errors import UsageError
+    from pileus.project.example import COLLECTION, PROVIDER, SITE, make_site
 
-    folder = session.project.root / "data/sample"
-    site = session.home.path / "sample-site"
-    registry, sources = session.project.registry()
-    provider = registry.providers["sample"]
-    make, serve = _module(folder / "make.py"), _module(folder / "serve.py")
-    if not (site / "zones.geojson").exists():
-        make.make(site)
-    try:
-        server = serve.serve(site, provider.port)
-    except OSError as exc:
-        raise UsageError(f"port {provider.port} is taken: choose another", where=sources["sample"]) from exc
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    show.line(f"sample provider at http://{provider.host}:{provider.port}/viirs/")
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
+    registry, _ = session.project.registry()
+    if PROVIDER not in registry.providers or all(one.name != COLLECTION for one in registry.collections.values()):
+        raise UsageError(
+            f"this project lacks the collection {COLLECTION} or its provider {PROVIDER}: "
+            "`pileus init FOLDER` makes one that has both"
+        )
+    make_site(session.project.root / SITE)
+    show.line(f"the sample provider is the folder {SITE}/")
 
 
 @contextmanager
@@ -94,22 +83,13 @@ def _populate(session: Session) -> "Registry":
     return written
 
 
-def _show(session: Session) -> None:
+def _show(session: Session, collection: str) -> None:
     from pileus.outputs.read import objects, read_stats
 
-    table = read_stats(session.edges.store, session.stack.protected, COLLECTION)
+    table = read_stats(session.edges.store, session.stack.protected, collection)
     if table.num_rows:
         columns = ("zone", "period", "count", "mean", "min", "max", "stddev", "valid_share")
         rows = table.sort_by([("zone", "ascending"), ("period", "ascending")]).to_pylist()
         show.table(columns, ([row[name] for name in columns] for row in rows))
-    for url, _ in objects(session.edges.store, session.stack.protected, COLLECTION):
+    for url, _ in objects(session.edges.store, session.stack.protected, collection):
         show.line(url)
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None  # a .py file always has one
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -27,7 +27,7 @@ def synth(
 
     session = Session()
     folder = (out or session.home.assemblies).resolve()
-    assembly = synthesize(session.project.root, folder, read_settings(os.environ, settings))
+    assembly = synthesize(session.project, folder, read_settings(os.environ, settings))
     templates = [f"{os.path.relpath(assembly.folder)}/{stack}.template.json" for stack in assembly.stacks()]
     packages = [size_of(path) for path in assembly.folders()]
     told = [*templates, *(f"Lambda package: {size / 1e6:.1f} MB unzipped" for size in packages)]

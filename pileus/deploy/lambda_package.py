@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pileus.errors import UsageError
+from pileus.product import CARRIED, PACKAGE, product_folder
 
 NEEDS = ("paramiko", "pydantic>=2", "urllib3")
 """What the Lambdas import; they list and decide, and never open a raster."""
@@ -21,10 +22,10 @@ PLATFORMS = {
     "arm64": ("manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64"),
 }
 """Tags of wheels that run on Amazon Linux 2023 (glibc 2.34), by architecture."""
-NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", "static", "embedded", "*.md")
+NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", "static", "embedded", "*.md", CARRIED)
 
 
-def package(root: Path, out: Path, *, architecture: str | None) -> Path:
+def package(out: Path, *, architecture: str | None) -> Path:
     """Make the package anew in a folder under `out`. `architecture`: None for the embedded stack, which has all it
     needs installed. Raises UsageError when pip cannot fetch a wheel.
     """
@@ -33,17 +34,17 @@ def package(root: Path, out: Path, *, architecture: str | None) -> Path:
     if architecture is None:
         folder.mkdir(parents=True)
     else:
-        shutil.copytree(_dependencies(root, out, architecture), folder)
-    shutil.copytree(Path(__file__).parents[1], folder / "pileus", ignore=NOT_CODE)
-    shutil.copytree(root / "lambdas", folder / "lambdas", ignore=NOT_CODE)
+        shutil.copytree(_dependencies(out, architecture), folder)
+    shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
+    shutil.copytree(product_folder() / "lambdas", folder / "lambdas", ignore=NOT_CODE)
     return folder
 
 
-def _dependencies(root: Path, out: Path, architecture: str) -> Path:
+def _dependencies(out: Path, architecture: str) -> Path:
     """Wheels unpacked, kept from one synthesis to the next while their pins are the same."""
-    constraints = root / "constraints.txt"
-    pins = constraints.read_bytes() if constraints.exists() else b""
-    key = hashlib.sha256("\n".join((*NEEDS, PYTHON, architecture)).encode() + pins).hexdigest()[:16]
+    constraints = product_folder() / "infra/constraints.txt"
+    named = "\n".join((*NEEDS, PYTHON, architecture)).encode()
+    key = hashlib.sha256(named + constraints.read_bytes()).hexdigest()[:16]
     folder = out / f"lambda-wheels-{key}"
     if folder.exists():
         return folder
@@ -52,8 +53,7 @@ def _dependencies(root: Path, out: Path, architecture: str) -> Path:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"]
     command += [f"--target={part}", f"--python-version={PYTHON}", "--implementation=cp"]
     command += [f"--platform={platform}" for platform in PLATFORMS[architecture]]
-    command += [f"--constraint={constraints}"] if pins else []
-    done = subprocess.run([*command, *NEEDS], capture_output=True, text=True)
+    done = subprocess.run([*command, f"--constraint={constraints}", *NEEDS], capture_output=True, text=True)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no word"]
         raise UsageError(f"the Lambda package cannot be made: {said[-1]}")

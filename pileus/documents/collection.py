@@ -21,13 +21,17 @@ class Grouping(Document):
     """`meta.group`: which named groups of the file regex make the group key, and what completes a group."""
 
     by: tuple[str, ...] = ()
-    """Named groups whose values make the key; empty: one group a point in time."""
+    """Named groups of the file regex whose values make the key of a group. Empty: all files of a point in time are one
+    group. Example: `["start"]`."""
     each: str | None = None
-    """Named group that tells the members of a group apart."""
+    """Named group that tells the members of a group apart. Without it: members are not told apart. Example:
+    `"tile"`."""
     expect: tuple[str, ...] = ()
-    """Values of `each` that complete a group; empty: whatever is there."""
+    """Values of `each` that complete a group; a group that lacks one waits. Empty: whatever is listed is complete.
+    Example: `["75N180W", "75N060W"]`."""
     newest: str | None = None
-    """Named group with a creation stamp; of two files alike in all else the newer wins."""
+    """Named group that holds a creation stamp. Of files that are alike in all other parts the newest counts. Without
+    it: different files that are alike in all parts are duplicates, and their group fails. Example: `"created"`."""
 
     @model_validator(mode="after")
     def _expect_needs_each(self) -> Self:
@@ -40,38 +44,49 @@ class Valid(Document):
     """Pixels count where `band` is at least `min`."""
 
     band: str
+    """Band that says which pixels count, on the same pixels as the measured band. Example: `"cf_cvg"`."""
     min: float = 1
+    """Least value of that band for which a pixel counts. Example: `1`."""
 
 
 class Process(Document):
     """`meta.process`: how a group becomes rows of statistics."""
 
     band: str | tuple[str, ...]
-    """Band or bands measured; a member NAME.BAND.tif holds band BAND."""
+    """Band or bands that are measured; a member NAME.BAND.tif of an archive holds band BAND. Example:
+    `"avg_rade9h"`."""
     zones: str
-    """Polygons: a path in the project or an s3:// URL; any format that pyogrio reads."""
+    """Polygons: a path in the project or an s3:// URL, in any format that pyogrio reads. Example:
+    `"data/zones/places.geojson"`."""
     zone_id: str | None = None
-    """Column that names a zone; None: the feature's own id, else `id`, else `name`."""
+    """Column that names a zone. Without it: the feature's own id, else the column `id`, else `name`. Example:
+    `"GEOID"`."""
     valid: Valid | None = None
+    """Mask: a band that says which pixels count. Without it: every pixel that is not nodata counts. Example: `{"band":
+    "cf_cvg", "min": 1}`."""
     range: tuple[float, float] | None = None
-    """Pixels outside [low, high] do not count."""
+    """Lowest and highest value that count, both included. Without it: no limits. Example: `[0, 1000]`."""
     zero_is_nodata: bool = False
-    """A zero does not count, as in the classic statistics (gippy)."""
+    """Whether a pixel of value 0 does not count, as in the classic statistics (gippy). Example: `true`."""
     nodata: float | None = None
-    """Overrides the raster's own."""
+    """Value that means nodata, instead of the raster's own. Without it: the raster's own. Example: `-999.3`."""
     coverage: Literal["exact", "center", "all_touched"] = "exact"
+    """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
+    middle lies in the zone; `all_touched`, the whole pixel when any of it does. Example: `"center"`."""
     area_weighted: bool = False
-    """Weigh pixels by their true area."""
+    """Whether pixels are weighted by their area on the ellipsoid. Example: `true`."""
     stats: tuple[str, ...] = DEFAULT_STATISTICS
-    """Statistics to compute, as docs/zonal.md names them, and percentiles such as p5 and p99.9."""
+    """Statistics to compute, as docs/zonal.md names them, and percentiles such as p5 and p99.9. Example: `["count",
+    "mean", "p95"]`."""
     classic_csv: bool = Field(default=False, validation_alias=AliasChoices("classic_csv", "ancestor_csv"))
-    """Also write {zone}_{YYYYMM}_{tile}.csv under sezu-stats/."""
+    """Whether the CSV of the classic statistics (gippy), sezu-stats/{zone}_{YYYYMM}_{tile}.csv, is written too.
+    Example: `true`."""
     archive: bool = False
-    """Keep the archives in the bucket that `files[].bucket` names."""
+    """Whether the downloaded archives are kept, in the bucket that `files[].bucket` names. Example: `true`."""
     clips: bool = False
-    """Write a cloud-optimised GeoTIFF a zone."""
+    """Whether a cut-out of the raster around each zone is written, as a cloud-optimised GeoTIFF. Example: `true`."""
     pictures: bool = False
-    """Write a quicklook PNG a zone."""
+    """Whether a PNG picture of each zone is written. Example: `true`."""
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -92,9 +107,13 @@ class Band(Document):
     """`meta.bands.NAME`: what a band holds."""
 
     unit: str | None = None
+    """Unit of the band's values; columns of the tables and labels of pictures have it. Without it: not said. Example:
+    `"nW/cm2/sr"`."""
     description: str | None = None
+    """What the band holds, for a person and for STAC. Without it: not said. Example: `"average radiance"`."""
     display: tuple[PositiveFloat, PositiveFloat] | None = None
-    """Least and greatest value of the colour scale of pictures, which is logarithmic; else it fits the pixels."""
+    """Least and greatest value of the logarithmic colour scale of pictures. Without it: it fits each month's pixels.
+    Example: `[1, 100]`."""
 
 
 class Meta(BaseModel):
@@ -102,9 +121,13 @@ class Meta(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     group: Grouping = Grouping()
+    """How files become groups, which are processed together. Example: `{"by": ["start"], "each": "tile"}`."""
     bands: dict[str, Band] = {}
-    """The bands there are; empty: not said, so band names are not checked before a raster is open."""
+    """The bands that there are, by name. Empty: not said, so that band names are not checked before a raster is open.
+    Example: `{"avg_rade9h": {"unit": "nW/cm2/sr"}}`."""
     process: Process | None = None
+    """What is measured in each group. Without it: groups are downloaded and verified, and nothing is measured.
+    Example: `{"band": "avg_rade9h", "zones": "data/zones/places.geojson"}`."""
 
     @model_validator(mode="after")
     def _bands_are_known(self) -> Self:
@@ -121,8 +144,13 @@ class File(Document):
     """One kind of file of the collection."""
 
     regex: Regex
+    """Regular expression that a whole file name must match. Its named groups, `(?P<tile>...)`, are the parts of the
+    name that `meta.group` refers to. Example: `"(?P<start>[0-9]{8})_(?P<tile>[A-Z0-9]+)[.]tgz"`."""
     bucket: Buckets = "internal"
+    """Bucket that keeps the archive where `meta.process.archive` is true. Example: `"protected"`."""
     sampleFileName: str | None = None
+    """A name that the regex must match; checked when the document is read. Without it: not checked. Example:
+    `"20150101_75N060E.tgz"`."""
 
     @model_validator(mode="after")
     def _sample_matches(self) -> Self:
@@ -135,27 +163,54 @@ class Options(Document):
     """The span a template is expanded over; both ends are included."""
 
     spanUnit: Unit = Unit.day
+    """Length of one point in time. Example: `"month"`."""
     spanStart: str
+    """First point in time: as 201501 or 2015-01, `now`, or relative as `-2 months`. Example: `"201204"`."""
     spanEnd: str = "now"
+    """Last point in time, included; written as `spanStart` is. Example: `"201805"`."""
 
 
 class Collection(Document):
     """A collection, or the template of many: `{{pointInTime}}` may stand anywhere in its text."""
 
     name: str = Field(pattern=NAME)
+    """Name of the collection, which commands and keys use: letters, digits, `_`, `.` and `-`. Example:
+    `"viirs_template"`."""
     templated_name: str | None = None
+    """Name of the collection of one point in time; required with `options`, and must differ between points in time.
+    Without it: `name`. Example: `"viirs_{{pointInTime}}"`."""
     version: str = Field("001", pattern=NAME)
+    """Version of the collection; results of each version are kept apart. Example: `"002"`."""
     dataType: str | None = None
+    """Kept for Cumulus documents; Pileus does not use it. Example: `"VNP46A3"`."""
     granuleId: str | None = None
+    """Kept for Cumulus documents; Pileus does not use it, since `files[].regex` names the parts of a file. Example:
+    `"SVDNB_npp_20150101-20150131_75N060E"`."""
     granuleIdExtraction: Regex | None = None
+    """Kept for Cumulus documents: checked to be a regular expression, and not used. Example: `"(.*)[.]tgz"`."""
     sampleFileName: str | None = None
+    """Kept for Cumulus documents; not used. `files[].sampleFileName` is checked against its regex. Example:
+    `"SVDNB_npp_20150101-20150131_75N060E.tgz"`."""
     files: tuple[File, ...] = Field(min_length=1)
+    """The kinds of files that belong to the collection; a listed file that matches none is reported and left alone.
+    Example: `[{"regex": ".*[.]tgz"}]`."""
     provider_path: str = ""
+    """Folder at the provider that is listed; placeholders are replaced. It is joined to the path of the provider's
+    `host`; one that begins with `/` replaces that path. Example: `"/viirs/{{pointInTime}}/vcmcfg/"`."""
     duplicateHandling: Literal["error", "skip", "replace", "version"] = "error"
+    """What happens to a kept archive when one of the same name and other content is there: `error` fails the group,
+    `skip` keeps the old one, `replace` overwrites it, `version` renames the old one. Example: `"replace"`."""
     options: Options | None = None
+    """The span that a template is expanded over. Without it: the document is no template and cannot be backfilled.
+    Example: `{"spanUnit": "month", "spanStart": "201204", "spanEnd": "201805"}`."""
     workflow: str = Field("DiscoverAndProcessGranules", pattern=NAME)
+    """Workflow that each point in time is handed to. Example: `"DiscoverAndProcessGranules"`."""
     provider: str | None = None
+    """Id of the provider that has the files. Without it: commands and rules must name it. Example:
+    `"viirs_provider"`."""
     meta: Meta = Meta()
+    """What Pileus reads of it is `group`, `bands` and `process`; `description` and `license` stand in the STAC
+    collection, and any other key is kept. Example: `{"license": "CC-BY-4.0"}`."""
 
     @field_validator("meta", mode="after")
     @classmethod

@@ -103,6 +103,7 @@ class Aws:
         """Return a client that raises boto3's own errors, for boto3's own machinery."""
         import boto3
         from botocore.config import Config
+        from botocore.handlers import add_expect_header
 
         config = Config(
             max_pool_connections=self._connections,
@@ -119,8 +120,11 @@ class Aws:
             )
         else:
             session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # Lambda's name for it; boto3 has another
-        made: object = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
-        return made
+        made: Any = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+        # S3 is not asked before each body whether it would take one: that is a round trip for every object.
+        made.meta.events.unregister("before-call.s3", add_expect_header)
+        client: object = made
+        return client
 
     @cached_property
     def s3(self) -> "S3Client":

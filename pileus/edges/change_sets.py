@@ -1,6 +1,5 @@
 """What a deployment would change, shown before anything is changed; and carrying it out."""
 
-import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -13,8 +12,7 @@ from pileus.edges.cloudformation import (
     deployed,
     describe,
     outputs,
-    upload,
-    upload_object,
+    template_url,
     wait_until,
 )
 from pileus.errors import StoreError, UsageError
@@ -67,7 +65,7 @@ def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
         raise UsageError(why, where=stack)
     if _deployed(aws, stack) == json.loads(assembly.template(stack)):
         return Proposal(stack, ())
-    url = _template(aws, assembly, stack)
+    url = template_url(aws, assembly, stack)
     name = f"pileus-{round(time.time() * 1000)}"
     made = aws.cloudformation.create_change_set(
         StackName=stack, ChangeSetName=name, TemplateURL=url, Capabilities=CAPABILITIES
@@ -78,7 +76,7 @@ def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
 def carry_out(aws: Aws, assembly: Assembly, proposal: Proposal) -> dict[str, str]:
     """Create or update the stack and wait for it; its outputs. Raises StoreError with CloudFormation's reason."""
     if proposal.change_set is None:
-        url = _template(aws, assembly, proposal.stack)
+        url = template_url(aws, assembly, proposal.stack)
         aws.cloudformation.create_stack(StackName=proposal.stack, TemplateURL=url, Capabilities=CAPABILITIES)
         return deployed(aws, proposal.stack, "stack_create_complete")
     if not proposal.changes:
@@ -103,13 +101,6 @@ def remove(aws: Aws, stack: str) -> None:
 def _deployed(aws: Aws, stack: str) -> Any:
     body: Any = aws.cloudformation.get_template(StackName=stack)["TemplateBody"]
     return json.loads(body) if isinstance(body, str) else body
-
-
-def _template(aws: Aws, assembly: Assembly, stack: str) -> str:
-    """Send the stack's assets and its template, which can be too large for a request; the template's address."""
-    bucket = upload(aws, assembly, stack)
-    body = assembly.template(stack).encode()
-    return upload_object(aws, bucket, f"templates/{hashlib.sha256(body).hexdigest()}.json", body)
 
 
 def _changes(aws: Aws, change_set: str, stack: str) -> tuple[Change, ...]:

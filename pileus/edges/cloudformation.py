@@ -1,5 +1,6 @@
 """Stacks through CloudFormation, with their assets. The same for the embedded AWS and the real one."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -65,14 +66,13 @@ class Assembly:
 
 def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
     """Create or update one stack and wait for it. Its outputs. Raises StoreError with CloudFormation's reason."""
-    upload(aws, assembly, stack)
-    template = assembly.template(stack)
+    url = template_url(aws, assembly, stack)
     client = aws.cloudformation
     if describe(aws, stack) is None:
-        client.create_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
+        client.create_stack(StackName=stack, TemplateURL=url, Capabilities=CAPABILITIES)
         return deployed(aws, stack, "stack_create_complete")
     try:
-        client.update_stack(StackName=stack, TemplateBody=template, Capabilities=CAPABILITIES)
+        client.update_stack(StackName=stack, TemplateURL=url, Capabilities=CAPABILITIES)
     except StoreError as exc:
         if "No updates are to be performed" not in exc.message:
             raise
@@ -155,8 +155,10 @@ def upload(aws: Aws, assembly: Assembly, stack: str) -> str:
     return bucket
 
 
-def upload_object(aws: Aws, bucket: str, key: str, body: bytes) -> str:
-    """Write one object; its https address."""
+def template_url(aws: Aws, assembly: Assembly, stack: str) -> str:
+    """Send a stack's assets and its template, which can be too large for a request; the template's address."""
+    bucket, body = upload(aws, assembly, stack), assembly.template(stack).encode()
+    key = f"templates/{hashlib.sha256(body).hexdigest()}.json"
     aws.s3.put_object(Bucket=bucket, Key=key, Body=body)
     host = aws.s3.meta.endpoint_url if aws.endpoint else f"https://s3.{aws.s3.meta.region_name}.amazonaws.com"
     return f"{host}/{bucket}/{key}"

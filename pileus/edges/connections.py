@@ -1,7 +1,7 @@
 """The connection budget: never more connections to a provider than its limit, over all workers together.
 
 A connection is opened with a lease in hand, and the lease goes back when the connection is closed. Within one
-process `LocalConnections` counts; over several, `DynamoConnections`.
+process `LocalConnections` counts; over several, `SharedConnections`.
 """
 
 import threading
@@ -18,11 +18,19 @@ Pulse = Callable[[], None]
 class Lease:
     """The right to one connection. A context manager: leaving gives it back."""
 
-    def __init__(self, release: Callable[["Lease"], None], contended: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        release: Callable[["Lease"], None],
+        contended: Callable[[], bool],
+        lost: Callable[["Lease"], bool] = lambda _: False,
+    ) -> None:
         self.id = uuid.uuid4().hex
-        self.lost = False
-        """Set when the lease ran out before it could be renewed: the connection must be closed."""
-        self._release, self._contended = release, contended
+        self._release, self._contended, self._lost = release, contended, lost
+
+    @property
+    def lost(self) -> bool:
+        """Whether it ran out before it could be renewed: the connection must be closed."""
+        return self._lost(self)
 
     @property
     def contended(self) -> bool:

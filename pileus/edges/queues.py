@@ -1,7 +1,10 @@
 """The two queues that feed workers: `ingest`, polled first, and `backfill`; and the tokens their messages carry."""
 
 import json
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 QUEUES = ("ingest", "backfill")
+AT_ONCE = 10
+"""Messages that are received together, to find the one that comes first in its run: SQS itself keeps no order."""
+AHEAD_SECONDS = 1.0
+"""How long the others of them stay with their receiver, who may be done soon; then other workers may have them."""
 OFTEN = 200
 """Times that a message is received before it is posted anew."""
 LONGEST_DELAY = 900
@@ -35,6 +42,23 @@ class Message:
     received: int = 1
     """Times that it was received, this one included."""
 
+    @property
+    def run(self) -> tuple[object, object]:
+        """Backfill and number of the run that it is of, as far as it says."""
+        config = self._config
+        return config.get("backfill"), config.get("run")
+
+    @property
+    def rank(self) -> int:
+        """Place of its point in time in the order of its run."""
+        rank = self._config.get("rank")
+        return rank if isinstance(rank, int) else 0
+
+    @property
+    def _config(self) -> Mapping[str, Any]:
+        config = self.task.get("config") if isinstance(self.task, Mapping) else None
+        return config if isinstance(config, Mapping) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:
@@ -48,7 +72,8 @@ class Queues(Protocol):
     """Raises StoreError when a queue or Step Functions refuses."""
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
-        """The next message, waiting up to `wait_seconds` (0 to 20) for one."""
+        """The next message, waiting up to `wait_seconds` (0 to 20) for one: of several that are there, the one that
+        comes first in the order of its run."""
 
     def hold(self, message: Message, seconds: int) -> None:
         """Put the message back, hidden from workers for `seconds` from now; 0 hands it back at once.
@@ -60,7 +85,11 @@ class Queues(Protocol):
         """Go on having the message: it stays hidden from other workers for `seconds` from now."""
 
     def delete(self, message: Message) -> None:
-        """The message is dealt with."""
+        """The message is dealt with. It may come once more if this process dies soon after."""
+
+    def settle(self) -> None:
+        """Let others have what was received and not given out yet, and forget what was deleted. Cheap where there is
+        nothing of it. May be called from another thread."""
 
     def bury(self, message: Message) -> None:
         """Move the message to the dead letters."""
@@ -82,20 +111,71 @@ class SqsQueues:
         self._sqs = sqs
         self._stepfunctions = stepfunctions
         self._addresses = queues
+        self._lock = threading.Lock()
+        self._ahead: list[Message] = []
+        """Received and not given out yet, in their order."""
+        self._since = 0.0
+        """When they were received, on the monotonic clock."""
+        self._done: list[Message] = []
+        """Dealt with, and still to be deleted."""
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
+        if message := self._next(queue):
+            return message
+        self.settle()
         with translated(queue, "SQS"):
-            found = self._received(queue, wait_seconds)
-        if not found:
+            found = self._received(queue, wait_seconds) or ()
+        messages = [message for one in found if (message := self._message(queue, one))]
+        if not messages:
             return None
-        receipt, text = found[0]["ReceiptHandle"], found[0]["Body"]
-        received = int(found[0].get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        run = messages[0].run  # another run's ranks say nothing about this one's
+        with self._lock:
+            self._ahead += sorted(messages, key=lambda message: (message.run != run, message.rank))
+            self._since = time.monotonic()
+        return self._next(queue)
+
+    def _next(self, queue: str) -> Message | None:
+        """What is at hand of the queue, if it has not been for too long."""
+        with self._lock:
+            at_hand = (place for place, message in enumerate(self._ahead) if message.queue == queue)
+            if time.monotonic() - self._since > AHEAD_SECONDS or (place := next(at_hand, None)) is None:
+                return None
+            return self._ahead.pop(place)
+
+    def settle(self) -> None:
+        with self._lock:
+            ahead, self._ahead = self._ahead, []
+        for queue in QUEUES:
+            self._leave(queue, [message for message in ahead if message.queue == queue])
+        self._forget_done()
+
+    def _message(self, queue: str, found: Any) -> Message | None:
+        """The message; None where it is not one of ours, which is buried."""
+        receipt, text = found["ReceiptHandle"], found["Body"]
+        received = int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1))
         try:
             body = json.loads(text)
             return Message(queue, receipt, text, body["token"], body["task"], received)
         except (json.JSONDecodeError, KeyError, TypeError):
             self._refuse(Message(queue, receipt, text, _token_of(text), {}))
             return None
+
+    def _leave(self, queue: str, messages: Sequence[Message]) -> None:
+        """Put messages back for other workers; those that cannot be put back now are there again after a while."""
+        entries: Any = [entry | {"VisibilityTimeout": 0} for entry in _entries(messages)]
+        if entries:
+            with suppress(StoreError), translated(queue, "SQS"):
+                self._sqs.change_message_visibility_batch(QueueUrl=self._addresses[queue].url, Entries=entries)
+
+    def _forget_done(self) -> None:
+        """Delete what was dealt with; what cannot be deleted now comes again, and is answered again."""
+        with self._lock:
+            done, self._done = self._done, []
+        for queue in QUEUES:
+            entries: Any = _entries([message for message in done if message.queue == queue])
+            if entries:
+                with suppress(StoreError), translated(queue, "SQS"):
+                    self._sqs.delete_message_batch(QueueUrl=self._addresses[queue].url, Entries=entries)
 
     def _refuse(self, message: Message) -> None:
         """Bury what is not one of ours: nobody will ever understand it. Whoever waits for its token is told."""
@@ -106,7 +186,7 @@ class SqsQueues:
     def _received(self, queue: str, wait_seconds: int) -> Any:
         return self._sqs.receive_message(
             QueueUrl=self._addresses[queue].url,
-            MaxNumberOfMessages=1,
+            MaxNumberOfMessages=AT_ONCE,
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         ).get("Messages")
@@ -142,8 +222,11 @@ class SqsQueues:
         return True
 
     def delete(self, message: Message) -> None:
-        with translated(message.queue, "SQS"):
-            self._sqs.delete_message(QueueUrl=self._addresses[message.queue].url, ReceiptHandle=message.receipt)
+        with self._lock:
+            self._done.append(message)
+            many = len(self._done) >= AT_ONCE
+        if many:
+            self._forget_done()
 
     def bury(self, message: Message) -> None:
         with translated(message.queue, "SQS"):
@@ -169,6 +252,10 @@ class SqsQueues:
                 return False
             raise
         return True
+
+
+def _entries(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [{"Id": str(number), "ReceiptHandle": message.receipt} for number, message in enumerate(messages)]
 
 
 def _token_of(text: str) -> str:

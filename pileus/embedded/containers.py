@@ -104,7 +104,7 @@ def find_image(version: str) -> str:
         raise UsageError("workers in containers need Docker: install it, or leave `docker` out")
     image = f"{IMAGE}:{version}"
     if not _docker("images", "--quiet", image):
-        raise UsageError(f"there is no image {image}: `make images` builds it")
+        raise UsageError(f"there is no image {image}: `pileus images` builds it")
     return image
 
 

@@ -10,11 +10,12 @@ from pileus.edges.aws import Aws, Stack
 from pileus.edges.cloudformation import Assembly, deploy
 from pileus.embedded.home import Home
 from pileus.errors import UsageError
+from pileus.project.folder import Project
 from pileus.version import __version__
 
 SETTINGS: dict[str, Any] = {
     "embedded": True,
-    "point_concurrency": 24,
+    "point_concurrency": 10,
     "group_concurrency": 20,
     "visibility_seconds": 30,
 }
@@ -22,7 +23,7 @@ SETTINGS: dict[str, Any] = {
 
 def deploy_embedded(aws: Aws, home: Home) -> Stack:
     """Synthesize and deploy. Buckets that an earlier run left on disk are taken as they are."""
-    assembly = synth(home.project, home.assemblies, settings(os.environ))
+    assembly = synth(Project(home.project), home.assemblies, settings(os.environ))
     data, core = _named(assembly, "-data"), _named(assembly, "-core")
     names = {bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]}
     stack = Stack.from_outputs(deploy(aws, assembly, core))

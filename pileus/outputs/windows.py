@@ -20,6 +20,7 @@ from pileus.raster.formats import Layer
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.layers import StreamLayer
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
+from pileus.stopping import Check, go_on
 from pileus.unpack.members import Member, members
 from pileus.zonal.compile import SAME_PLACE
 from pileus.zonal.reproject import reproject
@@ -71,6 +72,8 @@ class Windows:
     process: Process
     zones: Zones
     scratch: Path
+    check: Check = go_on
+    """Called before each read; what it raises ends the work."""
     notes: list[str] = field(default_factory=list)
 
     def of(self, archives: Sequence[tuple[str, Path]]) -> Iterator[Window]:
@@ -104,7 +107,7 @@ class _Mosaic:
         def spool() -> Any:
             return self.stack.enter_context(tempfile.TemporaryFile(dir=self.order.scratch))
 
-        with path.open("rb", buffering=0) as file, members(file, name, spool=spool) as every:
+        with path.open("rb", buffering=0) as file, members(file, name, spool=spool, check=self.order.check) as every:
             for member in every:
                 if band := member_band(member.name, self.wanted, self.order.process.bands):
                     self._member(member, band)

@@ -13,6 +13,7 @@ from pileus.documents import Collection, Process
 from pileus.models import Archive, Group, Output, Partition
 from pileus.outputs.shapes import lonlat
 from pileus.outputs.stac import COG, Made, bounds_of, clip_facts, item, table_facts
+from pileus.stopping import Check
 from pileus.version import __version__
 from pileus.zonal.zones import Zones
 
@@ -47,17 +48,22 @@ def write_windows(
     zones: Zones,
     archives: tuple[Archive, ...],
     scratch: Path,
+    check: Check,
 ) -> None:
-    """Clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does."""
+    """Clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does.
+
+    What `check` raises ends the work.
+    """
     rules = collection.meta.process
     if rules is None or not (rules.clips or rules.pictures):
         return
     from pileus.outputs.windows import Windows
 
-    windows = Windows(rules, zones, scratch)
+    windows = Windows(rules, zones, scratch, check)
     found = list(windows.of([(archive.granule.file.name, archive.path) for archive in archives]))
     written.notes += windows.notes
     for key, body, content_type, kind, title, facts in _files(found, partition, collection, rules):
+        check()
         written.add(key, body, content_type, kind, title, **facts)
 
 

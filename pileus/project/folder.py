@@ -1,14 +1,19 @@
-"""The folder a user works in: collections/, data/providers/, rules/ and the zones they name."""
+"""The folder a user works in: collections/, data/providers/, rules/, the zones they name, and workflows/ if any."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from pileus.documents import Collection, Document, Process, Provider, Rule, read
+from pileus.documents.base import NAME
 from pileus.errors import DocumentError, UsageError
+from pileus.product import product_folder
 from pileus.project.registry import Registry, key_of
 
 D = TypeVar("D", bound=Document)
+WORKFLOW = ".asl.json"
+"""What the name of a workflow's file ends with."""
 
 
 class Project:
@@ -28,8 +33,20 @@ class Project:
         return registry, sources
 
     def workflows(self) -> set[str]:
-        """Names of the workflows that the stack will have."""
-        return {path.name.removesuffix(".asl.json") for path in (self.root / "infra/workflows").glob("*.asl.json")}
+        """Return the names of the workflows that the stack will have. Raises DocumentError as `own_workflows`."""
+        return {*_workflows(product_folder() / "infra/workflows"), *self.own_workflows()}
+
+    def own_workflows(self) -> dict[str, Path]:
+        """Return the file of each workflow in workflows/, by name.
+
+        Raises DocumentError for a name that no document could give, and for one that the product's workflows have.
+        """
+        own, taken = _workflows(self.root / "workflows"), _workflows(product_folder() / "infra/workflows")
+        for name, path in own.items():
+            if name in taken or not re.fullmatch(NAME, name):
+                why = "Pileus has a workflow of this name" if name in taken else f"the name does not match {NAME}"
+                raise DocumentError(f"{why}: choose another", where=str(path.relative_to(self.root)))
+        return own
 
     def zones(self, process: Process, where: str) -> tuple[Path, bytes] | None:
         """File and bytes of the zones a process names, or None where they are in S3 already."""
@@ -47,7 +64,7 @@ class Project:
         self, model: type[D], folder: str, key: Callable[[D], str], sources: dict[str, str]
     ) -> Iterator[tuple[str, D]]:
         for path in sorted((self.root / folder).glob("*.json")):
-            document = read(model, path)
+            document = self._anchored(read(model, path))
             name = key(document)
             source = str(path.relative_to(self.root))
             if name in sources:
@@ -55,13 +72,27 @@ class Project:
             sources[name] = source
             yield name, document
 
+    def _anchored(self, document: D) -> D:
+        """Return the document; a provider's folder that is not absolute begins at the project's."""
+        if not isinstance(document, Provider) or document.protocol != "file" or not document.host:
+            return document
+        if "://" in document.host:
+            return document
+        return document.model_copy(update={"host": str(self.root / document.host)})
+
+
+def _workflows(folder: Path) -> dict[str, Path]:
+    return {path.name.removesuffix(WORKFLOW): path for path in sorted(folder.glob(f"*{WORKFLOW}"))}
+
 
 def find_project(start: Path) -> Project:
     """Return the nearest folder, from `start` upwards, that has collections/. Raises UsageError."""
     for folder in (start, *start.parents):
         if (folder / "collections").is_dir():
             return Project(folder)
-    raise UsageError("this is not a project: expected a folder collections/ here or above", where=str(start))
+    raise UsageError(
+        "this is not a project: expected a folder collections/ here or above; `pileus init` makes one", where=str(start)
+    )
 
 
 def with_zones(collection: Collection, url: str) -> Collection:

@@ -3,40 +3,48 @@
 import ast
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pileus.documents import Collection, Document, Provider, Rule, collection, provider, rule
 
 PARTS = (collection, provider, rule)
 MODELS: dict[str, type[Document]] = {"collection": Collection, "provider": Provider, "rule": Rule}
+_EXAMPLE = re.compile(r" Example: `(.*)`\.$")
 
 
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of one kind of document. The docstring under each field is its description."""
     made = MODELS[name].model_json_schema()
-    described = _descriptions()
-    for model, part in {**made.get("$defs", {}), MODELS[name].__name__: made}.items():
-        for field, text in described.get(model, {}).items():
-            part["properties"][field]["description"] = text
+    for part in PARTS:
+        add_descriptions(made, MODELS[name].__name__, part)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 
-def _descriptions() -> dict[str, dict[str, str]]:
-    """Return the docstring under each field, by model.
+def add_descriptions(made: dict[str, Any], name: str, module: ModuleType) -> None:
+    """Add `description` and `examples` to the fields of a schema of the model `name`, from the source of `module`.
 
     Read here and not by pydantic, which would do so at every start.
     """
-    found: dict[str, dict[str, str]] = {}
-    models = (model for part in PARTS for model in ast.parse(inspect.getsource(part)).body)
-    for model in models:
-        if isinstance(model, ast.ClassDef):
-            for field, below in pairwise(model.body):
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and (text := _text(below)):
-                    found.setdefault(model.name, {})[field.target.id] = text
-    return found
+    parts = {**made.get("$defs", {}), name: made}
+    for model in ast.parse(inspect.getsource(module)).body:
+        if not isinstance(model, ast.ClassDef) or model.name not in parts:
+            continue
+        for field, below in pairwise(model.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and (text := _text(below)):
+                parts[model.name]["properties"][field.target.id] |= _described(text)
+
+
+def _described(text: str) -> dict[str, Any]:
+    """Return the description that a docstring gives, and the value in its last sentence: Example: `VALUE`."""
+    plain = " ".join(text.split())
+    if example := _EXAMPLE.search(plain):
+        return {"description": plain[: example.start()], "examples": [json.loads(example[1])]}
+    return {"description": plain}
 
 
 def _text(node: ast.stmt) -> str | None:

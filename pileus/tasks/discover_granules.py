@@ -179,6 +179,7 @@ class _Point:
             self.task.provider,
             found,
             again,
+            rank=self.task.rank,
         )
 
     def _put_aside(self, key: str, state: State, why: str) -> None:

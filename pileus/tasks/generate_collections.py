@@ -48,7 +48,8 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     template = registry.collection(backfill.collection, backfill.version)
     provider = registry.provider_of(template, wanted.get("provider"))
     workflow = wanted.get("workflow") or template.workflow
-    items = [_item(edges, backfill, point, provider, workflow) for point in _points(edges, template, backfill)]
+    points = _points(edges, template, backfill)
+    items = [_item(edges, backfill, point, rank, provider, workflow) for rank, point in enumerate(points)]
     url = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}/points.json")
     edges.store.put(url, json.dumps(items).encode(), "application/json")
     bucket, key = split(url)
@@ -73,7 +74,9 @@ def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Poin
     return points
 
 
-def _item(edges: Edges, backfill: Backfill, point: Point, provider: Provider, workflow: str) -> dict[str, Any]:
+def _item(
+    edges: Edges, backfill: Backfill, point: Point, rank: int, provider: Provider, workflow: str
+) -> dict[str, Any]:
     task = PointTask(
         backfill.id,
         backfill.run,
@@ -82,6 +85,7 @@ def _item(edges: Edges, backfill: Backfill, point: Point, provider: Provider, wo
         point.collection.to_json(),
         provider.model_dump(mode="json", exclude_defaults=True),
         point.own_folder,
+        rank,
     )
     return {
         "workflow": edges.stack.workflow_arn(workflow),

@@ -14,6 +14,7 @@ from pileus.download.fetch import download
 from pileus.edges.providers import ProviderEdge
 from pileus.models import Archive, Granule, Group
 from pileus.scratch.volume import ARCHIVES
+from pileus.stopping import unless
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, measure
 
 
@@ -59,7 +60,7 @@ def process(
     size = sum(archive.size for archive in archives)
     if rules is None or zones is None:
         return Processed(tuple(archives), None, seconds, size, size)
-    measured = measure(_sources(archives, each), rules, zones, cache=cache, scratch=scratch)
+    measured = measure(_sources(archives, each), rules, zones, cache=cache, scratch=scratch, check=unless(cancelled))
     return Processed(tuple(archives), measured, seconds | measured.seconds, size, size + measured.scratch_bytes)
 
 

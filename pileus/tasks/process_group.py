@@ -15,7 +15,6 @@ from pileus.documents import Collection, Process
 from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import connect
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
-from pileus.errors import HandedBack
 from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
@@ -24,6 +23,7 @@ from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
 from pileus.outputs.writers import Written, facts_of, write_item, write_windows
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
+from pileus.stopping import unless
 from pileus.tasks.pipeline import Processed, process
 from pileus.version import __version__
 from pileus.wiring import Edges
@@ -68,8 +68,7 @@ class Watch:
 
     def check(self) -> None:
         """Raise HandedBack when the work should stop."""
-        if self.cancelled.is_set():
-            raise HandedBack("told to stop")
+        unless(self.cancelled)()
 
 
 def process_group(
@@ -202,7 +201,7 @@ class Outputs:
         if rules.classic_csv:
             for key, body in _classic(partition, measured):
                 written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")
-        write_windows(written, partition, collection, zones, self.processed.archives, self.scratch)
+        write_windows(written, partition, collection, zones, self.processed.archives, self.scratch, self.watch.check)
         manifest = self.held.place.manifest
         write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pileus.errors import ArchiveError
+from pileus.stopping import Check, go_on
 from pileus.unpack.streams import CHUNK, Forward, Gunzip, Part, Pushback, Reader, Rest, Whole
 
 GZIP, ZIP, TIFFS = b"\x1f\x8b", b"PK\x03\x04", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -44,13 +45,19 @@ class Member:
 
 @contextmanager
 def members(
-    file: BinaryIO, name: str, *, limits: UnpackLimits | None = None, spool: Callable[[], BinaryIO] | None = None
+    file: BinaryIO,
+    name: str,
+    *,
+    limits: UnpackLimits | None = None,
+    spool: Callable[[], BinaryIO] | None = None,
+    check: Check = go_on,
 ) -> Iterator[Iterator[Member]]:
     """The members of the archive in `file`, in order; a plain file is its own single member.
 
     `name` is the archive's, for messages and for the name of a lone gzipped file. `spool` gives a scratch file for a
-    zip that cannot be sought in. When the last member has been taken the rest of the stream is read, so that its
-    checksum is verified: what was made of the members counts only after that. Raises ArchiveError.
+    zip that cannot be sought in. `check` is called before each read, and what it raises ends the reading. When the
+    last member has been taken the rest of the stream is read, so that its checksum is verified: what was made of the
+    members counts only after that. Raises ArchiveError.
     """
     limits = limits or UnpackLimits()
     reader = Whole(file)
@@ -58,12 +65,12 @@ def members(
     unread = Pushback(head, reader)
     if head[:4] == ZIP:
         with _seekable(file, unread, spool, name) as whole:
-            yield _zip(whole, name, limits)
+            yield _zip(whole, name, limits, check)
     elif head[:2] == GZIP:
         with closing(Gunzip(unread)) as gunzip:
-            yield _inside(gunzip, name.removesuffix(".gz"), name, limits)
+            yield _inside(gunzip, name.removesuffix(".gz"), name, limits, check)
     else:
-        yield _inside(unread, name, name, limits)
+        yield _inside(unread, name, name, limits, check)
 
 
 def _head(reader: Reader, size: int = 512) -> bytes:
@@ -74,8 +81,8 @@ def _head(reader: Reader, size: int = 512) -> bytes:
     return bytes(data[:done])
 
 
-def _inside(reader: Reader, inner: str, name: str, limits: UnpackLimits) -> Iterator[Member]:
-    stream = Forward(reader, name, limits.unpacked)
+def _inside(reader: Reader, inner: str, name: str, limits: UnpackLimits, check: Check) -> Iterator[Member]:
+    stream = Forward(reader, name, limits.unpacked, check)
     head = bytearray(512)
     done = 0
     while done < 512 and (n := stream.some(memoryview(head)[done:])):
@@ -201,7 +208,7 @@ def _seekable(file: BinaryIO, unread: Reader, spool: Callable[[], BinaryIO] | No
         yield whole
 
 
-def _zip(file: BinaryIO, name: str, limits: UnpackLimits) -> Iterator[Member]:
+def _zip(file: BinaryIO, name: str, limits: UnpackLimits, check: Check) -> Iterator[Member]:
     try:
         with zipfile.ZipFile(file) as archive:
             total = 0
@@ -214,7 +221,7 @@ def _zip(file: BinaryIO, name: str, limits: UnpackLimits) -> Iterator[Member]:
                     continue
                 where = f"{name}: {info.filename}"
                 with archive.open(info) as member:
-                    stream = Forward(Whole(member), where, info.file_size)  # type: ignore[arg-type]
+                    stream = Forward(Whole(member), where, info.file_size, check)  # type: ignore[arg-type]
                     yield Member(info.filename, info.file_size, stream, where)
                     stream.drain()
     except (zipfile.BadZipFile, NotImplementedError) as exc:

@@ -10,6 +10,7 @@ from isal import isal_zlib
 from isal.igzip import BadGzipFile
 
 from pileus.errors import ArchiveError
+from pileus.stopping import Check, go_on
 
 CHUNK = 1 << 20
 """Bytes unpacked at a time."""
@@ -26,10 +27,13 @@ class Reader(Protocol):
 
 
 class Forward:
-    """Bytes that are read once, from front to back. Counts them against a limit."""
+    """Bytes that are read once, from front to back. Counts them against a limit.
 
-    def __init__(self, reader: Reader, where: str, limit: int) -> None:
-        self._reader = reader
+    `check` is called before each read; what it raises ends the reading.
+    """
+
+    def __init__(self, reader: Reader, where: str, limit: int, check: Check = go_on) -> None:
+        self._reader, self._check = reader, check
         self.where = where
         self.limit = limit
         self.at = 0
@@ -38,6 +42,7 @@ class Forward:
 
     def some(self, view: memoryview) -> int:
         """Read up to len(view) bytes; 0 at the end."""
+        self._check()
         try:
             n = self._reader.readinto(view)
         except _DAMAGE as exc:

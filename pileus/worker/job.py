@@ -9,14 +9,15 @@ from typing import Any
 
 from pileus import lifecycle
 from pileus.backfills.end import count_failure
+from pileus.edges.connections import Lease
 from pileus.edges.queues import Message, Queues
 from pileus.errors import Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import GroupTask
 from pileus.models import State
+from pileus.pace import Pace
 from pileus.tasks.process_group import Watch
 from pileus.wiring import Edges
-from pileus.worker.pace import Pace
 
 log = logging.getLogger("pileus.worker")
 HEARD_SECONDS = 1.5
@@ -33,6 +34,8 @@ class Job:
     message: Message
     task: GroupTask
     entry: Entry
+    slot: Lease | None = None
+    """Its place among the groups that its backfill may run at once, where that is limited."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when the work should stop, whatever the cause."""
     cause: str = ""
@@ -183,12 +186,15 @@ class Work:
         renewed = self._edges.now()
         while not self._pace.wait(job.done, min(HEARD_SECONDS, self._visibility / 3)):
             try:
+                self._queues.settle()
                 backfill = self._edges.index.backfill(job.task.backfill)
                 if backfill is not None and not backfill.runs(job.task.run_name):
                     job.stop("backfill")
                 if self._edges.now() - renewed >= self._visibility / 3:
                     self._pulse()
                     self._renew(job)
+                    if job.slot is not None and job.slot.lost:
+                        job.stop("later")  # another group has its place by now
                     renewed = self._edges.now()
             except StoreError as error:
                 log.warning("heartbeat failed", extra={"error": str(error)} | job.named)

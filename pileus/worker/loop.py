@@ -14,24 +14,25 @@ What happens with a message:
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 from uuid import uuid4
 
 from pileus import lifecycle
 from pileus.backfills.end import give_up, is_live
 from pileus.backfills.record import displaced, ended_in, note_ended
+from pileus.edges.connections import Lease
 from pileus.edges.queues import QUEUES, Message, Queues
 from pileus.errors import Busy, Conflict, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import GroupTask
 from pileus.models import State
+from pileus.pace import Pace, Threads
 from pileus.tasks.process_group import Watch
 from pileus.wiring import Edges
 from pileus.worker.job import Job, Work
-from pileus.worker.pace import Pace, Threads
 
 log = logging.getLogger("pileus.worker")
 FULL_SECONDS = 5
@@ -82,6 +83,12 @@ class Worker:
 
         While a queue cannot be reached it tries again, ever more slowly up to half a minute.
         """
+        try:
+            return self._run(wait_seconds, until_idle)
+        finally:
+            self._queues.settle()
+
+    def _run(self, wait_seconds: int, until_idle: bool) -> int:
         taken, pause = 0, 0.5
         while not self.stopping.is_set():
             self._pulse()
@@ -144,18 +151,19 @@ class Worker:
         if claimed.attempt > self._deaths:
             self._bury(message, task)
             return True
-        with self._slot(backfill) as free:
-            if free:
-                self._do(message, task, self._edges.index.put(claimed))
-            else:
-                self._queues.hold(message, FULL_SECONDS)
+        try:
+            slot = self._slot(backfill)
+        except Busy:
+            self._queues.hold(message, FULL_SECONDS)
+            return True
+        with slot or nullcontext():
+            self._do(Job(message, task, self._edges.index.put(claimed), slot))
         return True
 
-    def _do(self, message: Message, task: GroupTask, entry: Entry) -> None:
+    def _do(self, job: Job) -> None:
         """Work on a partition that was claimed, unless its run was stopped a moment before that."""
-        job = Job(message, task, entry)
-        self._known = self._edges.index.backfill(task.backfill)
-        if self._known is None or not self._known.runs(task.run_name):
+        self._known = self._edges.index.backfill(job.task.backfill)
+        if self._known is None or not self._known.runs(job.task.run_name):
             job.stop("backfill")
         self._work.do(job)
 
@@ -215,19 +223,11 @@ class Worker:
         self._queues.fail(message, failure)
         self._queues.bury(message)
 
-    @contextmanager
-    def _slot(self, backfill: Backfill) -> Iterator[bool]:
-        """Whether one more group of the backfill may run now; if so, it counts while the block runs."""
+    def _slot(self, backfill: Backfill) -> Lease | None:
+        """A place among the groups that the backfill may run at once; None: there is no limit. Raises Busy."""
         if backfill.max_running is None:
-            yield True
-            return
-        try:
-            lease = self._edges.connections.acquire(f"backfill {backfill.id}", backfill.max_running, _do_not_wait)
-        except Busy:
-            yield False
-            return
-        with lease:
-            yield True
+            return None
+        return self._edges.connections.acquire(f"backfill {backfill.id}", backfill.max_running, _do_not_wait)
 
 
 def _do_not_wait() -> None:

@@ -82,7 +82,7 @@ class ArchiveBands:
         """Read the archive to its end. Raises ArchiveError, also when a wanted band is missing."""
         source = self._source
         with self._exit, self._open() as file:
-            reading = members(file, source.name, limits=self._bench.limits, spool=self._spool)
+            reading = members(file, source.name, limits=self._bench.limits, spool=self._spool, check=self._bench.check)
             with reading as every:
                 for member in every:
                     self._seen.append(member.name)
@@ -136,6 +136,7 @@ class ArchiveBands:
             held = self._held[band] = SpillBuffer(self._bench.scratch, HOLD)
             self._exit.callback(held.close)
             for number, packed in pixels:
+                self._bench.check()
                 held.put(number, packed)
             if held.spilled:
                 self._bench.engines.add("scratch")
@@ -144,6 +145,7 @@ class ArchiveBands:
                 )
             return
         for number, packed in pixels:
+            self._bench.check()
             accumulators.add(number, packed, self._valid(number, packed.size))
 
     def _valid(self, number: int, size: int) -> NDArray[np.uint8] | None:
@@ -155,6 +157,7 @@ class ArchiveBands:
         more = len(self._accumulators) < len(self._bench.process.bands)
         mask: dict[int, NDArray[np.uint8]] = {}
         for number, packed in pixels:
+            self._bench.check()
             valid = lets_count(self._bench.process, packed).view(np.uint8)
             if more:
                 mask[number] = np.packbits(valid)

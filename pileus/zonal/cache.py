@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pileus.raster.grid import Grid
+from pileus.stopping import Check, go_on
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import CoverageRule, ZoneIndex, index_key
 from pileus.zonal.zones import Zones
@@ -96,16 +97,17 @@ def fetch_index(
     *,
     threads: int = 2,
     where: str = "zones",
+    check: Check = go_on,
 ) -> tuple[ZoneIndex, str, bool]:
     """Return the index of zones on a grid, its key, and whether it came from the cache. Raises ZonesError.
 
-    A damaged entry is compiled again and overwritten.
+    A damaged entry is compiled again and overwritten. What `check` raises ends the compilation.
     """
     key = index_key(zones, grid, rule)
     if cache is not None and (blob := cache.get(key)) is not None:
         with suppress(ValueError):
             return ZoneIndex.from_bytes(blob), key, True
-    index = compile_index(zones, grid, rule, threads=threads, where=where)
+    index = compile_index(zones, grid, rule, threads=threads, where=where, check=check)
     if cache is not None:
         cache.put(key, index.to_bytes())
     return index, key, False

@@ -10,6 +10,7 @@ from rasterio.crs import CRS
 
 from pileus.raster.grid import BAND_ROWS, Grid
 from pileus.raster.jit import compiled
+from pileus.stopping import Check, go_on
 from pileus.zonal.coverage import STEP, Traced, entries, trace
 from pileus.zonal.index import CoverageRule, ZoneIndex
 from pileus.zonal.rasterize import burn
@@ -23,12 +24,19 @@ GAP = 24
 
 
 def compile_index(
-    zones: Zones, grid: Grid, rule: CoverageRule = "exact", *, threads: int = 2, where: str = "zones"
+    zones: Zones,
+    grid: Grid,
+    rule: CoverageRule = "exact",
+    *,
+    threads: int = 2,
+    where: str = "zones",
+    check: Check = go_on,
 ) -> ZoneIndex:
     """Work out which pixels of `grid` each zone covers. Raises ZonesError when zones cannot be brought to its CRS."""
     geometries, notes = _in_crs(zones, grid, where)
     geometries, numbers = _placed(geometries, grid)
-    traced = _trace(geometries, numbers, grid, threads) if rule == "exact" else _burn(geometries, numbers, grid, rule)
+    exact = rule == "exact"
+    traced = _trace(geometries, numbers, grid, threads, check) if exact else _burn(geometries, numbers, grid, rule)
     return _assemble(traced, len(zones), grid, notes)
 
 
@@ -76,16 +84,17 @@ def _pixel_coordinates(geometries: Any, grid: Grid) -> tuple[Any, Any, Any, Any]
     return xs, ys, rings.astype(np.int64), polygons[multis].astype(np.int64)
 
 
-def _trace(geometries: Any, numbers: Any, grid: Grid, threads: int) -> Traced:
+def _trace(geometries: Any, numbers: Any, grid: Grid, threads: int, check: Check) -> Traced:
     if len(geometries) == 0:
         geometries, numbers = np.array([shapely.MultiPolygon()]), np.zeros(1, np.int32)
     xs, ys, rings, zone_rings = _pixel_coordinates(geometries, grid)
     turn = 1.0 if grid.dy < 0 else -1.0
     weight = rings[zone_rings]  # vertices before each zone: chunks of like work
-    chunks = min(4 * threads, len(geometries)) if threads > 1 else 1
+    chunks = min(max(4 * threads, len(geometries) // 500), len(geometries)) if threads > 1 else 1
     cuts = np.unique(np.r_[0, np.searchsorted(weight, np.linspace(0, weight[-1], chunks + 1))[1:-1], len(geometries)])
 
     def one(first: int, last: int) -> Traced:
+        check()
         ends = zone_rings[first : last + 1]
         return trace(xs, ys, rings, ends, numbers[first:last], grid.width, grid.height, turn)
 

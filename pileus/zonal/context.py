@@ -9,6 +9,7 @@ from typing import BinaryIO
 from pileus.documents import Process
 from pileus.raster.grid import Grid
 from pileus.statistics import need_percentiles
+from pileus.stopping import Check, go_on
 from pileus.unpack.members import UnpackLimits
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
@@ -42,8 +43,10 @@ class Bench:
         scratch: Path,
         threads: int,
         limits: UnpackLimits,
+        check: Check = go_on,
     ) -> None:
         self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
+        self.check = check
         self.mask = process.valid.band if process.valid else None
         self._cache = cache
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
@@ -56,7 +59,9 @@ class Bench:
         """Return the zone index of a grid, fetched or compiled once."""
         if grid.hash not in self._indexes:
             started = time.perf_counter()
-            index, key, _ = fetch_index(self.zones, grid, self.process.coverage, self._cache, threads=self.threads)
+            index, key, _ = fetch_index(
+                self.zones, grid, self.process.coverage, self._cache, threads=self.threads, check=self.check
+            )
             self._indexes[grid.hash] = (index, key)
             self.notes += [note for note in index.notes if note not in self.notes]
             self.compile_seconds += time.perf_counter() - started

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
 from pileus.raster.formats import Layer, band_of, named_band, open_layer
+from pileus.stopping import Check, go_on
 from pileus.unpack.members import UnpackLimits, is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
@@ -56,16 +57,18 @@ def measure(
     threads: int = 2,
     limits: UnpackLimits | None = None,
     progress: Callable[[str], None] | None = None,
+    check: Check = go_on,
 ) -> Measured:
     """Measure zones over sources that together make one mosaic.
 
-    `process` says which bands, which pixels count and which statistics; `statistics` in `moments.py` defines those.
+    `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those.
     `cache` keeps compiled zone indexes; `scratch` is a folder for what cannot be streamed (nothing stays in it);
-    `progress` is called with the name of each source that is done. Nothing is returned unless every source was read
+    `progress` is called with the name of each source that is done; `check` many times a second, and what it raises ends
+    the work. Nothing is returned unless every source was read
     to its end and its checksums held. Raises ArchiveError, RasterError, ZonesError and whatever a stream raises.
     """
     started = time.perf_counter()
-    bench = Bench(process, zones, cache, scratch, threads, limits or UnpackLimits())
+    bench = Bench(process, zones, cache, scratch, threads, limits or UnpackLimits(), check)
     found: list[Found] = []
     plain: list[Source] = []
     for source in sorted(sources, key=lambda s: s.name):
@@ -166,6 +169,7 @@ def _file(bench: Bench, source: Source, band: str, layer: Layer, mask: Layer | N
         mask_handle: Any = stack.enter_context(mask.open()) if mask else None
 
         def one(unit: list[int]) -> None:
+            bench.check()
             packed = layer.read(handle, needed, unit)
             masks = mask.read(mask_handle, needed, unit) if mask else [None] * len(unit)
             for number, pixels, over in zip(unit, packed, masks, strict=True):

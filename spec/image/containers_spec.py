@@ -254,7 +254,7 @@ def test_a_worker_needs_no_writable_root_and_no_capability(stack: Project, image
 
 
 def test_an_image_that_is_not_there_is_named(engine: None) -> None:
-    with pytest.raises(UsageError, match="make images"):
+    with pytest.raises(UsageError, match="pileus images"):
         find_image("0.0.0")
 
 

@@ -11,9 +11,10 @@ import boto3
 
 from pileus.documents import Provider
 from pileus.download.fetch import download, granule_of
-from pileus.edges.dynamo_connections import DynamoConnections
+from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.providers import connect
 from pileus.edges.secrets import Secrets
+from pileus.edges.shared_connections import SharedConnections
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    connections = DynamoConnections(client, table, seconds=float(seconds))
+    connections = SharedConnections(DynamoBudgetTable(client, table), seconds=float(seconds))
     provider = Provider(id="site", protocol="http", host=host, globalConnectionLimit=int(limit))
     with closing(connect(provider, secrets=Secrets(environ={}), connections=connections)) as edge:
         granules = [granule_of(f"http://{host}/{name}") for name in names]

@@ -1,17 +1,23 @@
 """Index, workflows and budget of a simulated stack, as the real code is given them."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from pileus.edges.connections import Lease
+from pileus.edges.budget import Holder
+from pileus.edges.budget_table import BudgetTable
+from pileus.edges.connections import Lease, Pulse
 from pileus.edges.index import Brief, MemoryIndex
+from pileus.edges.shared_connections import SharedConnections
 from pileus.edges.workflows import Status
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Partition
 from spec.simulation.machines import Machines
+from spec.simulation.pace import Pace
 from spec.simulation.schedule import Process, Schedule
+from spec.support.budget_table import MemoryBudgetTable
+
+T = TypeVar("T")
 
 
 class SimulatedIndex:
@@ -102,53 +108,52 @@ class SimulatedWorkflows:
         )
 
 
-@dataclass(eq=False)
-class Held:
-    """A lease of the budget."""
+class SimulatedBudgetTable(MemoryBudgetTable):
+    """The table of budgets, each call an effect."""
 
-    process: Process
-    until: float
-    known: bool = False
-    """Whether its holder has heard of it, and so renews it while it lives."""
+    def __init__(self, schedule: Schedule, down: Callable[[], bool]) -> None:
+        super().__init__()
+        self._schedule, self._down = schedule, down
+
+    def holders(self, provider: str, *, now: bool = True) -> list[Holder]:
+        return self._effect(f"budget of {provider}", lambda: super(type(self), self).holders(provider, now=now))
+
+    def put(self, provider: str, holder: Holder, known: Collection[str | None]) -> bool:
+        what = f"budget of {provider}: {holder.worker} has {sorted(holder.slots)}{' dead' * holder.dead}"
+        return self._effect(what, lambda: super(type(self), self).put(provider, holder, known))
+
+    def remove(self, provider: str, worker: str, known: Collection[str | None]) -> bool:
+        what = f"budget of {provider}: {worker} has nothing"
+        return self._effect(what, lambda: super(type(self), self).remove(provider, worker, known))
+
+    def take(self, provider: str, slot: int, worker: str, token: str, instead_of: str | None = None) -> str:
+        what = f"acquire {provider} {slot} for {worker}"
+        return self._effect(what, lambda: super(type(self), self).take(provider, slot, worker, token, instead_of))
+
+    def free(self, provider: str, slot: int, *, worker: str, token: str | None = None) -> None:
+        what = f"release {provider} {slot} of {worker}"
+        self._effect(what, lambda: super(type(self), self).free(provider, slot, worker=worker, token=token))
+
+    def _effect(self, what: str, do: Callable[[], T]) -> T:
+        done: T = self._schedule.effect(what, do, self._down)
+        return done
 
 
 class SimulatedConnections:
-    """A budget that is never passed; what a dead process held, or never heard of, is free again after a while."""
+    """The real budget of each simulated process, over one table."""
 
-    def __init__(self, schedule: Schedule, down: Callable[[], bool], lease: float) -> None:
-        self._schedule, self._down, self._lease = schedule, down, lease
-        self.held: dict[str, dict[str, Held]] = {}
+    def __init__(self, schedule: Schedule, table: BudgetTable, seconds: float) -> None:
+        self._schedule, self._table, self._seconds = schedule, table, seconds
+        self._of: dict[Process, SharedConnections] = {}
 
-    def acquire(self, provider: str, limit: int, pulse: Callable[[], None] | None = None) -> Lease:
-        while True:
-            process = self._schedule._me().process
-            lease: Lease | None = self._schedule.effect(
-                f"acquire {provider}", lambda process=process: self._free(provider, limit, process), self._down
+    def acquire(self, provider: str, limit: int, pulse: Pulse | None = None) -> Lease:
+        process = self._schedule._me().process
+        if process not in self._of:
+            self._of[process] = SharedConnections(
+                self._table,
+                seconds=self._seconds,
+                worker=f"{process.name}-{len(self._of)}",
+                pace=Pace(self._schedule),
+                dice=self._schedule.dice,
             )
-            if lease is not None and (mine := self.held[provider].get(lease.id)):
-                mine.known = True
-                return lease
-            if lease is not None:
-                continue  # it ran out before its answer came
-            if pulse:
-                pulse()
-            self._schedule.sleep(1)
-
-    def _free(self, provider: str, limit: int, process: Process) -> Lease | None:
-        held, now = self.held.setdefault(provider, {}), self._schedule.now
-        for id, one in list(held.items()):
-            if one.known and one.process.alive:
-                one.until = now + self._lease
-            elif one.until <= now:
-                del held[id]
-        if len(held) >= limit:
-            return None
-        lease = Lease(lambda lease: self._release(provider, lease), lambda: False)
-        held[lease.id] = Held(process, now + self._lease)
-        return lease
-
-    def _release(self, provider: str, lease: Lease) -> None:
-        held = self.held.setdefault(provider, {})
-        if lease.id in held:
-            held[lease.id].known = False  # nobody renews it from here on
-        self._schedule.effect(f"release {provider}", lambda: held.pop(lease.id, None) and None, self._down)
+        return self._of[process].acquire(provider, limit, pulse)

@@ -29,6 +29,8 @@ class Commit:
     """Checksum by address."""
 
 
+LEARNS = 60
+"""Seconds after which a worker that was frozen knows what it has lost."""
 ENDED = (State.succeeded, State.failed, State.cancelled)
 
 
@@ -246,8 +248,10 @@ class Invariants:
         working = self.working[id]
         working[:] = [other for other in working if other.alive]
         working.append(process)
-        if id in self.limits and len(working) > self.limits[id]:
-            self.broken("budget", f"{len(working)} groups of {id} run at once, {self.limits[id]} may")
+        # One that was frozen may have lost its place, and needs a heartbeat to learn of it.
+        counted = [other for other in working if not other.frozen or self.schedule.now > other.frozen + LEARNS]
+        if id in self.limits and len(counted) > self.limits[id]:
+            self.broken("budget", f"{len(counted)} groups of {id} run at once, {self.limits[id]} may")
 
     def ends(self, process: Process, id: str) -> None:
         """It has ended, in whatever way."""

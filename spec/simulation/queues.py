@@ -129,6 +129,9 @@ class SimulatedQueues:
         if (posted := self._posted(message)) is not None:
             self.mail.queues[self._addresses[message.queue]].remove(posted)
 
+    def settle(self) -> None:
+        pass
+
     def bury(self, message: Message) -> None:
         self._effect(f"bury {self._named(message)}", lambda: self.mail.dead.append(message.body))
         self.delete(message)

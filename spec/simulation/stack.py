@@ -17,7 +17,7 @@ from pileus.tasks.report_status import report_status
 from pileus.wiring import Edges
 from pileus.worker.loop import Worker
 from spec.simulation import site as provider
-from spec.simulation.edges import SimulatedConnections, SimulatedIndex, SimulatedWorkflows
+from spec.simulation.edges import SimulatedBudgetTable, SimulatedConnections, SimulatedIndex, SimulatedWorkflows
 from spec.simulation.executions import Execution, Failed
 from spec.simulation.invariants import Invariants
 from spec.simulation.machines import Machines
@@ -55,6 +55,7 @@ class Simulated:
         self.index = SimulatedIndex(schedule, down, self.invariants.changed)
         self.queues = SimulatedQueues(schedule, down, QUEUES, self.plan.visibility, self.plan.doubled)
         self.workflows = SimulatedWorkflows(schedule, down)
+        self.budgets = SimulatedBudgetTable(schedule, down)
         names = {name: name for name in ("internal", "protected", "partitions", "backfills", "connections", "topic")}
         stack = Stack(
             stack="sim",
@@ -71,7 +72,7 @@ class Simulated:
             store=self.store,
             index=self.index,
             secrets=secrets,
-            connections=SimulatedConnections(schedule, down, self.plan.visibility),
+            connections=SimulatedConnections(schedule, self.budgets, self.plan.visibility),
             archives=StoreArchives(self.store),
             reports=KeptReports(),
             now=lambda: schedule.now,

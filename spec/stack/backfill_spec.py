@@ -320,20 +320,6 @@ def test_archives_are_kept_when_asked_for_and_the_same_bytes_are_not_kept_twice(
     assert list(edges.store.list(edges.internal("archives/kept/001/"))) == first
 
 
-def test_a_templates_workflow_names_the_state_machine_that_is_started(sample: Project) -> None:
-    """Not fixed in code: another machine of the stack, named by the document, gets the point in time."""
-    client, arn = sample.aws.stepfunctions, sample.running.stack["PILEUS_WORKFLOWS"]
-    role = client.describe_state_machine(stateMachineArn=f"{arn}DiscoverAndProcessGranules")["roleArn"]
-    definition = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
-    machine = client.create_state_machine(name="pileus-OnlyLook", definition=json.dumps(definition), roleArn=role)
-    (sample.path / "infra/workflows/OnlyLook.asl.json").write_text(json.dumps(definition))
-    sample.collection("look", "201501", "201501", zones="data/zones/sample.geojson", workflow="OnlyLook")
-    sample.pileus("populate")
-    sample.pileus("backfill", "look", "--name", "look", "--wait", code=1)  # it looks at nothing, so nothing is there
-    (execution,) = client.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]
-    assert execution["name"] == "look-1-201501"
-
-
 def test_run_task_runs_a_lambda_and_a_worker_task_with_no_aws(sample: Project, tmp_path: Path) -> None:
     edges = sample.edges
     points = json.loads(edges.store.get(edges.internal("backfills/first/run-1/points.json")))

@@ -111,7 +111,7 @@ def test_without_docker_only_containers_are_missed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", "/nowhere")
     check = docker(Settings())
     assert check.ok is None
-    assert "make images" in check.advice
+    assert "pileus images" in check.advice
 
 
 def test_a_docker_engine_that_does_not_answer_is_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

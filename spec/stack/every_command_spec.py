@@ -24,6 +24,7 @@ NOBODY |= FILES | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "us-east-1
 """The environment of somebody who has no AWS account."""
 CALLS: dict[str, list[str]] = {
     "sample": [],
+    "init": ["made"],
     "populate": [],
     "schemas": ["-o", "schemas"],
     "up": ["--detach"],
@@ -56,6 +57,7 @@ CALLS: dict[str, list[str]] = {
     "outputs sheet": ["lights", "--zone", "square", "-o", "sheet.png"],
     "dashboard": ["--port", "0"],
     "doctor": [],
+    "images": ["nothing-of-ours"],
     "cost": ["lights"],
     "synth": [],
     "diff": [],
@@ -69,9 +71,22 @@ CALLS: dict[str, list[str]] = {
     "down": [],
 }
 """A call of each command that the project of these specs can answer."""
-ALONE = {"schemas", "doctor", "synth", "diff", "deploy", "destroy", "discover", "download", "stats", "run-task"}
+ALONE = {
+    "init",
+    "images",
+    "schemas",
+    "doctor",
+    "synth",
+    "diff",
+    "deploy",
+    "destroy",
+    "discover",
+    "download",
+    "stats",
+    "run-task",
+}
 """Commands that read nothing of the stack that is up."""
-REFUSED = {"pause", "resume", "cancel", "diff", "deploy", "destroy"}
+REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy"}
 """Calls that end with a message: the backfill has ended, and there is no AWS account."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_tasks.build import build, debootstrap
+from pileus.deploy.images import build, debootstrap
 
 NEEDED = ("docker", "dockerd", "debootstrap")
 

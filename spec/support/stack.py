@@ -10,7 +10,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +40,13 @@ class Project:
     """A project folder and the embedded stack in it."""
 
     path: Path
+    python: str = sys.executable
+    """Interpreter that has Pileus; another than that of the specs does not see this clone."""
+
+    def environ(self, changes: dict[str, str] | None = None) -> dict[str, str]:
+        """The environment of a command."""
+        hidden = set() if self.python == sys.executable else {"PYTHONPATH"}
+        return {name: value for name, value in os.environ.items() if name not in hidden} | (changes or {})
 
     @property
     def home(self) -> Home:
@@ -63,13 +69,13 @@ class Project:
     def pileus(self, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         """Run a command here; its output. Fails when the exit code is not `code` (None: any)."""
         done = subprocess.run(
-            [sys.executable, "-m", "pileus", *arguments],
+            [self.python, "-m", "pileus", *arguments],
             cwd=self.path,
             capture_output=True,
             text=True,
             timeout=600,
             check=False,
-            env=os.environ | (env or {}),
+            env=self.environ(env),
         )
         assert code is None or done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}{self.logs()}"
         return done.stdout + done.stderr
@@ -122,9 +128,7 @@ class Project:
 
 @contextmanager
 def project_of(folder: Path, assemblies: Path) -> Iterator[Project]:
-    """A project with the stack's definitions and no documents. What it starts is stopped at the end."""
-    for name in ("infra", "lambdas"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    """A project with no documents. What it starts is stopped at the end."""
     (folder / "collections").mkdir()
     (folder / ".pileus").mkdir()
     assemblies.mkdir(exist_ok=True)

@@ -118,8 +118,6 @@ def test_bad_input_is_named(project: Project, arguments: list[str], named: str) 
 
 
 def stage(project: Project) -> None:
-    (project.path / "data").mkdir(exist_ok=True)
-    (project.path / "data/prices.json").write_text(json.dumps(PRICES))
     provider = {"id": "site", "protocol": "http", "host": "127.0.0.1", "globalConnectionLimit": 10}
     project.document("data/providers/site.json", provider)
     project.collection("real", "201501", "201512", zones="s3://bucket/zones.geojson")

@@ -40,6 +40,9 @@ class Queues:
     def delete(self, message: Message) -> None:
         self.done.append("delete")
 
+    def settle(self) -> None:
+        pass
+
     def bury(self, message: Message) -> None:
         self.done.append("bury")
 

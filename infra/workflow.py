@@ -1,0 +1,73 @@
+"""A workflow: its state machine, its log, and what every one of them may do."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra import access
+from infra.network import retention
+from infra.settings import Settings
+
+
+class Workflow(Construct):
+    """A state machine from a file <name>.asl.json, allowed to run its own Distributed Maps."""
+
+    def __init__(self, scope: Construct, path: Path, *, settings: Settings, values: dict[str, str]) -> None:
+        name, definition = path.name.removesuffix(".asl.json"), path.read_text()
+        super().__init__(scope, name)
+        self.name = name
+        full_name = f"{settings.stack}-{self.name}"
+        self.machine = sfn.StateMachine(
+            self,
+            "Machine",
+            state_machine_name=full_name,
+            definition_body=sfn.DefinitionBody.from_string(definition),
+            definition_substitutions=values,
+            **(_logged(self, settings, self.name) if not settings.embedded else {}),
+        )
+        if not settings.embedded:
+            access.accept(self.machine, "*", "What Step Functions needs to deliver logs can be granted on all only.")
+        self.grant_executions(full_name)
+        # A token belongs to the machine, or to one of its Distributed Maps by the Map's label.
+        parts = (full_name, *(f"{full_name}/{label}" for label in re.findall(r'"Label"\s*:\s*"([^"]+)"', definition)))
+        self.token_arns = [states_arn(self, "stateMachine", part) for part in parts]
+
+    def grant_executions(self, name: str) -> None:
+        """Let the workflow start, watch and stop executions of the machine (or machines, by `*`) called `name`."""
+        machines = [states_arn(self, "stateMachine", name)]
+        access.allow(self.machine, ["states:StartExecution"], machines, why="A template names its workflow.")
+        # Those of a Distributed Map stand behind a slash.
+        executions = [states_arn(self, "execution", f"{name}{rest}") for rest in (":*", "/*")]
+        why = "Executions are named as they start."
+        access.allow(self.machine, ["states:DescribeExecution", "states:StopExecution"], executions, why=why)
+
+    def grant_waiting(self) -> None:
+        """`startExecution.sync` learns by a rule of EventBridge, which Step Functions keeps, that the child ended."""
+        rule = Stack.of(self).format_arn(
+            service="events", resource="rule", resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule"
+        )
+        access.allow(self.machine, ["events:PutTargets", "events:PutRule", "events:DescribeRule"], [rule])
+
+
+def _logged(scope: Construct, settings: Settings, name: str) -> dict[str, Any]:
+    """Errors go to a log. Its name begins as AWS asks of logs that are delivered."""
+    group = logs.LogGroup(
+        scope,
+        "Logs",
+        log_group_name=f"/aws/vendedlogs/states/{settings.stack}-{name}",
+        retention=retention(settings),
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    return {"logs": sfn.LogOptions(destination=group, level=sfn.LogLevel.ERROR, include_execution_data=False)}
+
+
+def states_arn(scope: Construct, resource: str, name: str) -> str:
+    """The address of a state machine, or of its executions, by name."""
+    return Stack.of(scope).format_arn(
+        service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )

@@ -1,0 +1,123 @@
+"""Build the images of ecs_tasks/, with the Docker engine of this machine.
+
+Each build gets a context folder of its own with just the files it needs, a proxy's certificates included.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import requires
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pileus.errors import StoreError, UsageError
+from pileus.product import CARRIED, PACKAGE, product_folder
+from pileus.version import __version__
+
+DEBIAN = "pileus-debian:bookworm"
+"""What debootstrap makes."""
+ONLY_IN_IMAGE = ("awslambdaric",)
+"""Makes the worker's image a Lambda container as well."""
+NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
+
+
+def build(name: str, *, base: str, ca: Path | None = None, tag: str = __version__, network: str = "default") -> str:
+    """Build ecs_tasks/<name> and return its image. Every image but `base` stands on `pileus-base` of the same tag.
+
+    Raises UsageError for a folder that is not there and where Docker is missing; StoreError with Docker's last lines.
+    """
+    if not (product_folder() / "ecs_tasks" / name / "Dockerfile").exists():
+        raise UsageError(f"unknown image {name!r}: expected {', '.join(names())}")
+    if shutil.which("docker") is None:
+        raise UsageError("images are built with Docker: install it first")
+    image = f"pileus-{name.replace('_', '-')}:{tag}"
+    stands_on = base if name == "base" else f"pileus-base:{tag}"
+    with context(name, ca) as folder:
+        values = {"BASE_IMAGE": stands_on, "VERSION": __version__, "COMMIT": commit()}
+        passed = [f"--build-arg={key}={value}" for key, value in values.items()]
+        made = subprocess.run(
+            ["docker", "build", f"--network={network}", f"--tag={image}", *passed, str(folder)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"DOCKER_BUILDKIT": "0"},  # the classic builder needs nothing from a registry
+        )
+    if made.returncode:
+        raise StoreError("\n".join(["cannot be built:", *(made.stdout + made.stderr).splitlines()[-20:]]), where=image)
+    return image
+
+
+def names() -> list[str]:
+    """Return the folders of ecs_tasks/ that images are built of."""
+    return sorted(path.parent.name for path in (product_folder() / "ecs_tasks").glob("*/Dockerfile"))
+
+
+def commit() -> str:
+    """Return the commit of the clone, with `-dirty` where it has changes; `unknown` outside one."""
+    product = product_folder()
+    if not (product / ".git").exists():
+        return "unknown"
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=product, capture_output=True, text=True
+    )
+    return asked.stdout.strip() or "unknown"
+
+
+@contextmanager
+def context(name: str, ca: Path | None) -> Iterator[Path]:
+    """Make a folder with what the Dockerfile of `name` copies."""
+    product = product_folder()
+    with TemporaryDirectory(prefix="pileus-image-") as made:
+        folder = Path(made)
+        shutil.copytree(product / "ecs_tasks" / name, folder, dirs_exist_ok=True, ignore=NOT_CODE)
+        if name != "base":
+            shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
+            for part in ("lambdas", "ecs_tasks"):
+                shutil.copytree(product / part, folder / part, ignore=NOT_CODE)
+            shutil.copy(product / "infra/constraints.txt", folder)
+            (folder / "requirements.txt").write_text("\n".join((*requirements(), *ONLY_IN_IMAGE)) + "\n")
+        (folder / "ca").mkdir()
+        (folder / "ca" / "README").write_text("Certificates that the build trusts; empty unless --ca was given.\n")
+        for number, path in enumerate(certificates(ca)):
+            shutil.copy(path, folder / "ca" / f"proxy-{number}.crt")
+        yield folder
+
+
+def requirements() -> list[str]:
+    """Return what the library needs to run, its extras left out."""
+    return [line for line in requires("pileus") or () if "extra ==" not in line]
+
+
+def certificates(ca: Path | None) -> list[Path]:
+    """Return the .crt files of a folder, or the one file that `ca` is."""
+    if ca is None:
+        return []
+    return sorted(ca.glob("*.crt")) if ca.is_dir() else [ca]
+
+
+def size(image: str) -> int:
+    """Return the bytes of all layers, uncompressed."""
+    asked = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Size}}", image], check=True, capture_output=True, text=True
+    )
+    return int(asked.stdout)
+
+
+def debootstrap() -> str:
+    """Make a minimal Debian 12 from its packages, once, and return its image. Needs root; raises UsageError."""
+    known = subprocess.run(["docker", "image", "inspect", DEBIAN], capture_output=True)
+    if known.returncode == 0:
+        return DEBIAN
+    if shutil.which("debootstrap") is None:
+        raise UsageError("a base made from packages needs the command debootstrap: install it first")
+    with TemporaryDirectory(prefix="pileus-debian-") as folder:
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", folder], check=True, stdout=subprocess.DEVNULL)
+        for left in ("var/cache/apt", "var/lib/apt/lists", "var/log"):
+            shutil.rmtree(Path(folder) / left)
+            (Path(folder) / left).mkdir()
+        packed = subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE)
+        subprocess.run(["docker", "import", "-", DEBIAN], check=True, stdin=packed.stdout, stdout=subprocess.DEVNULL)
+        if packed.wait():
+            raise subprocess.CalledProcessError(packed.returncode, "tar")
+    return DEBIAN

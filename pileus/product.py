@@ -1,0 +1,30 @@
+"""The product's own folder: infra/, lambdas/, ecs_tasks/, the sample and the prices, wherever Pileus is installed.
+
+A clone has them beside the library. A wheel carries them inside it (`_product`, see pyproject.toml), so that they are
+no modules of their own in somebody's environment. A user's project is another folder: `pileus.project.folder`.
+"""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = Path(__file__).parent
+CARRIED = "_product"
+"""Name of the folder in the package that a wheel carries them in."""
+
+
+def product_folder() -> Path:
+    """Return the folder that holds infra/, lambdas/, ecs_tasks/, data/ and the example's documents."""
+    carried = PACKAGE / CARRIED
+    return carried if carried.is_dir() else PACKAGE.parent
+
+
+def product_module(path: str) -> ModuleType:
+    """Run a file of the product's folder, such as `infra/settings.py`, and return it as a module."""
+    file = product_folder() / path
+    spec = importlib.util.spec_from_file_location(path.removesuffix(".py").replace("/", "."), file)
+    assert spec is not None  # a .py file always has one
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

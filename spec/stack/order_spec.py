@@ -1,0 +1,41 @@
+"""The order of a backfill: months are worked on as the order says, though queues keep none."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pileus.embedded.deployment import SETTINGS
+from pileus.embedded.supervisor import CREDENTIALS
+from spec.support import tiny
+from spec.support.stack import Project
+
+MONTHS = [f"{year}{month:02}" for year in (2013, 2014, 2015) for month in range(1, 13)]
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_36_months_are_worked_on_in_their_order(project: Project, order: str) -> None:
+    project.up(workers=0)
+    tiny.collection(project, "years", MONTHS[0], MONTHS[-1])
+    tiny.publish(project, "years", *MONTHS)
+    project.pileus("populate")
+    id = project.json("backfill", "years", "--order", order)["id"]
+    window = SETTINGS["point_concurrency"]
+    project.wait_for(lambda: project.json("status", id)["counts"].get("queued", 0) == window)
+    environment = os.environ | CREDENTIALS | project.running.stack | {"AWS_ENDPOINT_URL": project.running.endpoint}
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "pileus", "worker"], cwd=project.path, env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        project.wait_for(lambda: project.json("status", id)["counts"].get("succeeded", 0) == len(MONTHS))
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    entries = project.edges.index.entries("years", "001", "2013-01", "2015-12")
+    ended = [entry.partition.period.replace("-", "") for entry in sorted(entries, key=lambda entry: entry.updated)]
+    wanted = MONTHS if order == "oldest" else MONTHS[::-1]
+    # The first months are there when the worker begins. Later ones come while it works: one may be there before
+    # its elder, but never by more than the months that are looked for at once.
+    assert ended[:window] == wanted[:window]
+    assert all(abs(ended.index(month) - place) < window for place, month in enumerate(wanted))
