@@ -52,7 +52,7 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_groups(edges: Edges, collection: Collection, provider: Provider, *, own_folder: bool) -> Grouped:
-    """What the provider has for a concrete collection, in groups."""
+    """Return what the provider has for a concrete collection, in groups."""
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     try:
         grouped = group(discover(edge, collection.provider_path, collection.files), collection.meta.group)
@@ -199,7 +199,7 @@ class _Point:
         return {"count": len(tasks), "groups": {"bucket": bucket, "key": key}}
 
     def _small(self, tasks: Sequence[GroupTask]) -> Iterator[GroupTask]:
-        """The tasks, each of a size that a message can hold."""
+        """Yield the tasks, each of a size that a message can hold."""
         for task in tasks:
             body = task.to_bytes()
             if len(body) > INLINE:

@@ -40,7 +40,7 @@ class Workbench:
     scratch: Path
     """Root of the volume, which other workers may share."""
     patience: float = PATIENCE
-    """Seconds that downloads of dead workers wait there for an heir."""
+    """Seconds for which downloads of dead workers are kept there for the next worker."""
     needs: dict[str, Need] = field(default_factory=dict)
     """By collection."""
     zones: dict[str, Zones] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def _make(
 
 
 def _made_before(held: Fence, task: GroupTask) -> Done | None:
-    """The answer where the work is done already: by this run whose end was never noted, or by an earlier one of it."""
+    """Return the answer where the work is done already, by this run or an earlier attempt whose end was not noted."""
     before = held.before
     if before is None or before.backfill != task.backfill or before.fingerprint != task.entry.fingerprint:
         return None
@@ -132,7 +132,7 @@ def _made_before(held: Fence, task: GroupTask) -> Done | None:
 
 
 def fetch_task(edges: Edges, task: GroupTask) -> GroupTask:
-    """The task itself, from S3 where it was too large for a message."""
+    """Return the task itself, from S3 where it was too large for a message."""
     if task.url is None:
         return task
     whole = GroupTask.from_json(json.loads(edges.store.get(task.url)))
@@ -140,7 +140,7 @@ def fetch_task(edges: Edges, task: GroupTask) -> GroupTask:
 
 
 def _need(edges: Edges, partition: Partition, bench: Workbench) -> Need:
-    """What groups of this collection need; at first from the manifests of its latest periods."""
+    """Return what groups of this collection need; at first from the manifests of its latest periods."""
     name = partition.collection
     if name not in bench.needs:
         bench.needs[name] = learnt(edges, name)
@@ -170,7 +170,7 @@ class Outputs:
     """Addresses of what was staged."""
 
     def write(self) -> Written:
-        """Every output but the manifest; they are there when this returns."""
+        """Write every output but the manifest, and return them."""
         with Batch(self.edges.store) as batch:
 
             def put(key: str, body: bytes, content_type: str) -> str:

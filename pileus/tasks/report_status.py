@@ -47,7 +47,7 @@ def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any
 
 
 def explain(error: Any) -> Failure:
-    """What a workflow's Catch was given, as type, message and place.
+    """Return what a workflow's Catch was given, as type, message and place.
 
     A Lambda's error carries a JSON cause with `errorMessage`; a child execution's its own error inside; a
     worker's the JSON that it answered.

@@ -111,7 +111,7 @@ class Work:
         self._answer(job, result, failure, self._edges.now() - started)
 
     def _result(self, job: Job) -> tuple[Mapping[str, Any] | None, Failure | None]:
-        """What the task gave, or why it failed; where it should be tried again, the job knows the cause."""
+        """Return what the task gave, or why it failed; where it should be tried again, the job knows the cause."""
         try:
             return self._task(job.message.task, Watch(job.progress, job.cancelled, job.claim)), None
         except Conflict as error:

@@ -144,7 +144,7 @@ def _files(bench: Bench, sources: list[Source], progress: Callable[[str], None] 
 
 
 def _layers(bench: Bench, source: Source) -> dict[str, Layer]:
-    """The bands of a raster file that are wanted."""
+    """Return the bands of a raster file that are wanted."""
     assert source.path is not None  # streams are archives
     process, wanted = bench.process, {*bench.process.bands, *filter(None, [bench.mask])}
     if source.band is not None:
