@@ -83,14 +83,14 @@ def _tasks(folder: Path) -> dict[str, Step]:
     """Return the tasks that come with Pileus."""
     from pileus.tasks.discover_granules import discover_granules
     from pileus.tasks.generate_collections import generate_collections
-    from pileus.tasks.process_group import Workbench, process_group
+    from pileus.tasks.process_group import WorkerState, process_group
     from pileus.tasks.report_status import report_status
 
     return {
         "generate_collections": generate_collections,
         "discover_granules": discover_granules,
         "report_status": report_status,
-        "process_group": lambda edges, event: process_group(edges, event, Workbench(folder / "scratch")),
+        "process_group": lambda edges, event: process_group(edges, event, WorkerState(folder / "scratch")),
     }
 
 

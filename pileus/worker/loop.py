@@ -30,7 +30,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import GroupTask
 from pileus.models import State
 from pileus.pace import Pace, Threads
-from pileus.tasks.process_group import Watch
+from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
 from pileus.worker.job import Job, Work
 
@@ -41,7 +41,7 @@ FOLLOW_SECONDS = 5
 """How long a message is held while another run has its partition."""
 TRIES = 100
 """Times that one message is looked at anew because its partition changed meanwhile."""
-Task = Callable[[Mapping[str, Any], Watch], Mapping[str, Any]]
+Task = Callable[[Mapping[str, Any], TaskControl], Mapping[str, Any]]
 
 
 class Worker:
