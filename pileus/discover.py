@@ -19,7 +19,7 @@ class Lister(Protocol):
     """What discovery needs of a provider."""
 
     def list(self, path: str) -> Iterator[Listed]:
-        """The files directly in folder `path`, as the provider orders them; folders are left out.
+        """Yield the files directly in folder `path`, as the provider orders them; folders are left out.
 
         Raises NotFound (no such folder), NotAListing, Refused, Unreachable, Busy.
         """

@@ -24,6 +24,7 @@
     │   ├── Denied              these credentials may not, or there are none
     │   ├── Unavailable         throttled, overloaded, or out of reach                      (retried)
     │   └── Unpublished         a result is committed, and not all of it is published yet   (retried)
+    ├── DamagedObject           an object that Pileus wrote holds something else now
     ├── HandedBack              a worker was told to stop; the partition returns to its queue (retried)
     └── Cancelled               the backfill was cancelled or paused while the partition ran
 
@@ -159,6 +160,10 @@ class Conflict(StoreError):
 
 class Unpublished(StoreError):
     retryable = True
+
+
+class DamagedObject(PileusError):
+    pass
 
 
 class HandedBack(PileusError):

@@ -24,7 +24,7 @@ class Point:
 
 
 def expand(template: Collection, first: Period, last: Period) -> list[Point]:
-    """One concrete collection for every period from `first` to `last`, both included, in that order.
+    """Return one concrete collection for every period from `first` to `last`, both included, in that order.
 
     `{{pointInTime}}`, `{{year}}`, `{{month}}` and `{{day}}` are replaced anywhere in the template's text.
     Raises DocumentError when two points in time get one name, UsageError when `first` is after `last`.

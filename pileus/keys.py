@@ -14,7 +14,7 @@ LONGEST = 120
 
 
 def segment(zone: str) -> str:
-    """A zone as one segment of a key, different for every zone. No inverse: a long one ends in a hash of itself.
+    """Return a zone as one segment of a key, different for every zone. No inverse: a long one ends in a hash of itself.
 
     >>> segment("../../x"), len(segment("x" * 300)), len(segment("🌙" * 100))
     ('..%2F..%2Fx', 120, 120)
@@ -56,17 +56,17 @@ def partition_of(key: str) -> Partition:
     raise UsageError(f"{key!r} is not an output of a partition")
 
 
-def ancestor_key(partition: Partition, zone: str, tile: str) -> str:
+def classic_key(partition: Partition, zone: str, tile: str) -> str:
     """Return the key of the CSV of the classic statistics (gippy).
 
-    >>> ancestor_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W")
+    >>> classic_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W")
     'sezu-stats/Coega_201501_00N060W.csv'
     """
     return f"sezu-stats/{segment(zone)}_{partition.period.replace('-', '')}_{safe(tile)}.csv"
 
 
 def archive_key(partition: Partition, name: str) -> str:
-    """A kept archive; the bucket is the one that `files[].bucket` names.
+    """Return a kept archive; the bucket is the one that `files[].bucket` names.
 
     >>> archive_key(Partition("viirs", "001", "2015-01", "20150101"), "a.tgz")
     'archives/viirs/001/a.tgz'
@@ -83,7 +83,7 @@ def picture_key(partition: Partition, band: str, zone: str) -> str:
 
 
 def item_key(partition: Partition) -> str:
-    """The STAC item."""
+    """Return the STAC item."""
     return (
         f"stac/{safe(partition.collection)}/{safe(partition.version)}/{partition.period}/{safe(partition.group)}.json"
     )

@@ -18,6 +18,23 @@ INLINE = 100_000
 """Bytes of a group's task that travel in its message; a larger one goes through S3."""
 
 
+def part(event: Any, *path: str) -> Any:
+    """Return what an event has at a path of names. Raises UsageError where it has nothing there.
+
+    >>> part({"config": {"run": 1}}, "config", "run")
+    1
+    >>> part({"config": []}, "config", "run")
+    Traceback (most recent call last):
+    pileus.errors.UsageError: not an event of this task: it has no config.run
+    """
+    found = event
+    for name in path:
+        if not isinstance(found, Mapping) or name not in found:
+            raise UsageError(f"not an event of this task: it has no {'.'.join(path)}")
+        found = found[name]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class PointTask:
     """One point in time of a run, for DiscoverGranules."""

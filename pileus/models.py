@@ -191,7 +191,7 @@ def safe(name: str) -> str:
 
 
 def unsafe(segment: str) -> str:
-    """The name that `safe` wrote."""
+    """Return the name that `safe` wrote."""
     return "" if segment == "%" else unquote(segment)
 
 
@@ -205,7 +205,7 @@ class Output:
     sha256: str
     """Hex."""
     kind: str
-    """`table`, `csv`, `ancestor-csv`, `archive`, `clip`, `picture`, `item`."""
+    """`table`, `csv`, `classic-csv`, `archive`, `clip`, `picture`, `item`."""
     previous: str = ""
     """Where an older object of this address is kept, by the collection's `duplicateHandling`; empty: nowhere."""
 

@@ -11,7 +11,7 @@ from pileus.outputs.read import require_stats, together
 
 
 def open_stats(source: str) -> pa.Table:
-    """All statistics of a collection as one Arrow table; `.to_pandas()` makes it a DataFrame.
+    """Return all statistics of a collection as one Arrow table; `.to_pandas()` makes it a DataFrame.
 
     `source` is, in this order:
     1. an address such as `s3://bucket/stats/collection=NAME/` (or a part of it): credentials and endpoint come from

@@ -54,7 +54,7 @@ class Period:
         return self.start.isoformat()[:length]
 
     def shift(self, steps: int) -> "Period":
-        """The period `steps` units later (earlier if negative).
+        """Return the period `steps` units later (earlier if negative).
 
         >>> Period(date(2015, 1, 1), Unit.month).shift(-1).point
         '201412'
@@ -63,7 +63,7 @@ class Period:
 
     @classmethod
     def containing(cls, day: date, unit: Unit) -> "Period":
-        """The period of length `unit` that holds `day`."""
+        """Return the period of length `unit` that holds `day`."""
         if unit is Unit.year:
             day = day.replace(month=1, day=1)
         elif unit is Unit.month:
@@ -111,7 +111,7 @@ def _shift(day: date, steps: int, unit: Unit) -> date:
 
 
 def span(first: Period, last: Period) -> Iterator[Period]:
-    """Every period from `first` to `last`, both included.
+    """Yield every period from `first` to `last`, both included.
 
     Raises UsageError when `first` comes after `last`.
 

@@ -48,7 +48,7 @@ class Moments(Protocol):
     """Sum of w (x - mean)^4 / sum of w."""
 
     def percentile(self, percent: float) -> "Column":
-        """The value below which `percent` of the weight lies. For statistics with `percentiles` only."""
+        """Return the value below which `percent` of the weight lies. For statistics with `percentiles` only."""
         ...
 
 

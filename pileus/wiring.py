@@ -45,7 +45,7 @@ class Edges:
         return f"s3://{self.stack.protected}/{key}"
 
     def place(self, partition: Partition) -> Place:
-        """Where the objects of a partition are."""
+        """Return where the objects of a partition are."""
         return Place(self.store, self.stack.internal, self.stack.protected, partition)
 
 
@@ -86,7 +86,7 @@ def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:
 
 
 def queues_of(stack: Stack) -> dict[str, Queue]:
-    """The queues of a stack, by queue."""
+    """Return the queues of a stack, by queue."""
     return {
         "ingest": Queue(stack.ingest, stack.ingest_dead),
         "backfill": Queue(stack.backfill, stack.backfill_dead),

@@ -10,24 +10,26 @@ from pileus.backfills.status import find, outcomes
 from pileus.documents import resolve_span
 from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
-from pileus.edges.store import Store
+from pileus.edges.store import Store, load
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, NotFound, StoreError, UsageError
+from pileus.errors import Conflict, DamagedObject, NotFound, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
 TRIGGER = "GenerateCollectionsTriggerWorkflows"
 LOOKS = 20
-"""Times that running executions are looked for when a backfill is stopped."""
+"""Most searches for running executions when a backfill is stopped."""
 
 
 def read_registry(store: Store, stack: Stack) -> Registry:
-    """What was populated. Raises UsageError when nothing was."""
+    """Return what was populated. Raises UsageError when nothing was, DamagedObject when it cannot be read."""
     try:
-        return Registry.from_json(store.get(f"s3://{stack.internal}/registry.json"))
+        return load(store, f"s3://{stack.internal}/registry.json", Registry.from_json)
     except NotFound as exc:
         raise UsageError("nothing is populated yet: run `pileus populate` first") from exc
+    except DamagedObject as exc:
+        raise DamagedObject(f"{exc.message}; `pileus populate` writes it anew", where=exc.where) from exc
 
 
 def new_backfill(
@@ -50,7 +52,7 @@ def new_backfill(
     execution: str | None = None,
     onward: bool = False,
 ) -> Backfill:
-    """A backfill of a populated template, not yet recorded or started.
+    """Return a backfill of a populated template, not yet recorded or started.
 
     `first` and `last` narrow the template's span; None: the template's own. `onward`: as rules do, which keep an
     archive current, it may begin before the template's span (and is cut) and end after it; with `first` alone it
@@ -98,7 +100,7 @@ def new_backfill(
 
 
 def record_started(edges: Edges, backfill: Backfill) -> Backfill:
-    """Note a new backfill. Asked again by the execution that runs it, it is the same one.
+    """Write a new backfill into the index, and return it. A second call by the same execution returns the same one.
 
     Raises UsageError when its name is taken.
     """
@@ -114,7 +116,7 @@ def record_started(edges: Edges, backfill: Backfill) -> Backfill:
 
 
 def order_url(edges: Edges, backfill: Backfill) -> str:
-    """Where the periods of a backfill of order `smallest` are, the first to start first: a plan knew their sizes."""
+    """Return the address of the list of periods, in order of start, of a backfill with `order: smallest`."""
     return edges.internal(f"backfills/{backfill.id}/order.json")
 
 
@@ -169,7 +171,7 @@ def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tupl
 
 
 def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> None:
-    """Stop the trigger first, so that it starts no more; then what it started, until a look finds none."""
+    """Stop the trigger first, so that it starts nothing more; then the executions that it started, until none runs."""
     if backfill.execution:
         workflows.stop(backfill.execution, cause)
     for _ in range(LOOKS):
@@ -218,7 +220,7 @@ def _again(
 
 
 def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
-    """Set right what nobody was told of; the backfill as it is then.
+    """Repair a backfill whose end or start was missed, and return it as it is then.
 
     1. Its command died before its execution was known: the execution is started, or found.
     2. Its execution has ended unnoticed: it ends.

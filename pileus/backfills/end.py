@@ -52,7 +52,7 @@ def iso(edges: Edges) -> str:
 
 
 def held(edges: Edges, backfill: Backfill) -> list[Brief]:
-    """Its partitions that a worker of an ended run still has, and will hand back within seconds."""
+    """Return the partitions of an ended run that a worker still works on; it hands them back within seconds."""
     return [
         one
         for one in edges.index.briefs(backfill.collection, backfill.version, backfill.first, backfill.last)
@@ -61,7 +61,7 @@ def held(edges: Edges, backfill: Backfill) -> list[Brief]:
 
 
 def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[str, Any]:
-    """A run's execution ended: write what it came to, for good.
+    """Record the end of a run: write the outcome of each of its partitions, and return the state.
 
     `stopped`: the status of an execution that ended outside our hands; the backfill is then cancelled or failed.
     """
@@ -92,7 +92,7 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
 
 
 def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
-    """Write what a stopped run came to, unless a worker still has something of it."""
+    """Record the end of a stopped run, unless a worker still works on one of its partitions."""
     if held(edges, backfill):
         return backfill
     _take_back(edges, backfill)
@@ -166,7 +166,7 @@ def _where_none_is(entry: Entry, stored: Entry | None) -> Entry | None:
 
 
 def is_live(edges: Edges, entry: Entry | None) -> bool:
-    """Whether the run that last queued the partition may still work on it."""
+    """Return whether the run that last queued the partition may still work on it."""
     if entry is None or entry.state.ended:
         return False
     owner = edges.index.backfill(entry.backfill)
@@ -174,7 +174,7 @@ def is_live(edges: Edges, entry: Entry | None) -> bool:
 
 
 def count_failure(edges: Edges, run: str) -> None:
-    """One more partition of the run failed. When more did than it allows, the backfill ends and nothing new starts."""
+    """Count one more failed partition of the run. End the backfill when more failed than it allows."""
 
     def step(now: Backfill) -> Backfill | None:
         if now.max_failures is None or not now.runs(run):
@@ -191,7 +191,7 @@ def count_failure(edges: Edges, run: str) -> None:
 
 
 def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) -> dict[str, Any]:
-    """A point in time could not be listed: its partition as a whole failed, unless its run is over."""
+    """Mark a point in time that could not be listed as failed, unless its run is over."""
     wanted = Entry(whole_point(backfill, period), PartitionState.failed, backfill.run_name)
 
     def step(stored: Entry | None) -> Entry | None:
@@ -203,7 +203,7 @@ def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) 
 
 
 def fail_group(edges: Edges, wanted: Entry, failure: Failure) -> dict[str, Any]:
-    """The workflow gave a group up: it failed, whoever had it, unless its run is over. `wanted`: as it was queued."""
+    """Mark a group that the workflow gave up as failed, unless its run is over. `wanted`: as it was queued."""
     backfill, partition = edges.index.backfill(wanted.backfill), wanted.partition
     if backfill is None or not backfill.runs(wanted.run):
         return {"partition": partition.key, "state": "ended before"}  # given up because its backfill was stopped

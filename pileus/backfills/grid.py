@@ -22,7 +22,7 @@ MEANINGS = {State.skipped: "up to date", State.waiting: "waiting to be published
 
 
 def symbol(cell: Cell) -> str:
-    """The letter of a point in time; lower case where its groups are not all in that state."""
+    """Return the letter of a point in time; lower case where its groups are not all in that state."""
     letter = SYMBOLS[cell.state]
     return letter if len(cell.counts) == 1 else letter.lower()
 

@@ -165,7 +165,7 @@ class _Naming:
 def plan(
     edges: Edges, template: Collection, provider: Provider, backfill: Backfill, *, listings: Listings | None = None
 ) -> Plan:
-    """What `backfill` would do, started now. `listings`: those of an earlier preview, so as not to ask again.
+    """Return what `backfill` would do, started now. `listings`: those of an earlier preview, so as not to ask again.
 
     A folder that cannot be listed makes a row with action `error`; the rest of the plan stands.
     """

@@ -1,4 +1,4 @@
-"""Reconciliation: do the provider, the objects in S3, the index and the rows of statistics tell the same story?
+"""Reconciliation: compare the provider, the objects in S3, the index and the rows of statistics.
 
 A finding has one of these kinds.
 
@@ -131,7 +131,7 @@ def _manifests(
 
 
 def _objects(edges: Edges, key: str, manifest: Manifest, there: Mapping[str, int]) -> Iterator[Finding]:
-    """The outputs of one partition against its manifest."""
+    """Yield the outputs of one partition against its manifest."""
     for output in manifest.outputs:
         size = there.get(output.url)
         try:
@@ -200,7 +200,7 @@ def _provider(found: Plan, manifests: Mapping[str, tuple[str, Manifest]], bad: s
 
 
 def repair(edges: Edges, found: Reconciliation) -> list[str]:
-    """Make the index be what the manifests say; the periods (ISO 8601) that must run again."""
+    """Correct the index by the manifests; return the periods (ISO 8601) that must run again."""
     for finding in found.findings:
         if finding.kind == "unrecorded" and finding.partition not in found.rerun:
             _set(edges, entry_of(found.manifests[finding.partition][1], found.manifests[finding.partition][0]))
@@ -219,7 +219,7 @@ def _set(edges: Edges, wanted: Entry) -> None:
 
 
 def _unset(edges: Edges, finding: Finding) -> None:
-    """It is not done, whatever index or manifest say: neither knows of it, so that the selection `missing` picks it."""
+    """Remove the partition from index and manifest, so that the selection `missing` picks it."""
     partition = Partition.parse(finding.partition)
     stored = edges.index.entry(partition)
     if stored is not None and busy(stored, now=edges.now(), live=is_live(edges, stored)):

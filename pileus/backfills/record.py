@@ -1,4 +1,4 @@
-"""The record of a run in S3: what it promised, and what became of that. It grows with the run; no later run writes it.
+"""The record of a run in S3: its partitions and the outcome of each. No later run writes to it.
 
 Below `backfills/ID/run-N/` in the bucket `internal`:
 
@@ -12,18 +12,19 @@ While a run goes on, the end of each of its partitions is in the index, and for 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from pileus.edges.store import Store
+from pileus.edges.store import Store, load
 from pileus.errors import Conflict, NotFound
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, Problem, State, safe
 from pileus.wiring import Edges
 
+T = TypeVar("T")
 PARALLEL = 16
 DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manifest", "owner")
 """Fields of an entry that the outcome of a partition keeps beside its own."""
@@ -31,7 +32,7 @@ DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manif
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one promised partition, or is becoming of it."""
+    """The state of one partition of a run."""
 
     period: str
     """ISO 8601."""
@@ -64,7 +65,7 @@ def run_url(edges: Edges, id: str, run: int, rest: str) -> str:
 def note_aside(
     edges: Edges, id: str, run: int, period: str, outcomes: Sequence[Outcome], problems: Sequence[Problem]
 ) -> None:
-    """Write what a point in time promised beside the groups that were queued."""
+    """Write the groups of a point in time that were not queued, and why."""
     groups = [_row(outcome) for outcome in outcomes]
     odd = [{"kind": one.kind, "name": one.name, "detail": one.detail} for one in problems]
     body = json.dumps({"groups": groups, "problems": odd}).encode()
@@ -87,10 +88,10 @@ def displaced(edges: Edges, entry: Entry) -> None:
 
 
 def ended_in(edges: Edges, id: str, run: int, partition: Partition) -> Entry | None:
-    """The end of a partition in a run, where it was written down for itself."""
+    """Return the end of a partition in a run, where it was written down for itself."""
     url = run_url(edges, id, run, f"ended/{partition.period}/{safe(partition.group)}.json")
     try:
-        return Entry.from_json(json.loads(edges.store.get(url)))
+        return load(edges.store, url, lambda body: Entry.from_json(json.loads(body)))
     except NotFound:
         return None
 
@@ -101,30 +102,37 @@ def _ended_url(edges: Edges, entry: Entry) -> str:
 
 
 def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
-    """What the present run has written aside."""
-    found = []
-    for url, value in _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/")):
+    """Return what the present run has written aside."""
+
+    def read(url: str, value: Any) -> list[Outcome]:
         period = url.rpartition("/")[2].removesuffix(".json")
-        found += [_outcome([period, *row[1:]]) for row in value["groups"]]
-    return found
+        return [_outcome([period, *row[1:]]) for row in value["groups"]]
+
+    found = _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/"), read)
+    return [outcome for outcomes in found for outcome in outcomes]
 
 
 def queued(edges: Edges, backfill: Backfill) -> list[Any]:
-    """The tasks, as JSON, that the present run has queued."""
+    """Return the tasks, as JSON, that the present run has queued."""
     head = run_url(edges, backfill.id, backfill.run, "groups/")
-    return [item["task"] for _, value in _objects(edges.store, head) for item in value]
+    found = _objects(edges.store, head, lambda _, value: [item["task"] for item in value])
+    return [task for tasks in found for task in tasks]
 
 
 def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
-    """The ends that the present run has written one by one."""
+    """Return the ends that the present run has written one by one."""
     head = run_url(edges, backfill.id, backfill.run, "ended/")
-    return [Entry.from_json(value) for _, value in _objects(edges.store, head)]
+    return _objects(edges.store, head, lambda _, value: Entry.from_json(value))
 
 
-def _objects(store: Store, head: str) -> Iterable[tuple[str, Any]]:
-    urls = [url for url, _ in store.list(head)]
+def _objects(store: Store, head: str, read: Callable[[str, Any], T]) -> list[T]:
+    """Return what `read` makes of the address and the JSON of every object below `head`. Raises DamagedObject."""
+
+    def one(url: str) -> T:
+        return load(store, url, lambda body: read(url, json.loads(body)))
+
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="record") as pool:
-        return list(zip(urls, map(json.loads, pool.map(store.get, urls)), strict=True))
+        return list(pool.map(one, [url for url, _ in store.list(head)]))
 
 
 def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None:
@@ -138,14 +146,17 @@ def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None
 
 
 def closed(edges: Edges, id: str, run: int) -> list[Outcome] | None:
-    """The record of a run that has ended; None where it has not, or there was no such run."""
+    """Return the record of a run that has ended; None where it has not, or there was no such run."""
     if run < 1:
         return None
     try:
-        value = json.loads(edges.store.get(run_url(edges, id, run, "record.json")))
+        return load(edges.store, run_url(edges, id, run, "record.json"), _partitions)
     except NotFound:
         return None
-    return list(map(_outcome, value["partitions"]))
+
+
+def _partitions(body: bytes) -> list[Outcome]:
+    return list(map(_outcome, json.loads(body)["partitions"]))
 
 
 def _row(one: Outcome) -> list[Any]:

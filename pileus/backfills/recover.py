@@ -1,4 +1,4 @@
-"""Rebuild the live index from S3, which is the index."""
+"""Rebuild the live index from the objects in S3."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,8 +11,9 @@ from pileus.backfills.control import read_registry, revive
 from pileus.backfills.rules import sync
 from pileus.edges.index import change, new_tag
 from pileus.edges.schedules import Schedules
+from pileus.edges.store import load
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, UsageError
+from pileus.errors import Conflict, DamagedObject, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask
@@ -22,26 +23,37 @@ from pileus.wiring import Edges
 
 
 def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
-    """Bring an empty index back from S3, and go on with the backfills that were running."""
+    """Bring an empty index back from S3, and go on with the backfills that were running.
+
+    A backfill whose objects are damaged is told of and left out.
+    """
     found = 0
     for entry in recorded(edges):
         found += _put(edges, entry)
     if found:
         tell(f"{found} partitions are in the index")
     finish_publications(edges)  # after the manifests were read: a worker may have committed one of them just before
-    for backfill in _backfills(edges):
+    for url in [url for url, _ in edges.store.list(edges.internal("backfills/")) if url.endswith("/backfill.json")]:
         try:
-            edges.index.put_backfill(replace(backfill, tag=""))
-        except Conflict:
-            continue  # it was started or revived meanwhile
-        for entry in _unfinished(edges, backfill):
-            _put(edges, entry)
-        if not backfill.closed:
-            _queue_again(edges, backfill)
-        if not backfill.over:
-            tell(f"going on with backfill {backfill.id}")
-            with suppress(UsageError):  # its user has stopped it meanwhile
-                revive(edges, workflows, backfill.id)
+            _recover_backfill(edges, workflows, url, tell)
+        except DamagedObject as exc:
+            tell(f"left out: {exc}")
+
+
+def _recover_backfill(edges: Edges, workflows: Workflows, url: str, tell: Callable[[str], None]) -> None:
+    backfill = load(edges.store, url, lambda body: Backfill.from_json(json.loads(body)))
+    try:
+        edges.index.put_backfill(replace(backfill, tag=""))
+    except Conflict:
+        return  # it was started or revived meanwhile
+    for entry in _unfinished(edges, backfill):
+        _put(edges, entry)
+    if not backfill.closed:
+        _queue_again(edges, backfill)
+    if not backfill.over:
+        tell(f"going on with backfill {backfill.id}")
+        with suppress(UsageError):  # its user has stopped it meanwhile
+            revive(edges, workflows, backfill.id)
 
 
 def finish_publications(edges: Edges) -> None:
@@ -54,13 +66,13 @@ def restore_schedules(edges: Edges, schedules: Schedules) -> None:
     """Schedules of the populated rules, as they were. A onetime rule that has fired stays so: its mark is in S3."""
     try:
         registry = read_registry(edges.store, edges.stack)
-    except UsageError:
-        return  # nothing is populated
+    except (UsageError, DamagedObject):
+        return  # nothing is populated, or every command that reads it says that it is damaged
     sync(edges, schedules, registry)
 
 
 def recorded(edges: Edges) -> Iterator[Entry]:
-    """The entry of every partition that has a manifest."""
+    """Yield the entry of every partition that has a manifest."""
     for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/")):
         try:
             partition = keys.partition_of(url.removeprefix(edges.protected("")))
@@ -73,7 +85,7 @@ def recorded(edges: Edges) -> Iterator[Entry]:
 
 
 def entry_of(manifest: Manifest, url: str) -> Entry:
-    """What the index holds of a partition that succeeded."""
+    """Return what the index holds of a partition that succeeded."""
     return Entry(
         manifest.partition,
         State.succeeded,
@@ -87,14 +99,8 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
     )
 
 
-def _backfills(edges: Edges) -> Iterator[Backfill]:
-    for url, _ in edges.store.list(edges.internal("backfills/")):
-        if url.endswith("/backfill.json"):
-            yield Backfill.from_json(json.loads(edges.store.get(url)))
-
-
 def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
-    """What the last record of the backfill tells of partitions that did not succeed: manifests tell of successes."""
+    """Yield the partitions that did not succeed, from the last record of the backfill. Manifests tell of the others."""
     runs = range(backfill.run, 0, -1)
     found = next((found for run in runs if (found := record.closed(edges, backfill.id, run)) is not None), [])
     for one in found:
@@ -104,7 +110,7 @@ def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
 
 
 def _queue_again(edges: Edges, backfill: Backfill) -> None:
-    """Note what an unfinished run had queued, for no record tells of it yet: whatever is not done is not forgotten."""
+    """Put the partitions that an unfinished run had queued into the index: no record holds them yet."""
     for value in record.queued(edges, backfill):
         wanted = GroupTask.from_json(value).entry
 
@@ -120,7 +126,7 @@ def _queue_again(edges: Edges, backfill: Backfill) -> None:
 
 
 def _put(edges: Edges, entry: Entry) -> bool:
-    """False: the index has the partition already, and knows better."""
+    """Put an entry into the index. Return False when the index has the partition already: its entry is newer."""
     try:
         edges.index.put(entry)
     except Conflict:

@@ -21,7 +21,7 @@ Change = tuple[str, str]
 
 
 def input_of(rule: Rule) -> dict[str, Any]:
-    """What GenerateCollections is given when the rule fires."""
+    """Return what GenerateCollections is given when the rule fires."""
     value = {
         "rule": rule.name,
         "collection": {"name": rule.collection.name, "version": rule.collection.version},
@@ -34,7 +34,7 @@ def input_of(rule: Rule) -> dict[str, Any]:
 
 
 def schedule_of(edges: Edges, rule: Rule) -> Schedule:
-    """The schedule of a scheduled rule."""
+    """Return the schedule of a scheduled rule."""
     assert rule.rule.value is not None  # the document was checked
     return Schedule(
         rule.name,
@@ -47,7 +47,7 @@ def schedule_of(edges: Edges, rule: Rule) -> Schedule:
 
 
 def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]:
-    """Make the schedules be those of the registry's rules; what was done."""
+    """Create, change and delete schedules to match the registry's rules; return what was done."""
     there = schedules.all()
     wanted = {rule.name: schedule_of(edges, rule) for rule in registry.rules.values() if rule.rule.type == "scheduled"}
     changes: list[Change] = []
@@ -86,7 +86,7 @@ def _fired(edges: Edges, mark: str) -> str | None:
 
 
 def apply(edges: Edges, workflows: Workflows, schedules: Schedules, registry: Registry) -> list[Change]:
-    """What `populate` does with rules."""
+    """Update the schedules and start the onetime rules, as `populate` does; return what was done."""
     return [*sync(edges, schedules, registry), *fire_onetime(edges, workflows, registry)]
 
 

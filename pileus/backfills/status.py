@@ -1,4 +1,4 @@
-"""What a backfill looks like at one moment: the outcome of everything that it promised."""
+"""The state of a backfill at one moment: the outcome of each of its partitions."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def state(self) -> State:
-        """The one that most wants to be looked at."""
+        """The state of its groups that needs attention most."""
         return next(state for state in WORST_FIRST if self.counts[state])
 
     @property
@@ -106,7 +106,7 @@ class Status:
 
 
 def find(edges: Edges, id: str) -> Backfill:
-    """The backfill. Raises UsageError when there is none."""
+    """Return the backfill. Raises UsageError when there is none."""
     backfill = edges.index.backfill(id)
     if backfill is None:
         raise UsageError(f"there is no backfill {id!r}: `pileus backfills` lists them")
@@ -114,7 +114,10 @@ def find(edges: Edges, id: str) -> Backfill:
 
 
 def status(edges: Edges, id: str, *, whole: bool = False) -> Status:
-    """The backfill as of now. `whole`: with all details of each partition. Raises UsageError when there is none."""
+    """Return the backfill as of now.
+
+    `whole`: with all details of each partition. Raises UsageError when there is none.
+    """
     backfill = find(edges, id)
     if backfill.closed and (kept := record.closed(edges, id, backfill.run)) is not None:
         return Status(backfill, kept)
@@ -122,7 +125,7 @@ def status(edges: Edges, id: str, *, whole: bool = False) -> Status:
 
 
 def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bool = False) -> list[Outcome]:
-    """The outcome of every promised partition as of now, in order of time.
+    """Return the outcome of every promised partition as of now, in order of time.
 
     1. What an earlier run of the backfill came to stands until the present run says otherwise.
     2. The index tells of partitions that this backfill has queued. A point in time that the present run could not
@@ -150,7 +153,7 @@ def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bo
 
 
 def _index(edges: Edges, backfill: Backfill, *, whole: bool) -> Iterator[tuple[Brief, dict[str, Any]]]:
-    """What the index has in the span: of every entry little, and with `whole` its details."""
+    """Yield what the index has in the span: of every entry little, and with `whole` its details."""
     place = (backfill.collection, backfill.version, backfill.first, backfill.last)
     if not whole:
         yield from ((one, {}) for one in edges.index.briefs(*place))
@@ -172,7 +175,7 @@ def _mine(backfill: Backfill, one: Brief, details: dict[str, Any], now: float) -
 
 
 def _others(edges: Edges, backfill: Backfill, others: Iterable[Brief]) -> Iterator[tuple[tuple[str, str], Outcome]]:
-    """What other runs have made or are at. Each run is asked once whether it is over."""
+    """Yield what other runs have made or are at. Each run is asked once whether it is over."""
     over: dict[str, bool] = {}
     for one in others:
         if not one.state.ended and one.run not in over:
@@ -186,7 +189,7 @@ def _others(edges: Edges, backfill: Backfill, others: Iterable[Brief]) -> Iterat
 
 
 def _written(edges: Edges, backfill: Backfill) -> Iterator[tuple[tuple[str, str], Outcome]]:
-    """What the run has written in S3; ends come after what was put aside, and so count."""
+    """Yield what the run has written in S3; ends come after what was put aside, and so count."""
     for one in record.asides(edges, backfill):
         yield (one.period, one.group), one
     for entry in record.ends(edges, backfill):
@@ -228,7 +231,7 @@ def _unseen(backfill: Backfill, period: str, *, final: bool) -> Outcome:
 
 
 def _settled(backfill: Backfill, one: Outcome) -> Outcome:
-    """Of a run that has ended: what has not ended never will."""
+    """Return the outcome as final: in a run that has ended, what has not ended never will."""
     if one.state.ended:
         return one
     if backfill.state in ("cancelled", "paused"):
@@ -237,7 +240,7 @@ def _settled(backfill: Backfill, one: Outcome) -> Outcome:
 
 
 def verdict(found: Iterable[Outcome]) -> BackfillState:
-    """What a run came to that nobody stopped: it succeeded only if everything promised is there."""
+    """Return what a run came to that nobody stopped: it succeeded only if everything promised is there."""
     states = {one.state for one in found}
     if states <= set(DONE):
         return "succeeded"
@@ -252,5 +255,5 @@ def span_of(backfill: Backfill) -> list[Period]:
 
 
 def whole_point(backfill: Backfill, period: str) -> Partition:
-    """The partition that stands for a whole point in time."""
+    """Return the partition that stands for a whole point in time."""
     return Partition(backfill.collection, backfill.version, period, WHOLE_POINT)

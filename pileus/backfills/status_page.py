@@ -35,7 +35,7 @@ Link = Callable[[str], str]
 
 
 def page(found: Status, bucket: str, link: Link, *, made: str) -> str:
-    """The page. `bucket`: where the outputs are; `made`: when, for the reader."""
+    """Return the page. `bucket`: where the outputs are; `made`: when, for the reader."""
     backfill = found.backfill
     title = escape(f"{backfill.id}: {backfill.state}")
     facts = [

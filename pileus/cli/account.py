@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,20 +23,20 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def environment_account() -> "Aws":
-    """The account of the environment; never the embedded one by accident."""
+    """Return the account of the environment; never the embedded one by accident."""
     from pileus.edges.aws import Aws
 
     return Aws()
 
 
-def prepare(settings: Path | None) -> "tuple[Aws, Assembly]":
+def prepare(settings: Path | None, json: bool) -> "tuple[Aws, Assembly]":
     """Say which account it is, then synthesize. Raises UsageError where there are no credentials."""
     from pileus.deploy.synth import read_settings, synth
 
     session = Session()
     values: dict[str, Any] = read_settings(os.environ, settings)
     aws = environment_account()
-    show.line(account_line(aws))
+    tell_to(json)(account_line(aws))
     return aws, synth(session.project, session.home.assemblies.resolve(), values)
 
 
@@ -61,6 +62,19 @@ def show_proposal(proposal: "Proposal") -> None:
         for change in proposal.changes
     ]
     show.table(("change", "type", "resource"), rows)
+
+
+def tell_to(json: bool) -> Callable[[str], None]:
+    """Return what tells a person of each step: on standard error where the answer is JSON."""
+    return (lambda text: show.errors.print(text, markup=False, soft_wrap=True)) if json else show.line
+
+
+def cannot_ask(json: bool, yes: bool) -> None:
+    """Raise UsageError for a command that answers in JSON and would have to ask."""
+    from pileus.errors import UsageError
+
+    if json and not yes:
+        raise UsageError("--json answers a machine, which cannot be asked: add --yes")
 
 
 def agreed(question: str, yes: bool) -> bool:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import complete, show
+from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.options import Collection, First, Last, Version
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
 from pileus.lifecycle.backfill import Order, Select
@@ -19,21 +20,17 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: pileus backfill viirs_template --from 2012-04 --wait")
 def backfill(
-    collection: Annotated[
-        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
-    ],
-    first: Annotated[
-        str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")
-    ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last month, included.")] = None,
-    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    collection: Collection,
+    first: First = None,
+    last: Last = None,
+    version: Version = None,
     name: Annotated[str | None, typer.Option(help="Id of the backfill; made up if not given.")] = None,
     select: Annotated[Select, typer.Option(help="Which partitions to run.")] = "needed",
     order: Annotated[Order, typer.Option(help="Which point in time comes first.")] = "oldest",
     max_running: Annotated[int | None, typer.Option(min=1, help="Groups under way at once.")] = None,
     max_failures: Annotated[int | None, typer.Option(min=0, help="Stop when more partitions than this failed.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""
     from pileus.backfills.control import new_backfill, read_registry, start
@@ -68,7 +65,7 @@ def backfill(
 
 
 def _keep_order(session: Session, registry: "Registry", planned: "Backfill") -> None:
-    """Sizes are the provider's to tell: list it all, and leave the order for the workflow."""
+    """List all files to learn their sizes, and write the order of the periods for the workflow."""
     from json import dumps
 
     from pileus.backfills.control import order_url

@@ -9,10 +9,9 @@ from pileus.cli.session import Session
 from pileus.cli.watch import watch
 
 Id = Annotated[str, typer.Argument(autocompletion=complete.backfills, help="Backfill: `pileus backfills` lists them.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Watch it to its end.")]
 HEARD_WITHIN = 2
-"""Seconds after which every worker has heard of a stop."""
+"""Seconds after which every worker knows of a stop."""
 
 
 def halted(backfill: dict[str, Any], word: str, json: bool) -> None:

@@ -1,16 +1,12 @@
 """pileus backfills: the list of all backfills."""
 
-from typing import Annotated
-
-import typer
-
 from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.session import Session
 
 
 @app.command(epilog="Example: pileus backfills --json")
-def backfills(json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+def backfills(json: show.Json = False) -> None:
     """List all backfills, newest first."""
     found = list(Session().edges.index.backfills())
     if json:

@@ -1,12 +1,13 @@
 """pileus cancel: stop a backfill for good."""
 
+from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.backfill_change import Id, Json, halted
+from pileus.cli.backfill_change import Id, halted
 from pileus.cli.session import Session
 
 
 @app.command(epilog="Example: pileus cancel viirs-2012")
-def cancel(id: Id, json: Json = False) -> None:
+def cancel(id: Id, json: show.Json = False) -> None:
     """Start nothing new, and stop what runs within seconds. `pileus retry` begins again."""
     from pileus.backfills.control import cancel as halt
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,7 +42,7 @@ def cost(
     speed: Annotated[float | None, typer.Option(help="Bytes a second of one worker; measured if not given.")] = None,
     days: Annotated[int, typer.Option(min=0, help="Days that the results are kept.")] = 30,
     settings: Settings = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Estimate what a backfill costs in an AWS account, and how long it takes."""
     import json as json_
@@ -77,7 +78,7 @@ def cost(
     show.table(("item", "quantity", "unit", "dollars"), rows)
     show.line(f"{made.dollars:,.2f} dollars and {made.minutes:,.0f} minutes for {work.groups} groups")
     always_on = "three t2.xlarge with 150 GB each that always run"
-    show.line(f"for comparison, {always_on}: {made.ancestor_month:,.2f} dollars a month")
+    show.line(f"for comparison, {always_on}: {made.always_on_month:,.2f} dollars a month")
     basis = (
         f"{len(manifests)} groups that were done" if manifests else "figures of whole VIIRS tiles, nothing measured yet"
     )
@@ -100,17 +101,20 @@ def _points(template: "Collection", first: str | None, last: str | None) -> int:
 
 
 def _manifests(session: Session, collection: str) -> "list[Manifest]":
-    """Of the latest groups of the collection, where a stack is up."""
-    import json as json_
-
+    """Return the manifests of the latest groups of the collection that can be read; none where no stack is up."""
     from pileus import keys
     from pileus.errors import StoreError, UsageError
-    from pileus.models import Manifest, safe
+    from pileus.models import safe
+    from pileus.outputs.commit import read_manifest
 
     try:
         edges = session.edges
         urls = [url for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/{safe(collection)}/"))]
-        return [Manifest.from_json(json_.loads(edges.store.get(url))) for url in urls[-20:]]
+        found = []
+        for url in urls[-20:]:
+            with suppress(ValueError):  # damaged: `pileus reconcile` says so
+                found.append(read_manifest(edges.store, url))
+        return [manifest for manifest in found if manifest is not None]
     except (UsageError, StoreError):
         return []  # none is up: the estimate says so
 

@@ -35,7 +35,7 @@ def dashboard(
             settle=lambda backfill: settle(edges, workflows, backfill),
         )
     except OSError as exc:
-        raise UsageError(f"port {port} cannot be had: {exc.strerror}; choose another with --port") from exc
+        raise UsageError(f"port {port} cannot be opened: {exc.strerror}; choose another with --port") from exc
     try:
         for name in (signal.SIGTERM, signal.SIGHUP):  # a script's `&` leaves Ctrl-C ignored
             if signal.getsignal(name) is not signal.SIG_IGN:

@@ -17,39 +17,38 @@ if TYPE_CHECKING:
 
 dead = typer.Typer(help="Messages that no worker could deal with.", no_args_is_help=True)
 app.add_typer(dead, name="dead-letters")
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` shows them.")]
 
 
 @dead.command("list", epilog="Example: pileus dead-letters list")
-def list_letters(json: Json = False) -> None:
+def list_messages(json: show.Json = False) -> None:
     """List them, oldest first."""
     session = Session()
-    dead_letters = session.dead_letters.all()
+    found = session.dead_letters.all()
     if json:
-        show.as_json([_facts(session, letter) for letter in dead_letters])
-    elif not dead_letters:
+        show.as_json([_facts(session, message) for message in found])
+    elif not found:
         show.line("no dead letters")
     else:
-        rows = [_facts(session, letter) for letter in dead_letters]
+        rows = [_facts(session, message) for message in found]
         columns = ("id", "queue", "sent", "backfill", "partition", "why")
         show.table(columns, [[row[column] for column in columns] for row in rows])
 
 
-def _facts(session: Session, letter: "DeadLetter") -> dict[str, Any]:
-    """What is known of a letter; why it died stands in the index."""
+def _facts(session: Session, message: "DeadLetter") -> dict[str, Any]:
+    """Return what is known of a message; the index tells why it failed."""
     from pileus.models import Partition
 
-    why = None if letter.partition else "not a message of ours"
-    entry = session.edges.index.entry(Partition.parse(letter.partition)) if letter.partition else None
+    why = None if message.partition else "not a message of ours"
+    entry = session.edges.index.entry(Partition.parse(message.partition)) if message.partition else None
     if entry:
         why = str(entry.failure) if entry.failure else f"by now {entry.state}"
     return {
-        "id": letter.id,
-        "queue": letter.queue,
-        "sent": datetime.fromtimestamp(letter.sent, UTC).isoformat(timespec="seconds"),
-        "backfill": letter.backfill,
-        "partition": letter.partition,
+        "id": message.id,
+        "queue": message.queue,
+        "sent": datetime.fromtimestamp(message.sent, UTC).isoformat(timespec="seconds"),
+        "backfill": message.backfill,
+        "partition": message.partition,
         "why": why,
     }
 
@@ -57,25 +56,25 @@ def _facts(session: Session, letter: "DeadLetter") -> dict[str, Any]:
 def _find(session: Session, id: str) -> "DeadLetter":
     from pileus.errors import UsageError
 
-    for letter in session.dead_letters.all():
-        if letter.id == id:
-            return letter
+    for message in session.dead_letters.all():
+        if message.id == id:
+            return message
     raise UsageError(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
 
 
 @dead.command("show", epilog="Example: pileus dead-letters show MESSAGE_ID")
-def show_letter(id: Id) -> None:
-    """Show one as it was sent."""
+def show_message(id: Id, json: show.Json = False) -> None:
+    """Show one as it was sent. With --json, what is not JSON is a JSON string."""
     body = _find(Session(), id).body
     try:
         show.as_json(js.loads(body))
     except js.JSONDecodeError:
-        show.line(body)
+        show.answer(json, body, body)
 
 
 @dead.command(epilog="Example: pileus dead-letters redrive MESSAGE_ID")
-def redrive(id: Id) -> None:
-    """Run its partition again, in a backfill of its own, and take the letter away.
+def redrive(id: Id, json: show.Json = False) -> None:
+    """Run its partition again, in a backfill of its own, and remove the message.
 
     The message itself is of no more use: the workflow that waited for its answer has its answer.
     """
@@ -86,10 +85,10 @@ def redrive(id: Id) -> None:
 
     session = Session()
     edges = session.edges
-    letter = _find(session, id)
-    if letter.partition is None or letter.backfill is None:
+    message = _find(session, id)
+    if message.partition is None or message.backfill is None:
         raise UsageError(f"{id} is not a message of ours: `pileus dead-letters show` it; it stays")
-    partition = Partition.parse(letter.partition)
+    partition = Partition.parse(message.partition)
     planned = new_backfill(
         read_registry(edges.store, session.stack),
         partition.collection,
@@ -98,10 +97,10 @@ def redrive(id: Id) -> None:
         first=partition.period,
         last=partition.period,
         onward=True,
-        queue=find(edges, letter.backfill).queue,
+        queue=find(edges, message.backfill).queue,
         started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )
     started = start(edges, session.workflows, planned)
     session.dead_letters.remove(id)
-    show.line(started.id)
+    show.answer(json, started.to_json(), started.id)

@@ -3,29 +3,37 @@
 import typer
 
 from pileus.cli import show
-from pileus.cli.account import Settings, Yes, agreed, prepare, show_proposal
+from pileus.cli.account import Settings, Yes, agreed, cannot_ask, prepare, show_proposal, tell_to
 from pileus.cli.app import app
 
 
 @app.command(epilog="Example: pileus deploy --settings settings.json")
-def deploy(settings: Settings = None, yes: Yes = False) -> None:
+def deploy(settings: Settings = None, yes: Yes = False, json: show.Json = False) -> None:
     """Create or update the stacks in the AWS account of your credentials. Nothing changes until you say yes."""
     from pileus.edges.change_sets import carry_out, discard, propose
 
-    aws, assembly = prepare(settings)
+    cannot_ask(json, yes)
+    tell = tell_to(json)
+    aws, assembly = prepare(settings, json)
+    proposals, name = [], None
     for stack in assembly.stacks():
         proposal = propose(aws, assembly, stack)
-        show_proposal(proposal)
+        proposals.append(proposal)
+        if not json:
+            show_proposal(proposal)
         if not proposal.changes:
             discard(aws, proposal)
             continue
         if not agreed(f"Change {stack}?", yes):
             discard(aws, proposal)
-            show.line("nothing more was changed")
+            tell("nothing more was changed")
             raise typer.Exit(1)
         outputs = carry_out(aws, assembly, proposal)
-        show.line(f"{stack}: done")
+        tell(f"{stack}: done")
         if stack.endswith("-core"):
-            show.line(f"use it: export PILEUS_STACK={outputs['PileusStack']}")
+            name = outputs["PileusStack"]
+            tell(f"use it: export PILEUS_STACK={name}")
+    if json:
+        show.as_json({"stack": name, "stacks": [proposal.to_json() for proposal in proposals]})
     if not any(stack.endswith("-workers") for stack in assembly.stacks()):
-        show.line("no worker_image in the settings, so no workers were deployed: `pileus images` builds one to push")
+        tell("no worker_image in the settings, so no workers were deployed: `pileus images` builds one to push")

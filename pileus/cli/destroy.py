@@ -5,27 +5,31 @@ import os
 import typer
 
 from pileus.cli import show
-from pileus.cli.account import Settings, Yes, account_line, agreed, environment_account
+from pileus.cli.account import Settings, Yes, account_line, agreed, cannot_ask, environment_account, tell_to
 from pileus.cli.app import app
 
 
 @app.command(epilog="Example: pileus destroy --yes")
-def destroy(settings: Settings = None, yes: Yes = False) -> None:
+def destroy(settings: Settings = None, yes: Yes = False, json: show.Json = False) -> None:
     """Remove the workers and core stacks. The buckets, and all that was computed, stay."""
     from pileus.deploy.synth import check_settings, read_settings
     from pileus.edges.change_sets import remove
     from pileus.edges.cloudformation import describe
 
+    cannot_ask(json, yes)
+    tell = tell_to(json)
     name = check_settings(read_settings(os.environ, settings)).stack
     aws = environment_account()
     there = [stack for stack in (f"{name}-workers", f"{name}-core") if describe(aws, stack) is not None]
     if not there:
-        show.line(f"there are no stacks {name}-workers and {name}-core")
+        show.answer(json, {"removed": []}, f"there are no stacks {name}-workers and {name}-core")
         return
-    show.line(account_line(aws))
-    show.line(f"removes {' and '.join(there)}; the stack {name}-data with its buckets stays")
+    tell(account_line(aws))
+    tell(f"removes {' and '.join(there)}; the stack {name}-data with its buckets stays")
     if not agreed("Remove them?", yes):
         raise typer.Exit(1)
     for stack in there:
         remove(aws, stack)
-        show.line(f"{stack}: removed")
+        tell(f"{stack}: removed")
+    if json:
+        show.as_json({"removed": there})

@@ -28,7 +28,7 @@ def discover(
     ],
     period: Annotated[str | None, typer.Option(help="Point in time, as 2015-01 or '-2 months'.")] = None,
     provider: Annotated[str | None, typer.Option(help="Another provider: its id, or a .json file.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """List a provider's files for one point in time, in groups: which are complete, and what is missing."""
     template, source = _collection(collection, provider)
@@ -58,7 +58,7 @@ def _state(group: "Group") -> str:
 
 
 def _collection(name: str, provider: str | None) -> "tuple[Collection, Provider]":
-    """The template and its provider, from files where they are named, else from the project.
+    """Return the template and its provider, from files where they are named, else from the project.
 
     Raises DocumentError, UsageError.
     """
@@ -79,7 +79,7 @@ def _collection(name: str, provider: str | None) -> "tuple[Collection, Provider]
 
 
 def _point(template: "Collection", period: str | None) -> "Collection":
-    """The concrete collection of a point in time; a collection without a span is one already."""
+    """Return the concrete collection of a point in time; a collection without a span is one already."""
     from pileus.errors import UsageError
     from pileus.expand import expand
     from pileus.periods import Period

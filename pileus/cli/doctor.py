@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @app.command(epilog="Example: pileus doctor --json")
-def doctor(
-    settings: Settings = None, json: Annotated[bool, typer.Option("--json", help="For machines.")] = False
-) -> None:
+def doctor(settings: Settings = None, json: show.Json = False) -> None:
     """Check all that a deployment or a backfill needs, and say what to do where something is amiss.
 
     Ends 1 where something is amiss that a backfill on this machine needs; 0 where only a deployment would miss it.

@@ -1,13 +1,14 @@
 """pileus down: stop what `pileus up` started."""
 
+from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.session import Session
-from pileus.cli.show import line
 
 
 @app.command(epilog="Example: pileus down")
-def down() -> None:
+def down(json: show.Json = False) -> None:
     """Stop what `pileus up` started. Workers hand back what is under way; nothing that was finished is lost."""
     from pileus.embedded.supervisor import stop_supervisor
 
-    line("stopped" if stop_supervisor(Session().home) else "nothing was running")
+    stopped = stop_supervisor(Session().home)
+    show.answer(json, {"stopped": stopped}, "stopped" if stopped else "nothing was running")

@@ -34,7 +34,7 @@ def download(
     force: Annotated[
         bool, typer.Option("--force", help="Also those that are here already, with the same size.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Download files: in parallel, resumed and verified; a file has its name only when it is whole.
 
@@ -104,7 +104,7 @@ def _fetch(
     provider: "Provider", granules: "Sequence[Granule]", folder: Path, *, parallel: int, force: bool, quiet: bool
 ) -> "Iterator[Archive | PileusError]":
     from pileus.download.fetch import check_space, fetch_all
-    from pileus.download.source import Watch
+    from pileus.download.source import Cancellation
     from pileus.edges.providers import connect
     from pileus.errors import PileusError
 
@@ -113,7 +113,7 @@ def _fetch(
         check_space(granules, folder)
         parallel = min(parallel, provider.globalConnectionLimit)
         fetched = fetch_all(
-            granules, folder, edge, Watch(), parallel=parallel, progress=bars.advance, announced=bars.announce
+            granules, folder, edge, Cancellation(), parallel=parallel, progress=bars.advance, announced=bars.announce
         )
         for index, result in fetched:
             failed = isinstance(result, PileusError)

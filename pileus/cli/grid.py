@@ -25,7 +25,7 @@ STACKED = 12
 
 
 def grid(found: "Status") -> Text:
-    """Years down and months across, or their like; what lies outside the span is blank.
+    """Return the grid: years down and months across, or months and days, or decades and years; blank outside the span.
 
     Days have their two digits one above the other, so that a month fits into 80 columns.
     """
@@ -49,7 +49,7 @@ def grid(found: "Status") -> Text:
 
 
 def legend(found: "Status") -> Text:
-    """What the letters mean, and how many partitions each has."""
+    """Return what the letters mean, and how many partitions each has."""
     from pileus.backfills.grid import MEANINGS, SYMBOLS
 
     text, counts = Text(), found.counts

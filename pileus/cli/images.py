@@ -20,7 +20,7 @@ def images(
     ca: Annotated[Path | None, typer.Option(help="A .crt file that a proxy needs, or a folder of them.")] = None,
     tag: Annotated[str, typer.Option(help="Tag of the images.")] = __version__,
     network: Annotated[str, typer.Option(help="As in docker build; `host` behind some proxies.")] = "default",
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Build the images that workers run in. Needs Docker; `debootstrap` makes the base where there is no registry."""
     from pileus.deploy.images import build, debootstrap, size

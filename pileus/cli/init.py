@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.show import line
 
 
 @app.command(epilog="Example: pileus init lights")
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the project; made where it is missing.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder of the project; made where where it is missing.")] = Path(),
+    json: show.Json = False,
 ) -> None:
     """Write a small project to start from: provider, collection, zones and rule, and made-up archives to run it on.
 
@@ -25,13 +26,16 @@ def init(
         written = write_example(folder.resolve())
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=exc.filename or str(folder)) from exc
-    for name in written:
-        line(f"wrote {os.path.normpath(folder / name)}")
-    line("README.md says why each field is as it is. Next:")
-    if folder.resolve() != Path.cwd():
-        line(f"  cd {folder}")
-    line("  pileus up --detach")
-    line("  pileus populate")
-    line(f"  pileus backfill {COLLECTION} --wait")
-    line(f"  pileus outputs show {COLLECTION}")
-    line("  pileus down")
+    paths = [os.path.normpath(folder / name) for name in written]
+    show.answer(
+        json,
+        {"written": paths, "collection": COLLECTION},
+        *(f"wrote {path}" for path in paths),
+        "README.md says why each field is as it is. Next:",
+        *([f"  cd {folder}"] if folder.resolve() != Path.cwd() else []),
+        "  pileus up --detach",
+        "  pileus populate",
+        f"  pileus backfill {COLLECTION} --wait",
+        f"  pileus outputs show {COLLECTION}",
+        "  pileus down",
+    )

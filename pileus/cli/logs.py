@@ -6,7 +6,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.backfill_change import Id, Json
+from pileus.cli.backfill_change import Id
 from pileus.cli.session import Session
 
 
@@ -14,7 +14,7 @@ from pileus.cli.session import Session
 def logs(
     id: Id,
     partition: Annotated[str, typer.Argument(help="Its key as `status --json` shows it, or PERIOD, or PERIOD/GROUP.")],
-    json: Json = False,
+    json: show.Json = False,
 ) -> None:
     """Show what workers wrote about one partition of a backfill."""
     from pileus.backfills.status import find
@@ -33,7 +33,7 @@ def logs(
 
 
 def _keys(session: Session, backfill: Any, text: str) -> list[str]:
-    """The partitions that are meant. Raises UsageError when there is none."""
+    """Return the partitions that are meant. Raises UsageError when there is none."""
     from pileus.errors import UsageError
     from pileus.models import Partition
 

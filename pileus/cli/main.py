@@ -1,5 +1,6 @@
 """The command line: one module a command, named like it; each parses, makes one library call and prints."""
 
+import os
 import sys
 
 from pileus.cli.app import app
@@ -11,7 +12,17 @@ def main() -> None:
     try:
         app()
     except PileusError as error:
-        from rich.console import Console
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:  # whoever read the answer has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        sys.exit(1)
+    except OSError as error:  # a file or folder of the user's that cannot be read or written
+        reason = error.strerror or str(error)
+        _fail(f"{error.filename}: {reason}" if error.filename else reason, 1)
 
-        Console(stderr=True, soft_wrap=True).print(f"pileus: {error}", style="red", highlight=False, markup=False)
-        sys.exit(error.exit_code)
+
+def _fail(message: str, code: int) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True).print(f"pileus: {message}", style="red", highlight=False, markup=False)
+    sys.exit(code)

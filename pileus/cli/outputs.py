@@ -19,7 +19,6 @@ outputs = typer.Typer(help="Look at what was written, and hand it to other tools
 app.add_typer(outputs, name="outputs")
 
 Name = Annotated[str, typer.Argument(autocompletion=complete.collections, help="Name of a collection.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Zones = Annotated[
     list[str] | None,
     typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone; may be given again."),
@@ -30,8 +29,8 @@ To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
 
 
 @outputs.command("ls", epilog="Example: pileus outputs ls viirs_template")
-def list_(collection: Name, json: Json = False) -> None:
-    """List the objects of a collection."""
+def list_(collection: Name, json: show.Json = False) -> None:
+    """List everything that was written for a collection: tables, CSVs, pictures, manifests, kept archives."""
     from pileus.outputs.read import objects
 
     session = Session()
@@ -55,7 +54,7 @@ def show_(
     band: Band = None,
     first: From = None,
     last: To = None,
-    json: Json = False,
+    json: show.Json = False,
 ) -> None:
     """Show a line per zone with its course over time; with --zone its rows, and why a month has none."""
     from pileus.outputs import series
@@ -118,7 +117,7 @@ def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> 
 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
-    """Why each of these periods has no rows."""
+    """Return why each of these periods has no rows."""
     from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
     from pileus.outputs.reasons import UNKNOWN, reasons
@@ -133,7 +132,10 @@ def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapp
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
-    """All rows of a collection; None for one that is populated and has none yet. Raises UsageError for no such one."""
+    """Return all rows of a collection; None for one that is populated and has none yet.
+
+    Raises UsageError for no such one.
+    """
     from pileus.outputs.read import read_stats
 
     table = read_stats(session.edges.store, session.stack.protected, collection)
@@ -162,7 +164,7 @@ def known(session: Session, collection: str) -> None:
 
 
 def period(table: "pa.Table", text: str | None) -> str | None:
-    """A period as a person writes it, in ISO 8601. Raises UsageError."""
+    """Return a period as a person writes it, in ISO 8601. Raises UsageError."""
     from datetime import UTC, datetime
 
     from pileus.outputs.series import parse_period

@@ -17,7 +17,7 @@ OneZone = Annotated[str, typer.Option("--zone", autocompletion=complete.zones, h
 
 
 @outputs.command(epilog="Example: pileus outputs stac viirs_template")
-def stac(collection: Name) -> None:
+def stac(collection: Name, json: show.Json = False) -> None:
     """Write a static STAC catalog of all items into the bucket, and an index of them as stac-geoparquet."""
     from pileus.backfills.control import read_registry
     from pileus.cli.outputs import known
@@ -30,8 +30,8 @@ def stac(collection: Name) -> None:
         document = read_registry(session.edges.store, session.stack).collection(collection)
     except UsageError:  # outputs outlive the documents they were made by
         document = None
-    for url in write_catalog(session.edges.store, session.stack.protected, collection, document):
-        show.line(url)
+    urls = write_catalog(session.edges.store, session.stack.protected, collection, document)
+    show.answer(json, {"urls": urls}, *urls)
 
 
 @outputs.command(epilog="Example: pileus outputs movie viirs_template --zone mumbai -o mumbai.webp")
@@ -43,25 +43,32 @@ def movie(
     last: To = None,
     milliseconds: Annotated[int, typer.Option(min=20, help="How long each month is shown.")] = 500,
     out: Out = None,
+    json: show.Json = False,
 ) -> None:
     """Animate a zone over the months, from its clips: .webp or .gif."""
     from pileus.outputs.frames import animate
 
     out = out or Path(f"{collection}.webp")
     frames = _frames(Session(), collection, zone, band, first, last)
-    write(out, animate(frames, out.suffix.lower(), milliseconds=milliseconds))
+    write(out, animate(frames, out.suffix.lower(), milliseconds=milliseconds), json)
 
 
 @outputs.command(epilog="Example: pileus outputs sheet viirs_template --zone mumbai -o mumbai.png")
 def sheet(
-    collection: Name, zone: OneZone, band: Band = None, first: From = None, last: To = None, out: Out = None
+    collection: Name,
+    zone: OneZone,
+    band: Band = None,
+    first: From = None,
+    last: To = None,
+    out: Out = None,
+    json: show.Json = False,
 ) -> None:
     """Draw a contact sheet of a zone, a row a year, from its clips: .png."""
     from pileus.outputs.frames import contact_sheet
     from pileus.outputs.pictures import png
 
     frames = _frames(Session(), collection, zone, band, first, last)
-    write(out or Path(f"{collection}-sheet.png"), png(contact_sheet(frames)))
+    write(out or Path(f"{collection}-sheet.png"), png(contact_sheet(frames)), json)
 
 
 def _frames(

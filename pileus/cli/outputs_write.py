@@ -17,7 +17,7 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write.", 
 
 
 def required(session: Session, collection: str) -> "pa.Table":
-    """The rows of a collection. Raises UsageError where there are none."""
+    """Return the rows of a collection. Raises UsageError where there are none."""
     from pileus.errors import UsageError
 
     table = rows_of(session, collection)
@@ -37,6 +37,7 @@ def plot(
     last: To = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light lines on dark ground.")] = False,
     out: Out = None,
+    json: show.Json = False,
 ) -> None:
     """Draw zones over time, gaps as gaps, the valid share below: .png, .svg or .pdf."""
     from pileus.errors import UsageError
@@ -56,8 +57,9 @@ def plot(
     axis = series.axis(table["period"].to_pylist(), first, last)
     lines = [series.series(table, one, stat, band, axis) for one in zones]
     picture = chart.draw(lines, title=f"{collection}: {stat} of {band}", format=kind, window=rolling, dark=dark)
-    write(out, picture)
-    say_gaps(session, collection, lines[0].missing)
+    write(out, picture, json)
+    if not json:
+        say_gaps(session, collection, lines[0].missing)
 
 
 @outputs.command(epilog="Example: pileus outputs export viirs_template --format csv -o lights.csv")
@@ -68,8 +70,12 @@ def export(
     first: From = None,
     last: To = None,
     out: Out = None,
+    json: show.Json = False,
 ) -> None:
-    """Write the rows as CSV, Parquet, GeoJSON or Excel; CSV and GeoJSON to standard output when no file is named."""
+    """Write the rows as CSV, Parquet, GeoJSON or Excel; CSV and GeoJSON to standard output when no file is named.
+
+    With --json, and no file, the rows are JSON.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -77,8 +83,11 @@ def export(
     from pileus.outputs import export as files
     from pileus.outputs import series
 
+    as_rows = json and out is None and format is None
     format = format or (out.suffix[1:].lower() if out else "csv")
     kind = files.format_of(format)
+    if json and out is None and not as_rows:
+        raise UsageError("--json and --format are two answers: name a file with --out, or leave one away")
     if out is None and not kind.text:
         raise UsageError(f"{format} is not for a terminal: name a file with --out")
     session = Session()
@@ -86,23 +95,28 @@ def export(
     table = series.between(table, period(table, first), period(table, last))
     if zone:
         table = table.filter(pc.is_in(table["zone"], pa.array(series.pick_zones(table, zone))))
+    if as_rows:
+        show.as_json(table.to_pylist())
+        return
     body = files.export(table, format, zone_shapes(session, collection) if kind.shapes else None)
     if out is None:
         sys.stdout.buffer.write(body)
         return
-    write(out, body)
+    write(out, body, json)
 
 
 @outputs.command(epilog="Example: pileus outputs ddl viirs_template")
 def ddl(
     collection: Name,
     database: Annotated[str, typer.Option(help="Database of the table.")] = "default",
+    json: show.Json = False,
 ) -> None:
     """Print the CREATE TABLE with which Athena reads the statistics."""
     from pileus.outputs.athena import ddl as make
 
     session = Session()
-    print(make(required(session, collection), session.stack.protected, collection, database), end="")
+    text = make(required(session, collection), session.stack.protected, collection, database)
+    show.answer(json, {"ddl": text}, text.rstrip())
 
 
 def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
@@ -117,7 +131,7 @@ def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
     return geojson(read_zones(session.edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones))
 
 
-def write(path: Path, body: bytes) -> None:
+def write(path: Path, body: bytes, json: bool) -> None:
     """Write a file whole and say so. Raises UsageError where that is not possible."""
     from pileus.errors import UsageError
 
@@ -127,15 +141,16 @@ def write(path: Path, body: bytes) -> None:
         part.replace(path)
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
-    show.line(f"{path}  {show.size(len(body))}")
+    show.answer(json, {"path": str(path), "size": len(body)}, f"{path}  {show.size(len(body))}")
 
 
 @outputs.command(epilog="Example: pileus outputs site")
-def site() -> None:
+def site(json: show.Json = False) -> None:
     """Write the dashboard's page, with the data of now, as static files into the bucket under site/."""
     from pileus.dashboard.export import write_site
 
     session = Session()
     written = write_site(session.edges)
     total = sum(size for _, size in written)
-    show.line(f"{written[0][0]}  and {len(written) - 1} more files, {show.size(total)}")
+    told = f"{written[0][0]}  and {len(written) - 1} more files, {show.size(total)}"
+    show.answer(json, {"url": written[0][0], "files": len(written), "size": total}, told)

@@ -1,12 +1,13 @@
 """pileus pause: stop a backfill so that it can go on."""
 
+from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.backfill_change import Id, Json, halted
+from pileus.cli.backfill_change import Id, halted
 from pileus.cli.session import Session
 
 
 @app.command(epilog="Example: pileus pause viirs-2012")
-def pause(id: Id, json: Json = False) -> None:
+def pause(id: Id, json: show.Json = False) -> None:
     """Start nothing new; what runs is handed back within seconds. `pileus resume` goes on."""
     from pileus.backfills.control import pause as halt
 

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import complete, show
+from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.options import Collection, First, Last, Version
 from pileus.cli.session import Session
 from pileus.lifecycle.backfill import Order, Select
 
@@ -15,17 +16,13 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: pileus plan viirs_template --from 2012-04 --to 2018-05")
 def plan(
-    collection: Annotated[
-        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
-    ],
-    first: Annotated[
-        str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")
-    ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last month, included.")] = None,
-    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    collection: Collection,
+    first: First = None,
+    last: Last = None,
+    version: Version = None,
     select: Annotated[Select, typer.Option(help="Which partitions would run.")] = "needed",
     order: Annotated[Order, typer.Option(help="Which point in time would come first.")] = "oldest",
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Ask the provider and the index what a backfill would do to each partition, and why. Writes nothing."""
     from pileus.backfills.control import new_backfill, read_registry

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.session import Session
-from pileus.cli.show import as_json, line, table
 
 
 @app.command(epilog="Example: pileus populate --check")
 def populate(
     check: Annotated[bool, typer.Option("--check", help="Only validate; needs no stack.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Validate every document of the project, then make them what the stack works with: all or nothing."""
     from pileus.backfills.rules import apply
@@ -24,14 +24,14 @@ def populate(
     registry, zones = validate(session.project, datetime.now(UTC).date())
     if check:
         counts = {kind: len(getattr(registry, kind)) for kind in ("collections", "providers", "rules")}
-        as_json({"valid": True} | counts) if json else line(f"{sum(counts.values())} documents are valid")
+        show.answer(json, {"valid": True} | counts, f"{sum(counts.values())} documents are valid")
         return
     written, changes = write(session.edges.store, session.stack.internal, registry, zones)
     fired = apply(session.edges, session.workflows, session.schedules, written)
     if json:
-        as_json([{"kind": kind, "name": name, "change": change} for kind, name, change in changes])
+        show.as_json([{"kind": kind, "name": name, "change": change} for kind, name, change in changes])
         return
-    table(("kind", "name", "change"), changes)
+    show.table(("kind", "name", "change"), changes)
     for name, what in fired:
         if what == "started":
-            line(f"rule {name} started")
+            show.line(f"rule {name} started")

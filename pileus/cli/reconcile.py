@@ -1,4 +1,4 @@
-"""pileus reconcile: whether provider, objects, record and rows tell the same story; and mending it."""
+"""pileus reconcile: compare provider, objects, index and rows, and repair what differs."""
 
 import sys
 from getpass import getuser
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import complete, show
+from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.options import Collection, Version
 from pileus.cli.session import Session
-from pileus.cli.watch import watch
+from pileus.cli.watch import follow, summary
 
 if TYPE_CHECKING:
     from pileus.backfills.reconcile import Reconciliation
@@ -20,18 +21,16 @@ LISTED = 200
 
 @app.command(epilog="Example: pileus reconcile viirs_template --repair")
 def reconcile(
-    collection: Annotated[
-        str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")
-    ],
-    repair: Annotated[bool, typer.Option("--repair", help="Mend the index, and queue what is missing.")] = False,
-    version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
+    collection: Collection,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair the index, and queue what is missing.")] = False,
+    version: Version = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Find what is lost, missing, corrupt, orphaned or undone. Ends 1 when something is and it is not repaired."""
     from pileus.backfills.control import new_backfill, read_registry
     from pileus.backfills.reconcile import reconcile
-    from pileus.backfills.reconcile import repair as mend
+    from pileus.backfills.reconcile import repair as repair_index
 
     session = Session()
     edges = session.edges
@@ -40,21 +39,24 @@ def reconcile(
     whole = new_backfill(registry, collection, now=edges.now(), version=version)
     found = reconcile(edges, template, registry.provider_of(template), whole)
     started = None
-    if repair and (periods := mend(edges, found)):
+    if repair and (periods := repair_index(edges, found)):
         started = _start(session, registry, collection, template.version, periods)
-    if json:
-        show.as_json(found.to_json() | {"backfill": started})
-    else:
+    if not json:
         _tell(found)
         if started:
             show.line(f"{started} runs {len(found.rerun)} partitions again")
-    if started and wait:
-        raise typer.Exit(watch(session, started, json=False))
+    ended = follow(session, started) if started and wait else None
+    if json:
+        show.as_json(found.to_json() | {"backfill": started, "state": ended.backfill.state if ended else None})
+    elif ended:
+        summary(ended)
+    if ended:
+        raise typer.Exit(0 if ended.backfill.state == "succeeded" else 1)
     raise typer.Exit(1 if found.findings and not repair else 0)
 
 
 def _start(session: Session, registry: "Registry", collection: str, version: str, periods: list[str]) -> str:
-    """A backfill from the first to the last of the periods, of what is missing there."""
+    """Start a backfill from the first to the last of the periods, for what is missing there; return its id."""
     from pileus.backfills.control import new_backfill, start
 
     planned = new_backfill(

@@ -1,12 +1,13 @@
 """pileus resume: go on with a paused backfill."""
 
+from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.backfill_change import Id, Json, Wait, started
+from pileus.cli.backfill_change import Id, Wait, started
 from pileus.cli.session import Session
 
 
 @app.command(epilog="Example: pileus resume viirs-2012 --wait")
-def resume(id: Id, wait: Wait = False, json: Json = False) -> None:
+def resume(id: Id, wait: Wait = False, json: show.Json = False) -> None:
     """Go on with a paused backfill: what has not succeeded is queued anew."""
     from pileus.backfills.control import resume as again
 

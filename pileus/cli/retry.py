@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.backfill_change import Id, Json, Wait, started
+from pileus.cli.backfill_change import Id, Wait, started
 from pileus.cli.session import Session
 
 SELECTS: dict[str, Literal["needed", "failed", "incomplete"]] = {
@@ -22,7 +23,7 @@ def retry(
         Literal["failed", "waiting", "all"], typer.Option(help="What to run again; `all`: what is not up to date.")
     ] = "all",
     wait: Wait = False,
-    json: Json = False,
+    json: show.Json = False,
 ) -> None:
     """Run an ended backfill again for what did not succeed; what is up to date is left alone."""
     from pileus.backfills.control import retry as again

@@ -12,11 +12,13 @@ from pileus.cli.app import app
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from pileus.project.registry import Registry
 
 rules = typer.Typer(help="Rules that start backfills, once or on a schedule.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Name = Annotated[str, typer.Argument(autocompletion=complete.rules, help="Rule.")]
 
 
@@ -27,7 +29,7 @@ def _registry(session: Session) -> "Registry":
 
 
 @rules.command("list", epilog="Example: pileus rules list")
-def list_rules(json: Json = False) -> None:
+def list_rules(json: show.Json = False) -> None:
     """List the populated rules."""
     found = sorted(_registry(Session()).rules.values(), key=lambda rule: rule.name)
     if json:
@@ -46,19 +48,19 @@ def list_rules(json: Json = False) -> None:
 
 
 @rules.command(epilog="Example: pileus rules enable viirs_monthly")
-def enable(name: Name) -> None:
+def enable(name: Name, json: show.Json = False) -> None:
     """Let a rule fire; a onetime rule that has not fired does so now."""
-    _set(name, "ENABLED")
+    _set(name, "ENABLED", json)
 
 
 @rules.command(epilog="Example: pileus rules disable viirs_monthly")
-def disable(name: Name) -> None:
+def disable(name: Name, json: show.Json = False) -> None:
     """Keep a rule from firing. What it started goes on."""
-    _set(name, "DISABLED")
+    _set(name, "DISABLED", json)
 
 
-def _set(name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
-    """In the registry and in the project's document, so that the next populate does not turn it back."""
+def _set(name: str, state: Literal["ENABLED", "DISABLED"], json: bool) -> None:
+    """Set the state in the registry and in the project's document, so that the next populate does not turn it back."""
     from pileus.backfills.rules import apply, find
     from pileus.project.registry import Registry
 
@@ -69,29 +71,44 @@ def _set(name: str, state: Literal["ENABLED", "DISABLED"]) -> None:
     url = session.edges.internal("registry.json")
     session.edges.store.put(url, changed.to_json(), "application/json")
     done = apply(session.edges, session.workflows, session.schedules, changed)
-    show.line(f"{name} is {state.lower()}" + "".join(f"; {rule} {what}" for rule, what in done if what == "started"))
+    started = [rule for rule, what in done if what == "started"]
+    changed_files = [str(path.relative_to(session.project.root)) for path in _write_state(session, name, state)]
+    show.answer(
+        json,
+        {"rule": name, "state": state, "started": started, "changed": changed_files},
+        f"{name} is {state.lower()}" + "".join(f"; {rule} started" for rule in started),
+        *(f"changed {path} to say so" for path in changed_files),
+    )
+
+
+def _write_state(session: Session, name: str, state: str) -> "Iterator[Path]":
+    """Write the state into the rule's document in the project; the files that were changed."""
+    from pileus.documents import Rule, read
+
     for path in (session.project.root / "rules").glob("*.json"):
-        value: Any = js.loads(path.read_text())
-        if value.get("name") == name and value.get("state", "ENABLED") != state:
+        rule = read(Rule, path)
+        if rule.name == name and rule.state != state:
+            value: Any = js.loads(path.read_text())
             path.write_text(js.dumps(value | {"state": state}, indent=2) + "\n")
-            show.line(f"changed {path.relative_to(session.project.root)} to say so")
+            yield path
 
 
 @rules.command(epilog="Example: pileus rules run viirs_monthly")
-def run(name: Name) -> None:
+def run(name: Name, json: show.Json = False) -> None:
     """Fire a rule now, whatever its state."""
     from pileus.backfills.rules import find
     from pileus.backfills.rules import run as fire
 
     session = Session()
-    show.line(fire(session.edges, session.workflows, find(_registry(session), name)))
+    fired = fire(session.edges, session.workflows, find(_registry(session), name))
+    show.answer(json, {"rule": name, "execution": fired}, fired)
 
 
 @rules.command("next", epilog="Example: pileus rules next viirs_monthly -n 3")
 def next_firings(
     name: Annotated[str | None, typer.Argument(help="Rule; all if not given.")] = None,
     count: Annotated[int, typer.Option("-n", min=1, max=100, help="Firings to show of each.")] = 3,
-    json: Json = False,
+    json: show.Json = False,
 ) -> None:
     """Show when rules fire next."""
     from zoneinfo import ZoneInfo

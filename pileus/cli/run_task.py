@@ -1,64 +1,161 @@
 """pileus run-task: any Lambda handler or worker task in this process, with no AWS at all."""
 
+import json as js
 import os
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pileus.wiring import Edges
+
+Step = Callable[["Edges", Any], Any]
+
 
 @app.command("run-task", epilog="Example: pileus run-task discover_granules --input event.json")
 def run_task(
     name: Annotated[
-        str, typer.Argument(help="generate_collections, discover_granules, report_status or process_group.")
+        str,
+        typer.Argument(
+            help="A folder of lambdas/, process_group, a path to a handler.py or its folder, or MODULE:FUNCTION."
+        ),
     ],
-    input: Annotated[Path, typer.Option("--input", help="Event: JSON with config and input.")],
+    input: Annotated[Path, typer.Option("--input", help="Event: a JSON file.")],
     folder: Annotated[Path, typer.Option(help="Stands for S3: s3://bucket/key is FOLDER/bucket/key.")] = Path(
         ".pileus/run-task"
     ),
+    json: show.Json = True,  # noqa: ARG001 - the answer of a task is JSON; the option is there for those who ask for it
 ) -> None:
-    """Run one step of the workflows here, on one event, and print its answer. For people who write steps."""
-    import json
+    """Run one step of the workflows here, on one event, and print its answer. For people who write steps.
 
-    from pileus.errors import DocumentError, UsageError
+    A handler is a function of the event and the context. One that takes its edges from a function `edges` of its
+    module, as the handlers of lambdas/ do, is given those of FOLDER; any other meets the environment as it is.
+    """
+    from pileus.errors import DocumentError
     from pileus.wiring import wire_folder
 
-    steps = _steps(folder)
-    if name not in steps:
-        raise UsageError(f"unknown task {name!r}: expected {', '.join(steps)}")
+    step = find_step(name, folder)
     try:
-        event = json.loads(input.read_text())
-    except (OSError, json.JSONDecodeError) as exc:
+        event = js.loads(input.read_text())
+    except (OSError, ValueError) as exc:
         raise DocumentError(f"cannot be read as JSON: {exc}", where=str(input)) from exc
     edges = wire_folder(folder, os.environ)
-    _prepare(edges, event)
-    show.as_json(steps[name](edges, event))
+    if isinstance(event, dict):
+        _prepare(edges, event)
+    show.as_json(step(edges, event))
 
 
-def _steps(folder: Path) -> dict[str, Callable[..., Any]]:
+def find_step(name: str, folder: Path) -> Step:
+    """Return what runs a task, looked for in this order. Raises UsageError.
+
+    1. MODULE:FUNCTION: a handler that can be imported from here.
+    2. A path that ends in .py, or a folder with a handler.py.
+    3. A folder of lambdas/, here or in the project.
+    4. The tasks that come with Pileus.
+    """
+    from pileus.errors import UsageError
+    from pileus.near import unknown
+
+    module, colon, function = name.partition(":")
+    if colon:
+        return _imported(module, function)
+    path = Path(name)
+    found = [path] if path.suffix == ".py" else [path / "handler.py", _lambdas() / name / "handler.py"]
+    for file in found:
+        if file.is_file():
+            return _of_file(file)
+    tasks = _tasks(folder)
+    if name not in tasks:
+        there = {*tasks, *(file.parent.name for file in _lambdas().glob("*/handler.py"))}
+        raise UsageError(f"{unknown('task', name, there)}; also a path to a handler.py, or MODULE:FUNCTION")
+    return tasks[name]
+
+
+def _tasks(folder: Path) -> dict[str, Step]:
+    """Return the tasks that come with Pileus."""
     from pileus.tasks.discover_granules import discover_granules
     from pileus.tasks.generate_collections import generate_collections
-    from pileus.tasks.process_group import Workbench, process_group
+    from pileus.tasks.process_group import WorkerState, process_group
     from pileus.tasks.report_status import report_status
+
+    def worked(edges: "Edges", event: Any) -> Any:
+        with closing(WorkerState(folder / "scratch")) as state:
+            return process_group(edges, event, state)
 
     return {
         "generate_collections": generate_collections,
         "discover_granules": discover_granules,
         "report_status": report_status,
-        "process_group": lambda edges, event: process_group(edges, event, Workbench(folder / "scratch")),
+        "process_group": worked,
     }
 
 
-def _prepare(edges: Any, event: dict[str, Any]) -> None:
+def _lambdas() -> Path:
+    from pileus.errors import UsageError
+    from pileus.project.folder import find_project
+
+    try:
+        return find_project(Path.cwd()).root / "lambdas"
+    except UsageError:
+        return Path("lambdas")
+
+
+def _of_file(path: Path) -> Step:
+    """Return what runs the function `handler` of a file."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(f"pileus_task_{path.resolve().parent.name}", path)
+    assert spec is not None  # a .py file always has one
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))
+    spec.loader.exec_module(module)
+    return _handled(module, "handler", str(path))
+
+
+def _imported(name: str, function: str) -> Step:
+    """Return what runs a function of a module that can be imported from the current folder."""
+    from importlib import import_module
+
+    from pileus.errors import UsageError
+
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as exc:
+        raise UsageError(f"cannot be imported: {exc}", where=name) from exc
+    return _handled(module, function, name)
+
+
+def _handled(module: "ModuleType", function: str, where: str) -> Step:
+    from pileus.errors import UsageError
+
+    handler = getattr(module, function, None)
+    if not callable(handler):
+        raise UsageError(f"has no function {function}", where=where)
+
+    def step(edges: "Edges", event: Any) -> Any:
+        if hasattr(module, "edges"):
+            setattr(module, "edges", lambda: edges)  # noqa: B010 - a module of the user's own
+        return handler(event, None)
+
+    return step
+
+
+def _prepare(edges: "Edges", event: dict[str, Any]) -> None:
     """Put what the event refers to in the folder: the documents of this project, and a backfill that runs."""
     from datetime import UTC, datetime
 
-    from pileus.errors import Conflict, UsageError
-    from pileus.lifecycle.backfill import Backfill
+    from pileus.errors import UsageError
     from pileus.project.folder import find_project
     from pileus.project.populate import populate, validate
 
@@ -69,29 +166,32 @@ def _prepare(edges: Any, event: dict[str, Any]) -> None:
     else:
         registry, zones = validate(project, datetime.now(UTC).date())
         populate(edges.store, edges.stack.internal, registry, zones)
-        _lay_out(edges, event, zones)
-    config = event.get("config", {})
-    if "backfill" in config and "period" in config:
-        collection = config["collection"]
-        backfill = Backfill(
-            config["backfill"],
-            config["template"],
-            collection.get("version", "001"),
-            config["period"],
-            config["period"],
-            "month",
-            run=config["run"],
-        )
-        try:
-            edges.index.put_backfill(backfill)
-        except Conflict as exc:
-            raise UsageError("the index of a folder is empty at its start") from exc
+        _put_zones(edges, event, zones)
+    _put_backfill(edges, event)
 
 
-def _lay_out(edges: Any, event: dict[str, Any], zones: Mapping[str, bytes]) -> None:
+def _put_backfill(edges: "Edges", event: dict[str, Any]) -> None:
+    """Put the backfill of a point in time into the index, as if it ran. An event of another kind has none."""
+    from pileus.errors import UsageError
+    from pileus.lifecycle.backfill import Backfill
+    from pileus.messages import PointTask
+
+    try:
+        task = PointTask.from_json(event["config"])
+        version = task.collection.get("version", "001")
+    except (UsageError, LookupError, TypeError, AttributeError):
+        return
+    edges.index.put_backfill(
+        Backfill(task.backfill, task.template, version, task.period, task.period, "month", run=task.run)
+    )
+
+
+def _put_zones(edges: "Edges", event: dict[str, Any], zones: Mapping[str, bytes]) -> None:
     """Put the project's zones where the event, which may come from a real stack, has them."""
-    collection = event.get("config", {}).get("collection", {})
-    url = collection.get("meta", {}).get("process", {}).get("zones", "")
+    try:
+        url = str(event["config"]["collection"]["meta"]["process"]["zones"])
+    except (LookupError, TypeError):
+        return
     for key, body in zones.items():
         if url.startswith("s3://") and url.endswith(f"/{key}"):
             edges.store.put(url, body)

@@ -1,4 +1,4 @@
-"""What a command works with: the project it stands in, and the stack that is up."""
+"""The project of the current folder, and the stack that is up, for a command."""
 
 import os
 from dataclasses import dataclass

@@ -3,18 +3,31 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
 errors = Console(stderr=True, highlight=False)
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+"""The option of every command that answers."""
 
 
 def as_json(value: Any) -> None:
+    """Print a value as JSON."""
     print(json.dumps(value, indent=1, default=str))
+
+
+def answer(json: bool, value: Any, *lines: str) -> None:
+    """Print what a command did: `value` for machines, `lines` for people."""
+    if json:
+        as_json(value)
+        return
+    for text in lines:
+        line(text)
 
 
 def line(text: str, style: str = "") -> None:
@@ -57,7 +70,7 @@ def size(count: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A length of time for people.
+    """Return a length of time for people.
 
     >>> seconds(0.42), seconds(75), seconds(7300)
     ('0.4 s', '1 min 15 s', '2 h 1 min')

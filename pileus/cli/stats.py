@@ -37,7 +37,6 @@ Zero = Annotated[bool, typer.Option("--zero-is-nodata", help="A zero does not co
 Area = Annotated[bool, typer.Option("--area-weighted", help="Weigh pixels by their true area.")]
 Each = Annotated[bool, typer.Option("--each", help="Measure every raster by itself, not all as one mosaic.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write a .csv or .parquet.")]
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads that measure.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of compiled zones; the user's cache if not given.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the zones anew, keep nothing.")]
@@ -59,7 +58,7 @@ def stats(
     area_weighted: Area = False,
     each: Each = False,
     output: Output = None,
-    json: Json = False,
+    json: show.Json = False,
     threads: Threads = os.cpu_count() or 2,
     cache: Cache = None,
     no_cache: NoCache = False,
@@ -102,28 +101,30 @@ def _process(rules: dict[str, Any]) -> Process:
 
 
 def _band(rasters: list[Path]) -> str:
-    """The band of a raster file by its name: the last part of NAME.BAND.tif, or the name itself."""
-    from pileus.raster.formats import stem_of
+    """Return the band of a raster file by its name: BAND of NAME.BAND.tif, else NAME; 1 where NAME has dots."""
+    from pileus.raster.formats import named_band, stem_of
 
     name = rasters[0].name
     if not name.lower().endswith((".tif", ".tiff")):
         raise UsageError("say with --band which band to measure", where=str(rasters[0]))
-    return stem_of(name).rpartition(".")[2]
+    stem = stem_of(name)
+    return named_band(name) or ("1" if "." in stem else stem)
 
 
 def _source(path: Path, advance: Callable[[int], None], bands: list[str], masked_by_file: bool) -> "Source":
+    from pileus.raster.formats import named_band
     from pileus.unpack.members import is_archive
     from pileus.zonal import Source
 
     if path.is_file() and is_archive(path):
         return Source(str(path), open=lambda: cast(BinaryIO, _Counted(path, advance)))
-    alone = len(bands) == 1 and (masked_by_file or not _named_band(path, bands))
-    return Source(str(path), path=path, band=bands[0] if alone and _single(path) else None)
-
-
-def _named_band(path: Path, bands: list[str]) -> bool:
-    """Whether the file's name, or its number of bands, says what it holds."""
-    return "." in path.stem and bands[0] != path.stem.rpartition(".")[2]
+    if len(bands) > 1 or not _single(path):
+        return Source(str(path), path=path)
+    band, named = bands[0], named_band(path.name)
+    if band.isdecimal() and band != "1" and named is None:
+        raise UsageError(f"has one band: there is no band {band}", where=str(path))
+    alone = masked_by_file or band == "1" or named in (None, band)
+    return Source(str(path), path=path, band=band if alone else None)
 
 
 def _single(path: Path) -> bool:
@@ -204,7 +205,7 @@ def _together(tables: list["pa.Table"]) -> "pa.Table":
 
 
 def _writer(output: Path | None) -> Callable[["pa.Table"], None] | None:
-    """What writes the file, or None. Refuses an unknown ending before anything is measured."""
+    """Return what writes the file, or None. Refuses an unknown ending before anything is measured."""
     if output is None:
         return None
     if output.suffix.lower() not in (".csv", ".parquet"):

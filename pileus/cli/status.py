@@ -1,6 +1,5 @@
 """pileus status: what became of each point in time of a backfill."""
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,15 +10,12 @@ import typer
 from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
+from pileus.cli.watch import statuses
 from pileus.models import State
 
 if TYPE_CHECKING:
     from pileus.backfills.status import Status
 
-PAUSE = 1.0
-"""Seconds between two looks."""
-PATIENCE = 120
-"""Seconds that the stack may be out of reach."""
 LISTED = 50
 """Partitions of one state that are listed."""
 
@@ -31,7 +27,7 @@ def status(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again until it has ended.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page that needs nothing else.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Show the state of every point in time as a grid, and why something failed or waits."""
     session = Session()
@@ -72,28 +68,11 @@ def _watched(session: Session, id: str, *, quiet: bool) -> "Status":
 
     from pileus.cli.grid import grid, legend
 
-    found = _settled(session, id)
     with Live(console=show.errors, auto_refresh=False, transient=True) as live:
-        while not found.backfill.over:
+        for found in statuses(session, id):
             if show.errors.is_terminal and not quiet:
                 live.update(Group(f"{id}  {found.backfill.state}", grid(found), legend(found)), refresh=True)
-            time.sleep(PAUSE)
-            found = _patiently(session, id)
     return found
-
-
-def _patiently(session: Session, id: str) -> "Status":
-    """A stack that restarts meanwhile is waited for."""
-    from pileus.errors import StoreError
-
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return _settled(session, id)
-        except StoreError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(PAUSE)
 
 
 def _tell(found: "Status") -> None:
@@ -132,4 +111,4 @@ def _write_page(session: Session, found: "Status", path: Path) -> None:
         path.write_text(page(found, session.stack.protected, link, made=made))
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
-    show.line(f"wrote {path}")
+    show.errors.print(f"wrote {path}", markup=False, soft_wrap=True)

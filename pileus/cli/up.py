@@ -2,20 +2,24 @@
 
 import os
 import signal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.session import Session
-from pileus.cli.show import line
 from pileus.errors import UsageError
+
+if TYPE_CHECKING:
+    from pileus.embedded.home import Home, Running
 
 
 @app.command(epilog="Example: pileus up --detach --workers 2")
 def up(
     workers: Annotated[str, typer.Option(help="Worker processes; `docker` or `docker:N`: containers.")] = "2",
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is up, and leave it running.")] = False,
+    json: show.Json = False,
 ) -> None:
     """Start the embedded AWS, deploy the core stack, start workers. Twice is harmless."""
     from pileus.embedded.supervisor import Supervisor, start_detached
@@ -25,24 +29,31 @@ def up(
     home.path.mkdir(exist_ok=True)
     if home.supervised():
         running = home.running()
-        line(f"already up{f' at {running.endpoint} with {len(running.workers)} workers' if running else ''}")
+        if running is None:
+            raise UsageError("it is up, and has not noted where yet: try again")
+        _tell_up(home, running, len(running.workers), "already up", json)
         return
     if detach:
         start_detached(home, workers)
         running = home.running()
         if running is None:
             raise UsageError("it went down again at once")
-        line(
-            f"up at {running.endpoint} with {processes + containers} workers; "
-            f"logs in {os.path.relpath(home.logs)}; stop: pileus down"
-        )
+        _tell_up(home, running, processes + containers, "up", json)
         return
-    supervisor = Supervisor(home, workers=processes, containers=containers, tell=line)
+    if json:
+        raise UsageError("--json answers for --detach: without it the stack runs in front of you")
+    supervisor = Supervisor(home, workers=processes, containers=containers, tell=show.line)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, supervisor.stop)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to stay up
         signal.signal(signal.SIGHUP, supervisor.stop)
     supervisor.run()
+
+
+def _tell_up(home: "Home", running: "Running", workers: int, word: str, json: bool) -> None:
+    logs = os.path.relpath(home.logs)
+    told = f"{word} at {running.endpoint} with {workers} workers; logs in {logs}; stop: pileus down"
+    show.answer(json, {"endpoint": running.endpoint, "workers": workers, "logs": logs}, told)
 
 
 def count_workers(text: str) -> tuple[int, int]:

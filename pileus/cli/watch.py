@@ -13,15 +13,27 @@ if TYPE_CHECKING:
     from pileus.cli.session import Session
 
 PAUSE = 0.4
-"""Seconds between two looks at the index."""
+"""Seconds between two reads of the index."""
 SETTLE_EVERY = 10
-"""Looks between two questions to Step Functions."""
+"""Reads of the index between two requests to Step Functions."""
 PATIENCE = 120
-"""Seconds that the stack may be out of reach."""
+"""Seconds that the stack may be unreachable."""
 
 
 def watch(session: "Session", id: str, *, json: bool) -> int:
-    """Show progress until the backfill ends, then the summary. The exit code: 0 where it succeeded, else 1."""
+    """Show progress until the backfill ends, then the summary. Return the exit code: 0 where it succeeded, else 1."""
+    found = follow(session, id)
+    if json:
+        from pileus.backfills.status import status
+
+        show.as_json(status(session.edges, id, whole=True).to_json())
+    else:
+        summary(found)
+    return 0 if found.backfill.state == "succeeded" else 1
+
+
+def follow(session: "Session", id: str) -> "Status":
+    """Show progress on standard error until the backfill ends. Return its last status."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -34,23 +46,17 @@ def watch(session: "Session", id: str, *, json: bool) -> int:
     with Progress(*columns, console=show.errors, disable=not sys.stderr.isatty(), transient=True) as progress:
         months = progress.add_task("points in time", total=None, note="")
         groups = progress.add_task("groups", total=None, note="")
-        for found in _looks(session, id):
+        for found in statuses(session, id):
             done, total = found.periods
             ended = sum(one.state.ended for one in found.outcomes)
             bytes_ = f"{show.size(found.bytes_done)} of {show.size(found.bytes_wanted)}"
             progress.update(months, completed=done, total=total, note="")
             progress.update(groups, completed=ended, total=len(found.outcomes), note=bytes_)
-    if json:
-        from pileus.backfills.status import status
-
-        show.as_json(status(session.edges, id, whole=True).to_json())
-    else:
-        summary(found)
-    return 0 if found.backfill.state == "succeeded" else 1
+    return found
 
 
-def _looks(session: "Session", id: str) -> "Iterator[Status]":
-    """Statuses until the backfill is over, the last one included. A stack that restarts meanwhile is waited for."""
+def statuses(session: "Session", id: str) -> "Iterator[Status]":
+    """Yield statuses until the backfill is over, the last one included. Waits for a stack that restarts."""
     from pileus.backfills.control import settle
     from pileus.backfills.status import status
     from pileus.errors import StoreError
@@ -72,11 +78,11 @@ def _looks(session: "Session", id: str) -> "Iterator[Status]":
             if found.backfill.over:
                 return
         seen += 1
-        time.sleep(max(PAUSE, 9 * (time.monotonic() - began)))  # a tenth of the time at most goes into looking
+        time.sleep(max(PAUSE, 9 * (time.monotonic() - began)))  # at most a tenth of the time is spent reading
 
 
 def summary(found: "Status") -> None:
-    """What became of a backfill, and every partition that needs a look."""
+    """Print the outcome of a backfill, and every partition that needs attention."""
     backfill, counts = found.backfill, found.counts
     told = ", ".join(f"{count} {state}" for state in State if (count := counts[state]))
     show.line(f"{backfill.id}  {backfill.state}: {told}", style="bold")

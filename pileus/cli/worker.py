@@ -18,10 +18,10 @@ import typer
 from pileus.cli.app import app
 
 if TYPE_CHECKING:
-    from pileus.tasks.process_group import Workbench
+    from pileus.tasks.process_group import WorkerState
 
 LEASES = 20
-"""Lifetimes of a claim that the downloads of a dead worker are kept: whoever takes its group goes on with them."""
+"""Lifetimes of a claim for which downloads of a dead worker are kept: the next worker continues them."""
 
 
 @app.command(epilog="Example: pileus worker --until-idle")
@@ -33,13 +33,13 @@ def worker(
 
 
 def work(*, until_idle: bool = False) -> None:
-    """The same, for containers."""
+    """Do what the command does; containers call it directly."""
     from pileus.worker.kernels import bring
 
     bring(os.environ)
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.scale_in import protected, protection_from
-    from pileus.tasks.process_group import Watch, Workbench, process_group
+    from pileus.tasks.process_group import TaskControl, WorkerState, process_group
     from pileus.wiring import wire, wire_queues
     from pileus.worker.liveness import pulse_file
     from pileus.worker.loop import Worker
@@ -56,17 +56,17 @@ def work(*, until_idle: bool = False) -> None:
 
     # Containers may share a host's name and have the same process id.
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    with closing(Workbench(scratch, patience=LEASES * float(stack.visibility))) as bench:
+    with closing(WorkerState(scratch, patience=LEASES * float(stack.visibility))) as state:
 
         def live() -> None:
-            bench.volume.sweep()
+            state.volume.sweep()
             pulse.touch()
-            if bench.late:
-                bench.late.rest()
+            if state.late:
+                state.late.rest()
 
-        def task(event: Mapping[str, Any], watch: Watch) -> Mapping[str, Any]:
-            with protected(protection), _measured(bench, stack.stack) as measure:
-                return measure(process_group(edges, event, bench, watch))
+        def task(event: Mapping[str, Any], control: TaskControl) -> Mapping[str, Any]:
+            with protected(protection), _measured(state, stack.stack) as measure:
+                return measure(process_group(edges, event, state, control))
 
         made = Worker(edges, wire_queues(aws, stack), task, name=name, pulse=live)
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -75,14 +75,14 @@ def work(*, until_idle: bool = False) -> None:
 
 
 @contextmanager
-def _measured(bench: "Workbench", stack: str) -> Iterator[Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
+def _measured(state: "WorkerState", stack: str) -> Iterator[Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
     """Write the metrics of one group, as lines among the logs, where PILEUS_METRICS names their namespace."""
     from pileus.errors import Cancelled, HandedBack, NoSpace, PileusError, StoreError
     from pileus.worker.metrics import of_group
 
     def tell(succeeded: bool, result: Mapping[str, Any]) -> None:
         if namespace := os.environ.get("PILEUS_METRICS"):
-            usage = bench.volume.usage()
+            usage = state.volume.usage()
             facts = {"downloaded": result.get("downloaded", 0), "hops": result.get("hops", {})}
             share = usage.free / usage.total
             for text in of_group(namespace, stack, succeeded=succeeded, free_share=share, now=time.time(), **facts):

@@ -34,7 +34,7 @@ DETAIL = 0.002
 
 
 def index_entry(name: str, table: pa.Table, entries: Iterable["Entry"] = ()) -> dict[str, Any]:
-    """A collection in the index. `table`: rows of one version; `entries`: why a period has none."""
+    """Return a collection in the index. `table`: rows of one version; `entries`: why a period has none."""
     entries = list(entries)
     with_rows = pa.compute.unique(table["period"]).to_pylist()
     points = {entry.partition.period for entry in entries}
@@ -58,7 +58,7 @@ def index_entry(name: str, table: pa.Table, entries: Iterable["Entry"] = ()) -> 
 
 
 def zones_json(table: pa.Table, shapes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The zones in the order of every value file. `shapes`: GeoJSON geometry by zone, as far as known."""
+    """Return the zones in the order of every value file. `shapes`: GeoJSON geometry by zone, as far as known."""
     features = [
         {"type": "Feature", "id": zone, "key": segment(zone), "name": name or zone, "geometry": shapes.get(zone)}
         for zone, name in zones_of(table).items()
@@ -67,7 +67,7 @@ def zones_json(table: pa.Table, shapes: Mapping[str, Mapping[str, Any]]) -> dict
 
 
 def values_json(table: pa.Table, band: str, stat: str, periods: Sequence[str]) -> dict[str, Any]:
-    """A row of values per zone, a value per period; null where there is none."""
+    """Return a row of values per zone, a value per period; null where there is none."""
     zones = {zone: number for number, zone in enumerate(zones_of(table))}
     at = {period: number for number, period in enumerate(periods)}
     values: list[list[float | None]] = [[None] * len(periods) for _ in zones]
@@ -108,7 +108,7 @@ def pictures_json(store: Store, bucket: str, name: str, version: str, zones: Seq
 
 
 def backfill_json(status: "Status") -> dict[str, Any]:
-    """A backfill and its partitions in order of time."""
+    """Return a backfill and its partitions in order of time."""
     cells = []
     for one in status.outcomes:
         cell: dict[str, Any] = {"period": one.period, "group": one.group, "state": str(one.state)}
@@ -122,7 +122,7 @@ def backfill_json(status: "Status") -> dict[str, Any]:
 
 
 def backfill_summary(status: "Status") -> dict[str, Any]:
-    """A backfill in the list."""
+    """Return a backfill in the list."""
     backfill = status.backfill
     facts = ("id", "collection", "first", "last", "unit", "state", "run", "started", "ended", "problem", "started_by")
     return {name: getattr(backfill, name) for name in facts} | {
@@ -133,7 +133,7 @@ def backfill_summary(status: "Status") -> dict[str, Any]:
 
 
 def index_json(collections: Sequence[Mapping[str, Any]], *, now: float, live: bool, pictures: str) -> dict[str, Any]:
-    """The index. `live`: whether the page may ask for news; `pictures`: where quicklooks are, from the page."""
+    """Return the index. `live`: whether the page may ask for news; `pictures`: where quicklooks are, from the page."""
     made = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     return {"made": made, "live": live, "pictures": pictures, "collections": list(collections)}
 

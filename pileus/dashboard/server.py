@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pileus.dashboard.source import Settle, Source, compact
+from pileus.dashboard.page_files import PageFiles, Settle, compact
 from pileus.errors import NotFound, PileusError, StoreError, UsageError
 from pileus.wiring import Edges
 
@@ -55,7 +55,7 @@ class Dashboard(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.edges = edges
-        self.source = Source(edges, live=True, pictures="pictures/", settle=None if read_only else settle)
+        self.source = PageFiles(edges, live=True, pictures="pictures/", settle=None if read_only else settle)
         self.actions = {} if read_only else actions
         self.token = secrets.token_urlsafe(32)
         self.static = page_files()
@@ -71,7 +71,7 @@ class Dashboard(ThreadingHTTPServer):
 
 
 def page_files() -> dict[str, bytes]:
-    """The built page by path, `index.html` first."""
+    """Return the built page by path, `index.html` first."""
     folder = files("pileus.dashboard") / "static"
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir(), key=lambda f: f.name != "index.html")}
 

@@ -50,7 +50,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CostItem:
     """One item of the bill."""
 
     item: str
@@ -61,11 +61,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    lines: tuple[Line, ...]
+    lines: tuple[CostItem, ...]
     minutes: float
     """From the first group to the last."""
-    ancestor_month: float
-    """Dollars of the ancestor's machines in a month, whether they work or not."""
+    always_on_month: float
+    """Dollars a month of three t2.xlarge with 150 GB each, which run whether they work or not."""
     prices: str
     """Date and region of the table."""
 
@@ -95,7 +95,7 @@ def minutes_of(work: Work, workers: int) -> float:
 
 
 def estimate(work: Work, settings: Any, prices: Mapping[str, Any], *, days: int = 30) -> Estimate:
-    """The bill of one backfill with the results kept for `days`. `settings`: the project's own."""
+    """Return the bill of one backfill with the results kept for `days`. `settings`: the project's own."""
     minutes = minutes_of(work, settings.max_workers)
     hours = (minutes * 60 + STARTING) / 3600 + settings.idle_minutes / 60
     lines = [
@@ -108,7 +108,7 @@ def estimate(work: Work, settings: Any, prices: Mapping[str, Any], *, days: int 
     return Estimate(tuple(lines), minutes, month, f"{prices['date']}, {prices['region']}")
 
 
-def _requests(work: Work, settings: Any, prices: Mapping[str, Any], minutes: float) -> list[Line]:
+def _requests(work: Work, settings: Any, prices: Mapping[str, Any], minutes: float) -> list[CostItem]:
     seconds, gigabytes = DISCOVER
     calls = work.points + 2
     lambda_ = prices["lambda"]
@@ -118,14 +118,14 @@ def _requests(work: Work, settings: Any, prices: Mapping[str, Any], minutes: flo
     messages = work.groups * 4 + beats + settings.max_workers * (minutes + settings.idle_minutes) * 60 * 2
     writes = work.groups * CHANGES + beats
     return [
-        Line("Lambda", calls, "calls", calls * lambda_["request"]),
-        Line("Lambda", compute, "GB seconds", compute * lambda_["gigabyte_second"][settings.architecture]),
-        Line("Step Functions", transitions, "transitions", transitions * prices["step_functions"]["transition"]),
-        Line("SQS", messages, "requests", messages * prices["sqs"]["request"]),
-        Line("DynamoDB", writes, "writes", writes * prices["dynamodb"]["write"]),
-        Line("DynamoDB", 2 * writes, "reads", 2 * writes * prices["dynamodb"]["read"]),
-        Line("S3", work.groups * OBJECTS, "writes", work.groups * OBJECTS * prices["s3"]["put"]),
-        Line("S3", work.groups * 3, "reads", work.groups * 3 * prices["s3"]["get"]),
+        CostItem("Lambda", calls, "calls", calls * lambda_["request"]),
+        CostItem("Lambda", compute, "GB seconds", compute * lambda_["gigabyte_second"][settings.architecture]),
+        CostItem("Step Functions", transitions, "transitions", transitions * prices["step_functions"]["transition"]),
+        CostItem("SQS", messages, "requests", messages * prices["sqs"]["request"]),
+        CostItem("DynamoDB", writes, "writes", writes * prices["dynamodb"]["write"]),
+        CostItem("DynamoDB", 2 * writes, "reads", 2 * writes * prices["dynamodb"]["read"]),
+        CostItem("S3", work.groups * OBJECTS, "writes", work.groups * OBJECTS * prices["s3"]["put"]),
+        CostItem("S3", work.groups * 3, "reads", work.groups * 3 * prices["s3"]["get"]),
     ]
 
 
@@ -134,7 +134,7 @@ def _beats(work: Work, settings: Any) -> float:
     return float(math.ceil(busy / (settings.visibility_seconds / 3)) * work.groups)
 
 
-def _machines(settings: Any, prices: Mapping[str, Any], hours: float) -> list[Line]:
+def _machines(settings: Any, prices: Mapping[str, Any], hours: float) -> list[CostItem]:
     if settings.compute == "fargate":
         return [*_fargate(settings, prices["fargate"], hours), _address(settings.max_workers, prices, hours)]
     family, _, size = settings.instance.partition(".")
@@ -145,33 +145,33 @@ def _machines(settings: Any, prices: Mapping[str, Any], hours: float) -> list[Li
     disk = running * (settings.volume_size + 30)
     name = f"EC2 {family}.{size}{' spot' if settings.spot else ''}"
     return [
-        Line(name, running, "instance hours", running * hourly),
-        Line("EBS gp3", disk / HOURS, "GB months", disk / HOURS * prices["ebs"]["gp3_gigabyte_month"]),
+        CostItem(name, running, "instance hours", running * hourly),
+        CostItem("EBS gp3", disk / HOURS, "GB months", disk / HOURS * prices["ebs"]["gp3_gigabyte_month"]),
         _address(settings.max_instances, prices, hours),
     ]
 
 
-def _fargate(settings: Any, prices: Mapping[str, Any], hours: float) -> list[Line]:
+def _fargate(settings: Any, prices: Mapping[str, Any], hours: float) -> list[CostItem]:
     share = prices["spot_share"] if settings.spot else 1
     tasks = settings.max_workers * hours
     cpu, memory = tasks * settings.worker_cpu / 1024, tasks * settings.worker_memory / 1024
     disk = tasks * max(0, settings.volume_size - prices["free_storage"])
     kind = settings.architecture
     return [
-        Line("Fargate", cpu, "vCPU hours", cpu * prices["vcpu_hour"][kind] * share),
-        Line("Fargate", memory, "GB hours", memory * prices["gigabyte_hour"][kind] * share),
-        Line("Fargate", disk, "GB hours of disk", disk * prices["storage_gigabyte_hour"]),
+        CostItem("Fargate", cpu, "vCPU hours", cpu * prices["vcpu_hour"][kind] * share),
+        CostItem("Fargate", memory, "GB hours", memory * prices["gigabyte_hour"][kind] * share),
+        CostItem("Fargate", disk, "GB hours of disk", disk * prices["storage_gigabyte_hour"]),
     ]
 
 
-def _address(count: int, prices: Mapping[str, Any], hours: float) -> Line:
-    return Line("public IPv4", count * hours, "address hours", count * hours * prices["ipv4_hour"])
+def _address(count: int, prices: Mapping[str, Any], hours: float) -> CostItem:
+    return CostItem("public IPv4", count * hours, "address hours", count * hours * prices["ipv4_hour"])
 
 
-def _storage(work: Work, prices: Mapping[str, Any], days: int) -> list[Line]:
+def _storage(work: Work, prices: Mapping[str, Any], days: int) -> list[CostItem]:
     kept = work.groups * work.output_bytes / 1e9 * days / 30
     arrived = work.groups * work.group_bytes / 1e9
     return [
-        Line("S3", kept, "GB months", kept * prices["s3"]["gigabyte_month"]),
-        Line("transfer in", arrived, "GB", arrived * prices["transfer_in_gigabyte"]),
+        CostItem("S3", kept, "GB months", kept * prices["s3"]["gigabyte_month"]),
+        CostItem("transfer in", arrived, "GB", arrived * prices["transfer_in_gigabyte"]),
     ]

@@ -1,4 +1,4 @@
-"""What a deployment or a backfill needs, looked at before it is missed."""
+"""Check what a deployment or a backfill needs."""
 
 import shutil
 import socket
@@ -29,7 +29,7 @@ SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     ok: bool | None
@@ -38,14 +38,14 @@ class Check:
     advice: str = ""
     """What to do about it."""
     deployment_only: bool = False
-    """Whether a backfill on this machine does without it."""
+    """Whether only a deployment needs it."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path) -> list[Check]:
-    """Look at everything. `settings`: the project's own."""
+    """Run all checks. `settings`: the project's own."""
     account = credentials(aws)
     checks = [account, docker(settings), disk(root)]
     if account.ok:
@@ -54,7 +54,7 @@ def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path) 
 
 
 def credentials(aws: Aws) -> Check:
-    """Whether there are any, and whose."""
+    """Check whether there are credentials, and whose."""
     try:
         who = aws.sts.get_caller_identity()
     except StoreError as exc:
@@ -64,7 +64,7 @@ def credentials(aws: Aws) -> Check:
 
 
 def quotas(aws: Aws, settings: Any) -> list[Check]:
-    """The account's limits against what the settings would use at most."""
+    """Check the account's limits against what the settings would use at most."""
     kind = f"{settings.compute}{' spot' if settings.spot else ''}"
     gibibytes = settings.max_instances * (settings.volume_size + 30)
     checks = [
@@ -75,37 +75,42 @@ def quotas(aws: Aws, settings: Any) -> list[Check]:
 
 
 def quota(aws: Aws, service: str, code: str, name: str, needed: float) -> Check:
-    """One limit of the account."""
+    """Check one limit of the account."""
     try:
         limit = aws.quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
     except StoreError as exc:
-        return Check(name, None, f"not to be had: {exc}", "allow servicequotas:GetServiceQuota, or look in the console")
+        return Check(
+            name, None, f"cannot be read: {exc}", "allow servicequotas:GetServiceQuota, or look in the console"
+        )
     found = f"{limit:g} allowed, {needed:g} wanted at most"
     advice = f"lower max_workers, or ask AWS to raise quota {code} of {service}"
     return Check(name, limit >= needed, found, advice)
 
 
 def docker(settings: Any) -> Check:
-    """Whether images can be built and workers run in containers here."""
+    """Check whether images can be built and workers run in containers. A missing engine is no failure."""
+    needed = "only `pileus images` and `pileus up --workers docker` need it"
     if shutil.which("docker") is None:
-        return Check("Docker", None, "not installed", "only `pileus images` and `pileus up --workers docker` need it")
-    asked = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True)
-    if asked.returncode:
-        advice = "start it: `systemctl start docker`, or `dockerd`; only images and workers in containers need it"
-        return Check("Docker", False, "its engine does not answer", advice, deployment_only=True)
+        return Check("Docker", None, "not installed", needed)
+    command = ["docker", "info", "--format", "{{.ServerVersion}}"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        advice = f"start it: `systemctl start docker`, or `dockerd`; {needed}"
+        return Check("Docker", None, "its engine does not answer", advice)
     image = settings.worker_image
     return Check("Docker", True, f"engine {asked.stdout.strip()}; worker_image {image or 'not set'}")
 
 
 def disk(root: Path) -> Check:
-    """Free bytes where the embedded stack works."""
+    """Check the free bytes where the embedded stack works."""
     free = shutil.disk_usage(root).free
     advice = f"free some: one group of six tiles needs about {FREE / 1e9:g} GB"
     return Check("disk", free >= FREE, f"{free / 1e9:.1f} GB free at {root}", advice)
 
 
 def reachable(provider: Provider) -> Check:
-    """Whether the provider lets a connection in."""
+    """Check whether the provider accepts a connection."""
     name = f"provider {provider.id}"
     if provider.protocol == "file":
         there = Path(provider.host or "/").exists()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
 from pileus.documents.base import NAME, Document, Regex
 from pileus.errors import DocumentError, UsageError
@@ -78,7 +78,7 @@ class Process(Document):
     stats: tuple[str, ...] = DEFAULT_STATISTICS
     """Statistics to compute, as docs/zonal.md names them, and percentiles such as p5 and p99.9. Example: `["count",
     "mean", "p95"]`."""
-    ancestor_csv: bool = False
+    classic_csv: bool = Field(default=False, validation_alias=AliasChoices("classic_csv", "ancestor_csv"))
     """Whether the CSV of the classic statistics (gippy), sezu-stats/{zone}_{YYYYMM}_{tile}.csv, is written too.
     Example: `true`."""
     archive: bool = False

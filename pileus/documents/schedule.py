@@ -130,7 +130,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 
 
 def _numbers(text: str, name: str, field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
-    """What a field matches. Raises UsageError."""
+    """Return what a field matches. Raises UsageError."""
     found: set[int] = set()
     for part in field.split(","):
         match = _PART.fullmatch(part)

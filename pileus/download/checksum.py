@@ -113,7 +113,7 @@ class Checksum:
             hasher.update(block)
 
     def wrong(self) -> str | None:
-        """What is wrong with the bytes so far as a whole, None if nothing."""
+        """Return what is wrong with the bytes so far as a whole, None if nothing."""
         for algorithm, hasher in self._hashers.items():
             if (came := hasher.hexdigest()) != self._expected[algorithm]:
                 return f"{algorithm} is {came}, expected {self._expected[algorithm]}"
@@ -144,7 +144,7 @@ def parse_sidecar(text: bytes, url: str, name: str) -> str:
 
 
 def is_page(content_type: str | None, name: str) -> bool:
-    """Whether a web page came although `name` is not one.
+    """Return whether a web page came although `name` is not one.
 
     >>> is_page("text/html; charset=utf-8", "x.tgz"), is_page("text/html", "index.html")
     (True, False)
@@ -154,7 +154,7 @@ def is_page(content_type: str | None, name: str) -> bool:
 
 
 def looks_wrong(name: str, first: memoryview) -> str | None:
-    """What is wrong with the first bytes of a file of this name, None if nothing is known to be.
+    """Return what is wrong with the first bytes of a file of this name, None if nothing is known to be.
 
     >>> looks_wrong("x.tgz", memoryview(b"<html>"))
     "begins with b'<html>', which no .tgz does"

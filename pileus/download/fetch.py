@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from pileus.download.checksum import Checksum
-from pileus.download.partial_file import blocks, half_file, half_path
-from pileus.download.source import Opener, Watch
+from pileus.download.partial_file import blocks, open_partial, partial_path
+from pileus.download.source import Cancellation, Opener
 from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import NoSpace, PileusError, UsageError
 from pileus.models import Archive, Granule, Listed
@@ -50,7 +50,9 @@ def download(
     stop = cancelled or threading.Event()
     check_space(granules, folder)
     results: list[Archive | None] = [None] * len(granules)
-    for index, result in fetch_all(granules, folder, edge, Watch(stop, reason), parallel=parallel, progress=progress):
+    for index, result in fetch_all(
+        granules, folder, edge, Cancellation(stop, reason), parallel=parallel, progress=progress
+    ):
         if isinstance(result, PileusError):
             raise result
         results[index] = result
@@ -66,7 +68,7 @@ def check_space(granules: Sequence[Granule], folder: Path) -> None:
     needed = 0
     for granule in [granule for granule in granules if granule.file.size]:
         target = folder / granule.file.name
-        here = next((path.stat().st_size for path in (target, half_path(target)) if path.exists()), 0)
+        here = next((path.stat().st_size for path in (target, partial_path(target)) if path.exists()), 0)
         needed += max(0, (granule.file.size or 0) - here)
     free = shutil.disk_usage(folder).free
     if needed + SPARE > free and needed:
@@ -77,7 +79,7 @@ def fetch_all(
     granules: Sequence[Granule],
     folder: Path,
     edge: Opener,
-    watch: Watch,
+    cancellation: Cancellation,
     *,
     parallel: int,
     progress: Progress | None = None,
@@ -85,12 +87,12 @@ def fetch_all(
 ) -> Iterator[tuple[int, Archive | PileusError]]:
     """Fetch each granule; yield (its index, the archive or what went wrong) as they end.
 
-    Leaving the loop early stops the others. Raises the watch's reason when cancelled.
+    Leaving the loop early stops the others. Raises the reason of the cancellation when cancelled.
     """
     todo: deque[int] = deque(range(len(granules)))
     ended: deque[tuple[int, Archive | BaseException]] = deque()
     news, left = threading.Event(), threading.Event()
-    inner = Watch(left, watch.reason)
+    inner = Cancellation(left, cancellation.reason)
 
     def work() -> None:
         block = memoryview(bytearray(BLOCK))
@@ -114,7 +116,7 @@ def fetch_all(
         thread.start()
     try:
         for _ in granules:
-            index, result = _next(ended, news, watch)
+            index, result = _next(ended, news, cancellation)
             if isinstance(result, BaseException) and not isinstance(result, PileusError):
                 raise result
             yield index, result
@@ -126,13 +128,13 @@ def fetch_all(
 
 
 def _next(
-    ended: deque[tuple[int, Archive | BaseException]], news: threading.Event, watch: Watch
+    ended: deque[tuple[int, Archive | BaseException]], news: threading.Event, cancellation: Cancellation
 ) -> tuple[int, Archive | BaseException]:
     """The next that ended. Woken by failures and by the end, else it looks now and then: waking it for each small
     file would take the threads that work longer than the file.
     """
     while True:
-        watch.check()
+        cancellation.check()
         if ended:
             return ended.popleft()
         news.wait(0.1)
@@ -143,7 +145,7 @@ def fetch(
     granule: Granule,
     folder: Path,
     edge: Opener,
-    watch: Watch,
+    cancellation: Cancellation,
     *,
     progress: Progress | None = None,
     announced: Announced | None = None,
@@ -154,16 +156,16 @@ def fetch(
     if _is_here(target, granule.file):
         return Archive(granule, target, target.stat().st_size)
     block = memoryview(bytearray(BLOCK)) if block is None else block
-    with half_file(target) as half:
+    with open_partial(target) as part:
         size_is = partial(announced, granule.file.name) if announced else None
-        transfer = Transfer(edge, granule.file, watch, restart=half.restart, announced=size_is)
+        transfer = Transfer(edge, granule.file, cancellation, restart=part.restart, announced=size_is)
         try:
-            half.resume(transfer, granule.file.url)
-            while transfer.write_to(half.fileno(), block):
-                half.note(transfer, granule.file.url)
+            part.resume(transfer, granule.file.url)
+            while transfer.write_to(part.fileno(), block):
+                part.note(transfer, granule.file.url)
                 if progress:
                     progress(granule.file.name, transfer.position)
-            half.publish(transfer.modified)
+            part.publish(transfer.modified)
         finally:
             transfer.close()
     return Archive(granule, target, transfer.position)
@@ -176,19 +178,19 @@ def open_stream(
     cancelled: threading.Event | None = None,
     reason: Callable[[], PileusError] | None = None,
 ) -> BinaryIO:
-    """A file object over a granule or a URL that survives disconnects and verifies at its end.
+    """Return a file object over a granule or a URL that continues after disconnects and is verified at its end.
 
     A read at the end raises Corrupt if size or checksum disagree; a reader that stops before the end has
     verified nothing. Raises Changed when the file changed after its first bytes were read.
     """
     if isinstance(source, str):
         source = granule_of(source)
-    stream = _Stream(Transfer(edge, source.file, Watch(cancelled, reason)))
+    stream = _Stream(Transfer(edge, source.file, Cancellation(cancelled, reason)))
     return io.BufferedReader(stream, BLOCK)
 
 
 def granule_of(url: str) -> Granule:
-    """A granule for a URL that no listing has shown.
+    """Return a granule for a URL that no listing has shown.
 
     >>> granule_of("https://x.org/v10/a%20b.tgz?token=1").file.name
     'a b.tgz'

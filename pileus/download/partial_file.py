@@ -1,4 +1,4 @@
-"""Half a file: it grows beside its final name, can be continued by a later process, and is renamed when whole."""
+"""A partial file: it grows beside its final name, can be continued by a later process, and is renamed when whole."""
 
 import ctypes
 import errno
@@ -15,18 +15,18 @@ from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import NoSpace, UsageError
 
 NOTED = 8 << 20
-"""Files of at least this many bytes leave a note beside their half, so that a later process can go on with it."""
+"""Files of at least this many bytes leave a note beside the partial file, so that a later process can continue it."""
 _KEEP_SIZE = 1
 """FALLOC_FL_KEEP_SIZE, which the standard library's posix_fallocate does not know."""
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def half_path(target: Path) -> Path:
+def partial_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
 
 @contextmanager
-def half_file(target: Path) -> Iterator["Half"]:
+def open_partial(target: Path) -> Iterator["PartialFile"]:
     """The file that grows until it may have its name. What breaks off leaves it, if its note allows going on."""
     path = f"{target.parent}/.{target.name}.part"
     fd = _create(path)
@@ -35,25 +35,25 @@ def half_file(target: Path) -> Iterator["Half"]:
         os.close(fd)
         path = f"{target.parent}/.{target.name}.{uuid.uuid4().hex[:8]}.part"
         fd = _create(path)
-    half = Half(path, str(target), fd)
+    partial = PartialFile(path, str(target), fd)
     try:
-        yield half
+        yield partial
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            half.discard()
+            partial.discard()
             raise NoSpace(f"no space left on the volume: {exc.strerror}", where=str(target)) from exc
         raise
     finally:
-        if not half.noted:
-            half.discard()
+        if not partial.noted:
+            partial.discard()
         os.close(fd)
 
 
 def _is_ours(fd: int, path: str) -> bool:
-    """Whether nobody else writes to it, or has renamed it since it was opened."""
+    """Return whether nobody else writes to it, or has renamed it since it was opened."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.stat(path).st_ino == os.fstat(fd).st_ino  # noqa: PTH116 - see Half
+        return os.stat(path).st_ino == os.fstat(fd).st_ino  # noqa: PTH116 - see PartialFile
     except (BlockingIOError, FileNotFoundError):
         return False
 
@@ -66,7 +66,7 @@ def _create(path: str) -> int:
         raise kind(f"cannot be written: {exc.strerror}", where=path) from exc
 
 
-class Half:
+class PartialFile:
     """A file that is not whole yet. For one thread."""
 
     def __init__(self, path: str, target: str, fd: int) -> None:
@@ -134,7 +134,7 @@ def _set_aside(fd: int, size: int) -> None:
 
 
 def blocks(path: Path) -> Iterator[memoryview]:
-    """The bytes of a file, a block at a time; each is gone when the next comes."""
+    """Yield the bytes of a file, a block at a time; each is gone when the next comes."""
     block = memoryview(bytearray(BLOCK))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(block):

@@ -58,15 +58,15 @@ class Response(Protocol):
 
 
 @runtime_checkable
-class Pouring(Response, Protocol):
+class ZeroCopyResponse(Response, Protocol):
     """A body that can go into a file without passing through this process."""
 
     @property
-    def pours(self) -> bool:
+    def can_copy_to(self) -> bool:
         """Whether what comes next can."""
         ...
 
-    def pour(self, fd: int, most: int) -> int | None:
+    def copy_to(self, fd: int, most: int) -> int | None:
         """Like `readinto`, of at most `most` bytes, written to the file `fd`. Raises what writing to it raises."""
         ...
 
@@ -96,7 +96,7 @@ class Opener(Protocol):
         ...
 
 
-class Watch:
+class Cancellation:
     """Tells waiting code when to stop. `reason` makes the error that a set `cancelled` raises."""
 
     def __init__(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pileus.download.checksum import Checksum, is_page, looks_wrong, parse_sidecar
-from pileus.download.source import Limits, Opener, Pouring, Response, Watch
+from pileus.download.source import Cancellation, Limits, Opener, Response, ZeroCopyResponse
 from pileus.errors import (
     Busy,
     Changed,
@@ -59,12 +59,12 @@ class Transfer:
         self,
         edge: Opener,
         file: Listed,
-        watch: Watch,
+        cancellation: Cancellation,
         *,
         restart: Callable[[], None] | None = None,
         announced: Callable[[int | None], None] | None = None,
     ) -> None:
-        self._edge, self._file, self._watch, self._restart = edge, file, watch, restart
+        self._edge, self._file, self._cancellation, self._restart = edge, file, cancellation, restart
         self._announced = announced
         self._response: Response | None = None
         self._checksum = Checksum(file.checksum)
@@ -108,7 +108,7 @@ class Transfer:
     def _next(self, go_on: Callable[[], int | None]) -> int:
         while not self._ended:
             try:
-                self._watch.check()
+                self._cancellation.check()
                 if self._response is None and not self._open():
                     self._finish()
                 elif (count := go_on()) is not None:
@@ -138,7 +138,7 @@ class Transfer:
         asked = self.position if validator else 0
         self._quiet_since = self._edge.now()
         self._pace.clear()
-        self._response = self._edge.open(self._file.url, asked, validator, pulse=self._watch.check)
+        self._response = self._edge.open(self._file.url, asked, validator, pulse=self._cancellation.check)
         self._accept(self._response, asked)
         return True
 
@@ -171,7 +171,7 @@ class Transfer:
         seen = hashlib.sha256()
         block, left = memoryview(bytearray(BLOCK)), self.position
         while left:
-            self._watch.check()
+            self._cancellation.check()
             count = response.readinto(block[:left])
             self._check_pace(count or 0)
             if count == 0:
@@ -206,8 +206,8 @@ class Transfer:
 
     def _pass_on(self, fd: int, view: memoryview) -> int | None:
         unseen = self.position and self._prefix is None and self._checksum.idle
-        if unseen and isinstance(self._response, Pouring) and self._response.pours:
-            count = self._response.pour(fd, PORTION)
+        if unseen and isinstance(self._response, ZeroCopyResponse) and self._response.can_copy_to:
+            count = self._response.copy_to(fd, PORTION)
             self._checksum.skip()
             self._advance(count or 0)  # they are in the file, whatever comes of the pace
             self._check_pace(count or 0)
@@ -254,12 +254,12 @@ class Transfer:
 
     def _read_sidecar(self) -> str:
         url = self._file.sidecar or ""
-        response = self._edge.open(url, pulse=self._watch.check)
+        response = self._edge.open(url, pulse=self._cancellation.check)
         self._quiet_since = self._edge.now()
         try:
             text, block = b"", memoryview(bytearray(SIDECAR_BYTES))
             while (count := response.readinto(block)) != 0 and len(text) <= SIDECAR_BYTES:
-                self._watch.check()
+                self._cancellation.check()
                 self._check_pace(count or 0)
                 text += block[: count or 0]
         finally:
@@ -280,12 +280,15 @@ class Transfer:
         left = limits.total_seconds - (self._edge.now() - self._begun)
         if self._failures >= limits.attempts or told > left:
             raise error
-        self._watch.wait(max(told, backoff(self._failures, limits)))
+        self._cancellation.wait(max(told, backoff(self._failures, limits)))
 
 
-def persistently(ask: Callable[[], T], edge: Opener, watch: Watch | None = None) -> T:
-    """What `ask` gives, asked again after errors that may pass. Raises the last of them, and all others at once."""
-    watch, failures = watch or Watch(), 0
+def persistently(ask: Callable[[], T], edge: Opener, cancellation: Cancellation | None = None) -> T:
+    """Return what `ask` gives, asked again after errors that may pass.
+
+    Raises the last of them, and all others at once.
+    """
+    cancellation, failures = cancellation or Cancellation(), 0
     while True:
         try:
             return ask()
@@ -294,7 +297,7 @@ def persistently(ask: Callable[[], T], edge: Opener, watch: Watch | None = None)
             if not error.retryable or failures >= edge.limits.attempts:
                 raise
             told = (error.retry_after or 0.0) if isinstance(error, Busy) else 0.0
-            watch.wait(max(told, backoff(failures, edge.limits)))
+            cancellation.wait(max(told, backoff(failures, edge.limits)))
 
 
 def backoff(failures: int, limits: Limits) -> float:

@@ -45,7 +45,7 @@ class Archives(Protocol):
     """Keeps archives by the rules above, in two steps: nothing that a reader sees changes before the commit."""
 
     def weigh(self, path: Path, url: str, handling: Handling) -> Kept:
-        """What is to be done to keep the file at `path` as `url` (s3://BUCKET/KEY). Raises StoreError."""
+        """Return what is to be done to keep the file at `path` as `url` (s3://BUCKET/KEY). Raises StoreError."""
 
     def stage(self, path: Path, url: str, kept: Kept) -> None:
         """Put the file at `path` to the address `url`, from where it is published. Raises StoreError."""
@@ -124,7 +124,7 @@ class ArchiveStore:
 
 
 def stamp(when: datetime) -> str:
-    """The time in the name of a renamed archive.
+    """Return the time in the name of a renamed archive.
 
     >>> stamp(datetime(2015, 5, 11, 17, 9, 3, 45_000, tzinfo=UTC))
     '20150511T170903045'

@@ -72,7 +72,7 @@ class Stack:
         return cls(**{name: outputs[key] for name, key in names.items() if key in outputs})
 
     def to_env(self) -> dict[str, str]:
-        """The environment that `from_env` reads."""
+        """Return the environment that `from_env` reads."""
         return {f"PILEUS_{field.name.upper()}": getattr(self, field.name) for field in fields(self)}
 
     def workflow_arn(self, name: str) -> str:
@@ -91,7 +91,7 @@ class Aws:
         self._connections = connections
 
     def _client(self, service: str) -> object:
-        """Raises StoreError where no client can be made, as without a region."""
+        """Return a client whose every call raises our errors alone. Raises StoreError where no region is set."""
         from botocore.exceptions import BotoCoreError
 
         try:
@@ -100,7 +100,7 @@ class Aws:
             raise translate(exc, service) from exc
 
     def unguarded(self, service: str) -> object:
-        """A client that raises boto3's own errors, for boto3's own machinery."""
+        """Return a client that raises boto3's own errors, for boto3's own machinery."""
         import boto3
         from botocore.config import Config
         from botocore.handlers import add_expect_header
@@ -119,7 +119,7 @@ class Aws:
                 region_name=os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")),
             )
         else:
-            session = boto3.Session()
+            session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # Lambda's name for it; boto3 has another
         made: Any = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
         # S3 is not asked before each body whether it would take one: that is a round trip for every object.
         made.meta.events.unregister("before-call.s3", add_expect_header)

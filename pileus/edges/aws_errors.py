@@ -1,4 +1,4 @@
-"""What AWS refuses, or cannot be reached for, in our words: one table, at the one place that every call passes.
+"""Translate the errors of boto3 into those of Pileus: one table, at the one place that every call passes.
 
 `guard` puts it into a boto3 client, so that no raw error can leave one; `translated` puts it around a block, with
 the place that the block is about.
@@ -79,7 +79,7 @@ SERVICES = {"SFN": "Step Functions", "Scheduler": "EventBridge Scheduler"}
 
 
 def translate(error: Exception, service: str, where: str | None = None) -> PileusError:
-    """Our error for what botocore or boto3 raised.
+    """Return our error for what botocore or boto3 raised.
 
     1. A refusal is told by its code, then by its HTTP status: 5xx and 429 pass.
     2. Without an answer: no credentials are Denied, everything about connections passes.
@@ -119,7 +119,7 @@ def _unanswered(error: Exception) -> type[StoreError]:
 
 
 def guard(client: Any) -> Any:
-    """The client, whose every call, page and waiter raises our errors alone."""
+    """Return the client, whose every call, page and waiter raises our errors alone."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     call = client._make_api_call  # every method of a client, its paginators and its transfers go through this one
@@ -137,7 +137,7 @@ def guard(client: Any) -> Any:
 
 
 def _about(parameters: Any) -> str | None:
-    """What a call is about, from its parameters."""
+    """Return what a call is about, from its parameters."""
     if "Key" in parameters and "Bucket" in parameters:
         return f"s3://{parameters['Bucket']}/{parameters['Key']}"
     names = ("Bucket", "TableName", "QueueUrl", "TopicArn", "executionArn", "stateMachineArn", "StackName", "Name")

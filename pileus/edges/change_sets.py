@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pileus.edges.aws import Aws
@@ -39,6 +39,14 @@ class Proposal:
     stack: str
     changes: tuple[Change, ...]
     change_set: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines: without the change set, which is gone by then."""
+        return {
+            "stack": self.stack,
+            "new": self.change_set is None and bool(self.changes),
+            "changes": [asdict(change) for change in self.changes],
+        }
 
 
 def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:

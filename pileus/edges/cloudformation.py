@@ -37,7 +37,7 @@ class Assembly:
         return sorted(names, key=lambda name: ("data", "core", "workers").index(name.rpartition("-")[2]))
 
     def folders(self) -> list[Path]:
-        """The packages of code in it."""
+        """Return the packages of code in it."""
         return sorted(path for path in self.folder.glob("asset.*") if path.is_dir())
 
     def template(self, stack: str) -> str:
@@ -49,7 +49,7 @@ class Assembly:
         return found
 
     def bucket(self, stack: str) -> str:
-        """Where its assets go, with CloudFormation's placeholders."""
+        """Return where its assets go, with CloudFormation's placeholders."""
         listed = json.loads((self.folder / f"{stack}.assets.json").read_text())["files"].values()
         name: str = next(place["bucketName"] for asset in listed for place in asset["destinations"].values())
         return name
@@ -90,7 +90,7 @@ def _outputs(stack: "StackTypeDef") -> dict[str, str]:
 
 
 def describe(aws: Aws, stack: str) -> "StackTypeDef | None":
-    """The stack as of now, or None when there is none. Raises StoreError when AWS cannot be reached."""
+    """Return the stack as of now, or None when there is none. Raises StoreError when AWS cannot be reached."""
     try:
         return aws.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except StoreError as exc:
@@ -131,12 +131,12 @@ def _status(answer: Any) -> str:
 
 
 def _why(aws: Aws, stack: str, answer: Any) -> str:
-    """What the last answer says itself, as that about a change set does; else what the stack's events say."""
+    """Return what the last answer says itself, as that about a change set does; else what the stack's events say."""
     return str(answer.get("StatusReason") or reason(aws, stack))
 
 
 def reason(aws: Aws, stack: str) -> str:
-    """What CloudFormation says went wrong first."""
+    """Return what CloudFormation says went wrong first."""
     events = aws.cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
     failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
     if not failed:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pileus.edges.queues import QUEUES, Queue
+from pileus.errors import UsageError
+from pileus.models import Partition
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -31,8 +33,9 @@ class DeadLetter:
         try:
             value = json.loads(self.body)
             task: Mapping[str, Any] = value["task"]
-            return task if "partition" in task["config"] else {}
-        except (json.JSONDecodeError, KeyError, TypeError):
+            Partition.parse(task["config"]["partition"])
+            return task if task["config"]["backfill"] else {}
+        except (json.JSONDecodeError, LookupError, TypeError, AttributeError, UsageError):
             return {}
 
     @property
@@ -52,27 +55,32 @@ class DeadLetters:
         self._queues = queues
 
     def all(self) -> list[DeadLetter]:
-        """All of them, oldest first. They stay hidden while they are looked at, and are back when this returns."""
-        found = {letter.id: letter for queue in QUEUES for letter in self._take(queue)}
-        for letter in found.values():
+        """Return all of them, oldest first.
+
+        They stay hidden while they are looked at, and are back when this returns.
+        """
+        found = {message.id: message for queue in QUEUES for message in self._take(queue)}
+        for message in found.values():
             self._sqs.change_message_visibility(
-                QueueUrl=self._queues[letter.queue].dead_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                QueueUrl=self._queues[message.queue].dead_url, ReceiptHandle=message.receipt, VisibilityTimeout=0
             )
-        return sorted(found.values(), key=lambda letter: letter.sent)
+        return sorted(found.values(), key=lambda message: message.sent)
 
     def remove(self, id: str) -> DeadLetter | None:
         """Take one away for good; None: it is not there any more."""
         for queue in QUEUES:
             taken = list(self._take(queue))
-            for letter in taken:
+            for message in taken:
                 url = self._queues[queue].dead_url
-                if letter.id == id:
-                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
+                if message.id == id:
+                    self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message.receipt)
                 else:
-                    self._sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
-            for letter in taken:
-                if letter.id == id:
-                    return letter
+                    self._sqs.change_message_visibility(
+                        QueueUrl=url, ReceiptHandle=message.receipt, VisibilityTimeout=0
+                    )
+            for message in taken:
+                if message.id == id:
+                    return message
         return None
 
     def _take(self, queue: str) -> Iterator[DeadLetter]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pileus.edges.aws_errors import translated
 from pileus.edges.index import Brief, new_tag, why
+from pileus.edges.store import parsed
 from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
@@ -32,8 +33,8 @@ USUAL = "-"
 class DynamoIndex:
     """The index in DynamoDB. An item holds its keys and what a brief needs as attributes, the rest as JSON in `body`.
 
-    The hash key is collection, version and year, so that a look at one month does not wade through all others, and
-    years are read side by side.
+    The hash key is collection, version and year, so that a query for one month does not read all others, and
+    years are read in parallel.
     """
 
     def __init__(self, client: "DynamoDBClient", *, partitions: str, backfills: str, manifests: str = "") -> None:
@@ -128,12 +129,12 @@ class DynamoIndex:
     def backfill(self, id: str) -> Backfill | None:
         with translated(id, "DynamoDB"):
             found = self._client.get_item(TableName=self._backfills, Key={"id": {"S": id}}, ConsistentRead=True)
-        return Backfill.from_json(json.loads(found["Item"]["body"]["S"])) if "Item" in found else None
+        return self._backfill(found["Item"]) if "Item" in found else None
 
     def backfills(self) -> Iterator[Backfill]:
         pages = self._client.get_paginator("scan").paginate(TableName=self._backfills, ConsistentRead=True)
         with translated(self._backfills, "DynamoDB"):
-            found = [Backfill.from_json(json.loads(item["body"]["S"])) for page in pages for item in page["Items"]]
+            found = [self._backfill(item) for page in pages for item in page["Items"]]
         yield from sorted(found, key=lambda backfill: backfill.started, reverse=True)
 
     def put_backfill(self, backfill: Backfill) -> Backfill:
@@ -158,7 +159,7 @@ class DynamoIndex:
                 raise
 
     def _item(self, entry: Entry) -> dict[str, Any]:
-        """What the attributes say is not said again in the body: a smaller item is a faster page."""
+        """Return the item of an entry. The body leaves out what the attributes hold: small items are read faster."""
         body = entry.to_json()
         del body["partition"]
         item: dict[str, Any] = {**_key(entry.partition)}
@@ -171,6 +172,10 @@ class DynamoIndex:
             body["manifest"] = USUAL
         said = {name: value for name, value in body.items() if value}  # what is left out has its default
         return item | {"body": {"S": json.dumps(said, separators=(",", ":"))}}
+
+    def _backfill(self, item: Any) -> Backfill:
+        where = f"{self._backfills}: {item['id']['S']}"
+        return parsed(where, item["body"]["S"].encode(), lambda body: Backfill.from_json(json.loads(body)))
 
     def _entry(self, item: Any) -> Entry:
         value = json.loads(item["body"]["S"])

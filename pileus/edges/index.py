@@ -39,10 +39,10 @@ class Index(Protocol):
     """Raises StoreError when the store refuses."""
 
     def entry(self, partition: Partition) -> Entry | None:
-        """The partition as of now."""
+        """Return the partition as of now."""
 
     def several(self, partitions: Collection[Partition]) -> list[Entry]:
-        """Those of the partitions that there are, as of now, in no order."""
+        """Return those of the partitions that there are, as of now, in no order."""
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
         """Entries with a period (ISO 8601) from `first` to `last`, both included, in order of key."""
@@ -60,10 +60,10 @@ class Index(Protocol):
         """Delete an entry if it has not changed. Raises Conflict."""
 
     def backfill(self, id: str) -> Backfill | None:
-        """The backfill as of now."""
+        """Return the backfill as of now."""
 
     def backfills(self) -> Iterator[Backfill]:
-        """All of them, newest first."""
+        """Yield all of them, newest first."""
 
     def put_backfill(self, backfill: Backfill) -> Backfill:
         """Store a backfill that follows the stored one; the backfill with its new tag. Raises Conflict likewise."""
@@ -78,7 +78,7 @@ def change(
     step: Callable[[Entry | None], Entry | None],
     known: Entry | object | None = _UNREAD,
 ) -> Entry | None:
-    """Apply a function of `life.py` to the partition until no one interferes. None: the event had no right to.
+    """Apply a step of the lifecycle to a partition, again after each conflict. None: the step declined.
 
     `known`: the entry as it was read a moment ago, if it was.
     """
@@ -95,7 +95,7 @@ def change(
 
 
 def change_backfill(index: Index, id: str, step: Callable[[Backfill], Backfill | None]) -> Backfill | None:
-    """The same for a backfill. None: there is no such backfill, or the step declined."""
+    """Apply a step to a backfill in the same way. None: there is no such backfill, or the step declined."""
     for _ in range(100):
         now = index.backfill(id)
         following = step(now) if now else None
@@ -109,19 +109,19 @@ def change_backfill(index: Index, id: str, step: Callable[[Backfill], Backfill |
 
 
 def new_tag() -> str:
-    """An entity tag that was never used."""
+    """Return an entity tag that was never used."""
     return uuid4().hex
 
 
 def brief(entry: Entry) -> Brief:
-    """An entry in few words."""
+    """Return an entry in few words."""
     partition = entry.partition
     numbers = (entry.lease, entry.size, entry.downloaded)
     return Brief(partition.period, partition.group, entry.state, entry.run, *numbers, why(entry))
 
 
 def why(entry: Entry) -> str:
-    """One line: the failure, or what it waits for; empty for a success."""
+    """Return one line: the failure, or what it waits for; empty for a success."""
     if entry.state is State.succeeded:
         return ""
     return str(entry.failure) if entry.failure else entry.reason

@@ -16,7 +16,7 @@ class WorkerLogs(Protocol):
     """Raises StoreError when the logs cannot be read."""
 
     def lines(self, backfill: str, partition: str) -> Iterator[Line]:
-        """What was said of the partition (its key) in any run of the backfill, oldest first."""
+        """Yield what was said of the partition (its key) in any run of the backfill, oldest first."""
 
 
 class FolderLogs:

@@ -1,4 +1,4 @@
-"""Objects written side by side, because a store answers slowly and takes many at once."""
+"""Write objects in parallel: a store answers each write slowly, and takes many at once."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait

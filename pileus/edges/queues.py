@@ -135,7 +135,7 @@ class SqsQueues:
         return self._next(queue)
 
     def _next(self, queue: str) -> Message | None:
-        """What is at hand of the queue, if it has not been for too long."""
+        """Return what is at hand of the queue, if it has not been for too long."""
         with self._lock:
             at_hand = (place for place, message in enumerate(self._ahead) if message.queue == queue)
             if time.monotonic() - self._since > AHEAD_SECONDS or (place := next(at_hand, None)) is None:
@@ -150,7 +150,7 @@ class SqsQueues:
         self._forget_done()
 
     def _message(self, queue: str, found: Any) -> Message | None:
-        """The message; None where it is not one of ours, which is buried."""
+        """Return the message; None where it is not one of ours, which is buried."""
         receipt, text = found["ReceiptHandle"], found["Body"]
         received = int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1))
         try:
@@ -207,7 +207,7 @@ class SqsQueues:
         self._hide(message, seconds)
 
     def _hide(self, message: Message, seconds: int) -> bool:
-        """False when the message is not ours any more."""
+        """Return False when the message is not ours any more."""
         try:
             with translated(message.queue, "SQS"):
                 self._sqs.change_message_visibility(

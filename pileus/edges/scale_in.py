@@ -1,4 +1,4 @@
-"""Scale-in protection: ECS is told that a task has a group in hand, and spares it."""
+"""Scale-in protection: tell ECS not to stop a task that processes a group."""
 
 import json
 import logging
@@ -49,7 +49,7 @@ class EcsProtection:
 
 
 def protection_from(environ: Mapping[str, str]) -> Protection:
-    """The ECS agent's where the environment names it."""
+    """Return the ECS agent's where the environment names it."""
     agent = environ.get("ECS_AGENT_URI")
     return EcsProtection(agent, minutes=int(environ.get("PILEUS_PROTECT_MINUTES", "1440"))) if agent else NoProtection()
 

@@ -29,7 +29,7 @@ class Schedules(Protocol):
     """Raises StoreError when the scheduler refuses."""
 
     def all(self) -> dict[str, Schedule]:
-        """Those there are, by name."""
+        """Return those there are, by name."""
 
     def made(self, name: str) -> datetime:
         """When it was made: a rate counts from there."""

@@ -59,7 +59,7 @@ class Secrets:
         self._known: dict[str, str] = {}
 
     def resolve(self, ref: SecretRef, where: str) -> Secret:
-        """The secret that `ref` names. `where`: the place in the document, for the error.
+        """Return the secret that `ref` names. `where`: the place in the document, for the error.
 
         Raises DocumentError, which names the reference and never a value.
         """

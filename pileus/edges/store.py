@@ -2,30 +2,38 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pileus.edges.aws_errors import translated
-from pileus.errors import Conflict, NotFound, UsageError
+from pileus.errors import Conflict, DamagedObject, DocumentError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+T = TypeVar("T")
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, DocumentError, UsageError)
+"""What a parser raises for bytes that it does not understand."""
 
 
 class Store(Protocol):
     """Whole objects. Every method raises StoreError when the store refuses, UsageError for a bad address."""
 
     def get(self, url: str) -> bytes:
-        """The object's bytes. Raises NotFound when there is none."""
+        """Return the object's bytes. Raises NotFound when there is none."""
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write the object, whole or not at all; an older one is replaced."""
 
     def tagged(self, url: str) -> tuple[bytes, str]:
-        """The object's bytes and its entity tag, which changes with its bytes. Raises NotFound when there is none."""
+        """Return the object's bytes and its entity tag, which changes with its bytes.
+
+        Raises NotFound when there is none.
+        """
 
     def swap(self, url: str, body: bytes, tag: str | None, content_type: str = "application/octet-stream") -> str:
         """Write the object only if its entity tag is still `tag` (None: only if there is no object); its new tag.
@@ -56,6 +64,26 @@ def split(url: str) -> tuple[str, str]:
     if parts.scheme != "s3" or not parts.netloc:
         raise UsageError(f"{url!r} is not an address of an object: expected s3://bucket/key")
     return parts.netloc, url.removeprefix(f"s3://{parts.netloc}").lstrip("/")
+
+
+def load(store: Store, url: str, parse: Callable[[bytes], T]) -> T:
+    """Return what `parse` makes of an object's bytes. Raises NotFound, DamagedObject."""
+    return parsed(url, store.get(url), parse)
+
+
+def parsed(url: str, body: bytes, parse: Callable[[bytes], T]) -> T:
+    """Return what `parse` makes of the bytes of the object at `url`. Raises DamagedObject when it cannot read them.
+
+    >>> import json
+    >>> parsed("s3://b/x", b"{}", lambda body: json.loads(body)["name"])
+    Traceback (most recent call last):
+    pileus.errors.DamagedObject: s3://b/x: is damaged: KeyError: 'name'
+    """
+    try:
+        return parse(body)
+    except UNREADABLE as exc:
+        reason = " ".join(str(exc).split())[:200]
+        raise DamagedObject(f"is damaged: {type(exc).__name__}: {reason}", where=url) from exc
 
 
 DELETES = 1000
@@ -95,7 +123,7 @@ class S3Store:
             return self._ours(url, body, exc)
 
     def _ours(self, url: str, body: bytes, refused: Exception) -> str:
-        """The tag of the object if it is `body` after all: the first try arrived, and only its answer was lost."""
+        """Return the tag of the object if it is `body`: then the first try succeeded, and only its answer was lost."""
         try:
             stored, tag = self.tagged(url)
         except NotFound:

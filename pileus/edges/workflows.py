@@ -17,7 +17,7 @@ class Workflows(Protocol):
     """Raises StoreError when Step Functions refuses."""
 
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
-        """Start an execution called `name`; its ARN. Asked twice with one name, it is one execution, ended or not."""
+        """Start an execution called `name`; return its ARN. A second call with the same name returns the same ARN."""
 
     def status(self, execution: str) -> Status:
         """`GONE`: no such execution is known."""
@@ -76,7 +76,7 @@ class StepFunctions:
 
 
 def execution_arn(machine: str, name: str) -> str:
-    """The ARN of a state machine's execution.
+    """Return the ARN of a state machine's execution.
 
     >>> execution_arn("arn:aws:states:us-east-1:000000000000:stateMachine:pileus-Trigger", "b-1")
     'arn:aws:states:us-east-1:000000000000:execution:pileus-Trigger:b-1'

@@ -94,12 +94,12 @@ def sweep_containers(home: Home) -> None:
 
 
 def scratch_of(home: Home) -> Path:
-    """The folder that a project's containers share as their scratch volume."""
+    """Return the folder that a project's containers share as their scratch volume."""
     return home.path / "container-scratch"
 
 
 def find_image(version: str) -> str:
-    """The worker's image of this version. Raises UsageError where there is no Docker engine or no image."""
+    """Return the worker's image of this version. Raises UsageError where there is no Docker engine or no image."""
     if shutil.which("docker") is None:
         raise UsageError("workers in containers need Docker: install it, or leave `docker` out")
     image = f"{IMAGE}:{version}"

@@ -36,7 +36,10 @@ def deploy_embedded(aws: Aws, home: Home) -> Stack:
 
 
 def settings(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The embedded settings, with what PILEUS_SETTINGS (JSON) changes. Raises UsageError for what is not JSON."""
+    """Return the embedded settings, with what PILEUS_SETTINGS (JSON) changes.
+
+    Raises UsageError for what is not JSON.
+    """
     try:
         changes: dict[str, Any] = json.loads(environ.get("PILEUS_SETTINGS", "{}"))
     except json.JSONDecodeError as exc:

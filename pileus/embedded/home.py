@@ -40,12 +40,12 @@ class Home:
         self._state = self.path / "state.json"
 
     def running(self) -> Running | None:
-        """What was noted last, whether or not it still lives."""
+        """Return what was noted last, whether or not it still lives."""
         try:
             value = json.loads(self._state.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            return Running(**{**value, "workers": tuple(value["workers"])})
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return Running(**{**value, "workers": tuple(value["workers"])})
 
     def note(self, running: Running) -> None:
         part = self._state.with_suffix(".part")
@@ -68,13 +68,13 @@ class Home:
             yield True
 
     def supervised(self) -> bool:
-        """Whether a supervisor lives."""
+        """Return whether a supervisor lives."""
         with self.locked() as free:
             return not free
 
 
 def alive(pid: int, marker: str) -> bool:
-    """Whether process `pid` lives and is ours: its command line contains `marker`."""
+    """Return whether process `pid` lives and is ours: its command line contains `marker`."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError, NotADirectoryError):

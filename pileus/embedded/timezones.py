@@ -39,7 +39,7 @@ def _in_utc(schedules: Any, last_fired: dict[Any, float]) -> Iterator[None]:
 
 
 def in_utc(expression: str, zone: str, since: datetime) -> str:
-    """A cron expression of the one moment after `since` at which `expression` fires; others are as they were.
+    """Return a cron expression of the one moment after `since` at which `expression` fires; others are as they were.
 
     >>> in_utc("cron(0 6 * * ? *)", "Europe/Berlin", datetime(2026, 7, 1, 12, tzinfo=UTC))
     'cron(0 4 2 7 ? 2026)'

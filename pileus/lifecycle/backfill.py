@@ -15,7 +15,7 @@ Order = Literal["oldest", "newest", "smallest"]
 
 
 def run_name(id: str, run: int) -> str:
-    """The `run`-th run of a backfill, as entries and tasks name it; `backfill_of` is its inverse.
+    """Return the `run`-th run of a backfill, as entries and tasks name it; `backfill_of` is its inverse.
 
     >>> run_name("viirs", 2), backfill_of("viirs/2")
     ('viirs/2', 'viirs')
@@ -72,7 +72,7 @@ class Backfill:
         return run_name(self.id, self.run)
 
     def runs(self, run: str) -> bool:
-        """Whether it is running, and `run` is its present run: what any other run has queued is void."""
+        """Return whether it is running, and `run` is its present run: what any other run has queued is void."""
         return not self.over and self.run_name == run
 
     @property

@@ -1,4 +1,4 @@
-"""Plan: what would be done with one group, and why."""
+"""Decide what to do with one group, and why."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +22,7 @@ class Decision:
 
 
 def decide(group: Group, entry: Entry | None, now: Fingerprint, select: Select, *, live: bool = False) -> Decision:
-    """What to do with `group`, given its entry in the index and the fingerprint that a run would have now.
+    """Return what to do with `group`, given its entry in the index and the fingerprint that a run would have now.
 
     `entry`: of the partition, or of the whole point in time where it failed or was cancelled before it was listed.
     `live`: whether another run may still work on it.

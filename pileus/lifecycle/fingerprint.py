@@ -35,7 +35,7 @@ class Fingerprint:
         return cls(*parts) if len(parts) == 4 else None
 
     def difference(self, then: "Fingerprint | None") -> str | None:
-        """Why a result with fingerprint `then` is stale, or None when it is not."""
+        """Return why a result with fingerprint `then` is stale, or None when it is not."""
         if then is None:
             return "made by an unknown version"
         names = {"source": "source changed", "zones": "zones changed", "parameters": "parameters changed"}
@@ -46,9 +46,12 @@ class Fingerprint:
 
 
 def fingerprint(granules: Iterable[Granule], process: Process | None) -> Fingerprint:
-    """Of the granules as listed and the process as populated, where `zones` is an address with the content's hash."""
+    """Return the fingerprint of granules as listed and a process as populated; `zones` has the content's hash in it."""
     sources = sorted([g.file.name, g.file.size, g.file.etag or g.file.modified, g.file.checksum] for g in granules)
     parameters = process.model_dump(mode="json", exclude_defaults=True, exclude={"zones"}) if process else None
+    if parameters and "classic_csv" in parameters:
+        # The name that the field had when the first results were written: another would make them all stale.
+        parameters["ancestor_csv"] = parameters.pop("classic_csv")
     zones = process.zones if process else None
     return Fingerprint(_hash(sources), _hash(zones), _hash(parameters), str(STEPS))
 

@@ -109,12 +109,12 @@ def _next(entry: Entry, now: float, **changes: Any) -> Entry:
 
 
 def busy(entry: Entry, *, now: float, live: bool) -> bool:
-    """Whether somebody may still work on it. `live`: whether the run that the entry names is running."""
+    """Return whether somebody may still work on it. `live`: whether the run that the entry names is running."""
     return not entry.state.ended and (live or entry.lease > now)
 
 
 def _later(entry: Entry, wanted: Entry) -> bool:
-    """Whether the entry is of a later run of the very backfill: a step of the older one was held up."""
+    """Return whether the entry is of a later run of the same backfill: the step of the older run came too late."""
     return entry.backfill == wanted.backfill and entry.number > wanted.number
 
 
@@ -134,7 +134,7 @@ def queue(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entr
 
 
 def wait(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entry | None:
-    """Note that not all of the group is published yet. A success of old is not forgotten: its manifest stays."""
+    """Note that not all of the group is published yet. The manifest of an earlier success stays."""
     if entry is not None and entry.run != wanted.run and (busy(entry, now=now, live=live) or _later(entry, wanted)):
         return None
     tag, manifest = (entry.tag, entry.manifest) if entry else ("", None)
@@ -179,7 +179,7 @@ def finish(entry: Entry, token: str, state: State, *, now: float, **facts: Any) 
 
 
 def give_up(entry: Entry | None, run: str, failure: Failure, *, now: float) -> Entry | None:
-    """Fail it, whoever had it: the workflow waited too long, or the last worker died."""
+    """Fail it, whichever worker had it: the workflow waited too long, or the last worker died."""
     if entry is None or entry.run != run or entry.state.ended:
         return None
     return _next(entry, now, state=State.failed, failure=failure, **_FREE)
@@ -193,7 +193,7 @@ def _claimed(entry: Entry, token: str) -> bool:
 
 
 def seen_from(entry: Standing, backfill: str, *, run_ended: bool, now: float) -> State:
-    """The state to show in `backfill` of a partition that it has not ended itself.
+    """Return the state to show in `backfill` of a partition that it has not ended itself.
 
     `run_ended`: whether the run that the entry names has ended (paused, cancelled, or over).
     """

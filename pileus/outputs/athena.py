@@ -43,7 +43,7 @@ def ddl(table: pa.Table, bucket: str, collection: str, database: str = "default"
 
 
 def table_name(collection: str) -> str:
-    """A name that Athena takes without trouble.
+    """Return a name that Athena takes without trouble.
 
     >>> table_name("Viirs-2.template")
     'viirs_2_template'

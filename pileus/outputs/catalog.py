@@ -11,7 +11,7 @@ import pyarrow.parquet
 import shapely
 
 from pileus.documents import Collection
-from pileus.edges.store import Store
+from pileus.edges.store import Store, parsed
 from pileus.errors import UsageError
 from pileus.models import safe, unsafe
 from pileus.outputs.read import PARALLEL
@@ -51,7 +51,14 @@ def _items(store: Store, root: str, name: str) -> list[tuple[str, dict[str, Any]
     urls = [url for url in urls if url.count("/") == root.count("/") + 4]
     with ThreadPoolExecutor(PARALLEL) as pool:
         bodies = list(pool.map(store.get, urls))
-    return [(url.removeprefix(root), json.loads(body)) for url, body in zip(urls, bodies, strict=True)]
+    return [(url.removeprefix(root), parsed(url, body, _item)) for url, body in zip(urls, bodies, strict=True)]
+
+
+def _item(body: bytes) -> dict[str, Any]:
+    """Return an item that can be a row of the index. Raises LookupError, TypeError or ValueError for any other."""
+    item: dict[str, Any] = json.loads(body)
+    _row(item)
+    return item
 
 
 def _root(store: Store, root: str) -> dict[str, Any]:
@@ -84,7 +91,7 @@ def _quoted(key: str) -> str:
 def collection_json(
     name: str, version: str, items: Sequence[tuple[str, dict[str, Any]]], document: Collection | None
 ) -> dict[str, Any]:
-    """The STAC collection over `items` (key and content of each)."""
+    """Return the STAC collection over `items` (key and content of each)."""
     boxes = [value["bbox"] for _, value in items]
     spatial = [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)]
     starts = [value["properties"]["start_datetime"] for _, value in items]
@@ -113,16 +120,16 @@ def collection_json(
     return described
 
 
+def _row(item: dict[str, Any]) -> dict[str, Any]:
+    row = {key: item[key] for key in ("type", "stac_version", "stac_extensions", "id", "collection")}
+    row["geometry"] = shapely.to_wkb(shapely.geometry.shape(item["geometry"]))
+    row["bbox"] = dict(zip(("xmin", "ymin", "xmax", "ymax"), map(float, item["bbox"]), strict=True))
+    return row | {"links": item["links"], "assets": item["assets"], **item["properties"]}
+
+
 def to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
     """Items as stac-geoparquet: geometry in WKB, properties as columns, links and assets nested."""
-    rows = []
-    for value in items:
-        row = {key: value[key] for key in ("type", "stac_version", "stac_extensions", "id", "collection")}
-        row["geometry"] = shapely.to_wkb(shapely.geometry.shape(value["geometry"]))
-        row["bbox"] = dict(zip(("xmin", "ymin", "xmax", "ymax"), map(float, value["bbox"]), strict=True))
-        row |= {"links": value["links"], "assets": value["assets"], **value["properties"]}
-        rows.append(row)
-    table = pa.Table.from_pylist(rows)
+    table = pa.Table.from_pylist(list(map(_row, items)))
     for name in TIMES:
         if name in table.column_names:
             moments = pa.compute.strptime(table[name], format="%Y-%m-%dT%H:%M:%SZ", unit="us")

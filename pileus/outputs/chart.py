@@ -30,7 +30,7 @@ def format_of(path: Path) -> str:
 def draw(
     lines: Sequence[Series], *, title: str, format: str = "png", window: int | None = None, dark: bool = False
 ) -> bytes:
-    """The chart as bytes. All of `lines` share their periods and statistic; `window`: periods of a rolling mean.
+    """Return the chart as bytes. All of `lines` share their periods and statistic; `window`: periods of a rolling mean.
 
     A period without observations is a hatched band and a hole in the line; a value from less than a tenth of the
     zone's pixels is hollow and off the line. Raises UsageError when there is nothing to draw.
@@ -159,7 +159,7 @@ def _mark_gaps(axes: Any, lines: Sequence[Series], look: dict[str, str]) -> None
 
 
 def _alone(lines: Sequence[Series], at: int) -> bool:
-    """Whether a gap starts here, so that a long one is labelled once."""
+    """Return whether a gap starts here, so that a long one is labelled once."""
     return at == 0 or all(line.values[at - 1] is not None for line in lines)
 
 
@@ -188,6 +188,6 @@ def _shares(axes: Any, lines: Sequence[Series], look: dict[str, str], colours: S
 
 
 def _short(text: str, length: int) -> str:
-    """One line of at most `length` characters, so that no name bursts a chart."""
+    """Return one line of at most `length` characters, so that no name bursts a chart."""
     plain = " ".join(text.split())
     return plain if len(plain) <= length else plain[: length - 1] + "…"

@@ -12,7 +12,7 @@ BLOCK = 512
 
 
 def cog(window: Window, unit: str = "") -> bytes:
-    """A cloud-optimised GeoTIFF with a mask band, overviews, predictor and ZSTD.
+    """Return a cloud-optimised GeoTIFF with a mask band, overviews, predictor and ZSTD.
 
     The mask is 0 where nothing was observed; pixels around the zone are kept, for they are what it is compared with.
     """

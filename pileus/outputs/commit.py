@@ -75,7 +75,7 @@ class Fence:
     """What was committed last, and is published."""
 
     def stage(self, url: str) -> str:
-        """Where an output that will be at `url` is staged."""
+        """Return where an output that will be at `url` is staged."""
         return self.place.staged(self.claim) + _name(url)
 
     def commit(self, manifest: Manifest) -> Manifest:
@@ -124,7 +124,7 @@ def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
 
 
 def roll_forward(place: Place, manifest: Manifest) -> int:
-    """Publish what was committed and is still staged; how many objects that were."""
+    """Publish what was committed and is still staged; return the number of objects."""
     left = [url for url, _ in place.store.list(place.staged(manifest.claim))] if manifest.claim else []
     _publish(place, manifest, left, place.store.delete)
     return len(left)
@@ -141,7 +141,7 @@ def clean(place: Place, claim: str) -> None:
 
 
 def settled(place: Place, token: str) -> Manifest | None:
-    """The manifest as it stays: a claim that was to replace it is fenced first. None where nothing was committed.
+    """Return the manifest after fencing a claim that would replace it. None where nothing was committed.
 
     For whoever rebuilds the index, which must not miss a commit that comes a moment later.
     """
@@ -151,7 +151,7 @@ def settled(place: Place, token: str) -> Manifest | None:
 
 
 def read_manifest(store: Store, url: str) -> Manifest | None:
-    """The manifest at `url`; None where nothing was ever committed. Raises ValueError when it is damaged."""
+    """Return the manifest at `url`; None where nothing was ever committed. Raises ValueError when it is damaged."""
     try:
         value = json.loads(store.get(url))
     except NotFound:
@@ -159,8 +159,13 @@ def read_manifest(store: Store, url: str) -> Manifest | None:
     return manifest_of(value)
 
 
-def manifest_of(value: Mapping[str, Any]) -> Manifest | None:
-    """The manifest in a manifest object; None where it is a fence alone. Raises ValueError when it is damaged."""
+def manifest_of(value: Any) -> Manifest | None:
+    """Return the manifest in a manifest object; None where it is a fence alone.
+
+    Raises ValueError when it is damaged.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"not a manifest but a {type(value).__name__}")
     if set(value) <= {"partition", "next"}:
         return None
     try:
@@ -170,13 +175,13 @@ def manifest_of(value: Mapping[str, Any]) -> Manifest | None:
 
 
 def void(place: Place, token: str) -> None:
-    """Undo a commit whose objects were lost or spoilt, and fence every claim of before."""
+    """Undo a commit whose objects were lost or damaged, and fence every earlier claim."""
     _, tag = _read(place)
     place.store.swap(place.manifest, _bytes({"partition": place.partition.key, "next": token}), tag)
 
 
 def _read(place: Place) -> tuple[Mapping[str, Any], str | None]:
-    """The manifest object and its tag. One that is damaged counts as one that was never committed."""
+    """Return the manifest object and its tag. One that is damaged counts as one that was never committed."""
     nothing = {"partition": place.partition.key}
     try:
         body, tag = place.store.tagged(place.manifest)
@@ -191,7 +196,7 @@ def _read(place: Place) -> tuple[Mapping[str, Any], str | None]:
 
 
 def _publish(place: Place, manifest: Manifest, staged: list[str], delete: Callable[..., None]) -> None:
-    """With nothing staged it is published already."""
+    """Copy the staged objects to their keys. Where nothing is staged all is published already."""
     if not staged:
         return
     targets = {_name(output.url): output for output in manifest.outputs}
@@ -213,7 +218,7 @@ def _remove(place: Place, url: str, staged: str) -> None:
 
 
 def _name(url: str) -> str:
-    """The last part of the address of what is staged for `url`."""
+    """Return the last part of the address of what is staged for `url`."""
     return hashlib.sha256(url.encode()).hexdigest()[:24]
 
 

@@ -41,7 +41,7 @@ class Frames:
 
 
 def window_of(body: bytes, band: str, zone: str, name: str, shape: Any) -> Window:
-    """A clip, as `clips.cog` wrote it, as a window again. `shape`: the zone in longitude and latitude."""
+    """Return a clip, as `clips.cog` wrote it, as a window again. `shape`: the zone in longitude and latitude."""
     with MemoryFile(body) as memory, memory.open() as raster:
         values, valid = raster.read(1), raster.dataset_mask() > 0
         (outline,) = reproject(np.array([shape], dtype=object), WGS84, raster.crs.to_wkt())
@@ -49,7 +49,7 @@ def window_of(body: bytes, band: str, zone: str, name: str, shape: Any) -> Windo
 
 
 def animate(frames: Frames, format: str, *, milliseconds: int = 500) -> bytes:
-    """An animated WebP or GIF, a frame a period; a period without a clip is an empty frame that says why.
+    """Return an animated WebP or GIF, a frame a period; a period without a clip is an empty frame that says why.
 
     Raises UsageError for any other format, or when no period has a clip.
     """
@@ -111,7 +111,7 @@ def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def contact_sheet(frames: Frames) -> Image.Image:
-    """All periods at a glance: a row a year, a column a month (months); else rows of twelve. One scale for all.
+    """Return all periods at a glance: a row a year, a column a month (months); else rows of twelve. One scale for all.
 
     Raises UsageError when no period has a clip.
     """

@@ -8,7 +8,7 @@ import pyarrow as pa
 import shapely
 
 from pileus import keys
-from pileus.edges.store import Store
+from pileus.edges.store import Store, load
 from pileus.errors import NotFound
 from pileus.models import Partition
 from pileus.outputs.frames import Frames, window_of
@@ -29,7 +29,10 @@ def frames(
     shape: Any,
     why: Mapping[str, str],
 ) -> Frames:
-    """The frames of one zone and band. `table`: rows of one version; `shape`: the zone in longitude and latitude."""
+    """Return the frames of one zone and band.
+
+    `table`: rows of one version; `shape`: the zone in longitude and latitude.
+    """
     name = zones_of(table).get(zone) or zone
     columns = (table[column].to_pylist() for column in ("version", "period", "group"))
     partitions = {row[1]: Partition(collection, *row) for row in sorted(set(zip(*columns, strict=True)))}
@@ -39,11 +42,11 @@ def frames(
         partition = partitions.get(period.iso)
         if partition is None:
             return None
+        url = f"s3://{bucket}/{keys.clip_key(partition, band, zone)}"
         try:
-            body = store.get(f"s3://{bucket}/{keys.clip_key(partition, band, zone)}")
+            return load(store, url, lambda body: window_of(body, band, zone, name, outline))
         except NotFound:
             return None
-        return window_of(body, band, zone, name, outline)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         found = list(pool.map(one, axis))

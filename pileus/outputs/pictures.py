@@ -29,7 +29,7 @@ Scale = tuple[float, float]
 
 
 def scale_of(windows: Iterable[Window]) -> Scale:
-    """Round numbers that hold all but the outermost of the positive valid pixels: a decade below, 1, 2 or 5 above.
+    """Return round numbers around all but the extreme positive valid pixels: a decade below, 1, 2 or 5 above.
 
     >>> from pileus.outputs.windows import Window
     >>> values = np.array([[0.5, 20.0]])
@@ -59,7 +59,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def card(window: Window, *, period: str, unit: str, scale: Scale) -> Image.Image:
-    """A quicklook as an image: title, map, colour bar, scale bar."""
+    """Return a quicklook as an image: title, map, colour bar, scale bar."""
     shown = map_of(window, scale, MAP)
     width, height = max(shown.width, 300) + 150, shown.height + 118
     image = Image.new("RGB", (width, height), GROUND)
@@ -76,7 +76,7 @@ def card(window: Window, *, period: str, unit: str, scale: Scale) -> Image.Image
 
 
 def map_of(window: Window, scale: Scale, side: int) -> Image.Image:
-    """The pixels and the zone's outline alone, its longer side about `side` screen pixels, true to shape."""
+    """Return the pixels and the zone's outline alone, its longer side about `side` screen pixels, true to shape."""
     rows, columns = window.values.shape
     stretch = _stretch(window)
     zoom = side / max(rows, columns * stretch)
@@ -119,7 +119,7 @@ def _reduced(window: Window, step: int) -> tuple[NDArray[Any], NDArray[np.bool_]
 
 
 def _stretch(window: Window) -> float:
-    """How much wider than high a pixel is on the ground."""
+    """Return how much wider than high a pixel is on the ground."""
     affine = window.transform
     if not CRS.from_wkt(window.crs).is_geographic:
         return float(abs(affine.a / affine.e))
@@ -139,7 +139,7 @@ def _hatched(size: tuple[int, int]) -> Image.Image:
 
 
 def _outlined(image: Image.Image, window: Window, size: tuple[int, int]) -> Image.Image:
-    """The outline drawn at twice the size and shrunk, so that it is smooth; dark beneath, to show on bright pixels."""
+    """Return the map with the outline, which is drawn at twice the size and shrunk to be smooth, over a dark edge."""
     rows, columns = window.values.shape
     thick = 4 if max(size) > 200 else 2
     over = Image.new("L", (size[0] * 2, size[1] * 2))
@@ -220,7 +220,7 @@ def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def fit(text: str, face: ImageFont.FreeTypeFont, width: int) -> str:
-    """One line of text that is no wider than `width` screen pixels."""
+    """Return one line of text that is no wider than `width` screen pixels."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if face.getlength(plain) <= width:
         return plain
@@ -232,5 +232,5 @@ def fit(text: str, face: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def pictured(windows: Sequence[Window], display: Scale | None) -> Scale:
-    """The scale of a band's pictures: the collection's own, else what fits all its windows."""
+    """Return the scale of a band's pictures: the collection's own, else what fits all its windows."""
     return display or scale_of(windows)

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from pileus import keys
-from pileus.edges.store import Store
-from pileus.models import Partition, safe, unsafe
+from pileus.edges.store import Store, load, split
+from pileus.models import Output, Partition, safe, unsafe
+from pileus.outputs.commit import read_manifest
 from pileus.outputs.series import near
 
 PARALLEL = 8
@@ -25,11 +26,37 @@ def tables(store: Store, bucket: str, collection: str) -> Iterator[tuple[Partiti
 
 
 def objects(store: Store, bucket: str, collection: str) -> Iterator[tuple[str, int]]:
-    """Address and size in bytes of everything that was written for a collection."""
+    """Yield the address and the size in bytes of everything that was written for a collection.
+
+    1. What lies under the collection's own folders of the bucket.
+    2. What its manifests name elsewhere: the CSVs of the classic statistics.
+    3. The archives that it keeps, older versions too, in the buckets that its manifests name.
+    """
     name = safe(collection)
     folders = [f"{kind}/collection={name}/" for kind in KINDS]
+    seen = set()
     for prefix in (*folders, f"csv/{name}/", f"stac/{name}/", f"{keys.MANIFESTS}/{name}/"):
-        yield from store.list(f"s3://{bucket}/{prefix}")
+        for url, size in store.list(f"s3://{bucket}/{prefix}"):
+            seen.add(url)
+            yield url, size
+    outputs = _outputs(store, [url for url in seen if url.startswith(f"s3://{bucket}/{keys.MANIFESTS}/")])
+    yield from sorted({(one.url, one.size) for one in outputs if one.kind != "archive" and one.url not in seen})
+    for kept in sorted({split(one.url)[0] for one in outputs if one.kind == "archive"}):
+        yield from store.list(f"s3://{kept}/archives/{name}/")
+
+
+def _outputs(store: Store, manifests: Iterable[str]) -> list[Output]:
+    """Return what these manifests name; nothing for one that is damaged: `pileus reconcile` says so."""
+
+    def of(url: str) -> tuple[Output, ...]:
+        try:
+            manifest = read_manifest(store, url)
+        except ValueError:
+            return ()
+        return manifest.outputs if manifest else ()
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return [output for outputs in pool.map(of, manifests) for output in outputs]
 
 
 def collections(store: Store, bucket: str) -> list[str]:
@@ -39,7 +66,7 @@ def collections(store: Store, bucket: str) -> list[str]:
 
 
 def read_stats(store: Store, bucket: str, collection: str) -> pa.Table:
-    """All rows, with the columns `version`, `period` and `group` of their partition; empty where there are none."""
+    """Return all rows, with the columns `version`, `period`, `group` of their partition; empty without any."""
     return together(store, [(partition, url) for partition, url, _ in tables(store, bucket, collection)])
 
 
@@ -51,14 +78,18 @@ def require_stats(store: Store, bucket: str, collection: str) -> pa.Table:
     return table
 
 
+def _table(body: bytes) -> pa.Table:
+    # In this thread alone: read_table starts Arrow's own, which takes longer than a table this small, and one that is
+    # still starting when the process ends aborts it.
+    return pa.parquet.ParquetFile(io.BytesIO(body), pre_buffer=False).read(use_threads=False)
+
+
 def together(store: Store, found: Iterable[tuple[Partition, str]]) -> pa.Table:
-    """The rows of these tables, each with the columns of its partition in front."""
+    """Return the rows of these tables, each with the columns of its partition in front."""
 
     def one(item: tuple[Partition, str]) -> pa.Table:
         partition, url = item
-        # In this thread alone: read_table starts Arrow's own, which takes longer than a table this small, and one
-        # that is still starting when the process ends aborts it.
-        table = pa.parquet.ParquetFile(io.BytesIO(store.get(url)), pre_buffer=False).read(use_threads=False)
+        table = load(store, url, _table)
         for name in ("group", "period", "version"):
             table = table.add_column(0, name, pa.array([getattr(partition, name)] * table.num_rows, pa.string()))
         return table

@@ -9,7 +9,7 @@ UNKNOWN = "no rows: never processed"
 
 
 def reasons(entries: Iterable[Entry]) -> Mapping[str, str]:
-    """One line by period (ISO 8601) for the periods of which a partition did not succeed."""
+    """Return one line by period (ISO 8601) for the periods of which a partition did not succeed."""
     told: dict[str, list[str]] = {}
     for entry in entries:
         if entry.state is State.succeeded:

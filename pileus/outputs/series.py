@@ -53,7 +53,7 @@ def near(kind: str, name: str, there: Iterable[str]) -> UsageError:
 
 
 def statistics_of(table: pa.Table) -> list[str]:
-    """The columns that hold statistics.
+    """Return the columns that hold statistics.
 
     >>> statistics_of(pa.table({"zone": ["a"], "mean": [1.0]}))
     ['mean']
@@ -88,7 +88,7 @@ def pick_zones(table: pa.Table, wanted: Sequence[str]) -> list[str]:
 
 
 def pick(kind: str, name: str | None, there: Collection[str]) -> str:
-    """The named one, or the first. Raises UsageError with the near matches."""
+    """Return the named one, or the first. Raises UsageError with the near matches."""
     if name is None:
         if not there:
             raise UsageError(f"there is no {kind} yet")
@@ -110,7 +110,7 @@ def unit_of(table: pa.Table, stat: str) -> str:
 
 
 def parse_period(text: str) -> Period:
-    """An ISO 8601 period as partitions are named by.
+    """Return an ISO 8601 period as partitions are named by.
 
     >>> parse_period("2015-01").unit, parse_period("2015").unit
     (<Unit.month: 'month'>, <Unit.year: 'year'>)
@@ -120,7 +120,7 @@ def parse_period(text: str) -> Period:
 
 
 def axis(texts: Iterable[str], first: str | None = None, last: str | None = None) -> tuple[Period, ...]:
-    """Every period from the first to the last, with those between that are not in `texts`. `first`, `last`: ISO 8601.
+    """Return every period from the first to the last, also those not in `texts`. `first`, `last`: ISO 8601.
 
     >>> [p.iso for p in axis(["2015-01", "2015-03"])]
     ['2015-01', '2015-02', '2015-03']
@@ -148,7 +148,7 @@ def newest(table: pa.Table) -> pa.Table:
 
 
 def series(table: pa.Table, zone: str, stat: str, band: str, periods: Sequence[Period] | None = None) -> Series:
-    """The series of one zone. `periods`: the axis; None: from the table's first to its last.
+    """Return the series of one zone. `periods`: the axis; None: from the table's first to its last.
 
     Where a period has several groups, the one with the most valid pixels counts.
     """
@@ -191,7 +191,7 @@ def rolling(values: Sequence[float | None], window: int) -> list[float | None]:
 
 
 def spark(values: Sequence[float | None]) -> str:
-    """A line of blocks, a gap where there is no value.
+    """Return a line of blocks, a gap where there is no value.
 
     >>> spark([0, 1, None, 7])
     '▁▂·█'

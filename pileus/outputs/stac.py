@@ -28,12 +28,12 @@ COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 ROLES = {
     "table": ("data",),
     "csv": ("data",),
-    "ancestor-csv": ("data",),
+    "classic-csv": ("data",),
     "clip": ("data",),
     "picture": ("overview",),
     "manifest": ("metadata",),
 }
-TYPES = {"table": "application/vnd.apache.parquet", "csv": "text/csv", "ancestor-csv": "text/csv", "clip": COG}
+TYPES = {"table": "application/vnd.apache.parquet", "csv": "text/csv", "classic-csv": "text/csv", "clip": COG}
 TYPES |= {"picture": "image/png", "manifest": "application/json"}
 
 
@@ -53,7 +53,7 @@ def collection_id(partition: Partition) -> str:
 
 
 def to_root(key: str) -> str:
-    """The way from an object up to its bucket's root.
+    """Return the way from an object up to its bucket's root.
 
     >>> to_root("stac/viirs/001/2015-01/a.json")
     '../../../../'
@@ -72,7 +72,7 @@ def item(
     software: str,
     lineage: str,
 ) -> bytes:
-    """The item as JSON. `bounds`: west, south, east, north of the zones in degrees; `created`: ISO 8601 UTC."""
+    """Return the item as JSON. `bounds`: west, south, east, north of the zones in degrees; `created`: ISO 8601 UTC."""
     key = keys.item_key(partition)
     assets = dict(_asset(one, key) for one in made)
     assets["manifest"] = _where(manifest, key) | _kind("manifest", "inputs, parameters and checksums")
@@ -133,14 +133,14 @@ def _source(granule: Granule) -> dict[str, Any]:
 
 
 def _encoded(url: str) -> str:
-    """A URL with nothing in it that a URL may not have; what is encoded already stays."""
+    """Return a URL with nothing in it that a URL may not have; what is encoded already stays."""
     return quote(url, safe="%/:=&?~#+!$,;'@()*[]")
 
 
 def _asset(one: Made, key: str) -> tuple[str, dict[str, Any]]:
     output = one.output
     name = output.kind
-    if output.kind in ("clip", "picture", "ancestor-csv"):
+    if output.kind in ("clip", "picture", "classic-csv"):
         name = f"{output.kind}-" + output.url.split("/", 3)[3].removeprefix("clips/").removeprefix("pictures/")
         name = f"{output.kind}-" + "-".join(name.rsplit("/", 2)[-2:]).rsplit(".", 1)[0]
     checks = {"file:size": output.size, "file:checksum": f"1220{output.sha256}"}

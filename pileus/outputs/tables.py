@@ -22,7 +22,7 @@ KEYS = {
 
 
 def with_time(table: pa.Table, partition: Partition) -> pa.Table:
-    """The rows with the first day of their period in front. `table`: as `measure` gives it."""
+    """Return the rows with the first day of their period in front. `table`: as `measure` gives it."""
     day = date.fromisoformat((partition.period + "-01-01")[:10] if len(partition.period) < 8 else partition.period)
     return table.add_column(0, "time", pa.array([day] * table.num_rows, pa.date32()))
 
@@ -56,10 +56,10 @@ def to_csv(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def ancestor_csv(row: Mapping[str, float | None]) -> bytes:
-    """One zone on one tile, as the classic statistics (gippy) were written.
+def classic_csv(row: Mapping[str, float | None]) -> bytes:
+    """Return one zone on one tile, as the classic statistics (gippy) were written.
 
-    >>> ancestor_csv({"min": 0.0, "max": 2.0, "mean": 1.0, "stddev": 1.0, "skew": 0.0, "count": 2.0}).decode()
+    >>> classic_csv({"min": 0.0, "max": 2.0, "mean": 1.0, "stddev": 1.0, "skew": 0.0, "count": 2.0}).decode()
     'min,max,mean,stddev,skew,count\\n0.0,2.0,1.0,1.0,0.0,2.0\\n'
     """
     values = ("" if row[name] is None else repr(float(row[name] or 0)) for name in CLASSIC_COLUMNS)

@@ -167,7 +167,7 @@ class _Mosaic:
                 filled[rows, columns] = True
 
     def _room(self, band: str, zone: int, box: Box, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """The arrays of a window, in a file of the scratch folder: all zones together may outgrow memory."""
+        """Return the arrays of a window, in a file of the scratch folder: all zones together may outgrow memory."""
         pixels, filled = self.pixels.setdefault(band, {}), self.filled.setdefault(band, {})
         if zone not in pixels:
             shape = (box.bottom - box.top, box.right - box.left)
@@ -176,7 +176,7 @@ class _Mosaic:
         return pixels[zone], filled[zone]
 
     def windows(self) -> Iterator[Window]:
-        """Each zone and band that has a pixel on some tile."""
+        """Yield each zone and band that has a pixel on some tile."""
         for band in self.order.process.bands:
             for zone in sorted(self.pixels.get(band, {})):
                 values, filled = self.pixels[band].pop(zone), self.filled[band].pop(zone)
@@ -185,7 +185,7 @@ class _Mosaic:
                 yield self._window(band, zone, values[rows, columns], valid, rows.start, columns.start)
 
     def _valid(self, band: str, zone: int, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """The collection's rules of validity, as the statistics apply them."""
+        """Return the collection's rules of validity, as the statistics apply them."""
         process = self.order.process
         valid = validity_of(process, self.nodata.get(band)).valid(values)
         if process.valid:
@@ -213,7 +213,7 @@ def _box(grid: Grid, west: float, south: float, east: float, north: float) -> Bo
 
 
 def _shifted(box: Box, row: int, column: int, grid: Grid) -> Box:
-    """The part of a box on a tile that begins at (row, column), in the tile's own rows and columns."""
+    """Return the part of a box on a tile that begins at (row, column), in the tile's own rows and columns."""
     return Box(
         max(0, box.top - row),
         max(0, box.left - column),
@@ -223,7 +223,7 @@ def _shifted(box: Box, row: int, column: int, grid: Grid) -> Box:
 
 
 def needed_of(boxes: Sequence[Box], grid: Grid) -> Needed:
-    """The pixels of a grid that lie in any box.
+    """Return the pixels of a grid that lie in any box.
 
     >>> grid = Grid(10, 4, 0, 4, 1, -1, "")
     >>> needed = needed_of([Box(1, 2, 3, 5), Box(2, 4, 4, 6)], grid)

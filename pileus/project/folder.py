@@ -23,7 +23,7 @@ class Project:
         self.root = root
 
     def registry(self) -> tuple[Registry, dict[str, str]]:
-        """All documents, and the file that each came from, by the document's key."""
+        """Return all documents, and the file that each came from, by the document's key."""
         sources: dict[str, str] = {}
         registry = Registry(
             dict(self._read(Collection, "collections", key_of, sources)),
@@ -86,7 +86,7 @@ def _workflows(folder: Path) -> dict[str, Path]:
 
 
 def find_project(start: Path) -> Project:
-    """The nearest folder, from `start` upwards, that has collections/. Raises UsageError."""
+    """Return the nearest folder, from `start` upwards, that has collections/. Raises UsageError."""
     for folder in (start, *start.parents):
         if (folder / "collections").is_dir():
             return Project(folder)
@@ -96,7 +96,7 @@ def find_project(start: Path) -> Project:
 
 
 def with_zones(collection: Collection, url: str) -> Collection:
-    """The collection with its zones at `url`."""
+    """Return the collection with its zones at `url`."""
     process = collection.meta.process
     assert process is not None  # only called for collections that process
     meta = collection.meta.model_copy(update={"process": process.model_copy(update={"zones": url})})

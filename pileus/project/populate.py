@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import date
 
 from pileus.documents import Collection
-from pileus.edges.store import Store
-from pileus.errors import NotFound
+from pileus.edges.store import Store, load
+from pileus.errors import DamagedObject, NotFound
 from pileus.project.folder import Project, with_zones
 from pileus.project.registry import Registry, check
 from pileus.zonal.zones import read_zones
@@ -45,14 +45,14 @@ def populate(
     """Write what `validate` gave: zones by their content, then the registry as one object.
 
     The answer: the registry as written, and (kind, name, `added`, `changed`, `unchanged` or `removed`) of each
-    document. When nothing changed nothing is written.
+    document. When nothing changed nothing is written. A registry that is damaged counts as an empty one.
     """
     url = f"s3://{bucket}/registry.json"
     collections = {key: _located(collection, bucket) for key, collection in registry.collections.items()}
     registry = Registry(collections, registry.providers, registry.rules)
     try:
-        before = Registry.from_json(store.get(url))
-    except NotFound:
+        before = load(store, url, Registry.from_json)
+    except (NotFound, DamagedObject):
         before = Registry()
     changes = list(registry.difference(before))
     if any(change != "unchanged" for _, _, change in changes):

@@ -23,14 +23,14 @@ class Registry:
     rules: Mapping[str, Rule] = field(default_factory=dict)
 
     def collection(self, name: str, version: str | None = None) -> Collection:
-        """The collection, the highest version where none is asked for. Raises UsageError with what there is."""
+        """Return the collection, the highest version where none is asked for. Raises UsageError with what there is."""
         found = [c for c in self.collections.values() if c.name == name and version in (None, c.version)]
         if not found:
             raise UsageError(_unknown("collection", name, {c.name for c in self.collections.values()}))
         return max(found, key=lambda collection: collection.version)
 
     def provider_of(self, collection: Collection, override: str | None = None) -> Provider:
-        """The provider a collection names, or `override`. Raises UsageError with what there is."""
+        """Return the provider a collection names, or `override`. Raises UsageError with what there is."""
         name = override or collection.provider
         if name is None:
             raise UsageError(f"collection {collection.name} names no provider, and none was given")

@@ -96,6 +96,16 @@ def stem_of(name: str) -> str:
     return path.stem if format_of(path.name) else path.name
 
 
+def named_band(name: str) -> str | None:
+    """Return the band that a file's name tells: the last part of NAME.BAND.tif, when it begins with a letter.
+
+    >>> named_band("SVDNB_npp_x.avg_rade9h.tif"), named_band("chirps-v2.0.2015.01.tif"), named_band("nine.tif")
+    ('avg_rade9h', None, None)
+    """
+    _, dot, last = stem_of(name).rpartition(".")
+    return last if dot and last[:1].isalpha() else None
+
+
 def band_of(name: str, wanted: Iterable[str]) -> str | None:
     """Return which of the wanted bands a file holds: NAME.BAND.tif, NAME_BAND.tif or BAND.tif.
 

@@ -42,7 +42,7 @@ class Grid:
 
     @classmethod
     def of(cls, dataset: Any, where: str) -> "Grid":
-        """The grid of an open rasterio dataset. Raises RasterError without a georeference, or when rotated."""
+        """Return the grid of an open rasterio dataset. Raises RasterError without a georeference, or when rotated."""
         t = dataset.transform
         if dataset.crs is None:
             raise RasterError("has no coordinate reference system", where=where)
@@ -117,15 +117,15 @@ class Needed:
     """(bands + 1): where the stretches of each band start."""
 
     def bands(self) -> Iterator[int]:
-        """The bands of which a pixel is needed."""
+        """Yield the bands of which a pixel is needed."""
         return (int(b) for b in np.flatnonzero(np.diff(self.starts)))
 
     def stretches(self, first: int, last: int) -> slice:
-        """The stretches of bands first..last, both included."""
+        """Return the stretches of bands first..last, both included."""
         return slice(int(self.starts[first]), int(self.starts[last + 1]))
 
     def pixels(self, band: int) -> int:
-        """How many pixels of a band are needed."""
+        """Return how many pixels of a band are needed."""
         end = self.starts[band + 1]
         return int(self.at[end - 1] + self.length[end - 1]) if end > self.starts[band] else 0
 

@@ -3,7 +3,7 @@
 Packed pixels are those of one band of `BAND_ROWS` rows that a zone needs, in the order of the zone index. A layer
 gives them in one of three ways:
 
-1. `FileLayer`: strips that are not compressed, in a file: only the needed stretches are read, no library between.
+1. `FileLayer`: strips that are not compressed, in a file: only the needed stretches are read, without a library.
 2. `WindowLayer`: anything else in a file: rasterio windows over the blocks that hold zones.
 3. `StreamLayer`: strips that are not compressed, in a stream: read once, from front to back.
 """
@@ -53,7 +53,7 @@ def _pack(
 
 
 def pack(needed: Needed, band: int, rows: NDArray[Any], first_row: int) -> NDArray[Any]:
-    """The needed pixels of a band out of whole rows (rows, width), of which the first is `first_row`."""
+    """Return the needed pixels of a band out of whole rows (rows, width), of which the first is `first_row`."""
     out = np.empty(needed.pixels(band), rows.dtype)
     pack_window(needed, band, rows, first_row, 0, out)
     return native(out)
@@ -233,7 +233,10 @@ class StreamLayer:
     """Bytes of the TIFF that were read before."""
 
     def read(self, needed: Needed) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Each needed band and its packed pixels, from the top. Raises ArchiveError when the stream ends early."""
+        """Yield each needed band and its packed pixels, from the top.
+
+        Raises ArchiveError when the stream ends early.
+        """
         at = self.base
         rows = np.empty((BAND_ROWS, self.strips.width), self.strips.dtype)
         view = rows.view(np.uint8).data.cast("B")
@@ -249,7 +252,7 @@ class StreamLayer:
 
 
 def open_stream(stream: Forward, where: str) -> tuple[StreamLayer | None, bytes]:
-    """A layer over a TIFF that passes by, or None and the bytes that were taken from it to find out."""
+    """Return a layer over a TIFF that passes by, or None and the bytes that were taken from it to find out."""
     head = Head(lambda size: _upto(stream, size))
     try:
         head.upto(16)
@@ -290,7 +293,7 @@ def opened(source: Any, where: str) -> Iterator[Any]:
 
 
 def open_file(path: Path | str, band: str | None, where: str) -> FileLayer | WindowLayer:
-    """A layer over one band of a raster file.
+    """Return a layer over one band of a raster file.
 
     `band`: None for the only one, a number from 1, or a band's description. Raises RasterError.
     """

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from pileus.raster.formats import Layer, band_of, format_of, stem_of
+from pileus.raster.formats import Layer, band_of, format_of, named_band
 from pileus.raster.grid import Needed
 from pileus.raster.layers import StreamLayer, open_file, open_stream
 from pileus.unpack.members import Member
@@ -56,7 +56,7 @@ class MemberLayers:
 def member_band(name: str, wanted: Iterable[str], measured: tuple[str, ...]) -> str | None:
     """Return which of the wanted bands a member holds; None for one that is no raster, or holds another band.
 
-    Where one band is measured, a raster whose name has no dotted part holds it.
+    Where one band is measured, a raster whose name tells no band holds it.
 
     >>> [member_band(name, ["b", "mask"], ("b",)) for name in ("a/x.tif", "x.mask.tif", "b.txt")]
     ['b', 'mask', None]
@@ -65,7 +65,7 @@ def member_band(name: str, wanted: Iterable[str], measured: tuple[str, ...]) -> 
         return None
     if band := band_of(name, wanted):
         return band
-    return measured[0] if len(measured) == 1 and "." not in stem_of(name) else None
+    return measured[0] if len(measured) == 1 and named_band(name) is None else None
 
 
 def read_packed(layer: StreamLayer | Layer, needed: Needed) -> Iterator[tuple[int, NDArray[Any]]]:

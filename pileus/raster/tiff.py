@@ -47,7 +47,7 @@ class Strips:
         return int((self.offsets + self.counts).max())
 
     def offset(self, row: int) -> int:
-        """Where in the file a row starts."""
+        """Return where in the file a row starts."""
         return int(self.offsets[row // self.rows]) + row % self.rows * self.row_bytes
 
     @property

@@ -1,1 +1,1 @@
-"""The scratch volume: what a group needs of it, and who holds what."""
+"""The scratch volume: how much a group needs, and how much each worker has reserved."""

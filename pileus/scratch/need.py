@@ -1,4 +1,4 @@
-"""What groups need of the scratch volume, learnt from those that were done."""
+"""How much of the scratch volume a group needs, from the groups that are done."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ LEARN = 10
 UNKNOWN_FACTOR = 1.5
 """Bytes on the volume per byte downloaded while no group of a collection has been done."""
 MARGIN = 1.1
-"""What a group may need beyond the hungriest one seen."""
+"""Margin over the largest scratch use seen."""
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Need:
     """Bytes downloaded of the largest group seen."""
 
     def saw(self, downloaded: int, scratch: int) -> None:
-        """A group was done: bytes downloaded, and most bytes on the volume at once."""
+        """Learn from a group that is done: its bytes downloaded, and its most bytes on the volume at once."""
         if downloaded > 0:
             self.factor = max(self.factor or 0, scratch / downloaded)
             self.largest = max(self.largest, downloaded)
@@ -46,7 +46,7 @@ class Need:
 
 
 def learnt(edges: Edges, collection: str) -> Need:
-    """From the manifests of its latest periods. What cannot be read teaches nothing: `pileus reconcile` finds it."""
+    """Return the need of a collection, from the manifests of its latest periods. A damaged manifest is left out."""
     need = Need()
     urls = [url for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/{safe(collection)}/"))]
     for url in urls[-LEARN:]:

@@ -1,15 +1,15 @@
-"""The scratch volume, shared by every worker that can see it: reserve before writing, sweep what the dead left.
+"""The scratch volume, shared by several workers: reserve room before writing, and remove what dead workers left.
 
 A worker has a folder of its own on the volume and a lock file beside it, which it keeps locked while it lives; the
-kernel lets go when it dies, however it dies, and also between containers, whose process ids tell each other nothing.
-In the lock file stand the bytes it has reserved. All reservations are made under one lock of the volume:
+kernel unlocks it when the worker dies, also between containers, which cannot see each other's processes. The lock
+file holds the bytes that the worker has reserved. All reservations are made under one lock of the volume:
 
     room = free bytes - what others have reserved and not yet written
 
 So the volume never fills up: a group that does not fit waits until another is done.
 
 What a dead worker had downloaded is moved to `left`, under the name of its reservation, and given to whoever reserves
-under that name next. It is cleared away when room is short, or when nobody came for it.
+under that name next. It is removed when room is short, or when no worker took it in time.
 """
 
 import fcntl
@@ -38,7 +38,7 @@ ARCHIVES = "archives"
 LEFT = "left"
 """Where they wait, a folder in the root."""
 PATIENCE = 900.0
-"""Seconds that they wait there for an heir, unless told otherwise."""
+"""Seconds for which they are kept for the next worker, unless told otherwise."""
 POLL = 1.0
 """Seconds between two looks for room."""
 
@@ -54,19 +54,19 @@ class Usage:
 
     @property
     def room(self) -> int:
-        """What can still be reserved."""
+        """Bytes that can still be reserved."""
         return self.free - self.promised - SPARE
 
     @property
     def most(self) -> int:
-        """What could be reserved if no worker had anything."""
+        """Bytes that could be reserved if no worker had reserved any."""
         return self.total - SPARE
 
 
 class Volume:
     """One worker's share of the scratch volume at `root`. A context manager; leaving removes the worker's folder.
 
-    `patience`: seconds that downloads of dead workers wait for an heir.
+    `patience`: seconds for which downloads of dead workers are kept for the next worker.
     """
 
     def __init__(self, root: Path, *, patience: float = PATIENCE) -> None:
@@ -79,7 +79,7 @@ class Volume:
         return self.open()
 
     def open(self) -> Self:
-        """Take a share: a folder, and its lock."""
+        """Make this worker's folder on the volume, and lock its lock file."""
         self._root.mkdir(parents=True, exist_ok=True)
         with self._ledger():
             self._lock = self._lock_file(self.folder).open("w+")
@@ -94,7 +94,7 @@ class Volume:
         self.close()
 
     def close(self) -> None:
-        """Give the share back."""
+        """Remove the folder, and unlock."""
         with self._ledger():
             shutil.rmtree(self.folder, ignore_errors=True)
             self._lock_file(self.folder).unlink(missing_ok=True)
@@ -143,7 +143,7 @@ class Volume:
         return True
 
     def usage(self) -> Usage:
-        """As of now."""
+        """Return the state of the volume."""
         with self._ledger():
             return self._usage()
 
@@ -153,7 +153,7 @@ class Volume:
         return Usage(disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize, promised)
 
     def sweep(self) -> list[Path]:
-        """Remove the folders of dead workers, but for their downloads; which they were."""
+        """Remove the folders of dead workers, except their downloads; return which workers they were of."""
         swept = []
         with self._ledger():
             for path in self._workers():
@@ -167,7 +167,7 @@ class Volume:
         return swept
 
     def _leave(self, dead: Path) -> None:
-        """Keep a dead worker's downloads for an heir, and remove the rest. A full volume may not take even that."""
+        """Keep a dead worker's downloads for the next one, and remove the rest. A full volume may not allow it."""
         with suppress(OSError):
             for archives in dead.glob(f"*/{ARCHIVES}"):
                 left = self._root / LEFT / archives.parent.name
@@ -225,7 +225,10 @@ def _bytes(path: Path) -> int:
 
 
 def _dead(path: Path) -> bool:
-    """Whether nobody holds the worker's lock. Called under the ledger's lock: no worker is just being born."""
+    """Return whether the worker is dead: nobody holds its lock.
+
+    Called under the ledger's lock, so that no worker starts meanwhile.
+    """
     try:
         with path.open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

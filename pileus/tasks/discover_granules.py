@@ -20,7 +20,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.decide import Decision, decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.messages import INLINE, GroupTask, PointTask
+from pileus.messages import INLINE, GroupTask, PointTask, part
 from pileus.models import Group, Partition, Problem, State
 from pileus.wiring import Edges
 
@@ -34,7 +34,7 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     `config`: a PointTask. When the point cannot be listed its failure is noted in the index and answered. Raises
     Cancelled when the backfill does not run any more, StoreError when the stack cannot be reached.
     """
-    task = PointTask.from_json(event["config"])
+    task = PointTask.from_json(part(event, "config"))
     collection = parse_value(Collection, task.collection, task.template)
     backfill = edges.index.backfill(task.backfill)
     if backfill is None or not backfill.runs(task.run_name):
@@ -52,7 +52,7 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_groups(edges: Edges, collection: Collection, provider: Provider, *, own_folder: bool) -> Grouped:
-    """What the provider has for a concrete collection, in groups."""
+    """Return what the provider has for a concrete collection, in groups."""
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     try:
         grouped = group(discover(edge, collection.provider_path, collection.files), collection.meta.group)
@@ -199,7 +199,7 @@ class _Point:
         return {"count": len(tasks), "groups": {"bucket": bucket, "key": key}}
 
     def _small(self, tasks: Sequence[GroupTask]) -> Iterator[GroupTask]:
-        """The tasks, each of a size that a message can hold."""
+        """Yield the tasks, each of a size that a message can hold."""
         for task in tasks:
             body = task.to_bytes()
             if len(body) > INLINE:

@@ -8,11 +8,11 @@ from typing import Any
 
 from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
 from pileus.documents import Collection, Provider
-from pileus.edges.store import split
+from pileus.edges.store import load, split
 from pileus.errors import UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
-from pileus.messages import PointTask
+from pileus.messages import PointTask, part
 from pileus.periods import Period, Unit
 from pileus.wiring import Edges
 
@@ -24,24 +24,25 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     "collection": {"name", "version"}, "spanStart", "spanEnd"}`, for which a backfill is recorded here.
     """
     registry = read_registry(edges.store, edges.stack)
-    config, wanted = event["config"], event["input"]
-    if "backfill" in wanted:
+    wanted = part(event, "input")
+    if isinstance(wanted, Mapping) and "backfill" in wanted:
         backfill = edges.index.backfill(wanted["backfill"])
         if backfill is None:
             raise UsageError(f"there is no backfill {wanted['backfill']!r}")
     else:
+        rule = str(part(wanted, "rule"))
         backfill = new_backfill(
             registry,
-            wanted["collection"]["name"],
+            part(wanted, "collection", "name"),
             version=wanted["collection"].get("version"),
             first=wanted.get("spanStart"),
             last=wanted.get("spanEnd"),
             onward=True,
-            id=f"{re.sub('[^A-Za-z0-9_-]', '-', wanted['rule'])[:47]}-{config['name'][-12:]}",
+            id=f"{re.sub('[^A-Za-z0-9_-]', '-', rule)[:47]}-{part(event, 'config', 'name')[-12:]}",
             queue="ingest",
-            started_by=f"rule {wanted['rule']}",
+            started_by=f"rule {rule}",
             now=edges.now(),
-            execution=config["execution"],
+            execution=part(event, "config", "execution"),
         )
         backfill = record_started(edges, backfill)
     template = registry.collection(backfill.collection, backfill.version)
@@ -67,7 +68,7 @@ def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Poin
     if backfill.order == "newest":
         points.reverse()
     elif backfill.order == "smallest":
-        known = json.loads(edges.store.get(order_url(edges, backfill)))
+        known = load(edges.store, order_url(edges, backfill), json.loads)
         place = {period: number for number, period in enumerate(known)}
         points.sort(key=lambda point: place.get(point.period.iso, len(place)))
     return points

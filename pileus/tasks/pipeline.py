@@ -48,7 +48,7 @@ def process(
 ) -> Processed:
     """Download a group and measure it.
 
-    `each`: the named group that tells the group's members apart, for the ancestor's CSV. `scratch`: a folder that
+    `each`: the named group that tells the group's members apart, for the classic CSV. `scratch`: a folder that
     the caller removes, empty but for what earlier tries downloaded. Raises what the hops raise; `HandedBack` soon
     after `cancelled` is set.
     """

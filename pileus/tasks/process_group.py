@@ -21,7 +21,7 @@ from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.stac import TYPES
-from pileus.outputs.tables import ancestor_csv, to_csv, to_parquet, with_time
+from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
 from pileus.outputs.writers import Written, facts_of, write_item, write_windows
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
@@ -36,13 +36,13 @@ PARALLEL = 6
 
 
 @dataclass
-class Workbench:
+class WorkerState:
     """What a worker keeps from one task to the next: its scratch volume, the zones and indexes it has read."""
 
     scratch: Path
     """Root of the volume, which other workers may share."""
     patience: float = PATIENCE
-    """Seconds that downloads of dead workers wait there for an heir."""
+    """Seconds for which downloads of dead workers are kept there for the next worker."""
     needs: dict[str, Need] = field(default_factory=dict)
     """By collection."""
     zones: dict[str, Zones] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Workbench:
 
 
 @dataclass(frozen=True)
-class Watch:
+class TaskControl:
     """How a task tells of its progress, and learns that it should stop."""
 
     progress: Callable[[str, int], None] | None = None
@@ -83,50 +83,50 @@ class Watch:
 
 
 def process_group(
-    edges: Edges, event: Mapping[str, Any], bench: Workbench, watch: Watch | None = None
+    edges: Edges, event: Mapping[str, Any], worker: WorkerState, control: TaskControl | None = None
 ) -> dict[str, Any]:
     """Process one group and publish its outputs; the JSON of `messages.Done`.
 
     Done twice, it leaves the same outputs. Nothing that a reader sees changes before the manifest is committed, and
-    everything does after. Raises what the hops raise; HandedBack soon after `watch.cancelled` is set; Conflict when
+    everything does after. Raises what the hops raise; HandedBack soon after `control.cancelled` is set; Conflict when
     a later claim has taken the partition.
     """
-    watch = watch or Watch()
+    control = control or TaskControl()
     task = fetch_task(edges, GroupTask.from_json(event))
-    held = fence(edges.place(task.partition), watch.claim, fresh=task.entry.manifest is None)
+    held = fence(edges.place(task.partition), control.claim, fresh=task.entry.manifest is None)
     if made := _made_before(held, task):
         return made.to_json()
-    manifest, staged = _make(edges, task, held, bench, watch)
-    watch.check()
-    held.publish(held.commit(manifest), staged, bench.delete_of(edges.store))
+    manifest, staged = _make(edges, task, held, worker, control)
+    control.check()
+    held.publish(held.commit(manifest), staged, worker.delete_of(edges.store))
     seconds = round(sum(manifest.seconds.values()), 3)
     return Done(held.place.manifest, manifest.bytes_downloaded, seconds, dict(manifest.seconds)).to_json()
 
 
 def _make(
-    edges: Edges, task: GroupTask, held: Fence, bench: Workbench, watch: Watch
+    edges: Edges, task: GroupTask, held: Fence, worker: WorkerState, control: TaskControl
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Do the work: the manifest to commit, and the addresses of what is staged for it."""
     collection, provider = task.documents()
-    rules, need = collection.meta.process, _need(edges, task.partition, bench)
+    rules, need = collection.meta.process, _need(edges, task.partition, worker)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     name = task.entry.fingerprint or task.partition.key
     try:
-        with bench.volume.reserved(need.of(task.group), name=name, cancelled=watch.cancelled) as scratch:
+        with worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled) as scratch:
             processed = process(
                 task.group,
                 rules,
-                _zones(edges, rules, bench) if rules else None,
+                _zones(edges, rules, worker) if rules else None,
                 edge=edge,
                 each=collection.meta.group.each,
-                cache=TieredCache(bench.indexes, StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
+                cache=TieredCache(worker.indexes, StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
                 scratch=scratch,
                 parallel=PARALLEL,
-                progress=watch.progress,
-                cancelled=watch.cancelled,
+                progress=control.progress,
+                cancelled=control.cancelled,
             )
-            watch.check()
-            outputs = Outputs(edges, task, collection, held, processed, bench, scratch, watch)
+            control.check()
+            outputs = Outputs(edges, task, collection, held, processed, worker, scratch, control)
             written = outputs.write()
     finally:
         edge.close()
@@ -135,7 +135,7 @@ def _make(
 
 
 def _made_before(held: Fence, task: GroupTask) -> Done | None:
-    """The answer where the work is done already: by this run whose end was never noted, or by an earlier one of it."""
+    """Return the answer where the work is done already, by this run or an earlier attempt whose end was not noted."""
     before = held.before
     if before is None or before.backfill != task.backfill or before.fingerprint != task.entry.fingerprint:
         return None
@@ -143,26 +143,26 @@ def _made_before(held: Fence, task: GroupTask) -> Done | None:
 
 
 def fetch_task(edges: Edges, task: GroupTask) -> GroupTask:
-    """The task itself, from S3 where it was too large for a message."""
+    """Return the task itself, from S3 where it was too large for a message."""
     if task.url is None:
         return task
     whole = GroupTask.from_json(json.loads(edges.store.get(task.url)))
     return replace(whole, entry=task.entry)
 
 
-def _need(edges: Edges, partition: Partition, bench: Workbench) -> Need:
-    """What groups of this collection need; at first from the manifests of its latest periods."""
+def _need(edges: Edges, partition: Partition, worker: WorkerState) -> Need:
+    """Return what groups of this collection need; at first from the manifests of its latest periods."""
     name = partition.collection
-    if name not in bench.needs:
-        bench.needs[name] = learnt(edges, name)
-    return bench.needs[name]
+    if name not in worker.needs:
+        worker.needs[name] = learnt(edges, name)
+    return worker.needs[name]
 
 
-def _zones(edges: Edges, rules: Process, bench: Workbench) -> Zones:
+def _zones(edges: Edges, rules: Process, worker: WorkerState) -> Zones:
     key = f"{rules.zones} {rules.zone_id}"
-    if key not in bench.zones:
-        bench.zones[key] = read_zones(edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
-    return bench.zones[key]
+    if key not in worker.zones:
+        worker.zones[key] = read_zones(edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
+    return worker.zones[key]
 
 
 @dataclass
@@ -174,18 +174,18 @@ class Outputs:
     collection: Collection
     held: Fence
     processed: Processed
-    bench: Workbench
+    worker: WorkerState
     scratch: Path
-    watch: Watch
+    control: TaskControl
     staged: list[str] = field(default_factory=list)
     """Addresses of what was staged."""
 
     def write(self) -> Written:
-        """Every output but the manifest; they are there when this returns."""
+        """Write every output but the manifest, and return them."""
         with Batch(self.edges.store) as batch:
 
             def put(key: str, body: bytes, content_type: str) -> str:
-                self.watch.check()
+                self.control.check()
                 url = self.edges.protected(key)
                 batch.put(self._stage(url), body, content_type)
                 return url
@@ -205,21 +205,21 @@ class Outputs:
         collection, partition, rules = self.collection, self.task.partition, self.collection.meta.process
         assert rules is not None  # nothing is measured without rules
         units = {band: collection.meta.bands[band].unit or "" for band in rules.bands if band in collection.meta.bands}
-        table, zones = with_time(measured.table, partition), _zones(self.edges, rules, self.bench)
+        table, zones = with_time(measured.table, partition), _zones(self.edges, rules, self.worker)
         parquet, facts = to_parquet(table, partition, units), facts_of(table, collection)
         written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
         written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
-        if rules.ancestor_csv:
-            for key, body in _ancestor(partition, measured):
-                written.add(key, body, "text/csv", "ancestor-csv", "statistics of one zone on one tile")
-        write_windows(written, partition, collection, zones, self.processed.archives, self.scratch, self.watch.check)
+        if rules.classic_csv:
+            for key, body in _classic(partition, measured):
+                written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")
+        write_windows(written, partition, collection, zones, self.processed.archives, self.scratch, self.control.check)
         manifest = self.held.place.manifest
         write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
 
     def _archives(self) -> Iterator[Output]:
         """Keep the archives, each in the bucket of its file kind, by the collection's `duplicateHandling`."""
         for archive in self.processed.archives:
-            self.watch.check()
+            self.control.check()
             bucket = self.edges.protected if archive.granule.bucket == "protected" else self.edges.internal
             url = bucket(keys.archive_key(self.task.partition, archive.granule.file.name))
             kept = self.edges.archives.weigh(archive.path, url, self.collection.duplicateHandling)
@@ -232,9 +232,9 @@ def _now(edges: Edges) -> str:
     return datetime.fromtimestamp(edges.now(), UTC).isoformat(timespec="seconds")
 
 
-def _ancestor(partition: Partition, measured: Measured) -> list[tuple[str, bytes]]:
+def _classic(partition: Partition, measured: Measured) -> list[tuple[str, bytes]]:
     rows = measured.by_tile.to_pylist() if measured.by_tile is not None else []
-    return [(keys.ancestor_key(partition, row["zone"], row["tile"]), ancestor_csv(row)) for row in rows]
+    return [(keys.classic_key(partition, row["zone"], row["tile"]), classic_csv(row)) for row in rows]
 
 
 def _manifest(

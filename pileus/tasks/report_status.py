@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pileus.backfills.end import end, fail_group, fail_point
+from pileus.errors import UsageError
 from pileus.lifecycle.partition import Failure
-from pileus.messages import GroupTask, PointTask
+from pileus.messages import GroupTask, PointTask, part
 from pileus.wiring import Edges
 
 
@@ -18,14 +19,16 @@ def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     3. `ended`: every point of a backfill's run has been dealt with.
     4. An event of EventBridge: an execution was stopped, failed or timed out outside our hands.
     """
-    if event.get("detail-type") == "Step Functions Execution Status Change":
-        return _execution_stopped(edges, event["detail"])
-    config = event["config"]
-    if config["event"] == "group_failed":
-        return fail_group(edges, GroupTask.from_json(config["task"]).entry, explain(event["input"]))
-    if config["event"] == "point_failed":
-        return _point_failed(edges, PointTask.from_json(config["point"]), explain(event["input"]))
-    return end(edges, config["backfill"], config["run"])
+    if isinstance(event, Mapping) and event.get("detail-type") == "Step Functions Execution Status Change":
+        return _execution_stopped(edges, part(event, "detail"))
+    told, config = part(event, "config", "event"), event["config"]
+    if told == "group_failed":
+        return fail_group(edges, GroupTask.from_json(part(config, "task")).entry, explain(part(event, "input")))
+    if told == "point_failed":
+        return _point_failed(edges, PointTask.from_json(part(config, "point")), explain(part(event, "input")))
+    if told == "ended":
+        return end(edges, part(config, "backfill"), part(config, "run"))
+    raise UsageError(f"unknown event {told!r}: expected group_failed, point_failed or ended")
 
 
 def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, Any]:
@@ -36,18 +39,21 @@ def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, 
 
 
 def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any]:
+    execution = part(detail, "executionArn")
     for backfill in edges.index.backfills():
-        if backfill.execution == detail["executionArn"]:
-            return end(edges, backfill.id, backfill.run, stopped=detail["status"])
-    return {"execution": detail["executionArn"], "state": "of no backfill"}
+        if backfill.execution == execution:
+            return end(edges, backfill.id, backfill.run, stopped=part(detail, "status"))
+    return {"execution": execution, "state": "of no backfill"}
 
 
-def explain(error: Mapping[str, str]) -> Failure:
-    """What a workflow's Catch was given, as type, message and place.
+def explain(error: Any) -> Failure:
+    """Return what a workflow's Catch was given, as type, message and place.
 
     A Lambda's error carries a JSON cause with `errorMessage`; a child execution's its own error inside; a
     worker's the JSON that it answered.
     """
+    if not isinstance(error, Mapping):
+        raise UsageError(f"not the error of a workflow: {str(error)[:60]!r}")
     kind, cause = error.get("Error", "Unknown"), error.get("Cause", "")
     for _ in range(4):
         try:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from pileus.errors import ArchiveError
 from pileus.stopping import Check, go_on
-from pileus.unpack.streams import CHUNK, Forward, Gunzip, Part, Peeked, Reader, Rest, Whole
+from pileus.unpack.streams import CHUNK, Forward, Gunzip, Part, Pushback, Reader, Rest, Whole
 
 GZIP, ZIP, TIFFS = b"\x1f\x8b", b"PK\x03\x04", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -62,15 +62,15 @@ def members(
     limits = limits or UnpackLimits()
     reader = Whole(file)
     head = _head(reader)
-    peeked = Peeked(head, reader)
+    unread = Pushback(head, reader)
     if head[:4] == ZIP:
-        with _seekable(file, peeked, spool, name) as whole:
+        with _seekable(file, unread, spool, name) as whole:
             yield _zip(whole, name, limits, check)
     elif head[:2] == GZIP:
-        with closing(Gunzip(peeked)) as gunzip:
+        with closing(Gunzip(unread)) as gunzip:
             yield _inside(gunzip, name.removesuffix(".gz"), name, limits, check)
     else:
-        yield _inside(peeked, name, name, limits, check)
+        yield _inside(unread, name, name, limits, check)
 
 
 def _head(reader: Reader, size: int = 512) -> bytes:
@@ -90,25 +90,25 @@ def _inside(reader: Reader, inner: str, name: str, limits: UnpackLimits, check: 
     first = bytes(head[:done])
     if done == 0:
         raise ArchiveError("is empty", where=name)
-    peeked = Forward(Peeked(first, Rest(stream)), name, limits.unpacked)
+    unread = Forward(Pushback(first, Rest(stream)), name, limits.unpacked)
     if first[:4] in TIFFS or not looks_like_tar(first):
         if first[:4] not in TIFFS:
             raise ArchiveError("is neither tar, gzip, zip nor TIFF", where=name)
-        yield Member(inner, None, peeked, name)
-        peeked.drain()
+        yield Member(inner, None, unread, name)
+        unread.drain()
         return
-    yield from _tar(peeked, name, limits)
+    yield from _tar(unread, name, limits)
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file's first bytes are those of a gzip, a zip or a tar. Raises OSError."""
+    """Return whether a file's first bytes are those of a gzip, a zip or a tar. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(512)
     return head[:2] == GZIP or head[:4] == ZIP or (head[:4] not in TIFFS and looks_like_tar(head))
 
 
 def looks_like_tar(block: bytes) -> bool:
-    """Whether the first 512 bytes of a file are a tar header, or the zeros of an empty tar."""
+    """Return whether the first 512 bytes of a file are a tar header, or the zeros of an empty tar."""
     if len(block) == 512 and not block.strip(b"\0"):
         return True
     try:
@@ -170,7 +170,7 @@ def _tar(stream: Forward, name: str, limits: UnpackLimits) -> Iterator[Member]:
 
 
 def _kind(info: tarfile.TarInfo) -> str | None:
-    """What a member is, when that is neither file nor folder."""
+    """Return what a member is, when that is neither file nor folder."""
     if info.issym() or info.islnk():
         return "a link"
     if info.isdev():
@@ -195,7 +195,7 @@ def _refuse(member: str, kind: str | None, count: int, total: int, name: str, li
 
 
 @contextmanager
-def _seekable(file: BinaryIO, peeked: Reader, spool: Callable[[], BinaryIO] | None, name: str) -> Iterator[BinaryIO]:
+def _seekable(file: BinaryIO, unread: Reader, spool: Callable[[], BinaryIO] | None, name: str) -> Iterator[BinaryIO]:
     if getattr(file, "seekable", lambda: False)():
         yield file
         return
@@ -203,7 +203,7 @@ def _seekable(file: BinaryIO, peeked: Reader, spool: Callable[[], BinaryIO] | No
         raise ArchiveError("is a zip in a stream: its directory is at its end, so it needs a scratch file", where=name)
     with spool() as whole:
         buffer = memoryview(bytearray(CHUNK))
-        while n := peeked.readinto(buffer):
+        while n := unread.readinto(buffer):
             whole.write(buffer[:n])
         yield whole
 

@@ -106,7 +106,7 @@ class Whole:
         return len(data)
 
 
-class Peeked:
+class Pushback:
     """A Reader whose first bytes were already looked at."""
 
     def __init__(self, head: bytes, rest: Reader) -> None:
@@ -121,7 +121,7 @@ class Peeked:
         return n
 
     def read(self, size: int = -1) -> bytes:
-        """What the gunzip reader asks for."""
+        """Return what the gunzip reader asks for."""
         data = bytearray(CHUNK if size < 0 else size)
         return bytes(data[: self.readinto(memoryview(data))])
 

@@ -16,7 +16,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import GroupTask
 from pileus.models import State
 from pileus.pace import Pace
-from pileus.tasks.process_group import Watch
+from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
 
 log = logging.getLogger("pileus.worker")
@@ -75,7 +75,7 @@ class Work:
         self,
         edges: Edges,
         queues: Queues,
-        task: Callable[[Mapping[str, Any], Watch], Mapping[str, Any]],
+        task: Callable[[Mapping[str, Any], TaskControl], Mapping[str, Any]],
         visibility: int,
         pulse: Callable[[], None],
         pace: Pace,
@@ -111,9 +111,9 @@ class Work:
         self._answer(job, result, failure, self._edges.now() - started)
 
     def _result(self, job: Job) -> tuple[Mapping[str, Any] | None, Failure | None]:
-        """What the task gave, or why it failed; where it should be tried again, the job knows the cause."""
+        """Return what the task gave, or why it failed; where it should be tried again, the job knows the cause."""
         try:
-            return self._task(job.message.task, Watch(job.progress, job.cancelled, job.claim)), None
+            return self._task(job.message.task, TaskControl(job.progress, job.cancelled, job.claim)), None
         except Conflict as error:
             job.stop("lost")
             return None, _failure(error)

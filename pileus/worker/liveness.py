@@ -13,12 +13,15 @@ SILENT = 300
 
 
 def pulse_file(scratch: Path, host: str) -> Path:
-    """Where the worker of this container leaves it. Containers that share a scratch volume differ by host name."""
+    """Return the path of the file that the worker of this container touches.
+
+    Containers that share a scratch volume differ by host name.
+    """
     return scratch / f".pulse-{host}"
 
 
 def beating(path: Path, now: float) -> bool:
-    """Whether the file was touched less than SILENT seconds before `now` (Unix time)."""
+    """Return whether the file was touched less than SILENT seconds before `now` (Unix time)."""
     try:
         return now - path.stat().st_mtime < SILENT
     except OSError:

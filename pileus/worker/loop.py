@@ -30,7 +30,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import GroupTask
 from pileus.models import State
 from pileus.pace import Pace, Threads
-from pileus.tasks.process_group import Watch
+from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
 from pileus.worker.job import Job, Work
 
@@ -41,7 +41,7 @@ FOLLOW_SECONDS = 5
 """How long a message is held while another run has its partition."""
 TRIES = 100
 """Times that one message is looked at anew because its partition changed meanwhile."""
-Task = Callable[[Mapping[str, Any], Watch], Mapping[str, Any]]
+Task = Callable[[Mapping[str, Any], TaskControl], Mapping[str, Any]]
 
 
 class Worker:
@@ -107,7 +107,7 @@ class Worker:
         return taken
 
     def _next(self, wait_seconds: int) -> Message | None:
-        """The next message: of `ingest` if there is one, looked for once a poll while `backfill` is busy."""
+        """Return the next message: of `ingest` if there is one, looked for once a poll while `backfill` is busy."""
         ingest, backfill = QUEUES
         message = None
         if self._edges.now() - self._looked >= wait_seconds:
@@ -134,7 +134,10 @@ class Worker:
         raise StoreError(f"changed {TRIES} times while its message was handled", where=task.partition.key)
 
     def _dealt_with(self, message: Message, task: GroupTask, stored: Entry | None) -> bool:
-        """Whether the message needs no more, given its partition as `stored`. Raises Conflict if that has changed."""
+        """Return whether the message needs no more, given its partition as `stored`.
+
+        Raises Conflict if that has changed.
+        """
         run, now = task.run_name, self._edges.now()
         backfill = self._running(run)
         if backfill is None or not backfill.runs(run):
@@ -209,7 +212,10 @@ class Worker:
         return lifecycle.claim(stored, run, self._name, self._token(), lease=now + self._visibility, now=now)
 
     def _running(self, run: str) -> Backfill | None:
-        """The backfill of `run`. While it was running when last read it is not read again: it is after the claim."""
+        """Return the backfill of `run`.
+
+        While it was running when last read it is not read again: it is after the claim.
+        """
         if self._known is None or not self._known.runs(run):
             self._known = self._edges.index.backfill(backfill_of(run))
         return self._known
@@ -224,7 +230,7 @@ class Worker:
         self._queues.bury(message)
 
     def _slot(self, backfill: Backfill) -> Lease | None:
-        """A place among the groups that the backfill may run at once; None: there is no limit. Raises Busy."""
+        """Return a place among the groups that the backfill may run at once; None: there is no limit. Raises Busy."""
         if backfill.max_running is None:
             return None
         return self._edges.connections.acquire(f"backfill {backfill.id}", backfill.max_running, _do_not_wait)

@@ -15,7 +15,7 @@ UNITS = {
 
 
 def line(namespace: str, dimensions: Mapping[str, str], values: Mapping[str, float], *, now: float) -> str:
-    """One JSON line that CloudWatch Logs turns into metrics. `now`: Unix time.
+    """Return one JSON line that CloudWatch Logs turns into metrics. `now`: Unix time.
 
     >>> made = json.loads(line("Pileus", {"Stack": "pileus"}, {"PartitionsFailed": 1}, now=1.5))
     >>> made["_aws"]["Timestamp"], made["Stack"], made["PartitionsFailed"]
@@ -37,7 +37,10 @@ def of_group(
     free_share: float,
     now: float,
 ) -> Sequence[str]:
-    """The lines for one group that ended. `hops`: seconds by hop; `free_share`: of the scratch volume, 0 to 1."""
+    """Return the lines for one group that ended.
+
+    `hops`: seconds by hop; `free_share`: of the scratch volume, 0 to 1.
+    """
     counts = {
         "PartitionsSucceeded": int(succeeded),
         "PartitionsFailed": int(not succeeded),

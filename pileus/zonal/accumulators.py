@@ -1,4 +1,4 @@
-"""What has been found so far in one source: accumulators that are joined in a fixed order."""
+"""Accumulators: the sums of one source so far, joined in a fixed order."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Accumulators:
         return acc
 
     def samples(self) -> dict[int, Sample]:
-        """The values of each zone that has any."""
+        """Return the values of each zone that has any."""
         parts: dict[int, list[Sample]] = defaultdict(list)
         for band in sorted(self.found):
             zones, _, samples = self.found[band]
@@ -63,7 +63,7 @@ class Accumulators:
         return {zone: joined(part) for zone, part in parts.items()}
 
     def result(self, source: str, tile: str | None, band: str) -> "Found":
-        """All that was found, under the names of its source and band."""
+        """Return all that was found, under the names of its source and band."""
         return Found(source, tile, band, self.joined(), self.index.zones, self.samples())
 
 
@@ -80,7 +80,7 @@ class Found:
 
 
 def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
-    """A row per band and zone, of all sources together. The order of `found` makes no difference."""
+    """Return a row per band and zone, of all sources together. The order of `found` makes no difference."""
     columns: dict[str, list[Any]] = {name: [] for name in ("zone", "zone_name", "band", *stats)}
     every = np.arange(len(ids))
     for band in bands:
@@ -97,7 +97,7 @@ def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, st
 
 
 def by_tile(found: Sequence[Found], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
-    """A row per source, band and zone that touches the source's grid; column `tile` is the tile or the file."""
+    """Return a row per source, band and zone that touches the source's grid; column `tile` is the tile or the file."""
     columns: dict[str, list[Any]] = {name: [] for name in ("tile", "zone", "zone_name", "band", *stats)}
     ids, names = np.array(ids, dtype=object), np.array(names, dtype=object)
     for part in sorted(found, key=lambda f: (f.source, f.band)):

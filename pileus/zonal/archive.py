@@ -18,14 +18,14 @@ from pileus.raster.grid import Grid
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
 from pileus.unpack.members import Member, members
 from pileus.zonal.accumulators import Accumulators, Found
-from pileus.zonal.context import Bench, Source
+from pileus.zonal.context import Context, Source
 from pileus.zonal.validity import lets_count
 
 HOLD = 512 << 20
 """Bytes of pixels that may wait for their mask in memory."""
 
 
-class Held:
+class SpillBuffer:
     """Packed pixels that wait for their mask: in memory, and beyond `HOLD` bytes in a scratch file."""
 
     def __init__(self, scratch: Path, limit: int) -> None:
@@ -49,7 +49,7 @@ class Held:
         self.spilled += packed.nbytes
 
     def take(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """All bands, in the order they were put; memory is given back as they are taken."""
+        """Yield all bands, in the order they were put; memory is given back as they are taken."""
         for position, (band, what) in enumerate(self._kept):
             self._kept[position] = (band, (0, 0, ""))
             if isinstance(what, tuple):
@@ -66,23 +66,25 @@ class Held:
 class ArchiveBands:
     """Measures the wanted bands of one archive."""
 
-    def __init__(self, bench: Bench, source: Source) -> None:
-        self._bench, self._source = bench, source
-        self._wanted = {*bench.process.bands, *filter(None, [bench.mask])}
+    def __init__(self, context: Context, source: Source) -> None:
+        self._context, self._source = context, source
+        self._wanted = {*context.process.bands, *filter(None, [context.mask])}
         self._mask: dict[int, NDArray[np.uint8]] | None = None
         self._mask_grid: Grid | None = None
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, SpillBuffer] = {}
         self._accumulators: dict[str, Accumulators] = {}
         self._grids: dict[str, Grid] = {}
         self._seen: list[str] = []
         self._exit = ExitStack()
-        self._layers = MemberLayers(bench.scratch, self._exit)
+        self._layers = MemberLayers(context.scratch, self._exit)
 
     def found(self) -> list[Found]:
         """Read the archive to its end. Raises ArchiveError, also when a wanted band is missing."""
         source = self._source
         with self._exit, self._open() as file:
-            reading = members(file, source.name, limits=self._bench.limits, spool=self._spool, check=self._bench.check)
+            reading = members(
+                file, source.name, limits=self._context.limits, spool=self._spool, check=self._context.check
+            )
             with reading as every:
                 for member in every:
                     self._seen.append(member.name)
@@ -91,7 +93,7 @@ class ArchiveBands:
                         self._take(member, band)
             self._complete()
             spilled = self._layers.spilled + sum(held.spilled for held in self._held.values())
-        self._bench.scratch_bytes = max(self._bench.scratch_bytes, spilled)
+        self._context.scratch_bytes = max(self._context.scratch_bytes, spilled)
         return [
             accumulators.result(source.name, source.tile, band) for band, accumulators in self._accumulators.items()
         ]
@@ -103,49 +105,49 @@ class ArchiveBands:
         return self._source.path.open("rb", buffering=0)
 
     def _spool(self) -> BinaryIO:
-        return tempfile.TemporaryFile(dir=self._bench.scratch)
+        return tempfile.TemporaryFile(dir=self._context.scratch)
 
     def _band(self, name: str) -> str | None:
-        return member_band(name, self._wanted, self._bench.process.bands)
+        return member_band(name, self._wanted, self._context.process.bands)
 
     def _take(self, member: Member, band: str) -> None:
-        if band in self._accumulators or (band == self._bench.mask and self._mask_grid is not None):
+        if band in self._accumulators or (band == self._context.mask and self._mask_grid is not None):
             raise ArchiveError(f"holds band {band} twice", where=member.where)
         layer, engine = self._layers.open(member)
-        self._bench.engines.add(engine)
+        self._context.engines.add(engine)
         grid = layer.grid
         other = next(iter(self._grids.values()), grid)
-        if self._bench.mask and other.hash != grid.hash:
+        if self._context.mask and other.hash != grid.hash:
             raise RasterError("lies on another grid than the archive's other bands", where=member.where)
         self._grids[band] = grid
-        if band == self._bench.mask:
+        if band == self._context.mask:
             self._take_mask(grid, self._pixels(layer, grid))
-        if band in self._bench.process.bands:
-            if band == self._bench.mask:
+        if band in self._context.process.bands:
+            if band == self._context.mask:
                 raise RasterError(f"band {band} cannot be measured and be the mask in one archive", where=member.where)
             self._take_band(band, grid, layer.nodata, self._pixels(layer, grid))
 
     def _pixels(self, layer: Any, grid: Grid) -> Iterator[tuple[int, NDArray[Any]]]:
-        return read_packed(layer, self._bench.index(grid).needed)
+        return read_packed(layer, self._context.index(grid).needed)
 
     def _take_band(
         self, band: str, grid: Grid, nodata: float | None, pixels: Iterator[tuple[int, NDArray[Any]]]
     ) -> None:
-        accumulators = self._accumulators[band] = self._bench.accumulators(grid, nodata)
-        if self._bench.mask and self._mask is None:
-            held = self._held[band] = Held(self._bench.scratch, HOLD)
+        accumulators = self._accumulators[band] = self._context.accumulators(grid, nodata)
+        if self._context.mask and self._mask is None:
+            held = self._held[band] = SpillBuffer(self._context.scratch, HOLD)
             self._exit.callback(held.close)
             for number, packed in pixels:
-                self._bench.check()
+                self._context.check()
                 held.put(number, packed)
             if held.spilled:
-                self._bench.engines.add("scratch")
-                self._bench.notes.append(
-                    f"{self._source.name}: {held.spilled:,} bytes of {band} waited for {self._bench.mask} on disk"
+                self._context.engines.add("scratch")
+                self._context.notes.append(
+                    f"{self._source.name}: {held.spilled:,} bytes of {band} waited for {self._context.mask} on disk"
                 )
             return
         for number, packed in pixels:
-            self._bench.check()
+            self._context.check()
             accumulators.add(number, packed, self._valid(number, packed.size))
 
     def _valid(self, number: int, size: int) -> NDArray[np.uint8] | None:
@@ -154,11 +156,11 @@ class ArchiveBands:
     def _take_mask(self, grid: Grid, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
         self._mask_grid = grid
         waiting = {band: held.take() for band, held in self._held.items()}
-        more = len(self._accumulators) < len(self._bench.process.bands)
+        more = len(self._accumulators) < len(self._context.process.bands)
         mask: dict[int, NDArray[np.uint8]] = {}
         for number, packed in pixels:
-            self._bench.check()
-            valid = lets_count(self._bench.process, packed).view(np.uint8)
+            self._context.check()
+            valid = lets_count(self._context.process, packed).view(np.uint8)
             if more:
                 mask[number] = np.packbits(valid)
             for band, held in waiting.items():
@@ -168,9 +170,9 @@ class ArchiveBands:
         self._mask = mask
 
     def _complete(self) -> None:
-        lacking = [band for band in self._bench.process.bands if band not in self._accumulators]
-        if self._bench.mask and self._mask_grid is None:
-            lacking.append(self._bench.mask)
+        lacking = [band for band in self._context.process.bands if band not in self._accumulators]
+        if self._context.mask and self._mask_grid is None:
+            lacking.append(self._context.mask)
         if lacking:
             held = ", ".join(self._seen) or "none"
             raise ArchiveError(f"lacks {' and '.join(lacking)}: its members are {held[:300]}", where=self._source.name)

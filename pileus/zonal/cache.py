@@ -1,4 +1,4 @@
-"""Where compiled zone indexes are kept: compiled once, fetched by every worker after that."""
+"""Caches of compiled zone indexes: an index is compiled once, and fetched by every worker after that."""
 
 import os
 import tempfile
@@ -15,17 +15,17 @@ from pileus.zonal.zones import Zones
 
 
 class ZoneIndexCache(Protocol):
-    """Bytes by key. Keys are hex; what is kept under one never changes, so that writing it twice is no harm."""
+    """Bytes by key. Keys are hex; the bytes of a key never change, so that they may be written twice."""
 
     def get(self, key: str) -> bytes | None:
-        """What was put under `key`, None when nothing was."""
+        """Return what was put under `key`, None when nothing was."""
 
     def put(self, key: str, value: bytes) -> None:
         """Keep `value`."""
 
 
 class MemoryCache:
-    """An ZoneIndexCache that lasts as long as the process."""
+    """A ZoneIndexCache that lasts as long as the process."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
@@ -38,7 +38,7 @@ class MemoryCache:
 
 
 class FolderCache:
-    """An ZoneIndexCache in a folder: a file a key, written beside and moved into place."""
+    """A ZoneIndexCache in a folder: a file a key, written beside and moved into place."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -99,7 +99,7 @@ def fetch_index(
     where: str = "zones",
     check: Check = go_on,
 ) -> tuple[ZoneIndex, str, bool]:
-    """The index of zones on a grid, its key, and whether it came from the cache. Raises ZonesError.
+    """Return the index of zones on a grid, its key, and whether it came from the cache. Raises ZonesError.
 
     A damaged entry is compiled again and overwritten. What `check` raises ends the compilation.
     """

@@ -50,7 +50,7 @@ def _in_crs(zones: Zones, grid: Grid, where: str) -> tuple[Any, tuple[str, ...]]
 
 
 def _placed(geometries: Any, grid: Grid) -> tuple[Any, NDArray[np.int32]]:
-    """The geometries that meet the grid and their numbers; those in degrees also a turn of the globe away.
+    """Return the geometries that meet the grid and their numbers; those in degrees also a turn of the globe away.
 
     A turn is tried only for zones or grids that leave -180..180: elsewhere it could only add slivers that the
     raster's own half pixel beyond 180 shows.

@@ -1,4 +1,4 @@
-"""What is measured, and the bench that all sources of one call share."""
+"""The sources that are measured, and what all sources of one call share."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Source:
     """What band a raster file holds, where its name does not say."""
 
 
-class Bench:
+class Context:
     """What all sources of one call share: rules, zones, indexes by grid."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Bench:
         self.scratch_bytes = 0
 
     def index(self, grid: Grid) -> ZoneIndex:
-        """The zone index of a grid, fetched or compiled once."""
+        """Return the zone index of a grid, fetched or compiled once."""
         if grid.hash not in self._indexes:
             started = time.perf_counter()
             index, key, _ = fetch_index(

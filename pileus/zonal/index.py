@@ -27,7 +27,7 @@ MAGIC = b"PILEUSZX"
 
 @dataclass(frozen=True)
 class ZoneIndex:
-    """Zones on a grid. All arrays are read-only in spirit: several threads share them."""
+    """Zones on a grid. The arrays must not be changed: several threads share them."""
 
     zones: NDArray[np.float64]
     """(zones, 2): coverage of each zone on the grid in pixels, and in square metres."""

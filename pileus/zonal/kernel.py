@@ -118,7 +118,7 @@ def _masked(
 
 @compiled
 def _finite(values: Any, valid: Any, masked: bool, low: Any, high: Any, skip: Any, zero: Any) -> Any:
-    """The first valid finite value, else 0."""
+    """Return the first valid finite value, else 0."""
     for i in range(values.size):
         x = values[i]
         if x >= low and x <= high and x != skip and x != zero and (not masked or valid[i] != 0) and np.isfinite(x):
@@ -130,7 +130,7 @@ def _finite(values: Any, valid: Any, masked: bool, low: Any, high: Any, skip: An
 def _shift(
     run_at: Any, run_len: Any, part_at: Any, span: Any, values: Any, valid: Any, masked: bool, limits: Any
 ) -> Any:
-    """A value to take distances to: the first that is valid and finite, in the runs or else in the parts."""
+    """Return a value to take distances to: the first that is valid and finite, in the runs or else in the parts."""
     low, high, skip, zero, _, _ = limits
     found = 0.0
     for r in range(span[0], span[1]):
@@ -273,7 +273,7 @@ def accumulate_band(
 
 
 def columns_of(index: ZoneIndex) -> tuple[NDArray[Any], ...]:
-    """What the kernels need of an index."""
+    """Return what the kernels need of an index."""
     return (
         index.slot_entries, index.entry_row, index.entry_runs, index.entry_parts,
         index.run_at, index.run_len, index.part_at, index.part_share,

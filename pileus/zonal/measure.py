@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
-from pileus.raster.formats import Layer, band_of, open_layer, stem_of
+from pileus.raster.formats import Layer, band_of, named_band, open_layer
 from pileus.stopping import Check, go_on
 from pileus.unpack.members import UnpackLimits, is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache
-from pileus.zonal.context import Bench, Source
+from pileus.zonal.context import Context, Source
 from pileus.zonal.validity import lets_count
 from pileus.zonal.zones import Zones
 
@@ -68,27 +68,27 @@ def measure(
     to its end and its checksums held. Raises ArchiveError, RasterError, ZonesError and whatever a stream raises.
     """
     started = time.perf_counter()
-    bench = Bench(process, zones, cache, scratch, threads, limits or UnpackLimits(), check)
+    context = Context(process, zones, cache, scratch, threads, limits or UnpackLimits(), check)
     found: list[Found] = []
     plain: list[Source] = []
     for source in sorted(sources, key=lambda s: s.name):
         if _is_archive(source):
-            found += ArchiveBands(bench, source).found()
+            found += ArchiveBands(context, source).found()
             if progress:
                 progress(source.name)
         else:
             plain.append(source)
-    found += _files(bench, plain, progress)
+    found += _files(context, plain, progress)
     ids, names = zones.ids, zones.names
-    seconds = {"compile": bench.compile_seconds, "measure": time.perf_counter() - started - bench.compile_seconds}
+    seconds = {"compile": context.compile_seconds, "measure": time.perf_counter() - started - context.compile_seconds}
     return Measured(
         table(found, process.bands, ids, names, process.stats),
         by_tile(found, ids, names, CLASSIC),
-        "+".join(sorted(bench.engines)),
-        bench.index_hashes,
-        tuple(bench.notes + _off(found, ids)),
+        "+".join(sorted(context.engines)),
+        context.index_hashes,
+        tuple(context.notes + _off(found, ids)),
         seconds,
-        bench.scratch_bytes,
+        context.scratch_bytes,
     )
 
 
@@ -112,11 +112,11 @@ def _is_archive(source: Source) -> bool:
         raise RasterError(f"cannot be read: {exc.strerror}", where=source.name) from exc
 
 
-def _files(bench: Bench, sources: list[Source], progress: Callable[[str], None] | None) -> list[Found]:
+def _files(context: Context, sources: list[Source], progress: Callable[[str], None] | None) -> list[Found]:
     """Measure raster files. A mask is a file, or a band of a file, on exactly the grid of what it masks."""
     layers: dict[str, dict[str, tuple[Source, Layer]]] = defaultdict(dict)
     for source in sources:
-        for band, layer in _layers(bench, source).items():
+        for band, layer in _layers(context, source).items():
             on_grid = layers[layer.grid.hash]
             if band in on_grid:
                 other = on_grid[band][0].name
@@ -124,29 +124,29 @@ def _files(bench: Bench, sources: list[Source], progress: Callable[[str], None] 
                     f"covers the same grid as {other} with band {band}: measure them apart", where=source.name
                 )
             on_grid[band] = (source, layer)
-    if sources and not any(set(bench.process.bands) & set(on_grid) for on_grid in layers.values()):
-        raise RasterError(f"holds no band {' or '.join(bench.process.bands)}", where=sources[0].name)
+    if sources and not any(set(context.process.bands) & set(on_grid) for on_grid in layers.values()):
+        raise RasterError(f"holds no band {' or '.join(context.process.bands)}", where=sources[0].name)
     found = []
     for on_grid in layers.values():
-        mask = on_grid.get(bench.mask or "")
-        for band in bench.process.bands:
+        mask = on_grid.get(context.mask or "")
+        for band in context.process.bands:
             if band not in on_grid:
                 continue
             source, layer = on_grid[band]
-            if bench.mask and mask is None:
+            if context.mask and mask is None:
                 raise RasterError(
-                    f"has no band {bench.mask} to mask it with: expected one on the same grid", where=source.name
+                    f"has no band {context.mask} to mask it with: expected one on the same grid", where=source.name
                 )
-            found.append(_file(bench, source, band, layer, mask[1] if mask else None))
+            found.append(_file(context, source, band, layer, mask[1] if mask else None))
             if progress:
                 progress(source.name)
     return found
 
 
-def _layers(bench: Bench, source: Source) -> dict[str, Layer]:
-    """The bands of a raster file that are wanted."""
+def _layers(context: Context, source: Source) -> dict[str, Layer]:
+    """Return the bands of a raster file that are wanted."""
     assert source.path is not None  # streams are archives
-    process, wanted = bench.process, {*bench.process.bands, *filter(None, [bench.mask])}
+    process, wanted = context.process, {*context.process.bands, *filter(None, [context.mask])}
     if source.band is not None:
         return {source.band: open_layer(source.path, None, source.name)}
     try:
@@ -157,27 +157,27 @@ def _layers(bench: Bench, source: Source) -> dict[str, Layer]:
         return {band: open_layer(source.path, band, source.name) for band in sorted(wanted)}
     if band := band_of(source.name, wanted):
         return {band: layer}
-    return {process.bands[0]: layer} if len(process.bands) == 1 and "." not in stem_of(source.name) else {}
+    return {process.bands[0]: layer} if len(process.bands) == 1 and named_band(source.name) is None else {}
 
 
-def _file(bench: Bench, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
-    accumulators = bench.accumulators(layer.grid, layer.nodata)
+def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
+    accumulators = context.accumulators(layer.grid, layer.nodata)
     needed = accumulators.index.needed
-    bench.engines.add(layer.engine)
+    context.engines.add(layer.engine)
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())
         mask_handle: Any = stack.enter_context(mask.open()) if mask else None
 
         def one(unit: list[int]) -> None:
-            bench.check()
+            context.check()
             packed = layer.read(handle, needed, unit)
             masks = mask.read(mask_handle, needed, unit) if mask else [None] * len(unit)
             for number, pixels, over in zip(unit, packed, masks, strict=True):
                 accumulators.add(
-                    number, pixels, None if over is None else lets_count(bench.process, over).view(np.uint8)
+                    number, pixels, None if over is None else lets_count(context.process, over).view(np.uint8)
                 )
 
-        with ThreadPoolExecutor(max(1, bench.threads)) as pool:
+        with ThreadPoolExecutor(max(1, context.threads)) as pool:
             for _ in pool.map(one, layer.units(needed)):
                 pass
     return accumulators.result(source.name, source.tile, band)

@@ -99,7 +99,10 @@ def gather(
     by_area: bool,
     exact: NDArray[np.bool_],
 ) -> list[Sample]:
-    """The valid values of each slot of one band. Arguments as `accumulate_band`'s; `exact`: as `exact_zones` says."""
+    """Return the valid values of each slot of one band.
+
+    Arguments as `accumulate_band`'s; `exact`: as `exact_zones` says.
+    """
     values = as_float(packed)
     first, last = int(index.band_slots[band]), int(index.band_slots[band + 1])
     mask, limits = NO_MASK if valid is None else valid, validity.limits(values.dtype)
@@ -143,7 +146,7 @@ def joined(samples: Iterable[Sample]) -> Sample:
 
 
 def percentile(sample: Sample, percent: float) -> float:
-    """The value below which `percent` of the weight lies; NaN of nothing.
+    """Return the value below which `percent` of the weight lies; NaN of nothing.
 
     >>> percentile(_sample(np.array([4.0, 1.0, 2.0, 3.0]), np.ones(4)), 25)
     1.75

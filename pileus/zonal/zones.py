@@ -105,7 +105,7 @@ def _read(source: Path | bytes, where: str) -> tuple[dict[str, Any], Any, Any]:
 
 
 def _own_ids(text: bytes, count: int) -> list[Any] | None:
-    """The `id` of each GeoJSON feature (RFC 7946, 3.2), None unless all have one."""
+    """Return the `id` of each GeoJSON feature (RFC 7946, 3.2), None unless all have one."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -116,7 +116,7 @@ def _own_ids(text: bytes, count: int) -> list[Any] | None:
 
 
 def _text(value: Any) -> str:
-    """A cell as text; empty for what is missing.
+    """Return a cell as text; empty for what is missing.
 
     >>> _text(12.0), _text(None), _text(" Coega ")
     ('12', '', 'Coega')

@@ -47,7 +47,7 @@ def sample(stack: Project, site: tuple[Path, int]) -> Project:
         "band": "avg_rade9h",
         "valid": {"band": "cf_cvg", "min": 1},
         "zones": "data/zones/sample.geojson",
-        "ancestor_csv": True,
+        "classic_csv": True,
     }
     group = {"by": ["start"], "each": "tile", "expect": TILES, "newest": "created"}
     stack.collection(
@@ -110,12 +110,12 @@ def test_the_manifest_tells_what_was_made_from_what(sample: Project) -> None:
     found = manifest(sample, "03")
     edges = sample.edges
     assert found.backfill == "first"
-    assert {output.kind for output in found.outputs} >= {"table", "csv", "ancestor-csv"}
+    assert {output.kind for output in found.outputs} >= {"table", "csv", "classic-csv"}
     for output in found.outputs:
         assert len(edges.store.get(output.url)) == output.size
 
 
-def test_the_ancestors_csv_is_written_per_zone_and_tile(sample: Project) -> None:
+def test_the_classic_csv_is_written_per_zone_and_tile(sample: Project) -> None:
     edges = sample.edges
     urls = [url for url, _ in edges.store.list(edges.protected("sezu-stats/seam_201501_"))]
     assert [url.rpartition("_")[2] for url in urls] == ["75N060E.csv", "75N060W.csv"]

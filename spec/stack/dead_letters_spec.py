@@ -34,13 +34,15 @@ def test_a_group_is_listed_shown_and_run_again(stack: Project) -> None:
     assert stack.json("dead-letters", "list") == []
 
 
-def test_a_stranger_is_shown_and_stays(stack: Project) -> None:
-    bury(stack, "hello")
-    (letter,) = stack.json("dead-letters", "list")
-    assert letter["why"] == "not a message of ours"
-    assert "hello" in stack.pileus("dead-letters", "show", letter["id"])
-    assert "stays" in stack.pileus("dead-letters", "redrive", letter["id"], code=2)
-    assert len(stack.json("dead-letters", "list")) == 1
+def test_strangers_are_shown_and_stay(stack: Project) -> None:
+    bodies = ["hello", '{"hello": []}', '{"task": {"config": {"partition": 7}}}']
+    for body in bodies:
+        bury(stack, body)
+    found = stack.json("dead-letters", "list")
+    assert [letter["why"] for letter in found] == ["not a message of ours"] * 3
+    assert all("hello" in stack.pileus("dead-letters", "show", letter["id"]) for letter in found[:2])
+    assert "stays" in stack.pileus("dead-letters", "redrive", found[2]["id"], code=2)
+    assert len(stack.json("dead-letters", "list")) == 3
 
 
 def test_an_unknown_id_is_one_line_and_exit_2(stack: Project) -> None:

@@ -31,6 +31,11 @@ def run(project: Project, account: Aws, *arguments: str, code: int = 0, **settin
     return project.pileus(*arguments, "--settings", "settings.json", code=code, env=environ)
 
 
+def answer(project: Project, account: Aws, *arguments: str) -> Any:
+    """The JSON answer: what is told of the steps follows it on standard error."""
+    return json.JSONDecoder().raw_decode(run(project, account, *arguments, "--json"))[0]
+
+
 def stacks(account: Aws) -> set[str]:
     found = account.cloudformation.describe_stacks()["Stacks"]
     return {
@@ -54,6 +59,8 @@ def test_a_deployment_from_nothing_to_nothing(account: Aws, project: Project) ->
     assert "no worker_image" in said
     assert stacks(account) == {f"{NAME}-data", f"{NAME}-core"}
     assert run(project, account, "diff").count("no changes") == 2
+    assert [one["changes"] for one in answer(project, account, "diff")] == [[], []]
+    assert answer(project, account, "deploy", "--yes") == {"stack": None, "stacks": answer(project, account, "diff")}
 
     said = run(project, account, "diff", log_days=7)
     assert "LogGroup" in said
@@ -62,7 +69,7 @@ def test_a_deployment_from_nothing_to_nothing(account: Aws, project: Project) ->
     bucket = f"{NAME}-protected-000000000000-us-east-1"
     account.s3.put_object(Bucket=bucket, Key="kept", Body=b"result")
     run(project, account, "destroy", code=2)
-    said = run(project, account, "destroy", "--yes")
+    assert answer(project, account, "destroy", "--yes") == {"removed": [f"{NAME}-core"]}
     assert stacks(account) == {f"{NAME}-data"}
     assert account.s3.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"result"
     assert "there are no stacks" in run(project, account, "destroy", "--yes")

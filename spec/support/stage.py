@@ -27,7 +27,7 @@ from pileus.outputs.tables import to_parquet, with_time
 from pileus.periods import Period, Unit, span
 from pileus.project.registry import Registry, key_of
 from pileus.tasks.discover_granules import list_groups
-from pileus.tasks.process_group import Workbench, process_group
+from pileus.tasks.process_group import WorkerState, process_group
 from pileus.wiring import Edges, wire_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,7 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
     edges.store.put(edges.internal("registry.json"), registry.to_json())
     first, last = periods[0].iso, periods[-1].iso
     backfill = Backfill("history", template.name, template.version, first, last, "month", state="running")
-    bench = Workbench(site.parent / "scratch")
+    worker = WorkerState(site.parent / "scratch")
     for point in expand(template, periods[0], periods[-1]):
         for group in list_groups(edges, point.collection, provider, own_folder=point.own_folder).groups:
             partition = Partition(template.name, template.version, point.period.iso, group.key)
@@ -89,8 +89,9 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
                 "backfill": backfill.id,
                 "run": backfill.run,
             }
-            done = process_group(edges, {"config": config, "input": group.to_json()}, bench)
+            done = process_group(edges, {"config": config, "input": group.to_json()}, worker)
             put_entry(edges, partition, backfill, State.succeeded, manifest=done["manifest"], size=group.size)
+    worker.close()
     edges.index.put_backfill(backfill)
     return backfill
 

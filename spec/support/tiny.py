@@ -12,13 +12,18 @@ from rasterio.transform import from_origin
 from spec.support.stack import Project
 
 
-def archive() -> bytes:
-    """A .tgz with one raster of ones."""
+def raster() -> bytes:
+    """A GeoTIFF of ones."""
     with MemoryFile() as memory:
         profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "width": 8, "height": 8, "crs": "EPSG:4326"}
-        with memory.open(**profile, transform=from_origin(0, 8, 1, 1)) as raster:
-            raster.write(np.ones((8, 8), "float32"), 1)
-        tif = bytes(memory.read())
+        with memory.open(**profile, transform=from_origin(0, 8, 1, 1)) as dataset:
+            dataset.write(np.ones((8, 8), "float32"), 1)
+        return bytes(memory.read())
+
+
+def archive() -> bytes:
+    """A .tgz with one raster of ones."""
+    tif = raster()
     sink = io.BytesIO()
     with gzip.GzipFile(fileobj=sink, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
         info = tarfile.TarInfo("tiny.light.tif")

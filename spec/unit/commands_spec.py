@@ -6,7 +6,6 @@ import resource
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from typer.testing import CliRunner
 from pileus import __version__
 from pileus.cli.commands import ENTRIES
 from pileus.cli.main import app
+from spec.support.commands import leaves
 
 HEAVY = ("boto3", "botocore", "numba", "numpy", "pandas", "pyarrow", "rasterio", "shapely", "matplotlib", "aws_cdk")
 """Modules that no help page needs."""
@@ -30,17 +30,6 @@ for words in ([], *([entry.name] for entry in ENTRIES)):
     assert shown.exit_code == 0, (words, shown.output)
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
-
-
-def leaves() -> Iterator[tuple[str, Any]]:
-    """Every command with its words, those of groups included."""
-    root = get_command(app)
-    for entry in ENTRIES:
-        command = root.get_command(None, entry.name)
-        if hasattr(command, "commands"):
-            yield from ((f"{entry.name} {name}", sub) for name, sub in command.commands.items())
-        else:
-            yield entry.name, command
 
 
 LEAVES = dict(leaves())
@@ -76,6 +65,16 @@ def test_no_module_registers_a_command_that_the_table_does_not_have() -> None:
 def test_no_help_page_imports_what_is_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True, timeout=60)
     assert not set(HEAVY) & set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_list_of_commands_imports_neither_a_model_nor_a_client() -> None:
+    code = "import sys; sys.argv = ['pileus', '--help']; from pileus.cli.main import main\n"
+    code += "try: main()\nexcept SystemExit: pass"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert not {*HEAVY, "pydantic", "urllib3", "requests"} & set(done.stdout.splitlines()[-1].split())
 
 
 def test_the_help_page_takes_no_more_than_three_tenths_of_a_second() -> None:

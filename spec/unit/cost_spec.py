@@ -74,10 +74,10 @@ def test_nothing_to_do_costs_next_to_nothing() -> None:
     assert made.dollars < 0.01
 
 
-def test_the_ancestor_is_always_on() -> None:
+def test_the_machines_that_are_always_on_cost_more() -> None:
     made = estimate(YEAR, Settings(), PRICES)
-    assert made.ancestor_month == pytest.approx(3 * (0.1856 * 730 + 150 * 0.1))
-    assert made.dollars < made.ancestor_month / 100
+    assert made.always_on_month == pytest.approx(3 * (0.1856 * 730 + 150 * 0.1))
+    assert made.dollars < made.always_on_month / 100
 
 
 @pytest.mark.parametrize("compute", ["ec2", "fargate"])

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pileus.documents import Collection, Provider, Rule, parse, read
+from pileus.documents import Collection, Process, Provider, Rule, parse, parse_value, read
 from pileus.errors import DocumentError
+from pileus.lifecycle.fingerprint import fingerprint
 from pileus.project.schemas import MODELS, schema
 
 ROOT = Path(__file__).parents[2]
@@ -198,3 +199,13 @@ def test_populate_check_answers_in_json(project: Path) -> None:
         check=True,
     )
     assert json.loads(done.stdout) == {"valid": True, "collections": 2, "providers": 2, "rules": 2}
+
+
+def test_the_old_name_of_the_classic_csv_is_read_and_makes_no_result_stale() -> None:
+    event = json.loads((ROOT / "ecs_tasks/process_group/event.json").read_text())
+    rules = event["config"]["collection"]["meta"]["process"]
+    old = {"ancestor_csv" if name == "classic_csv" else name: value for name, value in rules.items()}
+    for written in (rules, old):
+        process = parse_value(Process, written, "meta.process")
+        assert process.classic_csv
+        assert fingerprint([], process).parameters == "5dd9bb002793", "as the first version made it"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pileus.documents import Provider
 from pileus.download.fetch import download, granule_of, open_stream
 from pileus.download.partial_file import NOTED
-from pileus.download.source import Watch
+from pileus.download.source import Cancellation
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.providers.memory import MemoryEdge
@@ -149,7 +149,7 @@ def test_room_for_a_large_file_is_set_aside_while_it_comes(tmp_path: Path) -> No
     assert set(sizes) == {(True, True)}, "it is as long as what came, on room for the whole"
 
 
-class Impatient(Watch):
+class Impatient(Cancellation):
     """Notes the waits it is asked for, and does not keep them."""
 
     def __init__(self) -> None:

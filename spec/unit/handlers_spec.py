@@ -98,4 +98,30 @@ def test_an_unknown_task_is_refused_with_what_there_is(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pileus", "run-task", "proces_group", "--input", str(tmp_path / "x.json")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "unknown task 'proces_group': expected generate_collections" in done.stderr
+    assert "unknown task 'proces_group': did you mean process_group?" in done.stderr
+
+
+HANDLER = "def handler(event, context):\n    return {'doubled': 2 * event['number']}\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["double", "lambdas/double", "lambdas/double/handler.py", "lambdas.double.handler:handler"]
+)
+def test_a_handler_of_ones_own_is_run_by_name_by_path_and_by_import(tmp_path: Path, name: str) -> None:
+    (tmp_path / "lambdas/double").mkdir(parents=True)
+    (tmp_path / "lambdas/double/handler.py").write_text(HANDLER)
+    (tmp_path / "event.json").write_text('{"number": 21}')
+    command = [sys.executable, "-m", "pileus", "run-task", name, "--input", "event.json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"doubled": 42}
+
+
+def test_a_handler_that_asks_for_its_edges_is_given_those_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "note.py").write_text(
+        "def edges():\n    raise AssertionError('no AWS here')\n\n"
+        "def handler(event, context):\n    edges().store.put('s3://internal/note.txt', b'hello')\n"
+    )
+    (tmp_path / "event.json").write_text("null")
+    command = [sys.executable, "-m", "pileus", "run-task", "note:handler", "--input", "event.json", "--folder", "here"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (tmp_path / "here/internal/note.txt").read_text() == "hello"

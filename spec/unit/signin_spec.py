@@ -24,7 +24,7 @@ import pytest
 
 from pileus.documents import Credentials, Provider, SecretRef
 from pileus.download.fetch import download, granule_of
-from pileus.edges.providers import ProviderEdge, connect, ftp, http_line, s3, sftp
+from pileus.edges.providers import ProviderEdge, connect, ftp, http_connection, s3, sftp
 from pileus.edges.providers.faults import translate
 from pileus.edges.secrets import Secret, Secrets
 from pileus.errors import DocumentError, PileusError, Refused, Unreachable
@@ -378,7 +378,10 @@ def _errors_of(module: Any) -> list[type[BaseException]]:
 @pytest.mark.parametrize(
     ("table", "kinds"),
     [
-        (http_line.FAULTS, [*_errors_of(http.client), *_errors_of(ssl), OSError, TimeoutError, ConnectionResetError]),
+        (
+            http_connection.FAULTS,
+            [*_errors_of(http.client), *_errors_of(ssl), OSError, TimeoutError, ConnectionResetError],
+        ),
         (ftp.FAULTS, [*ftplib.all_errors, TimeoutError, ConnectionResetError]),
         (sftp.FAULTS, [*_errors_of(paramiko), OSError, EOFError, FileNotFoundError, TimeoutError]),
         (

@@ -112,3 +112,28 @@ def test_a_cut_archive_leaves_no_file(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == "pileus: m.tgz: is cut: its compressed stream ends early\n"
     assert not list(folder.glob("*out.csv*"))
+
+
+DATED = "chirps-v2.0.2015.01.tif"
+
+
+@pytest.mark.parametrize(("band", "named"), [([], "1"), (["-b", "1"], "1"), (["-b", "rain"], "rain")])
+def test_a_date_in_a_files_name_is_no_band(folder: Path, band: list[str], named: str) -> None:
+    write(folder / DATED, NINE)
+    found = rows(folder, DATED, *band, "-z", "z.geojson", "--by", "site", "-s", "sum")
+    assert [(row["band"], row["sum"]) for row in found] == [(named, 19.5), (named, 25.5)]
+
+
+def test_a_band_is_taken_by_its_number_also_in_a_file_with_a_dotted_name(folder: Path) -> None:
+    assert rows(folder, "m.light.tif", "-b", "1", "-z", "z.geojson", "--by", "site", "-s", "sum")[0]["sum"] == 19.5
+    done = pileus(folder, "m.light.tif", "-b", "dark", "-z", "z.geojson", "--by", "site")
+    assert (done.returncode, done.stdout) == (1, "")
+    write(folder / DATED, NINE)
+    done = pileus(folder, DATED, "-b", "2", "-z", "z.geojson", "--by", "site")
+    assert done.stderr == f"pileus: {DATED}: has one band: there is no band 2\n"
+
+
+def test_an_archive_may_hold_a_raster_with_a_date_in_its_name(folder: Path) -> None:
+    with tarfile.open(folder / "dated.tgz", "w:gz") as tar:
+        tar.add(write(folder / DATED, NINE), DATED)
+    assert rows(folder, "dated.tgz", "-b", "rain", "-z", "z.geojson", "--by", "site", "-s", "sum")[0]["sum"] == 19.5

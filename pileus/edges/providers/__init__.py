@@ -25,7 +25,7 @@ class ProviderEdge(Lister, Opener, Protocol):
 
 
 def connect(provider: Provider, *, secrets: Secrets, connections: Connections | None = None) -> ProviderEdge:
-    """The edge to a provider. Nothing is sent before the first call.
+    """Return the edge to a provider. Nothing is sent before the first call.
 
     `connections`: the budget shared with other workers; None: this edge counts for itself.
     Raises DocumentError for an unknown protocol, a host that cannot be understood, or a missing secret.

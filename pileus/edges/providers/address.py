@@ -96,7 +96,7 @@ def origin_of(url: str) -> Origin:
 
 
 def shown(url: str) -> str:
-    """A URL for a person: without user, password and query, which may hold secrets.
+    """Return a URL for a person: without user, password and query, which may hold secrets.
 
     >>> shown("https://me:pw@x.org/a.tgz?X-Amz-Signature=1")
     'https://x.org/a.tgz'

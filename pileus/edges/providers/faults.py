@@ -33,7 +33,7 @@ def translate(table: Sequence[Fault], exc: BaseException, url: str) -> PileusErr
 
 
 def status_error(status: int, reason: str, url: str, retry_after: float | None = None) -> ProviderError:
-    """The error for an HTTP status that is not success.
+    """Return the error for an HTTP status that is not success.
 
     >>> str(status_error(404, "Not Found", "https://x.org/a?token=1"))
     'https://x.org/a: the provider answered 404 Not Found'

@@ -15,8 +15,8 @@ from pileus.download.source import Limits
 from pileus.download.transfer import persistently
 from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
+from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
-from pileus.edges.providers.lines import Lines
 from pileus.edges.providers.login import login_of
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
@@ -49,8 +49,8 @@ _UNIX = re.compile(r"-\S{9}\S?\s+\d+\s+\S+\s+\S+\s+(\d+)\s+\w{3}\s+\d+\s+[\d:]+\
 """A file in the output of `ls -l`: size and name."""
 
 
-class FtpLine:
-    """One session. See Line."""
+class FtpConnection:
+    """One session. See PooledConnection."""
 
     def __init__(self, lease: Lease, dial: Callable[[], ftplib.FTP]) -> None:
         self.lease = lease
@@ -96,8 +96,8 @@ class FtpEdge:
         self._base = base_of(provider)
         self._provider = provider
         self._login = login_of(provider, secrets, self._base.origin.host)
-        self._lines = Lines(
-            provider.id, provider.globalConnectionLimit, connections, lambda lease: FtpLine(lease, self._dial)
+        self._pool = ConnectionPool(
+            provider.id, provider.globalConnectionLimit, connections, lambda lease: FtpConnection(lease, self._dial)
         )
         self.limits: Limits = limits_of(provider)
 
@@ -112,12 +112,12 @@ class FtpEdge:
             yield Listed(name, self._base.url(folder + name), size, modified)
 
     def _entries(self, folder: str, url: str) -> Sequence[tuple[str, int | None, str | None]]:
-        line = self._lines.take(None)
+        connection = self._pool.take(None)
         try:
             with translated(FAULTS, url), answers(url):
-                return [*_entries(line.session(), folder, url)]
+                return [*_entries(connection.session(), folder, url)]
         finally:
-            self._lines.drop(line)
+            self._pool.drop(connection)
 
     def describe(self, file: Listed) -> Listed:
         """See Lister. Sizes are listed."""
@@ -129,12 +129,12 @@ class FtpEdge:
         """See Opener."""
         if origin_of(url) != self._base.origin:
             raise UsageError(f"is not on {self._base.origin.url}", where=shown(url))
-        with self._lines.lent(pulse) as line, translated(FAULTS, url), answers(url):
-            return FtpResponse(line, line.session(), url, offset, validator, self._lines.give_back)
+        with self._pool.lent(pulse) as connection, translated(FAULTS, url), answers(url):
+            return FtpResponse(connection, connection.session(), url, offset, validator, self._pool.give_back)
 
     def rest(self) -> None:
         """See Opener."""
-        self._lines.rest()
+        self._pool.rest()
 
     def close(self) -> None:
         """See ProviderEdge."""
@@ -158,14 +158,14 @@ class FtpResponse:
 
     def __init__(
         self,
-        line: FtpLine,
+        connection: FtpConnection,
         ftp: ftplib.FTP,
         url: str,
         offset: int,
         validator: str | None,
-        give_back: Callable[[FtpLine], None],
+        give_back: Callable[[FtpConnection], None],
     ) -> None:
-        self._line, self._ftp, self._give_back = line, ftp, give_back
+        self._connection, self._ftp, self._give_back = connection, ftp, give_back
         self.url, self.offset = url, offset
         path = unquote(urlsplit(url).path)
         self.size = ftp.size(path)
@@ -184,7 +184,7 @@ class FtpResponse:
 
     def readinto(self, buffer: memoryview) -> int | None:
         """See Response."""
-        if self._line.lease.lost:
+        if self._connection.lease.lost:
             raise Unreachable("the lease of the connection ran out", where=shown(self.url))
         if self._ended:
             return 0
@@ -207,8 +207,8 @@ class FtpResponse:
         """See Response."""
         self._sock.close()
         if not self._ended:
-            self._line.break_off()
-        self._give_back(self._line)
+            self._connection.break_off()
+        self._give_back(self._connection)
 
 
 @contextmanager
@@ -247,7 +247,7 @@ def _entries(ftp: ftplib.FTP, folder: str, url: str) -> Iterator[tuple[str, int 
 
 
 def _try(ftp: ftplib.FTP, command: str) -> str:
-    """The answer to a command that not every server has; empty from one that has not."""
+    """Return the answer to a command that not every server has; empty from one that has not."""
     try:
         return ftp.sendcmd(command)
     except ftplib.error_perm:

@@ -17,16 +17,16 @@ from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import Request
 
 from pileus.documents import Provider
-from pileus.download.source import Limits, Watch
+from pileus.download.source import Cancellation, Limits
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import SAFE, Origin, base_of, limits_of, origin_of, shown
+from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import status_error, translated
 from pileus.edges.providers.http_answer import Answer
 from pileus.edges.providers.http_body import HttpResponse
-from pileus.edges.providers.http_line import FAULTS, Dialler, HttpLine
+from pileus.edges.providers.http_connection import FAULTS, Dialler, HttpConnection
 from pileus.edges.providers.index_page import parse_index_page
-from pileus.edges.providers.lines import Lines
 from pileus.edges.providers.signin import is_signed, sign_in
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
@@ -52,11 +52,11 @@ class HttpEdge:
         self._dialler = Dialler(context, provider.connect_seconds, secrets.environ)
         self._sign_in = sign_in(provider, secrets, context, self.now)
         self._cookies, self._has_cookies = CookieJar(), False
-        self._lines = Lines(
+        self._pool = ConnectionPool(
             provider.id,
             provider.globalConnectionLimit,
             connections,
-            lambda lease: HttpLine(lease, self._dialler, provider.read_seconds),
+            lambda lease: HttpConnection(lease, self._dialler, provider.read_seconds),
         )
         self.limits: Limits = limits_of(provider)
 
@@ -68,7 +68,7 @@ class HttpEdge:
         url = self._base.url(self._base.folder(path), encoded=True)
         with tempfile.SpooledTemporaryFile(max_size=8 << 20) as page:
             # Read whole before the first entry is used, so that no connection is held meanwhile.
-            transfer = Transfer(self, Listed("index.html", url), Watch(), restart=lambda: _empty(page))
+            transfer = Transfer(self, Listed("index.html", url), Cancellation(), restart=lambda: _empty(page))
             block = memoryview(bytearray(BLOCK))
             try:
                 while count := transfer.readinto(block):
@@ -87,10 +87,10 @@ class HttpEdge:
 
     def describe(self, file: Listed) -> Listed:
         """See Lister. Asks with HEAD; a provider that does not answer it leaves the file as it was."""
-        line, answer, url = persistently(
+        connection, answer, url = persistently(
             lambda: self._exchange("HEAD", file.url, {}, None, expect=(200, *UNASKED)), self
         )
-        response = HttpResponse(line, answer, url, self._lines.give_back)
+        response = HttpResponse(connection, answer, url, self._pool.give_back)
         response.abandon()
         if answer.status != 200:
             return file
@@ -116,17 +116,17 @@ class HttpEdge:
     def open_with(self, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
         """`open`, with the headers that say from where and on what condition."""
         expect = (200, 206) if "Range" in headers else (200,)
-        line, answer, final = self._exchange("GET", url, headers, pulse, expect=expect)
+        connection, answer, final = self._exchange("GET", url, headers, pulse, expect=expect)
         try:
             with translated(FAULTS, final):
-                return HttpResponse(line, answer, final, self._lines.give_back)
+                return HttpResponse(connection, answer, final, self._pool.give_back)
         except BaseException:
-            self._lines.drop(line)
+            self._pool.drop(connection)
             raise
 
     def rest(self) -> None:
         """See Opener."""
-        self._lines.rest()
+        self._pool.rest()
 
     def close(self) -> None:
         """See ProviderEdge."""
@@ -139,17 +139,17 @@ class HttpEdge:
         headers: Mapping[str, str],
         pulse: Callable[[], None] | None,
         expect: tuple[int, ...],
-    ) -> tuple[HttpLine, Answer, str]:
+    ) -> tuple[HttpConnection, Answer, str]:
         """Ask, sign in and follow redirects until an answer of an expected status comes."""
         renewed = False
-        with self._lines.lent(pulse) as line:
+        with self._pool.lent(pulse) as connection:
             for _ in range(MOST_REDIRECTS):
                 sent = self._headers(url)
                 with translated(FAULTS, url):
-                    answer = self._ask(line, method, url, {**HEADERS, **headers, **sent}, pulse)
+                    answer = self._ask(connection, method, url, {**HEADERS, **headers, **sent}, pulse)
                 if answer.status in expect:
-                    return line, answer, url
-                _drain(line, answer)
+                    return connection, answer, url
+                _drain(connection, answer)
                 location = answer.headers.get("Location")
                 if answer.status in REDIRECTS and location:
                     url = self._follow(url, location)
@@ -162,11 +162,16 @@ class HttpEdge:
             raise Unreachable(f"redirected {MOST_REDIRECTS} times", where=shown(url))
 
     def _ask(
-        self, line: HttpLine, method: str, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None
+        self,
+        connection: HttpConnection,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        pulse: Callable[[], None] | None,
     ) -> Answer:
         origin, split = origin_of(url), urlsplit(url)
         target = quote(split.path or "/", safe=SAFE) + (f"?{split.query}" if split.query else "")
-        answer = line.ask(origin, method, self._dialler.target(origin, target), headers, pulse)
+        answer = connection.ask(origin, method, self._dialler.target(origin, target), headers, pulse)
         if "Set-Cookie" in answer.headers:
             self._cookies.extract_cookies(answer, Request(url))  # type: ignore[arg-type]
             self._has_cookies = True
@@ -193,7 +198,7 @@ class HttpEdge:
         return encrypted and str(origin).lower() in self._listed
 
     def _follow(self, url: str, location: str) -> str:
-        """Where a redirect leads. Raises Refused when a provider with credentials leaves its hosts."""
+        """Return where a redirect leads. Raises Refused when a provider with credentials leaves its hosts."""
         target = urljoin(url, location)
         origin = origin_of(target)
         if origin.scheme not in ("http", "https"):
@@ -218,10 +223,10 @@ def _empty(page: IO[bytes]) -> None:
     page.truncate()
 
 
-def _drain(line: HttpLine, answer: Answer) -> None:
+def _drain(connection: HttpConnection, answer: Answer) -> None:
     """Leave the connection usable when the whole body, which nobody wants, came with the head; else close it."""
     if answer.length != len(answer.rest) or answer.will_close:
-        line.break_off()
+        connection.break_off()
 
 
 def _retry_after(answer: Answer) -> float | None:

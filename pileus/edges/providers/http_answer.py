@@ -21,12 +21,12 @@ class Headers:
         self._fields.setdefault(name.lower(), []).append(value)
 
     def get(self, name: str, default: str = "") -> str:
-        """The first field of this name."""
+        """Return the first field of this name."""
         found = self._fields.get(name.lower())
         return found[0] if found else default
 
     def get_all(self, name: str, default: list[str] | None = None) -> list[str]:
-        """All of them, as a cookie jar asks."""
+        """Return all of them, as a cookie jar asks."""
         return self._fields.get(name.lower(), default or [])
 
     def __contains__(self, name: str) -> bool:
@@ -54,7 +54,7 @@ class Answer:
 
 
 def request(method: str, target: str, headers: Mapping[str, str]) -> bytes:
-    """A request without a body. Raises InvalidURL for what would break out of its line, UnicodeError.
+    """Return a request without a body. Raises InvalidURL for what would break out of its line, UnicodeError.
 
     >>> request("GET", "/a", {"Host": "x.org"})
     b'GET /a HTTP/1.1\\r\\nHost: x.org\\r\\n\\r\\n'
@@ -70,7 +70,7 @@ def request(method: str, target: str, headers: Mapping[str, str]) -> bytes:
 
 
 def head_end(text: bytes) -> int:
-    """Where the body begins, -1 while the head is not whole. Raises BadStatusLine, LineTooLong."""
+    """Return where the body begins, -1 while the head is not whole. Raises BadStatusLine, LineTooLong."""
     if not b"HTTP/".startswith(text[:5]) and not text.startswith(b"HTTP/"):
         raise http.client.BadStatusLine(repr(text[:20]))
     end = text.find(b"\r\n\r\n")

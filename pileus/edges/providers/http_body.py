@@ -12,7 +12,7 @@ from functools import lru_cache
 from pileus.edges.providers.address import shown
 from pileus.edges.providers.faults import translate
 from pileus.edges.providers.http_answer import Answer, Headers
-from pileus.edges.providers.http_line import BUFFER, FAULTS, HttpLine, receive
+from pileus.edges.providers.http_connection import BUFFER, FAULTS, HttpConnection, receive
 from pileus.edges.providers.splice import PLENTY, POURS
 from pileus.errors import Corrupt, Truncated, Unreachable
 
@@ -25,8 +25,10 @@ MORE = "more bytes came than were announced"
 class HttpResponse:
     """See Response."""
 
-    def __init__(self, line: HttpLine, answer: Answer, url: str, give_back: Callable[[HttpLine], None]) -> None:
-        self._line, self._answer, self._give_back = line, answer, give_back
+    def __init__(
+        self, connection: HttpConnection, answer: Answer, url: str, give_back: Callable[[HttpConnection], None]
+    ) -> None:
+        self._connection, self._answer, self._give_back = connection, answer, give_back
         self.url = url
         headers = answer.headers
         partial = answer.status == 206
@@ -64,28 +66,28 @@ class HttpResponse:
         return count
 
     @property
-    def pours(self) -> bool:
-        """See Pouring."""
-        plain = not isinstance(self._line.sock, ssl.SSLSocket)
+    def can_copy_to(self) -> bool:
+        """See ZeroCopyResponse."""
+        plain = not isinstance(self._connection.sock, ssl.SSLSocket)
         return POURS and plain and not self._head and self._left is not None and self._left >= WORTH
 
-    def pour(self, fd: int, most: int) -> int | None:
-        """See Pouring. What goes wrong after some bytes is told at the next call, when those are counted."""
+    def copy_to(self, fd: int, most: int) -> int | None:
+        """See ZeroCopyResponse. An error after some bytes is raised by the next call, when those bytes are counted."""
         self._check_lease()
-        poured, count = 0, PLENTY
-        while poured < most and count >= PLENTY and self._left:
-            count = self._take(most - poured, again=poured > 0)
-            self._line.pipe.give(fd, count)
+        copied, count = 0, PLENTY
+        while copied < most and count >= PLENTY and self._left:
+            count = self._take(most - copied, again=copied > 0)
+            self._connection.pipe.give(fd, count)
             self._left -= count
-            poured += count
-        return poured or None
+            copied += count
+        return copied or None
 
     def _take(self, most: int, *, again: bool) -> int:
         """Bytes that went into the pipe; 0 when there are none now."""
-        assert self._line.sock is not None
+        assert self._connection.sock is not None
         assert self._left is not None
         try:
-            count = self._line.pipe.take(self._line.sock, min(most, self._left))
+            count = self._connection.pipe.take(self._connection.sock, min(most, self._left))
         except BlockingIOError:
             return 0
         except OSError as exc:
@@ -102,7 +104,7 @@ class HttpResponse:
             count = min(len(self._head), len(buffer))
             buffer[:count], self._head = self._head[:count], self._head[count:]
             return count
-        sock = self._line.sock
+        sock = self._connection.sock
         assert sock is not None
         if isinstance(sock, ssl.SSLSocket):
             return _read_tls(sock, buffer)
@@ -139,11 +141,11 @@ class HttpResponse:
         return count
 
     def _take_line(self) -> bytes | None:
-        """The next line between chunks, None when it is not here yet."""
+        """Return the next line between chunks, None when it is not here yet."""
         text = bytes(self._head)
         if b"\r\n" not in text:
-            assert self._line.sock is not None
-            more = receive(self._line.sock, BUFFER)
+            assert self._connection.sock is not None
+            more = receive(self._connection.sock, BUFFER)
             if more == b"":
                 raise self._truncated("a chunk")
             text += more or b""
@@ -152,7 +154,7 @@ class HttpResponse:
         return line if found else None
 
     def _check_lease(self) -> None:
-        if self._line.lease.lost:
+        if self._connection.lease.lost:
             raise Unreachable("the lease of the connection ran out", where=shown(self.url))
 
     def _truncated(self, what: str) -> Truncated:
@@ -160,7 +162,7 @@ class HttpResponse:
 
     def _refuse_more(self) -> None:
         """Raises Corrupt when bytes follow the announced end."""
-        sock = self._line.sock
+        sock = self._connection.sock
         if self._head and not self._answer.chunked:
             raise Corrupt(MORE, where=shown(self.url))
         if sock is None or self._left is None or isinstance(sock, ssl.SSLSocket) or self._answer.will_close:
@@ -170,7 +172,7 @@ class HttpResponse:
                 raise Corrupt(MORE, where=shown(self.url))
         except OSError:
             return
-        self._line.break_off()
+        self._connection.break_off()
 
     def abandon(self) -> None:
         """Close an answer without a body."""
@@ -182,8 +184,8 @@ class HttpResponse:
         # After chunks a trailer may follow: such a connection is not used again.
         ended = self._left == 0 and not self._head
         if not ended or self._answer.will_close:
-            self._line.break_off()
-        self._give_back(self._line)
+            self._connection.break_off()
+        self._give_back(self._connection)
 
 
 def _read_tls(sock: ssl.SSLSocket, buffer: memoryview) -> int | None:
@@ -203,7 +205,7 @@ def _read_tls(sock: ssl.SSLSocket, buffer: memoryview) -> int | None:
 
 
 def _validator(headers: Headers) -> str | None:
-    """What If-Range may be given: a strong entity tag, else the date."""
+    """Return what If-Range may be given: a strong entity tag, else the date."""
     etag = headers.get("ETag").strip()
     if etag.startswith('"') and len(etag) > 2:
         return etag

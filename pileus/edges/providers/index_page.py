@@ -31,7 +31,7 @@ _SIZE = re.compile(r"(?:^|\s)(\d+)\s*(?:B|bytes)?\s*$")
 
 
 def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed]:
-    """The files that the page at `url` lists, in its order; a million need no more memory than one.
+    """Yield the files that the page at `url` lists, in its order; a million need no more memory than one.
 
     A link counts when it leads to a file directly in the page's folder, whether it is written relative, absolute or
     with the host. The column of an icon and that of the name may both link: an entry is yielded once. Sizes such as
@@ -63,7 +63,7 @@ def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed]:
 
 
 def _anchors(page: IO[bytes], text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Each link and the text after it, up to the next link."""
+    """Yield each link and the text after it, up to the next link."""
     while True:
         more = page.read(CHUNK)
         # The last link of the text so far may go on in what follows.
@@ -100,7 +100,7 @@ def _entry(href: str, rest: bytes, url: str, folder: str) -> Listed | None:
 
 
 def _facts(rest: bytes) -> tuple[int | None, str | None]:
-    """The exact size and the date, as ISO 8601, in what follows a link."""
+    """Return the exact size and the date, as ISO 8601, in what follows a link."""
     text = html.unescape(_TAGS.sub(b" ", rest).decode("utf-8", "replace"))
     match = _DATE.search(text)
     if match is None:

@@ -19,7 +19,7 @@ class Login:
 
 
 def login_of(provider: Provider, secrets: Secrets, host: str) -> Login | None:
-    """The login that `basic` or `netrc` credentials hold for `host`; None without credentials.
+    """Return the login that `basic` or `netrc` credentials hold for `host`; None without credentials.
 
     Raises DocumentError for other credentials, and for secrets that are missing.
     """
@@ -40,7 +40,7 @@ def login_of(provider: Provider, secrets: Secrets, host: str) -> Login | None:
 
 
 def read_netrc(secrets: Secrets, where: str) -> netrc.netrc:
-    """The file that the environment names in NETRC, else ~/.netrc. Raises DocumentError."""
+    """Return the file that the environment names in NETRC, else ~/.netrc. Raises DocumentError."""
     home = Path(secrets.environ.get("HOME") or Path.home())
     path = Path(secrets.environ.get("NETRC") or home / ".netrc")
     try:

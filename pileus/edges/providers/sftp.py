@@ -22,8 +22,8 @@ from pileus.download.source import Limits
 from pileus.download.transfer import persistently
 from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
+from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
-from pileus.edges.providers.lines import Lines
 from pileus.edges.providers.login import login_of
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotFound, Refused, Truncated, Unreachable, UsageError
@@ -50,8 +50,8 @@ AHEAD = 256
 """Answers that are read before they are asked for."""
 
 
-class SftpLine:
-    """One session. See Line."""
+class SftpConnection:
+    """One session. See PooledConnection."""
 
     def __init__(self, lease: Lease, dial: Callable[[], paramiko.SFTPClient]) -> None:
         self.lease = lease
@@ -86,8 +86,8 @@ class SftpEdge:
         self._base = base_of(provider)
         self._provider, self._environ = provider, secrets.environ
         self._sign_in = _sign_in(provider, secrets, self._base.origin.host)
-        self._lines = Lines(
-            provider.id, provider.globalConnectionLimit, connections, lambda lease: SftpLine(lease, self._dial)
+        self._pool = ConnectionPool(
+            provider.id, provider.globalConnectionLimit, connections, lambda lease: SftpConnection(lease, self._dial)
         )
         self.limits: Limits = limits_of(provider)
 
@@ -103,12 +103,12 @@ class SftpEdge:
             yield Listed(entry.filename, self._base.url(folder + entry.filename), entry.st_size, modified)
 
     def _entries(self, folder: str, url: str) -> Sequence[paramiko.SFTPAttributes]:
-        line = self._lines.take(None)
+        connection = self._pool.take(None)
         try:
             with translated(FAULTS, url):
-                return [entry for entry in line.session().listdir_iter(folder) if S_ISREG(entry.st_mode or 0)]
+                return [entry for entry in connection.session().listdir_iter(folder) if S_ISREG(entry.st_mode or 0)]
         finally:
-            self._lines.drop(line)
+            self._pool.drop(connection)
 
     def describe(self, file: Listed) -> Listed:
         """See Lister. Sizes are listed."""
@@ -120,12 +120,12 @@ class SftpEdge:
         """See Opener."""
         if origin_of(url) != self._base.origin:
             raise UsageError(f"is not on {self._base.origin.url}", where=shown(url))
-        with self._lines.lent(pulse) as line, translated(FAULTS, url):
-            return SftpResponse(line, line.session(), url, offset, validator, self._lines.give_back)
+        with self._pool.lent(pulse) as connection, translated(FAULTS, url):
+            return SftpResponse(connection, connection.session(), url, offset, validator, self._pool.give_back)
 
     def rest(self) -> None:
         """See Opener."""
-        self._lines.rest()
+        self._pool.rest()
 
     def close(self) -> None:
         """See ProviderEdge."""
@@ -171,14 +171,14 @@ class SftpResponse:
 
     def __init__(
         self,
-        line: SftpLine,
+        connection: SftpConnection,
         sftp: paramiko.SFTPClient,
         url: str,
         offset: int,
         validator: str | None,
-        give_back: Callable[[SftpLine], None],
+        give_back: Callable[[SftpConnection], None],
     ) -> None:
-        self._line, self._give_back = line, give_back
+        self._connection, self._give_back = connection, give_back
         self.url, self.offset = url, offset
         self._file = sftp.open(unquote(urlsplit(url).path), "rb", bufsize=0)
         status = self._file.stat()
@@ -224,7 +224,7 @@ class SftpResponse:
 
     def readinto(self, buffer: memoryview) -> int | None:
         """See Response."""
-        if self._line.lease.lost:
+        if self._connection.lease.lost:
             raise Unreachable("the lease of the connection ran out", where=shown(self.url))
         if self._ended:
             return 0
@@ -254,12 +254,12 @@ class SftpResponse:
                 self._file.close()
         else:
             self._reader.join(timeout=1)
-            self._line.hang_up()
-        self._give_back(self._line)
+            self._connection.hang_up()
+        self._give_back(self._connection)
 
 
 def _sign_in(provider: Provider, secrets: Secrets, host: str) -> Callable[[paramiko.Transport], object]:
-    """What signs in on a transport. Raises DocumentError."""
+    """Return what signs in on a transport. Raises DocumentError."""
     credentials = provider.credentials
     where = f"provider {provider.id}: credentials"
     if credentials is None:

@@ -30,14 +30,14 @@ EARLY = 30.0
 
 
 class SignIn(Protocol):
-    """Makes the headers that let us in."""
+    """Makes the headers that authenticate a request."""
 
     def headers(self, origin: Origin, *, home: bool) -> Mapping[str, str]:
         """Headers for a trusted origin; `home`: it is the provider itself. Raises Refused, Unreachable, Busy."""
         ...
 
     def renew(self, sent: Mapping[str, str]) -> bool:
-        """The provider refused `sent`; whether another try has other headers."""
+        """Take note that the provider refused `sent`. Return whether another try has other headers."""
         ...
 
 
@@ -143,7 +143,7 @@ def basic(user: str, password: str) -> Secret:
 
 
 def is_signed(url: str) -> bool:
-    """Whether the URL itself lets us in.
+    """Return whether the URL is signed, and so needs no credentials.
 
     >>> is_signed("https://b.s3.amazonaws.com/k?X-Amz-Signature=ab"), is_signed("https://x.org/k")
     (True, False)
@@ -153,7 +153,7 @@ def is_signed(url: str) -> bool:
 
 
 def sign_in(provider: Provider, secrets: Secrets, context: ssl.SSLContext, now: Callable[[], float]) -> SignIn:
-    """The sign-in that the provider's credentials ask for. Secrets are read at once, so that a missing one is
+    """Return the sign-in that the provider's credentials ask for. Secrets are read at once, so that a missing one is
     told before anything is sent. Raises DocumentError.
     """
     credentials = provider.credentials

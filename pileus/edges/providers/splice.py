@@ -1,7 +1,7 @@
 """From a socket to a file within the kernel: `splice` moves what came, and this process never touches it.
 
-A copy into this process and one out of it cost more than all else that a download does; without them a file of
-64 MB takes half the processor time. Linux only, and only for what nobody here wants to see: no TLS, no checksum.
+Copying into this process and out of it costs more than the rest of a download; without it a file of
+64 MB takes half the processor time. Linux only, and only for bytes that need no decryption and no checksum.
 """
 
 import errno

@@ -37,7 +37,7 @@ FAREWELL = 0.5
 """Seconds that a server gets to close its side."""
 
 
-class HttpLine:
+class HttpConnection:
     """One connection at most, and the lease for it. For one thread at a time."""
 
     def __init__(self, lease: Lease, dial: Callable[[Origin], socket.socket], read_seconds: float) -> None:
@@ -120,7 +120,7 @@ class HttpLine:
 
 
 def receive(sock: socket.socket, most: int) -> bytes | None:
-    """What has come; empty at the end; None when nothing came for a second."""
+    """Return what has come; empty at the end; None when nothing came for a second."""
     try:
         return sock.recv(most)
     except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
@@ -158,7 +158,7 @@ class Dialler:
         return sock
 
     def target(self, origin: Origin, path: str) -> str:
-        """What the request line names: a proxy for http wants the whole URL."""
+        """Return what the request line names: a proxy for http wants the whole URL."""
         return origin.url + path if origin.scheme == "http" and self._proxy(origin) else path
 
     def _proxy(self, origin: Origin) -> SplitResult | None:

@@ -42,7 +42,7 @@ class _Seen:
     """Value files by path."""
 
 
-class Source:
+class PageFiles:
     """Files of the page by their path. Safe for several threads: rows are read by one at a time, and kept."""
 
     def __init__(self, edges: Edges, *, live: bool, pictures: str, settle: Settle | None = None) -> None:
@@ -54,7 +54,7 @@ class Source:
         self._shapes: dict[str, dict[str, Any]] = {}
 
     def get(self, path: str) -> Any:
-        """The JSON value of a path such as `data/index.json`. Raises NotFound."""
+        """Return the JSON value of a path such as `data/index.json`. Raises NotFound."""
         match path.removesuffix(".json").split("/"):
             case ["data", "index"]:
                 return self.index()
@@ -91,7 +91,7 @@ class Source:
         return collections(self._edges.store, self._edges.stack.protected)
 
     def _look(self, name: str) -> _Seen:
-        """The collection, read again when it is not fresh."""
+        """Return the collection, read again when it is not fresh."""
         with self._lock:
             seen = self._seen.get(name)
             if seen is None or time.monotonic() - seen.read > FRESH:
@@ -103,11 +103,11 @@ class Source:
             return seen
 
     def rows(self, name: str) -> pa.Table:
-        """All rows of the newest version of a collection."""
+        """Return all rows of the newest version of a collection."""
         return self._look(name).table
 
     def index(self) -> Any:
-        """All collections that have rows."""
+        """Return all collections that have rows."""
         found = [self._look(name).entry for name in self.names()]
         return data.index_json(found, now=self._edges.now(), live=self._live, pictures=self._pictures)
 
@@ -139,7 +139,7 @@ class Source:
         return self._shapes[key]
 
     def backfills(self) -> list[dict[str, Any]]:
-        """All backfills, newest first."""
+        """Return all backfills, newest first."""
         every = list(self._edges.index.backfills())
         if self._settle and time.monotonic() - self._settled > SETTLE_EVERY:
             self._settled = time.monotonic()

@@ -1,4 +1,4 @@
-"""Lines: connections to one provider, each with a lease of its budget, kept open between uses."""
+"""Connections to one provider, each with a lease of its budget, kept open between uses."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from pileus.edges.connections import Connections, Lease, Pulse
 
 
-class Line(Protocol):
+class PooledConnection(Protocol):
     """At most one connection, and the lease for it. For one thread at a time."""
 
     lease: Lease
@@ -23,11 +23,11 @@ class Line(Protocol):
         ...
 
 
-L = TypeVar("L", bound=Line)
+L = TypeVar("L", bound=PooledConnection)
 
 
-class Lines(Generic[L]):
-    """All lines to one provider. May be used by several threads."""
+class ConnectionPool(Generic[L]):
+    """The connections to one provider. May be used by several threads."""
 
     def __init__(self, provider: str, limit: int, connections: Connections, make: Callable[[Lease], L]) -> None:
         self._provider, self._limit, self._connections, self._make = provider, limit, connections, make
@@ -35,7 +35,7 @@ class Lines(Generic[L]):
         self._idle: list[L] = []
 
     def take(self, pulse: Pulse | None) -> L:
-        """An idle line, or a new one when the budget allows. Raises what `pulse` raises."""
+        """Return an idle connection, or a new one when the budget allows. Raises what `pulse` raises."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
@@ -43,30 +43,30 @@ class Lines(Generic[L]):
 
     @contextmanager
     def lent(self, pulse: Pulse | None) -> Iterator[L]:
-        """A line for the block, which gives it to somebody who gives it back; dropped when the block fails."""
-        line = self.take(pulse)
+        """Lend a connection; the caller returns it with `give_back`. It is closed if the block raises."""
+        connection = self.take(pulse)
         try:
-            yield line
+            yield connection
         except BaseException:
-            self.drop(line)
+            self.drop(connection)
             raise
 
-    def give_back(self, line: L) -> None:
-        """Keep the line for the next use, or close it when somebody else waits for a connection."""
-        if not line.alive or line.lease.contended:
-            self.drop(line)
+    def give_back(self, connection: L) -> None:
+        """Keep the connection for the next use, or close it when somebody else waits for a connection."""
+        if not connection.alive or connection.lease.contended:
+            self.drop(connection)
             return
         with self._lock:
-            self._idle.append(line)
+            self._idle.append(connection)
 
-    def drop(self, line: L) -> None:
-        """Close the line and give its lease back."""
-        line.hang_up()
-        line.lease.release()
+    def drop(self, connection: L) -> None:
+        """Close the connection and give its lease back."""
+        connection.hang_up()
+        connection.lease.release()
 
     def rest(self) -> None:
         """Drop idle lines."""
         with self._lock:
             idle, self._idle = self._idle, []
-        for line in idle:
-            self.drop(line)
+        for connection in idle:
+            self.drop(connection)

@@ -1,0 +1,12 @@
+"""Options that several commands take."""
+
+from typing import Annotated
+
+import typer
+
+from pileus.cli import complete
+
+Collection = Annotated[str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")]
+First = Annotated[str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")]
+Last = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
+Version = Annotated[str | None, typer.Option(help="Version of the collection.")]
