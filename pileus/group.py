@@ -67,6 +67,11 @@ def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
     return Grouped(groups, problems.ordered())
 
 
+def set_aside(grouped: Grouped) -> tuple[Problem, ...]:
+    """Return the files that some regex matches and that are in no group: a person may want to know of them."""
+    return tuple(problem for problem in grouped.problems if problem.kind != "stranger")
+
+
 def refuse_strangers(grouped: Grouped) -> None:
     """Raise DocumentError when files are there and no regex matches any: for folders that hold one point in time."""
     strangers = [problem.name for problem in grouped.problems if problem.kind == "stranger"]

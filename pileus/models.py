@@ -108,6 +108,9 @@ class Problem:
     detail: str
     """One line for a person."""
 
+    def to_json(self) -> dict[str, str]:
+        return {"kind": self.kind, "name": self.name, "detail": self.detail}
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:

@@ -71,7 +71,8 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
     if backfill.over:
         return {"backfill": id, "run": run, "state": close_stopped(edges, backfill).state}
     state: State | None = ("cancelled" if stopped == "ABORTED" else "failed") if stopped else None
-    found = record.closed(edges, id, run)
+    kept = record.closed(edges, id, run)
+    found = kept.outcomes if kept else None
     if found is None:
         found = outcomes(edges, replace(backfill, state=state or backfill.state), final=True)
         record.close(edges, backfill, found)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Literal
 
 from pileus.backfills.end import is_live
+from pileus.backfills.record import Aside
 from pileus.backfills.status import WHOLE_POINT
 from pileus.discover import Lister, discover
 from pileus.documents import Collection, Provider
@@ -17,12 +18,12 @@ from pileus.edges.connections import LocalConnections
 from pileus.edges.providers import connect
 from pileus.errors import PileusError
 from pileus.expand import Point, expand
-from pileus.group import group, refuse_strangers
+from pileus.group import group, refuse_strangers, set_aside
 from pileus.lifecycle.backfill import Backfill, Order
 from pileus.lifecycle.decide import decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry
-from pileus.models import Listed, Partition
+from pileus.models import Listed, Partition, Problem
 from pileus.periods import Period, Unit
 from pileus.scratch.need import Need, learnt
 from pileus.wiring import Edges
@@ -57,6 +58,8 @@ class Plan:
     rows: tuple[Planned, ...]
     speed: float | None
     """Bytes a second of one worker, from what was done before; None: unknown."""
+    files: tuple[Aside, ...] = ()
+    """Files that grouping would set aside, with their points in time."""
 
     @property
     def actions(self) -> Counter[Action]:
@@ -90,7 +93,8 @@ class Plan:
             "worker_minutes": None if self.minutes is None else round(self.minutes, 1),
             "bytes_per_second": None if self.speed is None else round(self.speed),
         }
-        return {"partitions": [row.to_json() for row in self.rows], "totals": totals}
+        aside = [{"period": period} | problem.to_json() for period, problem in self.files]
+        return {"partitions": [row.to_json() for row in self.rows], "totals": totals, "files_set_aside": aside}
 
 
 Files = list[Listed]
@@ -178,16 +182,19 @@ def plan(
         known = _known(edges, backfill)
         need, by_name = learnt(edges, template.name), all("{{pointInTime}}" in file.regex for file in template.files)
         source: Listings = listings
+        aside: dict[str, list[Problem]] = {point.period.iso: [] for point in points}
 
         def rows_of(point: Point) -> list[Planned]:
-            lister = source.naming(point.period.point) if by_name else source
-            return list(_rows(backfill, point, lister, known.get(point.period.iso, {}), need, partial(is_live, edges)))
+            lister, period = source.naming(point.period.point) if by_name else source, point.period.iso
+            rows = _rows(backfill, point, lister, known.get(period, {}), need, partial(is_live, edges), aside[period])
+            return list(rows)
 
         with ThreadPoolExecutor(limit, thread_name_prefix="plan") as pool:  # sizes that are not listed are asked for
             rows = dict(zip((point.period.iso for point in points), pool.map(rows_of, points), strict=True))
     order = _ordered(rows, backfill.order)
     entries = (entry for of_period in known.values() for entry in of_period.values())
-    return Plan(tuple(row for period in order for row in rows[period]), _speed(entries))
+    files = tuple((period, problem) for period in order for problem in aside[period])
+    return Plan(tuple(row for period in order for row in rows[period]), _speed(entries), files)
 
 
 def _known(edges: Edges, backfill: Backfill) -> dict[str, dict[str, Entry]]:
@@ -205,7 +212,10 @@ def _rows(
     known: Mapping[str, Entry],
     need: Need,
     live: Callable[[Entry | None], bool],
+    aside: list[Problem],
 ) -> Iterator[Planned]:
+    """Yield the rows of a point in time. Files that grouping sets aside go to `aside`."""
+
     def partition(name: str) -> Partition:
         return Partition(backfill.collection, backfill.version, point.period.iso, name)
 
@@ -217,6 +227,7 @@ def _rows(
     except PileusError as error:
         yield Planned(partition(WHOLE_POINT), "error", type(error).__name__, str(error))
         return
+    aside += set_aside(grouped)
     if not grouped.groups:
         yield Planned(partition(WHOLE_POINT), "wait", "incomplete", "nothing published")
     for found in grouped.groups:

@@ -4,7 +4,8 @@ Below `backfills/ID/run-N/` in the bucket `internal`:
 
     points.json               the points in time, when the template was expanded
     groups/PERIOD.json        the groups that were queued, when the point was discovered
-    aside/PERIOD.json         the groups that were not: up to date, not published, another run's; and odd files
+    aside/PERIOD.json         the groups that were not: up to date, not published, another run's
+    files/PERIOD.json         the files that grouping set aside, if any
     ended/PERIOD/GROUP.json   the end of a partition that another run has taken since, or made for this one
     record.json               everything, once, when the run has ended
 
@@ -15,6 +16,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeVar
 
 from pileus.edges.store import Store, load
@@ -25,7 +27,11 @@ from pileus.models import Partition, Problem, State, safe
 from pileus.wiring import Edges
 
 T = TypeVar("T")
+Aside = tuple[str, Problem]
+"""A file that grouping set aside, with its point in time (ISO 8601)."""
 PARALLEL = 16
+FILES = 1000
+"""Points in time whose files set aside are told."""
 DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manifest", "owner")
 """Fields of an entry that the outcome of a partition keeps beside its own."""
 
@@ -62,14 +68,16 @@ def run_url(edges: Edges, id: str, run: int, rest: str) -> str:
     return edges.internal(f"backfills/{id}/run-{run}/{rest}")
 
 
-def note_aside(
-    edges: Edges, id: str, run: int, period: str, outcomes: Sequence[Outcome], problems: Sequence[Problem]
-) -> None:
+def note_aside(edges: Edges, id: str, run: int, period: str, outcomes: Sequence[Outcome]) -> None:
     """Write the groups of a point in time that were not queued, and why."""
-    groups = [_row(outcome) for outcome in outcomes]
-    odd = [{"kind": one.kind, "name": one.name, "detail": one.detail} for one in problems]
-    body = json.dumps({"groups": groups, "problems": odd}).encode()
+    body = json.dumps([_row(outcome) for outcome in outcomes]).encode()
     edges.store.put(run_url(edges, id, run, f"aside/{period}.json"), body, "application/json")
+
+
+def note_files(edges: Edges, id: str, run: int, period: str, problems: Sequence[Problem]) -> None:
+    """Write the files of a point in time that grouping set aside."""
+    body = json.dumps([problem.to_json() for problem in problems]).encode()
+    edges.store.put(run_url(edges, id, run, f"files/{period}.json"), body, "application/json")
 
 
 def note_ended(edges: Edges, entry: Entry, state: State | None = None, why: str = "", **facts: Any) -> None:
@@ -106,10 +114,21 @@ def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
 
     def read(url: str, value: Any) -> list[Outcome]:
         period = url.rpartition("/")[2].removesuffix(".json")
-        return [_outcome([period, *row[1:]]) for row in value["groups"]]
+        return [_outcome([period, *row[1:]]) for row in value]
 
     found = _objects(edges.store, run_url(edges, backfill.id, backfill.run, "aside/"), read)
     return [outcome for outcomes in found for outcome in outcomes]
+
+
+def files_aside(edges: Edges, backfill: Backfill) -> list[Aside]:
+    """Return the files that grouping set aside in the present run, of the first points in time that have any."""
+
+    def read(url: str, value: Any) -> list[Aside]:
+        period = url.rpartition("/")[2].removesuffix(".json")
+        return [(period, Problem(**problem)) for problem in value]
+
+    found = _objects(edges.store, run_url(edges, backfill.id, backfill.run, "files/"), read, most=FILES)
+    return [aside for asides in found for aside in asides]
 
 
 def queued(edges: Edges, backfill: Backfill) -> list[Any]:
@@ -125,19 +144,23 @@ def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
     return _objects(edges.store, head, lambda _, value: Entry.from_json(value))
 
 
-def _objects(store: Store, head: str, read: Callable[[str, Any], T]) -> list[T]:
-    """Return what `read` makes of the address and the JSON of every object below `head`. Raises DamagedObject."""
+def _objects(store: Store, head: str, read: Callable[[str, Any], T], *, most: int | None = None) -> list[T]:
+    """Return what `read` makes of the address and the JSON of every object below `head`, of `most` at most.
+
+    Raises DamagedObject.
+    """
 
     def one(url: str) -> T:
         return load(store, url, lambda body: read(url, json.loads(body)))
 
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="record") as pool:
-        return list(pool.map(one, [url for url, _ in store.list(head)]))
+        return list(pool.map(one, [url for url, _ in islice(store.list(head), most)]))
 
 
 def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None:
     """Write the whole record of the present run, once: one that is there already stays."""
-    value = {"backfill": backfill.to_json(), "partitions": [_row(outcome) for outcome in outcomes]}
+    aside = [[period, problem.to_json()] for period, problem in files_aside(edges, backfill)]
+    value = {"backfill": backfill.to_json(), "partitions": [_row(outcome) for outcome in outcomes], "files": aside}
     body = json.dumps(value, separators=(",", ":")).encode()
     try:
         edges.store.swap(run_url(edges, backfill.id, backfill.run, "record.json"), body, None, "application/json")
@@ -145,18 +168,28 @@ def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None
         return
 
 
-def closed(edges: Edges, id: str, run: int) -> list[Outcome] | None:
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The record of a run that has ended."""
+
+    outcomes: list[Outcome]
+    files: list[Aside]
+
+
+def closed(edges: Edges, id: str, run: int) -> Closed | None:
     """Return the record of a run that has ended; None where it has not, or there was no such run."""
     if run < 1:
         return None
     try:
-        return load(edges.store, run_url(edges, id, run, "record.json"), _partitions)
+        return load(edges.store, run_url(edges, id, run, "record.json"), _closed)
     except NotFound:
         return None
 
 
-def _partitions(body: bytes) -> list[Outcome]:
-    return list(map(_outcome, json.loads(body)["partitions"]))
+def _closed(body: bytes) -> Closed:
+    value = json.loads(body)
+    files = [(period, Problem(**problem)) for period, problem in value.get("files", ())]
+    return Closed(list(map(_outcome, value["partitions"])), files)
 
 
 def _row(one: Outcome) -> list[Any]:

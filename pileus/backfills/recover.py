@@ -102,7 +102,8 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
 def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
     """Yield the partitions that did not succeed, from the last record of the backfill. Manifests tell of the others."""
     runs = range(backfill.run, 0, -1)
-    found = next((found for run in runs if (found := record.closed(edges, backfill.id, run)) is not None), [])
+    kept = (record.closed(edges, backfill.id, run) for run in runs)
+    found = next((one.outcomes for one in kept if one is not None), [])
     for one in found:
         if one.state in (State.failed, State.waiting, State.cancelled):
             value = {"partition": one.key(backfill), "state": one.state, "run": backfill.run_name, "size": one.size}

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from pileus.backfills import record
-from pileus.backfills.record import DETAILS, Outcome
+from pileus.backfills.record import DETAILS, Aside, Outcome
 from pileus.edges.index import Brief, brief
 from pileus.errors import UsageError
 from pileus.lifecycle.backfill import Backfill
@@ -62,6 +62,8 @@ class Status:
     backfill: Backfill
     outcomes: Sequence[Outcome] = field(repr=False)
     """In order of time."""
+    files: Sequence[Aside] = field(default=(), repr=False)
+    """Files that grouping set aside in the present run."""
 
     @property
     def counts(self) -> Counter[State]:
@@ -102,6 +104,7 @@ class Status:
             "counts": {str(state): count for state, count in self.counts.items()},
             "bytes": {"done": self.bytes_done, "wanted": self.bytes_wanted},
             "partitions": [one.to_json(self.backfill) for one in self.outcomes],
+            "files_set_aside": [{"period": period} | problem.to_json() for period, problem in self.files],
         }
 
 
@@ -120,8 +123,8 @@ def status(edges: Edges, id: str, *, whole: bool = False) -> Status:
     """
     backfill = find(edges, id)
     if backfill.closed and (kept := record.closed(edges, id, backfill.run)) is not None:
-        return Status(backfill, kept)
-    return Status(backfill, outcomes(edges, backfill, whole=whole))
+        return Status(backfill, kept.outcomes, kept.files)
+    return Status(backfill, outcomes(edges, backfill, whole=whole), record.files_aside(edges, backfill))
 
 
 def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bool = False) -> list[Outcome]:
@@ -134,7 +137,8 @@ def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bo
        another run is taken for up to date.
     4. A point in time of which nothing is known is planned; with `final` it never ran.
     """
-    rows = {(one.period, one.group): one for one in record.closed(edges, backfill.id, backfill.run - 1) or ()}
+    before = record.closed(edges, backfill.id, backfill.run - 1)
+    rows = {(one.period, one.group): one for one in (before.outcomes if before else ())}
     fresh: dict[tuple[str, str], Outcome] = {}
     others: list[Brief] = []
     unlisted = set()

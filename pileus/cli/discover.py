@@ -40,7 +40,7 @@ def discover(
                 "collection": point.name,
                 "provider": source.id,
                 "groups": [{**group.to_json(), "complete": group.complete} for group in grouped.groups],
-                "problems": [{"kind": p.kind, "name": p.name, "detail": p.detail} for p in grouped.problems],
+                "problems": [problem.to_json() for problem in grouped.problems],
             }
         )
         return

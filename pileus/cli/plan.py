@@ -48,6 +48,7 @@ def _tell(found: "Plan") -> None:
         for row in found.rows
     ]
     show.table(("period", "group", "action", "why", "files", "size"), rows)
+    show.set_aside(found.files)
     actions = ", ".join(f"{count} {action}" for action, count in found.actions.most_common())
     files = sum(row.files for row in found.running)
     scratch = max((row.scratch for row in found.running), default=0)

@@ -3,15 +3,20 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from pileus.backfills.record import Aside
+
 console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
 errors = Console(stderr=True, highlight=False)
+ASIDE = 10
+"""Files set aside that are listed."""
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 """The option of every command that answers."""
 
@@ -54,6 +59,14 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.0f}"
     return str(value)
+
+
+def set_aside(files: "Sequence[Aside]") -> None:
+    """List files that grouping set aside, with their points in time; of many the first."""
+    for period, problem in files[:ASIDE]:
+        line(f"  set aside  {period}  {problem.name}  {problem.kind}: {problem.detail}", style="yellow")
+    if len(files) > ASIDE:
+        line(f"  and {len(files) - ASIDE} more files set aside: --json shows all")
 
 
 def size(count: float) -> str:

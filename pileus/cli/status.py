@@ -86,6 +86,7 @@ def _tell(found: "Status") -> None:
     show.console.print(legend(found))
     if found.bytes_done:
         show.line(f"{show.size(found.bytes_done)} downloaded")
+    show.set_aside(found.files)
     trouble = list(found.trouble)
     for state in (State.failed, State.waiting, State.running):
         mine = [one for one in trouble if one.state is state]

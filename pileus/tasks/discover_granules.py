@@ -7,7 +7,7 @@ from typing import Any
 
 from pileus import lifecycle
 from pileus.backfills.end import fail_point, is_live
-from pileus.backfills.record import Outcome, displaced, note_aside, run_url
+from pileus.backfills.record import Outcome, displaced, note_aside, note_files, run_url
 from pileus.backfills.status import WHOLE_POINT, whole_point
 from pileus.discover import discover
 from pileus.documents import Collection, Provider, parse_value
@@ -15,13 +15,13 @@ from pileus.edges.index import change
 from pileus.edges.providers import connect
 from pileus.edges.store import split
 from pileus.errors import Cancelled, Conflict, PileusError, StoreError
-from pileus.group import Grouped, group, refuse_strangers
+from pileus.group import Grouped, group, refuse_strangers, set_aside
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.decide import Decision, decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import INLINE, GroupTask, PointTask, part
-from pileus.models import Group, Partition, Problem, State
+from pileus.models import Group, Partition, State
 from pileus.wiring import Edges
 
 FEW = 20
@@ -85,13 +85,12 @@ class _Point:
             self._nothing_published()
         elif whole := known.get(WHOLE_POINT):
             self._forget(whole)
-        if self.aside or self._odd():
-            note_aside(self.edges, self.task.backfill, self.task.run, self.task.period, self.aside, self._odd())
+        here = self.edges, self.task.backfill, self.task.run, self.task.period
+        if self.aside:
+            note_aside(*here, self.aside)
+        if files := set_aside(self.grouped):
+            note_files(*here, files)
         return self._hand_over(tasks) | {"found": len(groups)}
-
-    def _odd(self) -> tuple[Problem, ...]:
-        """Files that were set aside and that a person may want to know of."""
-        return tuple(problem for problem in self.grouped.problems if problem.kind != "stranger")
 
     def _partition(self, found: Group) -> Partition:
         return Partition(self.task.template, self.collection.version, self.task.period, found.key)

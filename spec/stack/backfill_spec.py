@@ -106,6 +106,18 @@ def test_of_two_archives_of_a_tile_the_newer_stamp_wins(sample: Project) -> None
     assert row(sample, "south", "2015-02")["max"] == 2, "999 is the superseded archive's"
 
 
+def test_a_file_that_is_set_aside_is_told_in_plan_status_and_record(sample: Project) -> None:
+    said = "set aside  2015-02"
+    assert said in sample.pileus("plan", "sample")
+    assert said in sample.pileus("status", "first")
+    for answer in (sample.json("plan", "sample"), sample.json("status", "first")):
+        (file,) = answer["files_set_aside"]
+        assert (file["period"], file["kind"]) == ("2015-02", "superseded")
+        assert "c201504010000" in file["name"]
+    record = json.loads(sample.edges.store.get(sample.edges.internal("backfills/first/run-1/record.json")))
+    assert [period for period, _ in record["files"]] == ["2015-02"]
+
+
 def test_the_manifest_tells_what_was_made_from_what(sample: Project) -> None:
     found = manifest(sample, "03")
     edges = sample.edges
