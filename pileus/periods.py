@@ -110,6 +110,18 @@ def _shift(day: date, steps: int, unit: Unit) -> date:
         raise UsageError(f"{steps} {unit}s from {day} leaves the calendar") from exc
 
 
+def count(first: Period, last: Period) -> int:
+    """Return the number of periods from `first` to `last`, both included.
+
+    >>> count(Period(date(2014, 12, 1), Unit.month), Period(date(2015, 3, 1), Unit.month))
+    4
+    """
+    if first.unit is Unit.day:
+        return (last.start - first.start).days + 1
+    years = last.start.year - first.start.year
+    return 1 + (years if first.unit is Unit.year else 12 * years + last.start.month - first.start.month)
+
+
 def span(first: Period, last: Period) -> Iterator[Period]:
     """Yield every period from `first` to `last`, both included.
 

@@ -15,9 +15,10 @@ While a run goes on, the end of each of its partitions is in the index, and for 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 from pileus.edges.store import Store, load
 from pileus.errors import Conflict, NotFound
@@ -36,9 +37,8 @@ DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manif
 """Fields of an entry that the outcome of a partition keeps beside its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The state of one partition of a run."""
+class Outcome(NamedTuple):
+    """The state of one partition of a run. A tuple, because there may be a hundred thousand."""
 
     period: str
     """ISO 8601."""
@@ -50,7 +50,7 @@ class Outcome:
     """Bytes to download, as listed."""
     downloaded: int = 0
     """Bytes, for this backfill."""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = MappingProxyType({})
     """Of DETAILS, those that are known."""
 
     def key(self, backfill: Backfill) -> str:
@@ -200,4 +200,5 @@ _STATES = {str(state): state for state in State}
 
 
 def _outcome(row: list[Any]) -> Outcome:
-    return Outcome(row[0], row[1], _STATES[row[2]], row[3], row[4], row[5], row[6])
+    period, group, state, *rest = row
+    return Outcome(period, group, _STATES[state], *rest)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.lifecycle.partition import Entry, seen_from
 from pileus.models import Partition, State
-from pileus.periods import Period, Unit, span
+from pileus.periods import Period, Unit, count, span
 from pileus.wiring import Edges
 
 WHOLE_POINT = "*"
@@ -31,6 +31,7 @@ WORST_FIRST = (
     State.skipped,
 )
 DONE = (State.succeeded, State.skipped)
+ENDED = frozenset(state for state in State if state.ended)
 TROUBLE = (State.failed, State.waiting, State.running)
 
 
@@ -142,10 +143,11 @@ def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bo
     fresh: dict[tuple[str, str], Outcome] = {}
     others: list[Brief] = []
     unlisted = set()
+    now, mine, present = edges.now(), f"{backfill.id}/", backfill.run_name
     for one, details in _index(edges, backfill, whole=whole or final):
-        if one.backfill == backfill.id:
-            fresh[one.period, one.group] = _mine(backfill, one, details, edges.now())
-            if (one.group, one.run) == (WHOLE_POINT, backfill.run_name):
+        if one.run.startswith(mine):
+            fresh[one.period, one.group] = _mine(backfill, one, details, now)
+            if one.group == WHOLE_POINT and one.run == present:
                 unlisted.add(one.period)
         else:
             others.append(one)
@@ -172,7 +174,10 @@ def _details(entry: Entry) -> dict[str, Any]:
 
 
 def _mine(backfill: Backfill, one: Brief, details: dict[str, Any], now: float) -> Outcome:
-    state = seen_from(one, backfill.id, run_ended=not backfill.runs(one.run), now=now)
+    if one.state in ENDED:
+        state = one.state
+    else:
+        state = seen_from(one, backfill.id, run_ended=not backfill.runs(one.run), now=now)
     if state is State.cancelled and backfill.state == "paused":
         state = State.planned  # it will be done when the backfill is resumed
     return Outcome(one.period, one.group, state, one.why, one.size, one.downloaded, details)
@@ -218,7 +223,7 @@ def _together(
         if key[1] != WHOLE_POINT or key[0] not in listed:
             merged[key] = one
     known = {period for period, _ in merged}
-    for period in span_of(backfill):
+    for period in span_of(backfill) if len(known) < count(*_ends(backfill)) else ():
         if period.iso not in known:
             merged[period.iso, WHOLE_POINT] = _unseen(backfill, period.iso, final=final)
     if final:
@@ -239,8 +244,8 @@ def _settled(backfill: Backfill, one: Outcome) -> Outcome:
     if one.state.ended:
         return one
     if backfill.state in ("cancelled", "paused"):
-        return replace(one, state=State.cancelled, why=one.why or "cancelled before it ran")
-    return replace(one, state=State.failed, why=NEVER)
+        return one._replace(state=State.cancelled, why=one.why or "cancelled before it ran")
+    return one._replace(state=State.failed, why=NEVER)
 
 
 def verdict(found: Iterable[Outcome]) -> BackfillState:
@@ -253,9 +258,12 @@ def verdict(found: Iterable[Outcome]) -> BackfillState:
 
 def span_of(backfill: Backfill) -> list[Period]:
     """Its points in time."""
+    return list(span(*_ends(backfill)))
+
+
+def _ends(backfill: Backfill) -> tuple[Period, Period]:
     unit = Unit(backfill.unit)
-    first, last = (Period.parse(text, unit, date.min) for text in (backfill.first, backfill.last))
-    return list(span(first, last))
+    return Period.parse(backfill.first, unit, date.min), Period.parse(backfill.last, unit, date.min)
 
 
 def whole_point(backfill: Backfill, period: str) -> Partition:
