@@ -65,6 +65,15 @@ def classic_key(partition: Partition, zone: str, tile: str) -> str:
     return f"sezu-stats/{segment(zone)}_{partition.period.replace('-', '')}_{safe(tile)}.csv"
 
 
+def task_key(partition: Partition, task: str, name: str) -> str:
+    """Return the key of what a group task has written.
+
+    >>> task_key(Partition("viirs", "001", "2015-01", "20150101"), "inventory", "inventory.csv")
+    'tasks/inventory/viirs/001/2015-01/20150101/inventory.csv'
+    """
+    return f"tasks/{safe(task)}/{partition.key}/{safe(name)}"
+
+
 def archive_key(partition: Partition, name: str) -> str:
     """Return a kept archive; the bucket is the one that `files[].bucket` names.
 

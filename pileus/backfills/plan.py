@@ -232,9 +232,9 @@ def _rows(
         yield Planned(partition(WHOLE_POINT), "wait", "incomplete", "nothing published")
     for found in grouped.groups:
         entry = known.get(found.key)
-        process = collection.meta.process
+        now = fingerprint(found.granules, collection.meta.process, collection.meta.task)
         before = entry or known.get(WHOLE_POINT)
-        decision = decide(found, before, fingerprint(found.granules, process), backfill.select, live=live(entry))
+        decision = decide(found, before, now, backfill.select, live=live(entry))
         planned = Planned(partition(found.key), decision.action, decision.kind, decision.reason, len(found.granules))
         yield replace(planned, size=found.size, scratch=need.of(found))
 

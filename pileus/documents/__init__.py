@@ -13,6 +13,7 @@ from pileus.documents.collection import (
     Meta,
     Options,
     Process,
+    Task,
     Valid,
     resolve_span,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "RuleMeta",
     "RuleOf",
     "SecretRef",
+    "Task",
     "Valid",
     "parse",
     "parse_value",

@@ -11,6 +11,7 @@ from pileus.documents.base import NAME, Document, Regex
 from pileus.errors import DocumentError, UsageError
 from pileus.periods import Period, Unit
 from pileus.statistics import statistic_of
+from pileus.worker_tasks import task_of
 
 PLACEHOLDERS = ("pointInTime", "year", "month", "day")
 DEFAULT_STATISTICS = ("count", "sum", "mean", "min", "max", "stddev", "skew", "valid_share")
@@ -116,6 +117,23 @@ class Band(Document):
     Example: `[1, 100]`."""
 
 
+class Task(Document):
+    """A task of a worker, by the name it is registered under."""
+
+    name: str
+    """Name of a registered task. Example: `"inventory"`."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """What the task is told, as it wants it. Example: `{"threshold": 5}`."""
+
+    @model_validator(mode="after")
+    def _is_registered(self) -> Self:
+        try:
+            task_of(self.name)
+        except UsageError as exc:
+            raise ValueError(exc.message) from exc
+        return self
+
+
 class Meta(BaseModel):
     """Free, but for the parts that Pileus reads."""
 
@@ -128,6 +146,10 @@ class Meta(BaseModel):
     process: Process | None = None
     """What is measured in each group. Without it: groups are downloaded and verified, and nothing is measured.
     Example: `{"band": "avg_rade9h", "zones": "data/zones/places.geojson"}`."""
+
+    task: Task | None = None
+    """A task that a worker does with each group's files, beside what `process` measures. Example:
+    `{"name": "inventory"}`."""
 
     @model_validator(mode="after")
     def _bands_are_known(self) -> Self:

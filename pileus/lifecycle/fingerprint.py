@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pileus.documents import Process
+from pileus.documents import Process, Task
 from pileus.models import Granule
+from pileus.worker_tasks import task_of
 
 STEPS = 1
 """Raised by whoever changes what the hops from unpack to zonal compute: every older result is then stale."""
@@ -45,15 +46,26 @@ class Fingerprint:
         return None if self.code == then.code else "processing code changed"
 
 
-def fingerprint(granules: Iterable[Granule], process: Process | None) -> Fingerprint:
-    """Return the fingerprint of granules as listed and a process as populated; `zones` has the content's hash in it."""
+def fingerprint(granules: Iterable[Granule], process: Process | None, task: Task | None = None) -> Fingerprint:
+    """Return the fingerprint of granules as listed, and a process and a group task as populated.
+
+    `zones` of the process has the content's hash in it.
+    """
     sources = sorted([g.file.name, g.file.size, g.file.etag or g.file.modified, g.file.checksum] for g in granules)
     parameters = process.model_dump(mode="json", exclude_defaults=True, exclude={"zones"}) if process else None
     if parameters and "classic_csv" in parameters:
         # The name that the field had when the first results were written: another would make them all stale.
         parameters["ancestor_csv"] = parameters.pop("classic_csv")
     zones = process.zones if process else None
-    return Fingerprint(_hash(sources), _hash(zones), _hash(parameters), str(STEPS))
+    if task is None:
+        return Fingerprint(_hash(sources), _hash(zones), _hash(parameters), str(STEPS))
+    own = {"process": parameters, "task": task.name, "parameters": task.parameters}
+    return Fingerprint(_hash(sources), _hash(zones), _hash(own), f"{STEPS}+{_version(task)}")
+
+
+def _version(task: Task) -> str:
+    """Return the version of a task's code, as a fingerprint can hold it."""
+    return task_of(task.name).version.replace(".", "-")
 
 
 def _hash(value: object) -> str:

@@ -114,8 +114,8 @@ class _Point:
     def _consider(self, found: Group, known: Mapping[str, Entry]) -> GroupTask | None:
         """Note what was decided for one group; its task if it is to be worked on."""
         entry = known.get(found.key)
-        process = self.collection.meta.process
-        now = fingerprint(found.granules, process)
+        meta = self.collection.meta
+        now = fingerprint(found.granules, meta.process, meta.task)
         live = entry is not None and entry.run != self.backfill.run_name and is_live(self.edges, entry)
         decision = decide(found, entry or known.get(WHOLE_POINT), now, self.backfill.select, live=live)
         if decision.action == "skip":

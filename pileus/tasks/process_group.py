@@ -29,6 +29,7 @@ from pileus.stopping import unless
 from pileus.tasks.pipeline import Processed, process
 from pileus.version import __version__
 from pileus.wiring import Edges
+from pileus.worker_tasks import Work, task_of
 from pileus.zonal import Measured, MemoryCache, TieredCache, Zones, read_zones
 
 PARALLEL = 6
@@ -193,6 +194,7 @@ class Outputs:
             written = Written(put)
             if self.processed.measured is not None:
                 self._fill(written, self.processed.measured)
+            self._task(written)
         rules = self.collection.meta.process
         written.kept += self._archives() if rules and rules.archive else []
         return written
@@ -215,6 +217,22 @@ class Outputs:
         write_windows(written, partition, collection, zones, self.processed.archives, self.scratch, self.control.check)
         manifest = self.held.place.manifest
         write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
+
+    def _task(self, written: Written) -> None:
+        """Do the task that the collection asks for beside."""
+        wanted = self.collection.meta.task
+        if wanted is None:
+            return
+
+        def put(name: str, body: bytes, content_type: str) -> None:
+            written.add(
+                keys.task_key(partition, wanted.name, name), body, content_type, "task", f"{wanted.name}: {name}"
+            )
+
+        partition, folder = self.task.partition, self.scratch / "task"
+        folder.mkdir(exist_ok=True)
+        work = Work(partition, self.processed.archives, wanted.parameters, folder, put, self.control.check)
+        task_of(wanted.name).run(work)
 
     def _archives(self) -> Iterator[Output]:
         """Keep the archives, each in the bucket of its file kind, by the collection's `duplicateHandling`."""

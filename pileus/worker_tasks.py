@@ -1,0 +1,77 @@
+"""What a worker makes of a group's files beside statistics: one table that documents and the worker read.
+
+A new task is one file with a function and one line here, `register(WorkerTask(...))`. A collection asks for it by
+`meta.task.name`. Functions are named and not imported, because some need heavy libraries.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pileus.errors import UsageError
+from pileus.models import Archive, Partition
+from pileus.near import near_names
+from pileus.stopping import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A group's files, downloaded and verified, and where what is made of them goes."""
+
+    partition: Partition
+    archives: tuple[Archive, ...]
+    parameters: Mapping[str, Any]
+    """`meta.task.parameters` of the collection."""
+    scratch: Path
+    """A folder for files of the task's own; it is removed afterwards."""
+    put: Callable[[str, bytes, str], None]
+    """Write an output, by file name, bytes and content type. Readers see it with the group's other outputs."""
+    check: Check
+    """Call it now and then: it raises when the work should stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTask:
+    """One task."""
+
+    name: str
+    """As collections name it."""
+    function: str
+    """`module:function`, called with a Work. What it raises fails the group."""
+    version: str = "1"
+    """Raised by whoever changes what it makes: every older result is then stale."""
+
+    def run(self, work: Work) -> None:
+        """Do the task."""
+        module, _, name = self.function.partition(":")
+        function: Callable[[Work], None] = getattr(import_module(module), name)
+        function(work)
+
+
+REGISTERED: dict[str, WorkerTask] = {}
+"""By name, in the order that messages list them."""
+
+
+def register(task: WorkerTask) -> None:
+    """Add a task. Raises UsageError when its name is taken."""
+    if task.name in REGISTERED:
+        raise UsageError(f"task {task.name!r} is there already: choose another name")
+    REGISTERED[task.name] = task
+
+
+def task_of(name: str) -> WorkerTask:
+    """Return the task of this name. Raises UsageError with the near matches and with what there is.
+
+    >>> task_of("inventory").version
+    '1'
+    """
+    if name in REGISTERED:
+        return REGISTERED[name]
+    close = near_names(name, REGISTERED)
+    guess = f"did you mean {' or '.join(close)}? " if close else ""
+    raise UsageError(f"unknown task {name!r}: {guess}expected one of {', '.join(REGISTERED)}")
+
+
+register(WorkerTask("inventory", "pileus.tasks.inventory:inventory"))
