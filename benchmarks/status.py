@@ -1,6 +1,6 @@
 """The status of a backfill of many partitions: processor time of our own, and the whole wait.
 
-Fills the index of an embedded AWS with N days of one group each, as a backfill leaves them, and asks for its status
+Fills the index of an embedded AWS with days of fifty groups each, as a backfill leaves them, and asks for its status
 while it runs (from the index) and after it has ended (from its record). Prints one JSON line: medians in seconds, `own`
 of this process's processor, `whole` by the clock.
 
@@ -32,7 +32,7 @@ from pileus.models import Partition, State
 from pileus.wiring import wire_folder
 from spec.servers.sessions import ministack
 
-FIRST = date(1750, 1, 1)
+FIRST, GROUPS = date(2010, 1, 1), 50
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def timed(work: Callable[[], Any], runs: int) -> dict[str, float]:
 
 
 def filled(folder: Path, endpoint: str, count: int) -> Any:
-    """Edges whose index has a backfill of so many days, all succeeded."""
+    """Edges whose index has a backfill of so many partitions, all succeeded."""
     from dataclasses import replace
 
     aws = Aws(endpoint)
@@ -78,12 +78,13 @@ def filled(folder: Path, endpoint: str, count: int) -> Any:
     manifests = edges.protected(f"{keys.MANIFESTS}/")
     index = DynamoIndex(aws.dynamodb, partitions="partitions", backfills="backfills", manifests=manifests)
     edges = replace(edges, index=index)
-    last = FIRST + timedelta(count - 1)
+    last = FIRST + timedelta(count // GROUPS - 1)
     backfill = Backfill("long", "daily", "001", str(FIRST), str(last), "day", state="running")
     index.put_backfill(backfill)
 
     def put(number: int) -> None:
-        partition = Partition("daily", "001", str(FIRST + timedelta(number)), "all")
+        day, group = divmod(number, GROUPS)
+        partition = Partition("daily", "001", str(FIRST + timedelta(day)), f"tile-{group:02}")
         manifest = f"{manifests}{partition.key}/manifest.json"
         index.put(Entry(partition, State.succeeded, "long/1", size=300, downloaded=300, manifest=manifest))
 

@@ -12,15 +12,17 @@ class Entry:
     """Heading under which the help lists it."""
     summary: str
     """One line."""
+    elsewhere: str = ""
+    """Name of the module that registers it, where that is not its own in this package."""
 
     @property
     def module(self) -> str:
         """Name of the module that registers it."""
-        return f"pileus.cli.{self.name.replace('-', '_')}"
+        return self.elsewhere or f"pileus.cli.{self.name.replace('-', '_')}"
 
 
 START, RUN, LOOK, CLOUD, TOOLS = "Start", "Run backfills", "Look at results", "On AWS", "Tools"
-ENTRIES = (
+ENTRIES = [
     Entry("sample", START, "Run three synthetic months, show the statistics, stop everything again."),
     Entry("init", START, "Write a small project that works at once."),
     Entry("populate", START, "Validate all documents and hand them to the stack: all or none."),
@@ -53,4 +55,4 @@ ENTRIES = (
     Entry("stats", TOOLS, "Compute zonal statistics of rasters and archives."),
     Entry("run-task", TOOLS, "Run one Lambda or worker task here, on one event."),
     Entry("worker", TOOLS, "Poll the queues and process groups until SIGTERM."),
-)
+]
