@@ -50,7 +50,7 @@ class HttpEdge:
         self._has_credentials = provider.credentials is not None
         context = _context(provider)
         self._dialler = Dialler(context, provider.connect_seconds, secrets.environ)
-        self._sign_in = sign_in(provider, secrets, context, self.now)
+        self._sign_in = sign_in(provider, secrets, self._dialler, self.now)
         self._cookies, self._has_cookies = CookieJar(), False
         self._pool = ConnectionPool(
             provider.id,

@@ -11,20 +11,23 @@ import base64
 import json
 import netrc
 import re
-import ssl
 import threading
 from collections.abc import Callable, Mapping
+from socket import socket
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from pileus.documents import Credentials, Provider, SecretRef
 from pileus.edges.providers.address import Origin, origin_of, shown
 from pileus.edges.providers.faults import BUSY
+from pileus.edges.providers.form_post import post_form
 from pileus.edges.providers.login import read_netrc
 from pileus.edges.secrets import Secret, Secrets
-from pileus.errors import Busy, DocumentError, Refused, Unreachable
+from pileus.errors import Busy, DocumentError, Refused
 
 SIGNATURES = ("x-amz-signature=", "signature=", "x-goog-signature=", "sig=")
+Dial = Callable[[Origin], socket]
+"""Opens a connection."""
 EARLY = 30.0
 """Seconds before its end at which a token is replaced."""
 
@@ -80,10 +83,10 @@ class OAuth2:
         url: str,
         form: Callable[[], dict[str, str]],
         client: Callable[[], dict[str, str]],
-        context: ssl.SSLContext,
+        dial: Dial,
         now: Callable[[], float],
     ) -> None:
-        self._url, self._form, self._client, self._context, self._now = url, form, client, context, now
+        self._url, self._form, self._client, self._dial, self._now = url, form, client, dial, now
         self._lock = threading.Lock()
         self._token: str | None = None
         self._refresh: str | None = None
@@ -111,26 +114,19 @@ class OAuth2:
         self._ask({**self._form(), **self._client()})
 
     def _ask(self, form: dict[str, str]) -> None:
-        import urllib3  # heavy, and only this kind of sign-in needs it
-
+        status, body = post_form(self._dial, self._url, form)
+        if status in BUSY:
+            raise Busy(f"sign-in answered {status}", where=shown(self._url))
         try:
-            answer = urllib3.PoolManager(ssl_context=self._context).request(
-                "POST", self._url, fields=form, encode_multipart=False, redirect=False, retries=False, timeout=30.0
-            )
-        except urllib3.exceptions.HTTPError as exc:
-            raise Unreachable(f"sign-in failed: {type(exc).__name__}", where=shown(self._url)) from None
-        if answer.status in BUSY:
-            raise Busy(f"sign-in answered {answer.status}", where=shown(self._url))
-        try:
-            value = json.loads(answer.data)
+            value = json.loads(body)
         except ValueError:
             value = {}
         token = value.get("access_token") if isinstance(value, dict) else None
-        if answer.status != 200 or not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+        if status != 200 or not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             # Only the code of RFC 6749 is told: a description may repeat what was sent.
             code = str(value.get("error", "no token")) if isinstance(value, dict) else "no token"
             code = code if re.fullmatch(r"[a-z_ ]{1,40}", code) else "no token"
-            raise Refused(f"sign-in answered {answer.status}: {code}", where=shown(self._url))
+            raise Refused(f"sign-in answered {status}: {code}", where=shown(self._url))
         lasts = value.get("expires_in")
         lasts = float(lasts) if isinstance(lasts, int | float | str) and re.fullmatch(r"[\d.]+", str(lasts)) else 300.0
         refresh = value.get("refresh_token")
@@ -152,7 +148,7 @@ def is_signed(url: str) -> bool:
     return any(query.startswith(name) or f"&{name}" in query for name in SIGNATURES)
 
 
-def sign_in(provider: Provider, secrets: Secrets, context: ssl.SSLContext, now: Callable[[], float]) -> SignIn:
+def sign_in(provider: Provider, secrets: Secrets, dial: Dial, now: Callable[[], float]) -> SignIn:
     """Return the sign-in that the provider's credentials ask for. Secrets are read at once, so that a missing one is
     told before anything is sent. Raises DocumentError.
     """
@@ -176,14 +172,12 @@ def sign_in(provider: Provider, secrets: Secrets, context: ssl.SSLContext, now: 
         case "netrc":
             return Netrc(read_netrc(secrets, where))
         case "oauth2_password" | "oauth2_client":
-            return _oauth2(credentials, secret, context, now)
+            return _oauth2(credentials, secret, dial, now)
         case other:
             raise DocumentError(f"type: {other} is not for protocol {provider.protocol}", where=where)
 
 
-def _oauth2(
-    credentials: Credentials, secret: Callable[[str], str], context: ssl.SSLContext, now: Callable[[], float]
-) -> OAuth2:
+def _oauth2(credentials: Credentials, secret: Callable[[str], str], dial: Dial, now: Callable[[], float]) -> OAuth2:
     url = credentials.token_url or ""
     origin_of(url)
     scope = {"scope": credentials.scope} if credentials.scope else {}
@@ -198,4 +192,4 @@ def _oauth2(
         return {"grant_type": "password", "username": secret("username"), "password": secret("password"), **scope}
 
     form(), client()
-    return OAuth2(url, form, client, context, now)
+    return OAuth2(url, form, client, dial, now)
