@@ -15,9 +15,8 @@ CONFLICT = frozenset(
         "412",
         "ConditionalCheckFailedException",
         "ConditionalRequestConflict",
+        "ConflictException",
         "PreconditionFailed",
-        "TransactionCanceledException",
-        "TransactionConflictException",
     }
 )
 """A conditional write lost the race."""
@@ -30,11 +29,17 @@ DENIED = frozenset(
         "AccessDenied",
         "AccessDeniedException",
         "AuthFailure",
+        "AuthorizationError",
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
+        "KMSAccessDenied",
+        "KMSOptInRequired",
+        "KmsAccessDenied",
+        "KmsAccessDeniedException",
+        "KmsOptInRequired",
         "MissingAuthenticationToken",
         "OptInRequired",
         "SignatureDoesNotMatch",
@@ -47,21 +52,30 @@ PASSING = frozenset(
     {
         "BandwidthLimitExceeded",
         "EC2ThrottledException",
+        "ExecutionLimitExceeded",
         "InternalError",
         "InternalFailure",
         "InternalServerError",
         "InternalServerException",
+        "InternalServiceError",
+        "KMSThrottling",
         "KMSThrottlingException",
         "KmsThrottled",
+        "KmsThrottlingException",
         "LimitExceededException",
+        "OperationAborted",
+        "OverLimit",
         "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
         "RequestTimeTooSkewed",
         "RequestTimeout",
         "RequestTimeoutException",
+        "ServerException",
+        "ServiceException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
         "SlowDown",
@@ -69,11 +83,19 @@ PASSING = frozenset(
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionConflictException",
         "TransactionInProgressException",
         "Unavailable",
     }
 )
 """It passes: the same call may succeed later."""
+CANCELLED = {
+    "ConditionalCheckFailed": "ConditionalCheckFailedException",
+    "ProvisionedThroughputExceeded": "ProvisionedThroughputExceededException",
+    "ThrottlingError": "ThrottlingException",
+    "TransactionConflict": "TransactionConflictException",
+}
+"""Why a transaction was cancelled, in the words of single calls."""
 SERVICES = {"SFN": "Step Functions", "Scheduler": "EventBridge Scheduler"}
 """What people call a service, where its id is another."""
 
@@ -97,7 +119,7 @@ def translate(error: Exception, service: str, where: str | None = None) -> Pileu
 
 
 def _refusal(error: Any, service: str, where: str | None) -> PileusError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
+    code = _code(error.response)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in ABSENT and service in ("S3", "the store"):
         return NotFound("there is no such object", where=where)
@@ -107,6 +129,16 @@ def _refusal(error: Any, service: str, where: str | None) -> PileusError:
     if code in PASSING or status >= 500 or status == 429:
         return Unavailable(said, where=where, code=code)
     return (Denied if code in DENIED else StoreError)(said, where=where, code=code)
+
+
+def _code(answer: Any) -> str:
+    """Return AWS's word for a refusal; for a transaction that of the first item which does not pass by itself."""
+    code = str(answer.get("Error", {}).get("Code", ""))
+    if code != "TransactionCanceledException":
+        return code
+    reasons = [CANCELLED.get(one.get("Code"), one.get("Code")) for one in answer.get("CancellationReasons", ())]
+    told = [str(reason) for reason in reasons if reason not in (None, "None")]
+    return next((reason for reason in told if reason not in PASSING), told[0] if told else code)
 
 
 def _unanswered(error: Exception) -> type[StoreError]:

@@ -30,7 +30,7 @@ class SnsReports:
     def tell(self, subject: str, report: Mapping[str, Any]) -> None:
         """See Reports."""
         with translated(self._topic, "SNS"):
-            self._client.publish(TopicArn=self._topic, Subject=subject[:SUBJECT], Message=json.dumps(report))
+            self._client.publish(TopicArn=self._topic, Subject=_line(subject), Message=json.dumps(report))
 
 
 class KeptReports:
@@ -41,4 +41,9 @@ class KeptReports:
 
     def tell(self, subject: str, report: Mapping[str, Any]) -> None:
         """See Reports."""
-        self.told.append((subject, report))
+        self.told.append((_line(subject), report))
+
+
+def _line(subject: str) -> str:
+    """Return the subject as SNS takes it: one line, and not too long."""
+    return " ".join(subject.split())[:SUBJECT]

@@ -1,15 +1,20 @@
 """Schedules of EventBridge Scheduler: one for each scheduled rule, in the group that has the stack's name."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pileus.edges.aws_errors import translated
+from pileus.errors import Conflict, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
+
+
+GONE = "ResourceNotFoundException"
+"""AWS's word for a schedule that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,13 @@ class Schedules(Protocol):
         """Return those there are, by name."""
 
     def made(self, name: str) -> datetime:
-        """When it was made: a rate counts from there."""
+        """When it was made: a rate counts from there. Raises StoreError when there is none of that name."""
 
     def put(self, schedule: Schedule, *, new: bool) -> None:
-        """Create it, or change the one of that name."""
+        """Create it, or change the one of that name. Raises StoreError when it is there already, or is not there."""
 
     def delete(self, name: str) -> None:
-        """Remove it."""
+        """Remove it; that it is gone is no error."""
 
 
 class EventBridgeSchedules:
@@ -53,10 +58,16 @@ class EventBridgeSchedules:
         with translated(self._group, "EventBridge Scheduler"):
             pages = self._client.get_paginator("list_schedules").paginate(GroupName=self._group)
             names = [item["Name"] for page in pages for item in page["Schedules"]]
-            return {name: self._one(name) for name in names}
+            return {name: found for name in names if (found := self._one(name))}
 
-    def _one(self, name: str) -> Schedule:
-        found = self._client.get_schedule(GroupName=self._group, Name=name)
+    def _one(self, name: str) -> Schedule | None:
+        """Return the schedule; None for one that was deleted after it was listed."""
+        try:
+            found = self._client.get_schedule(GroupName=self._group, Name=name)
+        except StoreError as exc:
+            if exc.code != GONE:
+                raise
+            return None
         return Schedule(
             name,
             found["ScheduleExpression"],
@@ -84,5 +95,33 @@ class EventBridgeSchedules:
             )
 
     def delete(self, name: str) -> None:
-        with translated(name, "EventBridge Scheduler"):
-            self._client.delete_schedule(GroupName=self._group, Name=name)
+        try:
+            with translated(name, "EventBridge Scheduler"):
+                self._client.delete_schedule(GroupName=self._group, Name=name)
+        except StoreError as exc:
+            if exc.code != GONE:
+                raise
+
+
+class KeptSchedules:
+    """Schedules in a dictionary, which start nothing. For work with no AWS at all."""
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._kept: dict[str, tuple[Schedule, datetime]] = {}
+
+    def all(self) -> dict[str, Schedule]:
+        return {name: schedule for name, (schedule, _) in self._kept.items()}
+
+    def made(self, name: str) -> datetime:
+        if name not in self._kept:
+            raise StoreError("there is no such schedule", where=name, code=GONE)
+        return self._kept[name][1]
+
+    def put(self, schedule: Schedule, *, new: bool) -> None:
+        if new and schedule.name in self._kept:
+            raise Conflict("there is a schedule of this name", where=schedule.name)
+        self._kept[schedule.name] = (schedule, self._now() if new else self.made(schedule.name))
+
+    def delete(self, name: str) -> None:
+        self._kept.pop(name, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pileus.documents import SecretRef
 from pileus.edges.aws_errors import translated
-from pileus.errors import DocumentError, StoreError
+from pileus.errors import DocumentError, StoreError, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -61,7 +61,7 @@ class Secrets:
     def resolve(self, ref: SecretRef, where: str) -> Secret:
         """Return the secret that `ref` names. `where`: the place in the document, for the error.
 
-        Raises DocumentError, which names the reference and never a value.
+        Raises DocumentError, which names the reference and never a value; Unavailable when AWS cannot be reached.
         """
         place = ref.model_dump_json(exclude_none=True, exclude={"key"})
         with self._lock:
@@ -86,6 +86,8 @@ class Secrets:
                     return self._secretsmanager().get_secret_value(SecretId=ref.secretsmanager)["SecretString"]
                 if ref.ssm is not None and self._ssm is not None:
                     return self._ssm().get_parameter(Name=ref.ssm, WithDecryption=True)["Parameter"]["Value"]
+        except Unavailable:
+            raise  # it passes, and nothing is wrong with the document
         except StoreError as exc:
             raise DocumentError(f"{_place(ref)} cannot be read: {exc.code or exc.message}", where=where) from exc
         except KeyError as exc:

@@ -9,8 +9,7 @@ import pytest
 from pileus.edges import queues as module
 from pileus.edges.aws import Aws
 from pileus.edges.queues import Queue, SqsQueues
-from pileus.errors import Unavailable
-from spec.servers import Site, free_port
+from spec.servers import Site
 
 
 class Desk:
@@ -155,12 +154,3 @@ def test_what_is_not_one_of_ours_is_buried(desk: Desk, body: object) -> None:
     assert found is None or found.token == 5  # the worker refuses what has a task that is none
     if found is None:
         assert desk.buried() == 1
-
-
-def test_a_queue_out_of_reach_is_told_as_what_passes() -> None:
-    nowhere = Aws(f"http://127.0.0.1:{free_port()}")
-    queues = SqsQueues(
-        nowhere.sqs, nowhere.stepfunctions, {"backfill": Queue("http://127.0.0.1:9/q", "http://127.0.0.1:9/d")}
-    )
-    with pytest.raises(Unavailable):
-        queues.receive("backfill", 0)

@@ -102,7 +102,7 @@ class SimulatedQueues:
         return self._message(queue, posted, body)
 
     def _message(self, queue: str, posted: Posted, body: Any) -> Message:
-        return Message(queue, posted.receipt, posted.body, body["token"], body["task"])
+        return Message(queue, posted.receipt, posted.body, body["token"], body["task"], posted.receives)
 
     def _named(self, message: Message) -> str:
         return str(message.task.get("config", {}).get("partition", "?"))

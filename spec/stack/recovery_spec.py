@@ -1,57 +1,29 @@
 """kill -9 of any part: `up` brings all back, and finished work is neither lost nor repeated."""
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from data.sample import make, serve
+from data.sample import make
 from pileus.edges.queues import QUEUES
-from spec.servers import free_port
+from spec.support.gated import GatedSite
 from spec.support.stack import Project
 
 
-class Site:
-    """The sample provider; `gate` holds back every archive while it is shut, and `served` counts them."""
-
-    def __init__(self, folder: Path) -> None:
-        make.make(folder)
-        self.port, self.served, self.gate = free_port(), [], threading.Event()
-        self.asked = threading.Event()
-        site = self
-
-        class Gated(serve.Quiet):
-            def do_GET(self) -> None:  # noqa: N802 - http.server names it
-                if self.path.endswith(".tgz"):
-                    site.asked.set()
-                    site.gate.wait(60)
-                    site.served.append(self.path)
-                super().do_GET()
-
-        self.server = serve.ThreadingHTTPServer(
-            ("127.0.0.1", self.port), lambda *args: Gated(*args, directory=str(folder))
-        )
-        self.server.daemon_threads = True
-        self.gate.set()
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    made = Site(tmp_path / "site")
+def site(tmp_path: Path) -> Iterator[GatedSite]:
+    """The sample provider."""
+    make.make(tmp_path / "site")
+    made = GatedSite(tmp_path / "site")
     yield made
-    made.gate.set()
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
-def prepared(project: Project, site: Site, workers: int = 1, **settings: int) -> None:
+def prepared(project: Project, site: GatedSite, workers: int = 1, **settings: int) -> None:
     project.document("data/zones/sample.geojson", make.zones())
-    project.document(
-        "data/providers/site.json", {"id": "site", "protocol": "http", "host": "127.0.0.1", "port": site.port}
-    )
+    project.document("data/providers/site.json", site.provider())
     project.collection(
         "sample",
         "201501",
@@ -68,7 +40,7 @@ def counts(project: Project, id: str) -> dict[str, int]:
     return found
 
 
-def test_after_kill_9_of_everything_finished_work_is_still_known(project: Project, site: Site) -> None:
+def test_after_kill_9_of_everything_finished_work_is_still_known(project: Project, site: GatedSite) -> None:
     prepared(project, site)
     project.pileus("backfill", "sample", "--name", "once", "--wait")
     running, served = project.running, len(site.served)
@@ -81,7 +53,7 @@ def test_after_kill_9_of_everything_finished_work_is_still_known(project: Projec
     assert len(site.served) == served
 
 
-def test_a_backfill_goes_on_after_kill_9_of_the_embedded_aws(project: Project, site: Site) -> None:
+def test_a_backfill_goes_on_after_kill_9_of_the_embedded_aws(project: Project, site: GatedSite) -> None:
     prepared(project, site)
     site.gate.clear()
     project.pileus("backfill", "sample", "--name", "on")
@@ -93,7 +65,7 @@ def test_a_backfill_goes_on_after_kill_9_of_the_embedded_aws(project: Project, s
     project.wait_for(lambda: counts(project, "on") == {"succeeded": 3}, 90)
 
 
-def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Project, site: Site) -> None:
+def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Project, site: GatedSite) -> None:
     prepared(project, site, visibility_seconds=6)
     site.gate.clear()
     project.pileus("backfill", "sample", "--name", "lost")
@@ -106,7 +78,7 @@ def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Pr
     assert sorted(attempts) == [1, 1, 2], "one group was begun twice, once by the worker that died"
 
 
-def test_down_hands_back_what_is_under_way_and_up_finishes_it(project: Project, site: Site) -> None:
+def test_down_hands_back_what_is_under_way_and_up_finishes_it(project: Project, site: GatedSite) -> None:
     prepared(project, site)
     site.gate.clear()
     project.pileus("backfill", "sample", "--name", "back")
@@ -118,7 +90,7 @@ def test_down_hands_back_what_is_under_way_and_up_finishes_it(project: Project, 
     project.wait_for(lambda: counts(project, "back") == {"succeeded": 3}, 90)
 
 
-def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: Site) -> None:
+def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: GatedSite) -> None:
     prepared(project, site, visibility_seconds=6)
     site.gate.clear()
     project.pileus("backfill", "sample", "--name", "swept")
@@ -130,7 +102,7 @@ def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: Site) 
     assert not list(project.home.scratch.rglob("*.tgz")), "whoever took the group up went on with its downloads"
 
 
-def test_no_message_is_left_behind(project: Project, site: Site) -> None:
+def test_no_message_is_left_behind(project: Project, site: GatedSite) -> None:
     prepared(project, site)
     project.pileus("backfill", "sample", "--name", "clean", "--wait")
     stack = project.running.stack

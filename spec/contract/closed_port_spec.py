@@ -1,0 +1,153 @@
+"""One contract for every edge to AWS: where nobody answers, each of its methods says Unavailable, and nothing raw."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pileus.edges
+from pileus.documents import SecretRef
+from pileus.edges.archives import ArchiveStore, Kept
+from pileus.edges.aws import Aws
+from pileus.edges.budget import Holder
+from pileus.edges.budget_table import DynamoBudgetTable
+from pileus.edges.dead_letters import DeadLetters
+from pileus.edges.dynamo_index import DynamoIndex
+from pileus.edges.logs import CloudWatchLogs
+from pileus.edges.queues import Message, Queue, SqsQueues
+from pileus.edges.reports import SnsReports
+from pileus.edges.schedules import EventBridgeSchedules, Schedule
+from pileus.edges.secrets import Secrets
+from pileus.edges.store import S3Store
+from pileus.edges.workflows import StepFunctions
+from pileus.errors import Unavailable
+from pileus.lifecycle.backfill import Backfill
+from pileus.lifecycle.partition import Entry, Failure
+from pileus.models import Partition, State
+from spec.servers import free_port
+
+URL = "s3://bucket/key"
+PARTITION = Partition("viirs", "001", "2015-01", "g")
+ENTRY = Entry(PARTITION, State.queued, "b/1")
+BACKFILL = Backfill("b", "viirs", "001", "2015-01", "2015-12", "month")
+MESSAGE = Message("backfill", "receipt", "{}", "token", {})
+SCHEDULE = Schedule("s", "rate(1 day)", "UTC", True, "arn", {})
+HOLDER = Holder("w", frozenset({1}), 1, "tag", False)
+FILE = Path(__file__)
+SPAN = ("viirs", "001", "2014-01", "2015-12")
+
+MAKES: dict[type, Callable[[Aws], Any]] = {
+    ArchiveStore: lambda aws: ArchiveStore(aws.s3),
+    CloudWatchLogs: lambda aws: CloudWatchLogs(aws.logs, "group"),
+    DeadLetters: lambda aws: DeadLetters(aws.sqs, dict.fromkeys(("ingest", "backfill"), queue(aws))),
+    DynamoBudgetTable: lambda aws: DynamoBudgetTable(aws.dynamodb, "connections"),
+    DynamoIndex: lambda aws: DynamoIndex(aws.dynamodb, partitions="partitions", backfills="backfills"),
+    EventBridgeSchedules: lambda aws: EventBridgeSchedules(aws.scheduler, "group", "role"),
+    S3Store: lambda aws: S3Store(aws.s3),
+    Secrets: lambda aws: Secrets(environ={}, secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm),
+    SnsReports: lambda aws: SnsReports(aws.sns, "arn:aws:sns:us-east-1:000000000000:topic"),
+    SqsQueues: lambda aws: SqsQueues(aws.sqs, aws.stepfunctions, {"ingest": queue(aws), "backfill": queue(aws)}),
+    StepFunctions: lambda aws: StepFunctions(aws.stepfunctions, "arn:aws:states:us-east-1:000000000000:stateMachine:"),
+}
+CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
+    (ArchiveStore, "weigh"): lambda edge: edge.weigh(FILE, URL, "replace"),
+    (ArchiveStore, "stage"): lambda edge: edge.stage(FILE, URL, Kept(URL, 1, "", "written")),
+    (CloudWatchLogs, "lines"): lambda edge: list(edge.lines("b", PARTITION.key)),
+    (DeadLetters, "all"): lambda edge: edge.all(),
+    (DeadLetters, "remove"): lambda edge: edge.remove("id"),
+    (DynamoBudgetTable, "holders"): lambda edge: edge.holders("p"),
+    (DynamoBudgetTable, "put"): lambda edge: edge.put("p", HOLDER, {None}),
+    (DynamoBudgetTable, "remove"): lambda edge: edge.remove("p", "w", {"tag"}),
+    (DynamoBudgetTable, "take"): lambda edge: edge.take("p", 1, "w", "token"),
+    (DynamoBudgetTable, "free"): lambda edge: edge.free("p", 1, worker="w"),
+    (DynamoIndex, "entry"): lambda edge: edge.entry(PARTITION),
+    (DynamoIndex, "several"): lambda edge: edge.several([PARTITION]),
+    (DynamoIndex, "entries"): lambda edge: list(edge.entries(*SPAN)),
+    (DynamoIndex, "briefs"): lambda edge: list(edge.briefs("viirs", "001", "0000", "9999")),
+    (DynamoIndex, "put"): lambda edge: edge.put(ENTRY),
+    (DynamoIndex, "remove"): lambda edge: edge.remove(ENTRY),
+    (DynamoIndex, "backfill"): lambda edge: edge.backfill("b"),
+    (DynamoIndex, "backfills"): lambda edge: list(edge.backfills()),
+    (DynamoIndex, "put_backfill"): lambda edge: edge.put_backfill(BACKFILL),
+    (EventBridgeSchedules, "all"): lambda edge: edge.all(),
+    (EventBridgeSchedules, "made"): lambda edge: edge.made("s"),
+    (EventBridgeSchedules, "put"): lambda edge: edge.put(SCHEDULE, new=True),
+    (EventBridgeSchedules, "delete"): lambda edge: edge.delete("s"),
+    (S3Store, "get"): lambda edge: edge.get(URL),
+    (S3Store, "put"): lambda edge: edge.put(URL, b""),
+    (S3Store, "tagged"): lambda edge: edge.tagged(URL),
+    (S3Store, "swap"): lambda edge: edge.swap(URL, b"", None),
+    (S3Store, "copy"): lambda edge: edge.copy(URL, URL),
+    (S3Store, "drop"): lambda edge: edge.drop(URL, "tag"),
+    (S3Store, "list"): lambda edge: list(edge.list(URL)),
+    (S3Store, "delete"): lambda edge: edge.delete(URL),
+    (Secrets, "resolve"): lambda edge: edge.resolve(SecretRef(secretsmanager="s"), "where"),
+    (SnsReports, "tell"): lambda edge: edge.tell("subject", {}),
+    (SqsQueues, "receive"): lambda edge: edge.receive("backfill", 0),
+    (SqsQueues, "hold"): lambda edge: edge.hold(MESSAGE, 1),
+    (SqsQueues, "keep"): lambda edge: edge.keep(MESSAGE, 1),
+    (SqsQueues, "bury"): lambda edge: edge.bury(MESSAGE),
+    (SqsQueues, "beat"): lambda edge: edge.beat(MESSAGE),
+    (SqsQueues, "succeed"): lambda edge: edge.succeed(MESSAGE, {}),
+    (SqsQueues, "fail"): lambda edge: edge.fail(MESSAGE, Failure("Corrupt", "cut")),
+    (StepFunctions, "start"): lambda edge: edge.start("workflow", "name", {}),
+    (StepFunctions, "status"): lambda edge: edge.status("execution"),
+    (StepFunctions, "stop"): lambda edge: edge.stop("execution", "cause"),
+    (StepFunctions, "running"): lambda edge: list(edge.running("workflow", "b-")),
+}
+LATER = {(SqsQueues, "delete"), (SqsQueues, "settle")}
+"""These put off what they cannot do now: the message comes again, and is answered again."""
+ASKS_NOBODY = {(Secrets, "forget")}
+
+
+def queue(aws: Aws) -> Queue:
+    return Queue(f"{aws.endpoint}/000000000000/q", f"{aws.endpoint}/000000000000/dead")
+
+
+def edges() -> Iterator[type]:
+    """Every class of pileus.edges that is given a client of AWS."""
+    for found in pkgutil.iter_modules(pileus.edges.__path__, "pileus.edges."):
+        module = importlib.import_module(found.name)
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if kind.__module__ == module.__name__ and "__init__" in vars(kind):
+                parameters = inspect.signature(kind).parameters
+                told = " ".join(f"{name} {one.annotation}" for name, one in parameters.items())
+                if "client" in told.lower():
+                    yield kind
+
+
+def methods(kind: type) -> set[str]:
+    return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """Clients of a port that is closed, which try once."""
+    monkeypatch.setattr("botocore.retries.standard.StandardRetryConditions.is_retryable", lambda *_: False)
+    return Aws(f"http://127.0.0.1:{free_port()}")
+
+
+def test_every_edge_and_every_method_of_it_is_asked_here() -> None:
+    assert set(edges()) == set(MAKES)
+    asked = {*CALLS, *LATER, *ASKS_NOBODY}
+    assert asked == {(kind, name) for kind in MAKES for name in methods(kind)}
+
+
+@pytest.mark.parametrize(("kind", "name"), CALLS, ids=lambda value: getattr(value, "__name__", value))
+def test_where_nobody_answers_it_says_so(kind: type, name: str, nowhere: Aws) -> None:
+    with pytest.raises(Unavailable) as caught:
+        CALLS[kind, name](MAKES[kind](nowhere))
+    assert caught.value.where, "and what it asked for"
+    assert "cannot be reached" in caught.value.message
+
+
+@pytest.mark.parametrize(("kind", "name"), sorted(LATER, key=str), ids=lambda value: getattr(value, "__name__", value))
+def test_what_can_wait_is_put_off(kind: type, name: str, nowhere: Aws) -> None:
+    edge = MAKES[kind](nowhere)
+    for _ in range(25):
+        edge.delete(MESSAGE)
+    edge.settle()

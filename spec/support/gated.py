@@ -1,0 +1,62 @@
+"""A provider for specs of what goes wrong in the middle: it holds back archives while its gate is shut."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from data.sample import serve
+from spec.servers import free_port
+from spec.support import tiny
+from spec.support.stack import Project
+
+
+class GatedSite:
+    """Serves a folder over HTTP. `gate` holds back every archive while it is shut, and `served` counts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self.served, self.gate = free_port(), [], threading.Event()
+        self.asked = threading.Event()
+        """Set once an archive was asked for."""
+        self.seconds = 0.0
+        """How long each archive takes besides."""
+        site = self
+
+        class Gated(serve.Quiet):
+            def do_GET(self) -> None:  # noqa: N802 - http.server names it
+                if self.path.endswith(".tgz"):
+                    site.asked.set()
+                    site.gate.wait(60)
+                    time.sleep(site.seconds)
+                    site.served.append(self.path)
+                super().do_GET()
+
+        handler: Any = lambda *args: Gated(*args, directory=str(folder))  # noqa: E731
+        self.server = serve.ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *args: None  # type: ignore[method-assign]  # clients are killed here
+        self.gate.set()
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Let go of whoever waits, and stop."""
+        self.gate.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def provider(self) -> dict[str, Any]:
+        """Its document."""
+        return {"id": "site", "protocol": "http", "host": "127.0.0.1", "port": self.port}
+
+
+def published(project: Project, site: GatedSite, name: str, *months: str, **changes: Any) -> None:
+    """A tiny collection of all these months, which `site` serves from the project's folder `site`."""
+    project.document("data/providers/site.json", site.provider())
+    path = f"/{name}/{{{{pointInTime}}}}/"
+    tiny.collection(project, name, months[0], months[-1], **{"provider": "site", "provider_path": path} | changes)
+    tiny.publish(project, name, *months)
+
+
+def months(count: int) -> list[str]:
+    """As many months, from January 2015 on."""
+    return [f"{2015 + number // 12}{number % 12 + 1:02}" for number in range(count)]
