@@ -29,6 +29,7 @@ from rasterio.windows import Window
 from pileus.errors import RasterError
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.jit import compiled
+from pileus.raster.signatures import GEOTIFF, Kind, kind_of
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
 from pileus.unpack.streams import Forward
 
@@ -138,14 +139,15 @@ class FileLayer:
 class Handles:
     """One open dataset a thread."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, kind: Kind) -> None:
+        self._path, self._kind = path, kind
         self._local = threading.local()
         self._opened: list[Any] = []
 
     def get(self) -> Any:
         if not hasattr(self._local, "dataset"):
-            self._local.dataset = rasterio.open(self._path)
+            with _shut():
+                self._local.dataset = rasterio.open(self._path, driver=self._kind.driver)
             self._opened.append(self._local.dataset)
         return self._local.dataset
 
@@ -161,6 +163,7 @@ class WindowLayer:
     grid: Grid
     nodata: float | None
     path: str
+    kind: Kind
     number: int
     """Of the band, from 1."""
     block: tuple[int, int]
@@ -171,7 +174,7 @@ class WindowLayer:
     @contextmanager
     def open(self) -> Iterator["Handles"]:
         """A handle for each thread: GDAL's are not shared."""
-        handles = Handles(self.path)
+        handles = Handles(self.path, self.kind)
         try:
             yield handles
         finally:
@@ -264,7 +267,7 @@ def open_stream(stream: Forward, where: str) -> tuple[StreamLayer | None, bytes]
         head.upto(strips.start)
     except (NotPlain, KeyError, struct.error):
         return None, bytes(head.data)
-    with MemoryFile(bytes(head.data)) as memory, opened(memory, where) as dataset:
+    with MemoryFile(bytes(head.data)) as memory, opened(memory, GEOTIFF, where) as dataset:
         if dataset.crs is None:  # it may lie behind the strips: look at the whole file
             return None, bytes(head.data)
         return StreamLayer(Grid.of(dataset, where), dataset.nodata, strips, stream, len(head.data)), b""
@@ -278,26 +281,36 @@ def _upto(stream: Forward, size: int) -> bytes:
     return bytes(data[:done])
 
 
-@contextmanager
-def opened(source: Any, where: str) -> Iterator[Any]:
-    """An open rasterio dataset. Raises RasterError for what GDAL cannot open."""
+def _shut() -> rasterio.Env:
+    """Return GDAL's surroundings for files of others: none of the files beside one, and no credentials."""
     # Without a session given, every opening would look for AWS credentials.
-    with warnings.catch_warnings(), rasterio.Env(DummySession()):
+    return rasterio.Env(DummySession(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO")
+
+
+@contextmanager
+def opened(source: Path | str | MemoryFile, kind: Kind, where: str) -> Iterator[Any]:
+    """An open rasterio dataset of one kind. Raises RasterError for what GDAL cannot open."""
+    with warnings.catch_warnings(), _shut():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            dataset = source.open() if isinstance(source, MemoryFile) else rasterio.open(source)
+            if isinstance(source, MemoryFile):
+                dataset = source.open(driver=kind.driver)
+            else:
+                dataset = rasterio.open(source, driver=kind.driver)
         except RasterioError as exc:
             raise RasterError(f"cannot be opened as a raster: {' '.join(str(exc).split())}", where=where) from exc
         with dataset:
             yield dataset
 
 
-def open_file(path: Path | str, band: str | None, where: str) -> FileLayer | WindowLayer:
+def open_file(path: Path | str, band: str | None, where: str, kind: Kind | None = None) -> FileLayer | WindowLayer:
     """Return a layer over one band of a raster file.
 
-    `band`: None for the only one, a number from 1, or a band's description. Raises RasterError.
+    `band`: None for the only one, a number from 1, or a band's description; `kind`: of a file in memory. Raises
+    RasterError.
     """
-    with opened(path, where) as dataset:
+    kind = kind or kind_of(Path(path), where)
+    with opened(path, kind, where) as dataset:
         number = _band_number(dataset, band, where)
         grid, nodata = Grid.of(dataset, where), dataset.nodatavals[number - 1]
         if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
@@ -318,7 +331,7 @@ def open_file(path: Path | str, band: str | None, where: str) -> FileLayer | Win
                         where=where,
                     )
                 return FileLayer(grid, nodata, strips, Path(path), where)
-    return WindowLayer(grid, nodata, str(path), number, block, where)
+    return WindowLayer(grid, nodata, str(path), kind, number, block, where)
 
 
 def _band_number(dataset: Any, band: str | None, where: str) -> int:

@@ -12,6 +12,7 @@ from rasterio.io import MemoryFile
 from pileus.raster.formats import Layer, band_of, format_of, named_band
 from pileus.raster.grid import Needed
 from pileus.raster.layers import StreamLayer, open_file, open_stream
+from pileus.raster.signatures import GEOTIFF
 from pileus.unpack.members import Member
 from pileus.unpack.streams import CHUNK
 
@@ -37,7 +38,7 @@ class MemberLayers:
             return layer, "stream"
         if member.size is not None and member.size <= IN_MEMORY:
             memory = self._stack.enter_context(MemoryFile(head + member.stream.read(member.size - len(head))))
-            return open_file(memory.name, None, member.where), "memory"
+            return open_file(memory.name, None, member.where, GEOTIFF), "memory"
         return open_file(self._to_scratch(member, head), None, member.where), "scratch"
 
     def _to_scratch(self, member: Member, head: bytes) -> Path:

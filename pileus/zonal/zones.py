@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataSourceError
 
 from pileus.errors import ZonesError
+from pileus.zonal.vector_files import check
 
 POLYGONS = (3, 6)
 """GEOS type ids of Polygon and MultiPolygon."""
@@ -95,6 +96,7 @@ def _bytes(path: Path, where: str) -> bytes:
 
 
 def _read(source: Path | bytes, where: str) -> tuple[dict[str, Any], Any, Any]:
+    check(source, where)
     try:
         target = io.BytesIO(source) if isinstance(source, bytes) else source
         meta, _, wkb, columns = pyogrio.raw.read(target, force_2d=True)

@@ -100,7 +100,7 @@ BAD = {
     "no place": "bad.tif: has no georeference: its pixels lie nowhere",
     "rotated": "bad.tif: is rotated",
     "complex": "bad.tif: has values of type complex64: expected real numbers",
-    "not a raster": "bad.tif: cannot be opened as a raster",
+    "not a raster": "bad.tif: is no raster of a known kind",
     "cut": "bad.tif: is cut: its last strip ends at byte",
     "cut inside a compressed strip": "bad.tif: cannot be read",
 }

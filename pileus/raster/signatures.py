@@ -1,0 +1,57 @@
+"""What a raster file is, told by its first bytes before a library sees it.
+
+GDAL has many drivers whose files name other files, servers and URLs, which it then reads and asks. So a file is opened
+by the drivers of its own kind alone, and what is of no kind listed here is opened by none.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pileus.errors import RasterError
+
+HEAD = 16
+"""Bytes that tell the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of raster file."""
+
+    name: str
+    starts: tuple[bytes, ...]
+    """What its files may begin with."""
+    driver: str
+    """GDAL's driver for it."""
+    endings: tuple[str, ...] = ()
+    """Endings that its files must have: whoever names such files in a collection expects the kind. Empty: any."""
+
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+GEOTIFF = Kind("GeoTIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "GTiff")
+KINDS = (
+    GEOTIFF,
+    Kind("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05"), "netCDF"),
+    # HDF5 can keep its values in other files, which it names: only who asks for such files gets them.
+    Kind("netCDF 4", (HDF5,), "netCDF", (".nc", ".nc4")),
+    Kind("HDF5", (HDF5,), "HDF5", (".h5", ".he5", ".hdf5")),
+    Kind("GRIB", (b"GRIB",), "GRIB"),
+    Kind("JPEG 2000", (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "JP2OpenJPEG"),
+)
+
+
+def kind_of(path: Path, where: str) -> Kind:
+    """Return the kind of a file. Raises RasterError for one that cannot be read, or is of no kind that is listed."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as exc:
+        raise RasterError(f"cannot be read: {exc.strerror}", where=where) from exc
+    alike = [kind for kind in KINDS if head.startswith(kind.starts)]
+    if not alike:
+        raise RasterError(f"is no raster of a known kind: expected {', '.join(k.name for k in KINDS)}", where=where)
+    ending = PurePosixPath(path.name).suffix.lower()
+    fitting = next((kind for kind in alike if not kind.endings or ending in kind.endings), None)
+    if fitting is None:
+        expected = ", ".join(ending for kind in alike for ending in kind.endings)
+        raise RasterError(f"is {alike[0].name} under another name: expected it to end in {expected}", where=where)
+    return fitting
