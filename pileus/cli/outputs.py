@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from pileus.lifecycle.partition import Entry
     from pileus.periods import Period
 
 outputs = typer.Typer(help="Look at what was written, and hand it to other tools.", no_args_is_help=True)
@@ -72,7 +73,7 @@ def show_(
     if json:
         show.as_json([row for row in picked.to_pylist() if row["zone"] in zones])
         return
-    axis = series.axis(picked["period"].to_pylist(), first, last)
+    axis = axis_of(session, collection, picked, first, last)
     lines = [series.series(series.newest(picked), one, stat, band, axis) for one in zones]
     if zone:
         for line in lines:
@@ -118,17 +119,38 @@ def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
     """Return why each of these periods has no rows."""
+    from pileus.outputs.reasons import explained
+
+    periods = [period.iso for period in missing]
+    return explained(_entries(session, collection, periods[0], periods[-1]) if periods else [], periods)
+
+
+def axis_of(
+    session: Session, collection: str, table: "pa.Table", first: str | None, last: str | None
+) -> "tuple[Period, ...]":
+    """Return the periods of a series: from the first to the last that has rows, or that a backfill has looked at."""
+    from pileus.outputs import series
+
+    spans = [one for one in session.edges.index.backfills() if one.collection == collection]
+    looked_at: set[str] = set()
+    if spans:
+        begin = first or min(one.first for one in spans)
+        end = last or max(one.last for one in spans)
+        looked_at = {entry.partition.period for entry in _entries(session, collection, begin, end)}
+    return series.axis({*table["period"].to_pylist(), *looked_at}, first, last)
+
+
+def _entries(session: Session, collection: str, first: str, last: str) -> "list[Entry]":
+    """Return what the index knows of the populated version of a collection."""
     from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
-    from pileus.outputs.reasons import UNKNOWN, reasons
 
     edges = session.edges
     try:
         version = read_registry(edges.store, session.stack).collection(collection).version
     except UsageError:  # outputs outlive the documents they were made by
-        return {period.iso: UNKNOWN for period in missing}
-    found = reasons(edges.index.entries(collection, version, missing[0].iso, missing[-1].iso))
-    return {period.iso: found.get(period.iso, UNKNOWN) for period in missing}
+        return []
+    return list(edges.index.entries(collection, version, first, last))
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":

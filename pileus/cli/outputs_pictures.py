@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pileus.cli import complete, show
-from pileus.cli.outputs import Band, From, Name, To, outputs, period, why
+from pileus.cli.outputs import Band, From, Name, To, axis_of, outputs, period, why
 from pileus.cli.outputs_write import Out, required, write
 from pileus.cli.session import Session
 
@@ -89,7 +89,7 @@ def _frames(
     first, last = period(table, first), period(table, last)
     table = series.newest(series.between(table, first, last))
     picked = series.pick_zones(table, [zone])[0]
-    axis = series.axis(table["period"].to_pylist(), first, last)
+    axis = axis_of(session, collection, table, first, last)
     shapes = zone_shapes(session, collection)
     if picked not in shapes:
         raise UsageError(f"zone {picked} has rows, but is no longer among the zones of {collection}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pileus.cli import show
-from pileus.cli.outputs import Band, From, Name, To, Zones, outputs, period, rows_of, say_gaps
+from pileus.cli.outputs import Band, From, Name, To, Zones, axis_of, outputs, period, rows_of, say_gaps
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def plot(
         raise UsageError(f"{len(zones)} zones do not fit one chart: name up to 12 with --zone")
     first, last = period(table, first), period(table, last)
     table = series.newest(series.between(table, first, last))
-    axis = series.axis(table["period"].to_pylist(), first, last)
+    axis = axis_of(session, collection, table, first, last)
     lines = [series.series(table, one, stat, band, axis) for one in zones]
     picture = chart.draw(lines, title=f"{collection}: {stat} of {band}", format=kind, window=rolling, dark=dark)
     write(out, picture, json)

@@ -1,11 +1,12 @@
 """Why a month has no rows, as the index of partitions tells it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 
 UNKNOWN = "no rows: never processed"
+ANOTHER = "it was processed, without this zone and band"
 
 
 def reasons(entries: Iterable[Entry]) -> Mapping[str, str]:
@@ -17,3 +18,9 @@ def reasons(entries: Iterable[Entry]) -> Mapping[str, str]:
         why = str(entry.failure) if entry.failure else entry.reason
         told.setdefault(entry.partition.period, []).append(f"{entry.state}: {why}" if why else str(entry.state))
     return {period: "; ".join(lines) for period, lines in told.items()}
+
+
+def explained(entries: Collection[Entry], periods: Iterable[str]) -> Mapping[str, str]:
+    """Return one line for each of the periods (ISO 8601), of which a zone and band has no rows."""
+    told, done = reasons(entries), {one.partition.period for one in entries if one.state is State.succeeded}
+    return {period: told.get(period, ANOTHER if period in done else UNKNOWN) for period in periods}

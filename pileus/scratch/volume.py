@@ -8,8 +8,9 @@ file holds the bytes that the worker has reserved. All reservations are made und
 
 So the volume never fills up: a group that does not fit waits until another is done.
 
-What a dead worker had downloaded is moved to `left`, under the name of its reservation, and given to whoever reserves
-under that name next. It is removed when room is short, or when no worker took it in time.
+What a worker had downloaded that died, or could not reach the store, is moved to `left`, under the name of its
+reservation, and given to whoever reserves under that name next. It is removed when room is short, or when no worker
+took it in time.
 """
 
 import fcntl
@@ -25,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from pileus.errors import HandedBack, VolumeTooSmall
+from pileus.errors import HandedBack, StoreError, VolumeTooSmall
 
 LEDGER = ".pileus-ledger"
 """The lock of the volume, a file in its root."""
@@ -108,9 +109,9 @@ class Volume:
     ) -> Iterator[Path]:
         """Wait for `size` bytes of room; a folder to use them in, removed at the end.
 
-        Its subfolder ARCHIVES holds what a dead worker had downloaded under the same `name`, else the folder is
-        empty: `name` must say which files, of which version. Raises VolumeTooSmall when the volume could never
-        hold them, HandedBack soon after `cancelled` is set.
+        Its subfolder ARCHIVES holds what a worker that died, or could not reach the store, had downloaded under the
+        same `name`, else the folder is empty: `name` must say which files, of which version. Raises VolumeTooSmall
+        when the volume could never hold them, HandedBack soon after `cancelled` is set.
         """
         cancelled = cancelled or threading.Event()
         while not self._reserve(size):
@@ -121,6 +122,11 @@ class Volume:
             folder.mkdir()
             self._inherit(folder)
             yield folder
+        except StoreError as error:
+            if error.retryable:  # the group is tried again soon
+                with self._ledger():
+                    self._put_aside(folder / ARCHIVES)
+            raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             self._write(0)
@@ -168,14 +174,18 @@ class Volume:
 
     def _leave(self, dead: Path) -> None:
         """Keep a dead worker's downloads for the next one, and remove the rest. A full volume may not allow it."""
-        with suppress(OSError):
-            for archives in dead.glob(f"*/{ARCHIVES}"):
-                left = self._root / LEFT / archives.parent.name
-                left.parent.mkdir(exist_ok=True)
-                shutil.rmtree(left, ignore_errors=True)
-                archives.replace(left)
-                os.utime(left)
+        for archives in dead.glob(f"*/{ARCHIVES}"):
+            self._put_aside(archives)
         shutil.rmtree(dead, ignore_errors=True)
+
+    def _put_aside(self, archives: Path) -> None:
+        """Keep the downloads of a reservation for whoever reserves under its name next."""
+        left = self._root / LEFT / archives.parent.name
+        with suppress(OSError):
+            left.parent.mkdir(exist_ok=True)
+            shutil.rmtree(left, ignore_errors=True)
+            archives.replace(left)
+            os.utime(left)
 
     def _inherit(self, folder: Path) -> None:
         with self._ledger(), suppress(FileNotFoundError):

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,49 @@ def test_failures_of_an_older_run_do_not_count(tmp_path: Path) -> None:
     now = edges.index.put_backfill(now)
     count_failure(edges, "b/1")
     assert edges.index.backfill("b") == now
+
+
+# --- the limit of groups at once, at the worker
+
+
+def test_a_group_that_is_held_back_for_long_is_not_buried_and_runs_once_there_is_room(
+    aws: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS buries what it gave out ten times here, a thousand times else: as with `--max-running` over hours."""
+    monkeypatch.setattr("pileus.edges.queues.OFTEN", 4)
+    monkeypatch.setattr("pileus.worker.loop.FULL_SECONDS", 0)
+    clients = Aws(aws.url)
+    dead = clients.sqs.create_queue(QueueName="held-dead")["QueueUrl"]
+    arn = clients.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 10})
+    url = clients.sqs.create_queue(QueueName="held-in", Attributes={"RedrivePolicy": redrive})["QueueUrl"]
+    posted = []
+    clients.sqs.meta.events.register("before-call.sqs.SendMessage", lambda **_: posted.append(1))
+    edges = wire_folder(tmp_path, {})
+    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month", max_running=1))
+    entry = edges.index.put(Entry(Partition("x", "001", "2015-01", "g"), State.queued, "b/1"))
+    task_ = GroupTask("b", 1, entry, {}, {}, Group("g", ()))
+    clients.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"token": "none", "task": task_.to_json()}))
+    queues = SqsQueues(clients.sqs, clients.stepfunctions, dict.fromkeys(("ingest", "backfill"), Queue(url, dead)))
+    slot, calls = edges.connections.acquire("backfill b", 1), []
+
+    def task(event: Any, watch: Any) -> dict[str, Any]:
+        calls.append(event)
+        worker.stop()
+        return {"manifest": "m", "downloaded": 0}
+
+    worker = Worker(edges, queues, task, name="w")
+    running = threading.Thread(target=worker.run, kwargs={"wait_seconds": 1}, daemon=True)
+    running.start()
+    deadline = time.monotonic() + 60
+    while len(posted) < 6:  # received more than twenty times by then
+        assert time.monotonic() < deadline
+        assert not calls
+        time.sleep(0.05)
+    slot.release()
+    running.join(60)
+    assert len(calls) == 1
+    assert "Messages" not in clients.sqs.receive_message(QueueUrl=dead)
+    ended = edges.index.entry(entry.partition)
+    assert ended is not None
+    assert ended.state is State.succeeded

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pileus.errors import HandedBack, VolumeTooSmall
+from pileus.errors import Conflict, HandedBack, PileusError, Unavailable, VolumeTooSmall
 from pileus.scratch.volume import ARCHIVES, LEFT, SUFFIX, Volume, written
 
 MB = 2**20
@@ -210,3 +210,19 @@ def test_a_lock_file_without_a_folder_is_swept(tmp_path: Path) -> None:
     (tmp_path / f"worker-{uuid.uuid4().hex[:12]}{SUFFIX}").write_text("7")
     with Volume(tmp_path) as volume:
         assert volume.usage().promised == 0
+
+
+@pytest.mark.parametrize(("error", "kept"), [(Unavailable("503"), True), (Conflict("lost"), False)])
+def test_downloads_of_a_group_that_waits_for_the_store_are_there_when_it_is_tried_again(
+    tmp_path: Path, error: PileusError, kept: bool
+) -> None:
+    def fail(folder: Path) -> None:
+        (folder / ARCHIVES).mkdir()
+        (folder / ARCHIVES / "tile.tgz").write_bytes(b"tile")
+        raise error
+
+    with Volume(tmp_path) as volume:
+        with pytest.raises(type(error)), volume.reserved(MB, name="six-tiles") as folder:
+            fail(folder)
+        with volume.reserved(MB, name="six-tiles") as folder:
+            assert (folder / ARCHIVES / "tile.tgz").exists() == kept

@@ -13,7 +13,7 @@ from pileus.errors import UsageError
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
 from pileus.outputs import chart, series
-from pileus.outputs.reasons import reasons
+from pileus.outputs.reasons import ANOTHER, UNKNOWN, explained, reasons
 from spec.support.outputs import Made
 
 
@@ -69,6 +69,8 @@ def test_why_a_month_is_missing_comes_from_the_index() -> None:
     late = Entry(Partition("c", "1", "2015-02", "*"), State.waiting, "r/1", reason="nothing published")
     done = Entry(Partition("c", "1", "2015-03", "g"), State.succeeded, "r/1")
     assert reasons([failed, late, done]) == {"2015-01": "failed: Busy: 503", "2015-02": "waiting: nothing published"}
+    told = explained([failed, late, done], ["2015-02", "2015-03", "2015-04"])
+    assert told == {"2015-02": "waiting: nothing published", "2015-03": ANOTHER, "2015-04": UNKNOWN}
 
 
 def test_real_months_without_observation_are_holes_in_the_line(mumbai: Made) -> None:
