@@ -11,11 +11,12 @@ from hypothesis import settings
 
 from spec.servers.fixtures import apache, aws, lighttpd, nginx, python_server, sshd, vsftpd
 from spec.support.outputs import hostile, mumbai
-from spec.support.stack import project, stack
+from spec.support.stack import embedded, project, stack
 
 __all__ = [
     "apache",
     "aws",
+    "embedded",
     "hostile",
     "lighttpd",
     "mumbai",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 HERE = Path(__file__).parent
-KINDS = {"unit": 60, "contract": 120, "stack": 300, "image": 900, "browser": 120, "simulation": 300, "soak": 3600}
+KINDS = {"unit": 120, "contract": 120, "stack": 300, "image": 900, "browser": 120, "simulation": 300, "soak": 3600}
 """The kinds, which are folders and marks; and the seconds after which a spec of each has failed."""
 EMBEDDED = {"aws", "stack"}
 
