@@ -2,9 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 2
+JOBS ?= 3
 
-.PHONY: backfill check test lint quick whole soak schemas docs web pictures images clean
+.PHONY: backfill check test lint soak schemas docs web pictures images clean
 
 backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
@@ -12,7 +12,8 @@ backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
 check: lint  ## lint, types, import contracts and unit specs: in a minute or two, while you work
 	$(BIN)/pytest -n $(JOBS) --dist loadfile -m unit
 
-test: lint quick whole  ## everything that proves the project
+test: lint .venv/dev  ## everything that proves the project: each process of specs has an embedded stack of its own
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -20,13 +21,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-quick: .venv/dev  ## specs that share nothing, side by side
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m "unit or contract or simulation"
-
-whole: .venv/dev  ## specs of the embedded stack, of images and of the page, one after another
-	$(BIN)/pytest -m "stack or image or browser"
-
-soak: .venv/dev  ## what takes longer: 100,000 seeds of the simulation, and chaos among real processes
+soak: .venv/dev  ## what takes longer, or needs a quiet machine: 100,000 seeds of the simulation, chaos, the first paint
 	$(BIN)/pytest -m soak
 
 schemas: .venv/run

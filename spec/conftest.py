@@ -11,11 +11,12 @@ from hypothesis import settings
 
 from spec.servers.fixtures import apache, aws, lighttpd, nginx, python_server, sshd, vsftpd
 from spec.support.outputs import hostile, mumbai
-from spec.support.stack import project, stack
+from spec.support.stack import embedded, project, stack
 
 __all__ = [
     "apache",
     "aws",
+    "embedded",
     "hostile",
     "lighttpd",
     "mumbai",
@@ -28,9 +29,11 @@ __all__ = [
 ]
 
 HERE = Path(__file__).parent
-KINDS = {"unit": 60, "contract": 120, "stack": 300, "image": 900, "browser": 120, "simulation": 300, "soak": 3600}
+KINDS = {"unit": 120, "contract": 120, "stack": 300, "image": 900, "browser": 120, "simulation": 300, "soak": 3600}
 """The kinds, which are folders and marks; and the seconds after which a spec of each has failed."""
 EMBEDDED = {"aws", "stack"}
+LONGEST = ("containers", "tutorial", "every_command", "wheel", "backfill", "recovery", "deploy", "rules", "control")
+"""Files that take longest, in this order, so that none is begun when all others are done."""
 
 # Machines differ: how long an example takes says nothing about what is right.
 settings.register_profile("pileus", deadline=None)
@@ -49,10 +52,19 @@ def kind_of(item: pytest.Item) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every spec with its kind, and with its kind's limit unless it has one of its own."""
+    """Mark every spec with its kind, and with its kind's limit unless it has one of its own; put the longest first."""
     for item in items:
         kind = kind_of(item)
         if not item.get_closest_marker(kind):
             item.add_marker(kind)
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(KINDS[kind]))
+    items.sort(key=place_of)
+
+
+def place_of(item: pytest.Item) -> int:
+    """Return the place of a spec's file among all; files of one place stay in their order."""
+    name = item.path.name.removesuffix("_spec.py")
+    if item.path.parent.name not in ("stack", "image"):
+        return len(LONGEST) + 1
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)

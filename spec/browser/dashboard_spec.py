@@ -1,11 +1,7 @@
-"""The dashboard in a real browser: what it shows, what it asks for, and who may press its buttons."""
+"""The dashboard in a real browser: what it shows and what it asks for."""
 
-import http.client
-import json
-import shutil
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,127 +10,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from pileus.dashboard.export import write_site
-from pileus.dashboard.server import Dashboard, page_files
 from pileus.errors import UsageError
 from pileus.models import Partition, State
 from pileus.wiring import Edges, wire_folder
 from spec.support import stage
+from spec.support.dashboard import Serve, Tab, browser, many, serve, tab, troubled
 from spec.support.outputs import HOSTILE
 
-FLAGS = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-         "disable-component-update", "disable-sync")  # fmt: skip
-
-
-@dataclass
-class Served:
-    """A dashboard that runs, and what its buttons did."""
-
-    server: Dashboard
-    done: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    def ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: str = "") -> tuple[int, Any]:
-        """Status and JSON of a bare request, with nothing that a browser would tidy up."""
-        line = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=10)
-        line.request(method, path, body or None, headers or {})
-        answer = line.getresponse()
-        text = answer.read()
-        line.close()
-        return answer.status, json.loads(text) if "json" in answer.headers["Content-Type"] else text
-
-    def post(self, action: str, **headers: str) -> tuple[int, Any]:
-        """Press a button without a browser; a header given as empty is left out."""
-        _, session = self.ask("GET", "/live/session.json")
-        given = {"Content-Type": "application/json", "X-Pileus-Token": session["token"]}
-        given |= {name.replace("_", "-"): value for name, value in headers.items()}
-        given = {name: value for name, value in given.items() if value}
-        return self.ask("POST", f"/live/backfills/history/{action}", given, "{}")
-
-
-Serve = Callable[..., Served]
-
-
-@pytest.fixture(scope="module")
-def serve() -> Iterator[Serve]:
-    started: list[Dashboard] = []
-
-    def start(edges: Edges, *, read_only: bool = False) -> Served:
-        done: list[tuple[str, str]] = []
-        acts: dict[str, Callable[[str], Any]] = {
-            name: lambda id, name=name: done.append((name, id)) for name in ("pause", "resume", "cancel", "retry")
-        }
-        server = Dashboard(edges, port=0, actions=acts, read_only=read_only)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        started.append(server)
-        return Served(server, done)
-
-    yield start
-    for server in started:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no Chromium here: `apt-get install chromium` brings one")
-    with sync_playwright() as play:
-        yield play.chromium.launch(executable_path=program, args=[f"--{flag}" for flag in FLAGS])
-
-
-@dataclass
-class Tab:
-    """A page and what it did behind the scenes."""
-
-    page: Page
-    hosts: set[str] = field(default_factory=set)
-    problems: list[str] = field(default_factory=list)
-
-    def open(self, url: str) -> Page:
-        self.page.goto(url)
-        self.page.wait_for_selector("html[data-ready]")
-        return self.page
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Tab]:
-    page = browser.new_page(viewport={"width": 1360, "height": 860})
-    made = Tab(page)
-    page.on("request", lambda request: made.hosts.add(urlsplit(request.url).netloc))
-    page.on("pageerror", lambda error: made.problems.append(str(error)))
-    page.on("console", lambda message: made.problems.append(message.text) if message.type == "error" else None)
-    page.on("dialog", lambda dialog: made.problems.append(f"dialog {dialog.message}"))
-    yield made
-    page.close()
-    assert not made.problems
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Edges:
-    """300 zones by 120 months."""
-    return stage.made_up(tmp_path_factory.mktemp("many"), stage.grid(15, 20), "2010-01", "2019-12")
-
-
-@pytest.fixture(scope="module")
-def troubled(tmp_path_factory: pytest.TempPathFactory) -> Edges:
-    """Countries by two years, and a running backfill of them in which something failed."""
-    edges = stage.made_up(tmp_path_factory.mktemp("some"), stage.countries()[:20], "2015-01", "2016-12", "lights")
-    backfill = stage.Backfill("history", "lights", "001", "2015-01", "2016-12", "month", started="2026-01-01T00:00")
-    edges.index.put_backfill(backfill)
-    put = partial(stage.put_entry, edges, backfill=backfill)
-    for number in range(1, 11):
-        put(Partition("lights", "001", f"2015-{number:02}", "g"), state=State.succeeded, size=9, downloaded=9)
-    why = stage.Failure("Corrupt", "<b>its size</b> differs", "a.tgz")
-    put(Partition("lights", "001", "2015-11", "g"), state=State.failed, failure=why)
-    put(Partition("lights", "001", "2015-12", "g"), state=State.waiting, reason="4 of 6 tiles")
-    return edges
+__all__ = ["browser", "many", "serve", "tab", "troubled"]
 
 
 def axe(page: Page) -> list[str]:
@@ -145,16 +31,10 @@ def axe(page: Page) -> list[str]:
     ]
 
 
-def test_300_zones_by_120_months_paint_within_a_second_from_under_5_mb(tab: Tab, serve: Serve, many: Edges) -> None:
-    served = serve(many)
-    paints = []
-    for _ in range(3):
-        page = tab.open(served.url)
-        page.wait_for_selector(".zones path[fill^=rgb]")
-        paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-        paints.append(page.evaluate(paint))
+def test_300_zones_by_120_months_come_in_under_5_mb(tab: Tab, serve: Serve, many: Edges) -> None:
+    page = tab.open(serve(many).url)
+    page.wait_for_selector(".zones path[fill^=rgb]")
     sizes = page.evaluate("performance.getEntriesByType('resource').reduce((sum, one) => sum + one.encodedBodySize, 0)")
-    assert min(paints) < 1000, "milliseconds, the best of three"
     assert sizes < 5_000_000
     assert page.locator(".zone-list [role=option]").count() == 300
 
@@ -287,51 +167,6 @@ def test_read_only_has_no_buttons_and_refuses_whoever_asks(tab: Tab, serve: Serv
     assert served.post("cancel") == (403, {"error": "this dashboard is read-only"})
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"X_Pileus_Token": ""},
-        {"X_Pileus_Token": "guessed"},
-        {"X_Pileus_Token": "é"},
-        {"Origin": "http://evil.example"},
-        {"Origin": "null"},
-        {"Content_Type": "text/plain"},
-        {"Content_Type": ""},
-        {"Host": "evil.example"},
-    ],
-)
-def test_another_page_cannot_press_a_button(serve: Serve, troubled: Edges, headers: dict[str, str]) -> None:
-    served = serve(troubled)
-    assert served.post("retry", **headers)[0] == 403
-    assert served.done == []
-    assert served.post("retry", Origin=served.url.rstrip("/"))[0] == 200
-    assert served.done == [("retry", "history")]
-
-
-def test_a_foreign_host_name_reads_nothing(serve: Serve, troubled: Edges) -> None:
-    status, answer = serve(troubled).ask("GET", "/data/index.json", {"Host": "rebound.example"})
-    assert (status, list(answer)) == (403, ["error"])
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/../../etc/passwd",
-        "/%2e%2e/%2e%2e/etc/passwd",
-        "/pictures/../../../etc/passwd",
-        "/pictures/%2e%2e/manifests/x",
-        "/data/nothing/zones.json",
-        "/data/lights/avg_rade9h/nothing.json",
-        "/data/backfills/nothing.json",
-        "/anything",
-    ],
-)
-def test_what_is_not_there_is_not_found(serve: Serve, troubled: Edges, path: str) -> None:
-    status, answer = serve(troubled).ask("GET", path)
-    assert status in (400, 404)
-    assert list(answer) == ["error"]
-
-
 def test_an_action_that_cannot_be_done_is_one_line(tab: Tab, serve: Serve, troubled: Edges) -> None:
     served = serve(troubled)
 
@@ -368,22 +203,3 @@ def test_the_exported_site_is_the_same_page_from_any_static_host(tab: Tab, mumba
     finally:
         server.shutdown()
         server.server_close()
-
-
-def test_the_built_page_names_its_packages_licences_and_no_address_to_load_from() -> None:
-    files = page_files()
-    licences = files["LICENCES.txt"].decode()
-    wanted = json.loads((stage.ROOT / "web/package.json").read_text())["dependencies"]
-    for name, version in wanted.items():
-        assert f"{name} {version}" in licences
-    script = files["app.js"].decode() + files["app.css"].decode() + files["index.html"].decode()
-    addresses = {
-        part.split('"')[0].split("'")[0] for part in script.split("http")[1:] if part.startswith(("://", "s://"))
-    }
-    assert addresses <= {"://www.w3.org/2000/svg"}
-
-
-def test_the_lock_file_names_no_registry() -> None:
-    lock = json.loads(Path(stage.ROOT / "web/package-lock.json").read_text())
-    assert not [one for one in lock["packages"].values() if "resolved" in one]
-    assert all(one.get("integrity") for name, one in lock["packages"].items() if name)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pileus.worker.metrics import UNITS
 from spec.support.cache import made_once
 from spec.support.synthesized import IMAGE, SECRET, Template, combinations, named, synthesize, with_node
 
@@ -229,6 +230,16 @@ def test_a_person_is_told_of_what_goes_wrong() -> None:
     page = json.dumps(core.one("AWS::CloudWatch::Dashboard"))
     for metric in ("BytesDownloaded", "PartitionsFailed", "ScratchFreeShare", "RunningTaskCount", "Seconds"):
         assert metric in page
+
+
+def test_alarms_and_dashboard_watch_metrics_that_workers_write() -> None:
+    core = synthesize(EC2).core
+    alarms = {one["MetricName"] for one in core.all("AWS::CloudWatch::Alarm").values() if one["Namespace"] == "Pileus"}
+    assert alarms == {"PartitionsFailed", "ScratchFreeShare"}
+    page = json.dumps(core.one("AWS::CloudWatch::Dashboard")).replace("\\", "")
+    shown = set(re.findall(r'"Pileus","(\w+)"', page))
+    assert shown >= {"BytesDownloaded", "Seconds"}
+    assert alarms | shown <= set(UNITS)
 
 
 @pytest.mark.parametrize("settings", [EC2 | {"spot": True}, EC2, FARGATE], ids=["spot", "ec2", "fargate"])

@@ -97,7 +97,7 @@ def volume(folder: Path, size: str) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def stack(image: str, provider: Site, slow: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     base = tmp_path_factory.mktemp("containers")
-    with project_of(base / "project", base / "assemblies") as made, volume(scratch_of(made.home), "1G"):
+    with project_of(base / "project") as made, volume(scratch_of(made.home), "1G"):
         made.document("data/zones/mumbai.geojson", mumbai())
         for name, site in (("site", provider), ("slow", slow)):
             made.document(

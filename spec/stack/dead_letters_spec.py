@@ -19,12 +19,12 @@ def test_a_group_is_listed_shown_and_run_again(stack: Project) -> None:
     tiny.collection(stack, "deadly", "201501", "201501")
     tiny.publish(stack, "deadly", "201501", body=b"no archive")
     stack.pileus("populate")
-    stack.pileus("backfill", "deadly", "--name", "first", "--wait", code=1)
-    config = {"backfill": "first", "run": 1, "partition": "deadly/001/2015-01/201501"}
+    stack.pileus("backfill", "deadly", "--name", "deadly", "--wait", code=1)
+    config = {"backfill": "deadly", "run": 1, "partition": "deadly/001/2015-01/201501"}
     bury(stack, json.dumps({"token": "t", "task": {"config": config, "input": {}}}))
 
     (letter,) = stack.json("dead-letters", "list")
-    assert (letter["partition"], letter["backfill"], letter["queue"]) == (config["partition"], "first", "backfill")
+    assert (letter["partition"], letter["backfill"], letter["queue"]) == (config["partition"], "deadly", "backfill")
     assert letter["why"].startswith("Corrupt"), "as the index says"
     assert json.loads(stack.pileus("dead-letters", "show", letter["id"]))["task"]["config"] == config
 

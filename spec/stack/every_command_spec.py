@@ -31,12 +31,12 @@ CALLS: dict[str, list[str]] = {
     "plan": ["lights"],
     "backfill": ["lights", "--to", "2015-01"],
     "backfills": [],
-    "status": ["first"],
-    "pause": ["first"],
-    "resume": ["first"],
-    "cancel": ["first"],
-    "retry": ["first", "--only", "failed"],
-    "logs": ["first", "2015-01"],
+    "status": ["walked"],
+    "pause": ["walked"],
+    "resume": ["walked"],
+    "cancel": ["walked"],
+    "retry": ["walked", "--only", "failed"],
+    "logs": ["walked", "2015-01"],
     "reconcile": ["lights"],
     "rules list": [],
     "rules enable": ["monthly"],
@@ -109,7 +109,7 @@ def done(stack: Project) -> Project:
     (stack.path / "tile.light.tif").write_bytes(tiny.raster())
     stack.document("event.json", {"config": {"execution": "arn:e", "name": "by-hand"}, "input": EVENT})
     stack.pileus("populate")
-    stack.pileus("backfill", "lights", "--name", "first", "--wait")
+    stack.pileus("backfill", "lights", "--name", "walked", "--wait")
     bury(stack)
     return stack
 
@@ -118,7 +118,7 @@ EVENT = {"rule": "monthly", "collection": {"name": "lights", "version": "001"}, 
 
 
 def bury(project: Project) -> None:
-    config = {"backfill": "first", "run": 1, "partition": "lights/001/2015-01/201501"}
+    config = {"backfill": "walked", "run": 1, "partition": "lights/001/2015-01/201501"}
     body = json.dumps({"token": "t", "task": {"config": config, "input": {}}})
     project.aws.sqs.send_message(QueueUrl=project.running.stack["PILEUS_BACKFILL_DEAD"], MessageBody=body)
 
@@ -179,9 +179,9 @@ def url_of(project: Project, what: str) -> str:
     if what == "zones":
         return next(url for url, _ in edges.store.list(edges.internal("zones/")))
     if what == "record":
-        project.wait_for(lambda: project.json("status", "first")["state"] != "running")
-    run = project.json("status", "first")["run"]
-    internal = {"registry": "registry.json", "record": f"backfills/first/run-{run}/record.json"}
+        project.wait_for(lambda: project.json("status", "walked")["state"] != "running")
+    run = project.json("status", "walked")["run"]
+    internal = {"registry": "registry.json", "record": f"backfills/walked/run-{run}/record.json"}
     protected = {"table": TABLE, "clip": CLIP, "manifest": MANIFEST, "item": ITEM}
     return edges.internal(internal[what]) if what in internal else edges.protected(protected[what])
 

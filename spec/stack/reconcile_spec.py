@@ -23,7 +23,7 @@ def done(stack: Project) -> Project:
     tiny.collection(stack, "whole", MONTHS[0], MONTHS[-1])
     tiny.publish(stack, "whole", *MONTHS)
     stack.pileus("populate")
-    stack.pileus("backfill", "whole", "--name", "history", "--wait")
+    stack.pileus("backfill", "whole", "--name", "whole", "--wait")
     return stack
 
 
@@ -119,4 +119,4 @@ def test_the_record_comes_back_after_the_embedded_aws_was_killed(agreed: Project
     killed = agreed.running.ministack
     agreed.kill(killed)
     agreed.wait_for(lambda: agreed.running.ready and agreed.running.ministack not in (0, killed))
-    assert json.loads(agreed.pileus("status", "history", "--json"))["state"] == "succeeded"
+    assert json.loads(agreed.pileus("status", "whole", "--json"))["state"] == "succeeded"

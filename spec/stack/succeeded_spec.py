@@ -49,15 +49,15 @@ def test_a_month_that_was_404_and_is_there_now_is_run_by_a_retry_of_what_failed(
 
 
 def test_a_retry_of_what_failed_takes_what_was_cancelled(idle: Project) -> None:
-    published(idle, "ended", *QUARTER)
-    idle.pileus("backfill", "ended", "--name", "ended")
-    queued(idle, "ended", 3)
-    idle.pileus("cancel", "ended")
-    assert idle.json("status", "ended")["counts"] == {"cancelled": 3}
+    published(idle, "dropped", *QUARTER)
+    idle.pileus("backfill", "dropped", "--name", "dropped")
+    queued(idle, "dropped", 3)
+    idle.pileus("cancel", "dropped")
+    assert idle.json("status", "dropped")["counts"] == {"cancelled": 3}
     wake(idle)
-    idle.pileus("retry", "ended", "--only", "failed", "--wait")
-    assert idle.json("status", "ended")["counts"] == {"succeeded": 3}
-    assert len(idle.json("outputs", "show", "ended")) == 3
+    idle.pileus("retry", "dropped", "--only", "failed", "--wait")
+    assert idle.json("status", "dropped")["counts"] == {"succeeded": 3}
+    assert len(idle.json("outputs", "show", "dropped")) == 3
 
 
 def test_a_backfill_that_another_overlaps_is_made_after_it_and_not_dropped(idle: Project) -> None:
@@ -125,8 +125,8 @@ def test_a_run_that_fails_after_its_tables_were_made_changes_nothing_that_is_rea
     tiny.publish(stack, "strict", *QUARTER, body=tiny.archive() + b"\0" * 7)
     wider = PLAIN | {"archive": True, "stats": ["mean"]}
     published(stack, "strict", **changes | {"meta": {"process": wider}})
-    stack.pileus("backfill", "strict", "--name", "bad", "--wait", code=1)
-    assert stack.json("status", "bad")["counts"] == {"failed": 3}
+    stack.pileus("backfill", "strict", "--name", "stricter", "--wait", code=1)
+    assert stack.json("status", "stricter")["counts"] == {"failed": 3}
     for url in tables:
         assert edges.store.get(url) == before[url]
     assert {url for url, _ in edges.store.list(edges.protected("")) if "strict" in url} == set(before)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pileus-specs"
-KEPT_DAYS = 7
+KEPT_DAYS = 2
 """Days after which something that no run has used is deleted."""
 
 
@@ -21,7 +21,7 @@ def made_once(name: str, inputs: Iterable[Path | str], make: Callable[[Path], No
     """
     folder = CACHE / f"{name}-{_key(inputs)}"
     with locked(name):
-        _sweep()
+        sweep(CACHE)
         if not folder.exists():
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
@@ -41,8 +41,9 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def _sweep() -> None:
-    for path in CACHE.iterdir():
+def sweep(folder: Path) -> None:
+    """Delete what lies in a folder and no run has used for KEPT_DAYS."""
+    for path in folder.iterdir():
         if path.is_dir() and path.stat().st_mtime < time.time() - KEPT_DAYS * 86_400:
             shutil.rmtree(path, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 """The embedded stack, whole, for end-to-end specs: real Step Functions definitions, queues, Lambdas and workers.
 
-`stack_of` makes one with its own project folder; the fixture `stack` is one that a spec file shares:
+`project` is one that a spec has to itself; `stack` is one that is up, shared by the specs of a file and emptied for the
+next file, which must name its backfills otherwise, as executions cannot be deleted:
 
     def test_something(stack):
         stack.document("collections/x.json", {...})
@@ -25,8 +26,14 @@ import pytest
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.home import Home, Running
 from pileus.wiring import Edges, wire
+from spec.support.cache import CACHE, sweep
+from spec.support.forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
+ASSEMBLIES = CACHE / "assemblies"
+"""Synthesized once for all, and again when something that goes into them changes."""
+SECONDS = 240
+"""After which a command has failed."""
 GROUP = {"by": ["start"], "each": "tile", "newest": "created"}
 REGEX = (
     r"SVDNB_npp_(?P<start>\d{8})-(?P<end>\d{8})_(?P<tile>\d{2}[NS]\d{3}[EW])"
@@ -42,6 +49,8 @@ class Project:
     path: Path
     python: str = sys.executable
     """Interpreter that has Pileus; another than that of the specs does not see this clone."""
+    taken: frozenset[str] = frozenset()
+    """Names of backfills that another file has used on the same stack."""
 
     def environ(self, changes: dict[str, str] | None = None) -> dict[str, str]:
         """The environment of a command."""
@@ -68,17 +77,25 @@ class Project:
 
     def pileus(self, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         """Run a command here; its output. Fails when the exit code is not `code` (None: any)."""
-        done = subprocess.run(
-            [self.python, "-m", "pileus", *arguments],
+        assert not self.taken.intersection(arguments), "another file has a backfill of that name"
+        done = self._run(*arguments, env=env)
+        assert code is None or done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}{self.logs()}"
+        return done.stdout + done.stderr
+
+    def _run(self, *arguments: str, env: dict[str, str] | None) -> "subprocess.CompletedProcess[str]":
+        """Forked where this clone runs; a process from its start for another interpreter."""
+        if self.python == sys.executable:
+            return run_forked(arguments, self.path, self.environ(env), seconds=SECONDS)
+        command = [self.python, "-m", "pileus", *arguments]
+        return subprocess.run(
+            command,
             cwd=self.path,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=SECONDS,
             check=False,
             env=self.environ(env),
         )
-        assert code is None or done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}{self.logs()}"
-        return done.stdout + done.stderr
 
     def json(self, *arguments: str, code: int | None = 0) -> Any:
         """The same with --json, read."""
@@ -125,14 +142,41 @@ class Project:
         paths = sorted(self.home.logs.glob("*.log"))
         return "".join(f"\n--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-8:]) for path in paths)
 
+    def empty(self) -> None:
+        """Leave the stack as it was at its start: nothing runs, and nothing is queued, indexed or stored."""
+        aws, stack = self.aws, self.running.stack
+        runs = aws.stepfunctions
+        machines = [machine["stateMachineArn"] for machine in runs.list_state_machines()["stateMachines"]]
+
+        def running() -> list[str]:
+            pages = (runs.list_executions(stateMachineArn=arn, statusFilter="RUNNING") for arn in machines)
+            return [execution["executionArn"] for page in pages for execution in page["executions"]]
+
+        for execution in running():
+            runs.stop_execution(executionArn=execution)
+        self.wait_for(lambda: not running())
+        for queue in aws.sqs.list_queues().get("QueueUrls", ()):
+            aws.sqs.purge_queue(QueueUrl=queue)
+        for table in aws.dynamodb.list_tables()["TableNames"]:
+            keys = [key["AttributeName"] for key in aws.dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]]
+            for page in aws.dynamodb.get_paginator("scan").paginate(TableName=table):
+                for item in page["Items"]:
+                    aws.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
+        for bucket in (stack["PILEUS_INTERNAL"], stack["PILEUS_PROTECTED"]):
+            for page in aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                for entry in page.get("Contents", ()):
+                    if entry["Key"] != "pileus.json":  # what `up` puts there
+                        aws.s3.delete_object(Bucket=bucket, Key=entry["Key"])
+
 
 @contextmanager
-def project_of(folder: Path, assemblies: Path) -> Iterator[Project]:
+def project_of(folder: Path) -> Iterator[Project]:
     """A project with no documents. What it starts is stopped at the end."""
-    (folder / "collections").mkdir()
+    (folder / "collections").mkdir(parents=True)
     (folder / ".pileus").mkdir()
-    assemblies.mkdir(exist_ok=True)
-    (folder / ".pileus/cdk").symlink_to(assemblies)  # synthesized once for all
+    ASSEMBLIES.mkdir(parents=True, exist_ok=True)
+    sweep(ASSEMBLIES)
+    (folder / ".pileus/cdk").symlink_to(ASSEMBLIES)
     project = Project(folder)
     try:
         yield project
@@ -140,18 +184,28 @@ def project_of(folder: Path, assemblies: Path) -> Iterator[Project]:
         project.pileus("down", code=None)
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project whose embedded stack is up with two workers, shared by the specs of a file."""
-    assemblies = tmp_path_factory.getbasetemp() / "assemblies"
-    with project_of(tmp_path_factory.mktemp("project"), assemblies) as project:
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """An embedded stack with two workers, one for the process that runs specs."""
+    with project_of(tmp_path_factory.mktemp("embedded")) as project:
         project.up()
         yield project
+
+
+@pytest.fixture(scope="module")
+def stack(embedded: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project that the specs of a file share, with no documents; its stack is up, and empty."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "collections").mkdir()
+    (folder / ".pileus").symlink_to(embedded.home.path)
+    project = Project(folder, taken=embedded.taken)
+    yield project
+    embedded.taken |= {backfill.id for backfill in project.edges.index.backfills()}
+    embedded.empty()
 
 
 @pytest.fixture
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project of one spec's own, whose stack is not up yet."""
-    assemblies = tmp_path_factory.getbasetemp() / "assemblies"
-    with project_of(tmp_path_factory.mktemp("project"), assemblies) as made:
+    with project_of(tmp_path_factory.mktemp("project")) as made:
         yield made

@@ -73,13 +73,19 @@ def test_open_stats_says_where_nothing_is(tmp_path: Path) -> None:
         pileus.open_stats(str(tmp_path))
 
 
-def test_csv_and_parquet_hold_the_same_rows(hostile: Made) -> None:
-    table = hostile.table()
-    csv = pandas.read_csv(io.BytesIO(export.export(table, "csv")), dtype={"version": str})
-    parquet = pandas.read_parquet(io.BytesIO(export.export(table, "parquet")))
-    assert list(csv.columns) == list(parquet.columns)
-    assert csv["mean"].tolist() == pytest.approx(parquet["mean"].tolist(), nan_ok=True)
-    assert csv["zone"].tolist() == parquet["zone"].tolist()
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+def test_csv_and_parquet_hold_a_row_for_each_zone_and_month(hostile: Made, format: str) -> None:
+    body = io.BytesIO(export.export(hostile.table(), format))
+    frame = pandas.read_csv(body, dtype={"version": str}) if format == "csv" else pandas.read_parquet(body)
+    assert list(frame.columns) == ["version", "period", "group", *(name for name, _ in COLUMNS)]
+    months = ("2015-01", "2015-02", "2015-03")
+    rows = set(zip(frame["version"], frame["period"], frame["zone"], strict=True))
+    assert rows == {("001", month, zone) for month in months for zone in HOSTILE}
+    assert len(frame) == len(rows)
+    city, haze, *_ = HOSTILE
+    means = frame.sort_values("period").groupby("zone")["mean"]
+    assert means.get_group(city).tolist() == [10, 20, 30]
+    assert means.get_group(haze).isna().tolist() == [True] * 3, "never observed"
 
 
 def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:

@@ -1,29 +1,15 @@
-"""Rules: what starts by itself, when; and that new months do not wait behind history."""
+"""Rules: when what starts by itself does."""
 
-import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from pileus.documents import Rule, parse_value
 from pileus.documents.schedule import Cron, Rate, parse
-from pileus.edges.aws import Aws
-from pileus.edges.queues import Queue, SqsQueues
 from pileus.embedded.timezones import in_zones
 from pileus.errors import DocumentError, UsageError
-from pileus.lifecycle.backfill import Backfill
-from pileus.lifecycle.partition import Entry
-from pileus.messages import GroupTask
-from pileus.models import Group, Partition, State
-from pileus.wiring import wire_folder
-from pileus.worker.loop import Worker
-from spec.servers import Site
-from spec.support import tiny
-from spec.support.stack import Project
 
 # --- when
 
@@ -128,150 +114,3 @@ def test_the_embedded_scheduler_is_shown_utc_while_it_ticks_and_only_then() -> N
     in_zones(lambda: seen.append(item["ScheduleExpression"]), {"key": item}, {"key": fired})()
     assert seen == ["cron(0 21 1 7 ? 2026)"]
     assert item["ScheduleExpression"] == "cron(0 6 * * ? *)"
-
-
-# --- what, on the embedded stack
-
-
-def rule(project: Project, name: str, collection: str, **changes: Any) -> None:
-    value = {"name": name, "collection": {"name": collection}, "rule": {"type": "onetime"}}
-    project.document(f"rules/{name}.json", value | changes)
-
-
-def of_rule(project: Project, name: str) -> list[Backfill]:
-    return [b for b in project.edges.index.backfills() if b.started_by == f"rule {name}"]
-
-
-def test_a_onetime_rule_fires_when_populated_and_not_again(stack: Project) -> None:
-    tiny.collection(stack, "once", "201501", "201502")
-    tiny.publish(stack, "once", "201501", "201502")
-    rule(stack, "first.look", "once")
-    assert "rule first.look started" in stack.pileus("populate")
-    (made,) = stack.wait_for(lambda: [b for b in of_rule(stack, "first.look") if b.over])
-    assert (made.state, made.queue, made.first, made.last) == ("succeeded", "ingest", "2015-01", "2015-02")
-    assert "started" not in stack.pileus("populate")
-    assert len(of_rule(stack, "first.look")) == 1
-
-
-def test_a_bad_cron_is_one_line_and_exit_2(stack: Project) -> None:
-    rule(stack, "wrong", "once", rule={"type": "scheduled", "value": "cron(0 6 * * *)"})
-    try:
-        said = stack.pileus("populate", code=2)
-    finally:
-        (stack.path / "rules/wrong.json").unlink()
-    assert "rules/wrong.json: rule.value" in said
-    assert len(said.strip().splitlines()) == 1
-
-
-def test_schedules_follow_the_documents(stack: Project) -> None:
-    daily = {"type": "scheduled", "value": "cron(0 6 * * ? *)", "timezone": "Europe/Berlin"}
-    rule(stack, "daily", "once", rule=daily, meta={"spanStart": "-2 months", "spanEnd": "now"})
-    stack.pileus("populate")
-    scheduler, group = stack.aws.scheduler, stack.running.stack["PILEUS_STACK"]
-    made = scheduler.get_schedule(GroupName=group, Name="daily")
-    assert (made["ScheduleExpressionTimezone"], made["State"]) == ("Europe/Berlin", "ENABLED")
-    assert json.loads(made["Target"]["Input"])["spanStart"] == "-2 months"
-
-    stack.pileus("rules", "disable", "daily")
-    assert scheduler.get_schedule(GroupName=group, Name="daily")["State"] == "DISABLED"
-    stack.pileus("populate")
-    assert scheduler.get_schedule(GroupName=group, Name="daily")["State"] == "DISABLED", "the document says so too"
-    assert stack.json("rules", "next", "daily") == {"daily": []}
-    stack.pileus("rules", "enable", "daily")
-    (moment,) = stack.json("rules", "next", "daily", "-n", "1")["daily"]
-    assert datetime.fromisoformat(moment).astimezone(ZoneInfo("Europe/Berlin")).hour == 6
-    assert "daily" in stack.pileus("rules", "list")
-
-    (stack.path / "rules/daily.json").unlink()
-    stack.pileus("populate")
-    assert scheduler.list_schedules(GroupName=group)["Schedules"] == []
-
-
-def test_an_unknown_rule_is_one_line_and_exit_2(stack: Project) -> None:
-    assert "there is no rule 'nothing'" in stack.pileus("rules", "run", "nothing", code=2)
-
-
-def test_firings_that_overlap_do_not_double_work_and_a_late_month_is_picked_up(stack: Project) -> None:
-    now = datetime.now(UTC)
-    this, before = f"{now:%Y%m}", f"{now.year - (now.month == 1)}{(now.month - 2) % 12 + 1:02}"
-    tiny.collection(stack, "late", "201501", "201502")  # its history ended long ago; the rule goes on from there
-    tiny.publish(stack, "late", before)
-    (stack.path / "site/late" / this).mkdir(parents=True)
-    rule(stack, "monthly", "late", state="DISABLED", meta={"spanStart": "-1 months", "spanEnd": "now"})
-    stack.pileus("populate")
-    for _ in range(3):
-        stack.pileus("rules", "run", "monthly")
-    stack.wait_for(lambda: len(of_rule(stack, "monthly")) == 3 and all(b.over for b in of_rule(stack, "monthly")))
-    old, new = stack.edges.index.entries("late", "001", f"{before[:4]}-{before[4:]}", f"{this[:4]}-{this[4:]}")
-    assert (old.state, old.attempt) == (State.succeeded, 1)
-    assert (new.state, new.reason) == (State.waiting, "nothing published")
-    downloads = stack.pileus("logs", old.backfill, old.partition.period).count("succeeded")
-    assert downloads == 1
-
-    tiny.publish(stack, "late", this)
-    stack.pileus("rules", "run", "monthly")
-    stack.wait_for(lambda: len(of_rule(stack, "monthly")) == 4 and all(b.over for b in of_rule(stack, "monthly")))
-    entries = stack.edges.index.entries("late", "001", f"{this[:4]}-{this[4:]}", f"{this[:4]}-{this[4:]}")
-    assert [entry.state for entry in entries] == [State.succeeded]
-
-
-def test_the_embedded_scheduler_fires_and_its_schedules_outlive_a_kill(stack: Project) -> None:
-    rule(stack, "often", "once", rule={"type": "scheduled", "value": "rate(1 minute)"})
-    rule(stack, "minutely", "once", rule={"type": "scheduled", "value": "cron(* * * * ? *)", "timezone": "Asia/Tokyo"})
-    stack.pileus("populate")
-    killed = stack.running.ministack
-    stack.kill(killed)
-    stack.wait_for(lambda: stack.running.ready and stack.running.ministack not in (0, killed))
-    stack.wait_for(lambda: of_rule(stack, "often") and of_rule(stack, "minutely"), seconds=150)
-    for name in ("often", "minutely"):
-        (stack.path / f"rules/{name}.json").unlink()
-    stack.pileus("populate")
-    assert len(of_rule(stack, "first.look")) == 1, "what fired once does not fire again"
-
-
-# --- queues
-
-
-def test_a_new_month_starts_within_one_poll_while_a_thousand_groups_wait(aws: Site) -> None:
-    """The clock stands in for work: each group takes a quarter of a second, and a poll is one second."""
-    clients = Aws(aws.url)
-    urls = {
-        name: clients.sqs.create_queue(QueueName=f"rules-spec-{name}")["QueueUrl"]
-        for name in ("ingest", "backfill", "dead")
-    }
-    queues = SqsQueues(
-        clients.sqs,
-        clients.stepfunctions,
-        {name: Queue(urls[name], urls["dead"]) for name in ("ingest", "backfill")},
-    )
-    clock, done = [1000.0], []
-    edges = wire_folder(aws.folder / "rules-spec", {})
-    edges = replace(edges, now=lambda: clock[0])
-    edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month"))
-
-    def send(queue: str, numbers: range) -> None:
-        for number in numbers:
-            partition = Partition("x", "001", "2015-01", f"{queue}-{number}")
-            edges.index.put(Entry(partition, State.queued, "b/1"))
-        for at in range(numbers.start, numbers.stop, 10):
-            entries = [{"Id": str(number), "MessageBody": message(queue, number)} for number in numbers[at : at + 10]]
-            clients.sqs.send_message_batch(QueueUrl=urls[queue], Entries=entries)  # type: ignore[arg-type]
-
-    def task(event: Any, watch: Any) -> dict[str, Any]:
-        done.append(event["config"]["partition"].rpartition("/")[2])
-        clock[0] += 0.25
-        if len(done) == 10:
-            send("ingest", range(1))
-        if len(done) == 20:
-            worker.stop()
-        return {"manifest": "s3://x", "downloaded": 0}
-
-    send("backfill", range(1000))
-    worker = Worker(edges, queues, task, name="w")
-    worker.run(wait_seconds=1)
-    assert "ingest-0" in done[10:14], "at most four groups, one second, after it came"
-
-
-def message(queue: str, number: int) -> str:
-    entry = Entry(Partition("x", "001", "2015-01", f"{queue}-{number}"), State.queued, "b/1")
-    return json.dumps({"token": "none", "task": GroupTask("b", 1, entry, {}, {}, Group("g", ())).to_json()})
