@@ -21,55 +21,57 @@ from pileus.wiring import Edges
 
 log = logging.getLogger("pileus.worker")
 HEARD_SECONDS = 1.5
-"""Time between two looks at whether the backfill still runs."""
+"""Seconds between two checks that the backfill still runs."""
 LATER_SECONDS = 30
-"""How long a group is held that was handed back because something it needs is not there now."""
+"""Seconds until a group is tried again that lacked something, such as space on the volume or an answer of AWS."""
 TRIES = 5
 
 
 @dataclass
 class Job:
-    """One claimed partition while it is worked on."""
+    """One claimed partition while a worker works on it."""
 
     message: Message
     task: GroupTask
     entry: Entry
     slot: Lease | None = None
-    """Its place among the groups that its backfill may run at once, where that is limited."""
+    """One of the `max_running` places of its backfill; None where there is no limit."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when the work should stop, whatever the cause."""
     cause: str = ""
-    """Why: `stop`, `later`, `lost` or `backfill`; empty while it should go on."""
+    """Why the work stops; empty while it goes on. `stop`: this worker ends. `later`: something that the work needs is
+    missing now. `lost`: another worker has the claim. `backfill`: the backfill was stopped."""
     done: threading.Event = field(default_factory=threading.Event)
     here: dict[str, int] = field(default_factory=dict)
     """Bytes so far, by file."""
 
     def stop(self, cause: str) -> None:
-        """Ask for the end of the work; the first cause counts."""
+        """Ask the work to stop. Only the first cause is kept."""
         self.cause = self.cause or cause
         self.cancelled.set()
 
     def progress(self, name: str, size: int) -> None:
+        """Note how many bytes of a file have arrived."""
         self.here[name] = size
 
     @property
     def claim(self) -> str:
-        """Token of the claim."""
+        """Return the token of the claim."""
         return self.entry.claim or ""
 
     @property
     def downloaded(self) -> int:
-        """Bytes so far."""
+        """Return the bytes that have arrived."""
         return sum(self.here.copy().values())
 
     @property
     def named(self) -> dict[str, Any]:
-        """What every log line about it says."""
+        """Return the fields that each log line about the job carries."""
         return {"partition": self.entry.partition.key, "run": self.entry.run, "attempt": self.entry.attempt}
 
 
 class Work:
-    """Does jobs one after another, each with a heartbeat beside it."""
+    """Does one job after another, each with a heartbeat in a second thread."""
 
     def __init__(
         self,
@@ -86,13 +88,15 @@ class Work:
         self._job: Job | None = None
 
     def stop(self) -> None:
-        """Hand back what is under way within seconds, and take nothing new."""
+        """Take no new job, and return the present one to the queue within seconds."""
         self.stopping.set()
         if job := self._job:
             job.stop("stop")
 
     def do(self, job: Job) -> None:
-        """Do one job and answer for it. Raises StoreError when the stack cannot be reached at its end."""
+        """Do one job: work, record its end, answer its token. Raises StoreError when the stack cannot be reached at the
+        end.
+        """
         self._job = job
         if self.stopping.is_set():
             job.stop("stop")
@@ -111,7 +115,9 @@ class Work:
         self._answer(job, result, failure, self._edges.now() - started)
 
     def _result(self, job: Job) -> tuple[Mapping[str, Any] | None, Failure | None]:
-        """Return what the task gave, or why it failed; where it should be tried again, the job knows the cause."""
+        """Return the answer of the task, or its failure. Sets the cause of the job when the group should be tried
+        again.
+        """
         try:
             return self._task(job.message.task, TaskControl(job.progress, job.cancelled, job.claim)), None
         except Conflict as error:
@@ -124,7 +130,7 @@ class Work:
             if isinstance(error, NoSpace) or (isinstance(error, StoreError) and error.retryable):
                 job.stop("later")
             return None, _failure(error)
-        except Exception as error:  # a defect fails its partition in the open, and the worker lives on
+        except Exception as error:  # a defect fails its partition, visibly, and the worker goes on
             log.exception("unexpected error", extra=job.named)
             return None, Failure(type(error).__name__, str(error), _place(error))
 
@@ -150,7 +156,7 @@ class Work:
                 self._queues.delete(job.message)
 
     def _finish(self, job: Job, state: State, **facts: Any) -> bool:
-        """Note the end in the index. False when the claim was lost: then another worker tells the end."""
+        """Record the end in the index. Return False when the claim was lost: the worker that has it records the end."""
         ended = self._move(job, lambda entry: lifecycle.finish(entry, job.claim, state, now=self._edges.now(), **facts))
         level = logging.INFO if state is State.succeeded else logging.WARNING
         facts = {key: str(value) for key, value in facts.items()}
@@ -165,7 +171,7 @@ class Work:
         log.info("handed back", extra=job.named | {"why": str(why or "told to stop")})
 
     def _move(self, job: Job, step: Callable[[Entry], Entry | None]) -> bool:
-        """Store what `step` makes of the entry. False when the claim is not ours any more."""
+        """Store what `step` makes of the entry. Return False when another worker has the claim."""
         for _ in range(TRIES):
             following = step(job.entry)
             if following is None:
@@ -176,13 +182,13 @@ class Work:
                 stored = self._edges.index.entry(job.entry.partition)
                 if stored is None or stored.claim != job.claim or stored.state is not State.running:
                     return False
-                job.entry = stored  # an earlier write of ours arrived, and its answer was lost
+                job.entry = stored  # our earlier write was stored, but its answer was lost
             else:
                 return True
         return False
 
     def _beat(self, job: Job) -> None:
-        """Keep message, token and claim alive until the job is done; stop it when it should not go on."""
+        """Renew message, token and lease until the job is done. Stop a job whose claim, place or backfill is gone."""
         renewed = self._edges.now()
         while not self._pace.wait(job.done, min(HEARD_SECONDS, self._visibility / 3)):
             try:
@@ -194,12 +200,13 @@ class Work:
                     self._pulse()
                     self._renew(job)
                     if job.slot is not None and job.slot.lost:
-                        job.stop("later")  # another group has its place by now
+                        job.stop("later")  # another group has its place now
                     renewed = self._edges.now()
             except StoreError as error:
                 log.warning("heartbeat failed", extra={"error": str(error)} | job.named)
 
     def _renew(self, job: Job) -> None:
+        """Renew the message's visibility, the token's heartbeat and the lease of the claim."""
         self._queues.keep(job.message, self._visibility)
         self._queues.beat(job.message)
 
