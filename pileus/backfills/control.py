@@ -19,17 +19,19 @@ from pileus.wiring import Edges
 
 TRIGGER = "GenerateCollectionsTriggerWorkflows"
 LOOKS = 20
-"""Most searches for running executions when a backfill is stopped."""
+"""How often a stop searches for running executions, at most."""
 
 
 def read_registry(store: Store, stack: Stack) -> Registry:
-    """Return what was populated. Raises UsageError when nothing was, DamagedObject when it cannot be read."""
+    """Return the populated documents. Raises UsageError when nothing is populated, DamagedObject when they cannot be
+    read.
+    """
     try:
         return load(store, f"s3://{stack.internal}/registry.json", Registry.from_json)
     except NotFound as exc:
         raise UsageError("nothing is populated yet: run `pileus populate` first") from exc
     except DamagedObject as exc:
-        raise DamagedObject(f"{exc.message}; `pileus populate` writes it anew", where=exc.where) from exc
+        raise DamagedObject(f"{exc.message}; `pileus populate` writes it again", where=exc.where) from exc
 
 
 def new_backfill(
@@ -100,9 +102,10 @@ def new_backfill(
 
 
 def record_started(edges: Edges, backfill: Backfill) -> Backfill:
-    """Write a new backfill into the index, and return it. A second call by the same execution returns the same one.
+    """Write a new backfill into the index, and return it. A second call by the same execution returns the same
+    backfill.
 
-    Raises UsageError when its name is taken.
+    Raises UsageError when another backfill has this id.
     """
     try:
         started = edges.index.put_backfill(backfill)
@@ -116,7 +119,9 @@ def record_started(edges: Edges, backfill: Backfill) -> Backfill:
 
 
 def order_url(edges: Edges, backfill: Backfill) -> str:
-    """Return the address of the list of periods, in order of start, of a backfill with `order: smallest`."""
+    """Return the address of the periods in their order of start. Only a backfill with `order: smallest` has this
+    object.
+    """
     return edges.internal(f"backfills/{backfill.id}/order.json")
 
 
@@ -140,17 +145,17 @@ def _run(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
 
 
 def pause(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Start nothing new; what runs is handed back within seconds. Raises UsageError if it is over.
+    """Stop a backfill so that `resume` can continue it, and return it. Workers return their groups to the queue.
 
-    Asked again, it stops what an earlier call left running.
+    Called again, it stops what an earlier call left running. Raises UsageError when the backfill is over.
     """
     return _halt(edges, workflows, id, "paused", of=("running",))
 
 
 def cancel(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Start nothing new; what is running stops within seconds. Raises UsageError if it is over.
+    """Stop a backfill for good, and return it. Running groups stop within seconds.
 
-    Asked again, it stops what an earlier call left running.
+    Called again, it stops what an earlier call left running. Raises UsageError when the backfill is over.
     """
     return _halt(edges, workflows, id, "cancelled", of=("running", "paused"))
 
@@ -165,13 +170,17 @@ def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tupl
         raise UsageError(f"backfill {id} is {halted.state}: only one that is {' or '.join(of)} can be {state}")
     kept = keep(edges, halted)
     if kept.state != state:
-        raise UsageError(f"backfill {id} was {state}, and is {kept.state} again: look at it before you go on")
+        raise UsageError(f"backfill {id} was {state}, and is {kept.state} again: see `pileus status {id}`")
     _stop_executions(workflows, halted, f"{state} by its user")
     return halted
 
 
 def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> None:
-    """Stop the trigger first, so that it starts nothing more; then the executions that it started, until none runs."""
+    """Stop the trigger first, so that it starts nothing more. Then stop the executions that it started, until none
+    runs.
+
+    Raises StoreError when some still run after LOOKS searches.
+    """
     if backfill.execution:
         workflows.stop(backfill.execution, cause)
     for _ in range(LOOKS):
@@ -180,22 +189,24 @@ def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> No
             workflows.stop(execution, cause)
         if not running:
             return
-    raise StoreError(f"executions are still running after {LOOKS} looks: try again", where=backfill.id)
+    raise StoreError(f"executions are still running after {LOOKS} searches: try again", where=backfill.id)
 
 
 def resume(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Go on with a paused backfill: a new run for what has not succeeded. Raises UsageError if it is not paused."""
+    """Start a new run of a paused backfill, for what has not succeeded. Raises UsageError when it is not paused."""
     return _again(edges, workflows, id, of=("paused",), word="resumed", select=None)
 
 
 def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed") -> Backfill:
-    """Run an ended backfill again, for what the selection says. Raises UsageError if it has not ended."""
+    """Start a new run of an ended backfill, for the partitions that `select` picks. Raises UsageError when it has not
+    ended.
+    """
     ended: tuple[State, ...] = ("succeeded", "incomplete", "failed", "cancelled")
     return _again(edges, workflows, id, of=ended, word="retried", select=select)
 
 
 def revive(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Go on with a backfill that was running when its execution was lost."""
+    """Start a new run of a running backfill whose execution was lost."""
     return _again(edges, workflows, id, of=("running",), word="revived", select=None)
 
 
@@ -220,11 +231,11 @@ def _again(
 
 
 def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
-    """Repair a backfill whose end or start was missed, and return it as it is then.
+    """Correct a backfill whose start or end nobody recorded, and return it as it is afterwards.
 
-    1. Its command died before its execution was known: the execution is started, or found.
-    2. Its execution has ended unnoticed: it ends.
-    3. It was stopped, and nobody works on it any more: its record is closed.
+    1. Its command died before the execution was recorded: start the execution, or find the one that runs.
+    2. Its execution has ended and nobody recorded it: end the backfill.
+    3. It was stopped, and no worker has one of its partitions any more: write the record of its run.
     """
     if backfill.state == "running":
         if backfill.execution is None:
