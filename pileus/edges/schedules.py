@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What is to be started, when, with which input."""
+    """When to start what, and with which input."""
 
     name: str
     expression: str
@@ -29,20 +29,20 @@ class Schedules(Protocol):
     """Raises StoreError when the scheduler refuses."""
 
     def all(self) -> dict[str, Schedule]:
-        """Return those there are, by name."""
+        """Return the schedules by name."""
 
     def made(self, name: str) -> datetime:
-        """When it was made: a rate counts from there."""
+        """Return when the schedule was made: a rate counts from there."""
 
     def put(self, schedule: Schedule, *, new: bool) -> None:
-        """Create it, or change the one of that name."""
+        """Create the schedule, or change the one of that name."""
 
     def delete(self, name: str) -> None:
-        """Remove it."""
+        """Delete the schedule."""
 
 
 class EventBridgeSchedules:
-    """Schedules of one group; `role` is what starts their targets."""
+    """Schedules of one group. EventBridge starts their targets with `role`."""
 
     def __init__(self, client: "EventBridgeSchedulerClient", group: str, role: str) -> None:
         self._client = client
