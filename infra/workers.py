@@ -85,7 +85,7 @@ class Worker(Construct):
             stop_timeout=Duration.seconds(settings.stop_seconds),
             linux_parameters=_no_rights(self, settings),
             health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-m", "pileus.worker.liveness"],
+                command=["CMD", "python", "-m", "pileus.worker.health_check"],
                 interval=Duration.seconds(60),
                 timeout=Duration.seconds(20),
                 start_period=Duration.seconds(120),

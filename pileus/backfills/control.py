@@ -2,18 +2,19 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from pileus.backfills import record
 from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted
 from pileus.backfills.status import find, outcomes
-from pileus.documents import resolve_span
+from pileus.documents import Collection, resolve_span
 from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
 from pileus.edges.store import Store, load
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DamagedObject, NotFound, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
+from pileus.periods import Period
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
@@ -31,7 +32,7 @@ def read_registry(store: Store, stack: Stack) -> Registry:
     except NotFound as exc:
         raise UsageError("nothing is populated yet: run `pileus populate` first") from exc
     except DamagedObject as exc:
-        raise DamagedObject(f"{exc.message}; `pileus populate` writes it again", where=exc.where) from exc
+        raise DamagedObject(f"{exc.message}; `pileus populate` writes it anew", where=exc.where) from exc
 
 
 def new_backfill(
@@ -62,22 +63,7 @@ def new_backfill(
     """
     moment = datetime.fromtimestamp(now, UTC)
     template = registry.collection(collection, version)
-    if template.options is None:
-        raise UsageError(f"collection {collection} has no options.spanStart: it is not a template to backfill")
-    whole = resolve_span(template.options, moment.date(), collection)
-    options = template.options.model_copy(
-        update={"spanStart": first or whole[0].point, "spanEnd": last or whole[1].point}
-    )
-    if onward and first and not last:
-        options = options.model_copy(update={"spanEnd": "now"})
-    wanted = resolve_span(options, moment.date(), collection)
-    if onward:
-        wanted = (max(wanted[0], whole[0]), wanted[1])
-        whole = (whole[0], max(whole[1], wanted[1]))
-    if wanted[0] < whole[0] or wanted[1] > whole[1]:
-        raise UsageError(
-            f"{wanted[0].iso} to {wanted[1].iso} leaves the span of {collection}, {whole[0].iso} to {whole[1].iso}"
-        )
+    begin, end = _narrowed(template, first, last, moment.date(), onward=onward)
     id = id or f"{collection[:30]}-{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}"
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", id):
         raise UsageError(f"{id!r} cannot name a backfill: expected up to 60 letters, digits, - and _")
@@ -85,9 +71,9 @@ def new_backfill(
         id=id,
         collection=template.name,
         version=template.version,
-        first=wanted[0].iso,
-        last=wanted[1].iso,
-        unit=str(template.options.spanUnit),
+        first=begin.iso,
+        last=end.iso,
+        unit=str(begin.unit),
         workflow=workflow or template.workflow,
         select=select,
         order=order,
@@ -99,6 +85,29 @@ def new_backfill(
         command=command,
         started=moment.isoformat(timespec="milliseconds"),
     )
+
+
+def _narrowed(
+    template: Collection, first: str | None, last: str | None, today: date, *, onward: bool
+) -> tuple[Period, Period]:
+    """Return the first and the last period of a new backfill. Raises UsageError; see `new_backfill`."""
+    if template.options is None:
+        raise UsageError(f"collection {template.name} has no options.spanStart: it is not a template to backfill")
+    whole = resolve_span(template.options, today, template.name)
+    options = template.options.model_copy(
+        update={"spanStart": first or whole[0].point, "spanEnd": last or whole[1].point}
+    )
+    if onward and first and not last:
+        options = options.model_copy(update={"spanEnd": "now"})
+    wanted = resolve_span(options, today, template.name)
+    if onward:
+        wanted = (max(wanted[0], whole[0]), wanted[1])
+        whole = (whole[0], max(whole[1], wanted[1]))
+    if wanted[0] < whole[0] or wanted[1] > whole[1]:
+        raise UsageError(
+            f"{wanted[0].iso} to {wanted[1].iso} leaves the span of {template.name}, {whole[0].iso} to {whole[1].iso}"
+        )
+    return wanted
 
 
 def record_started(edges: Edges, backfill: Backfill) -> Backfill:

@@ -15,7 +15,7 @@ from pileus.backfills.record import Outcome
 from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
 from pileus.edges.index import Brief, change, change_backfill
 from pileus.errors import Conflict, NotFound, StoreError
-from pileus.lifecycle.backfill import Backfill, State, backfill_of
+from pileus.lifecycle.backfill import Backfill, State
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from pileus.models import State as PartitionState
@@ -122,25 +122,14 @@ def _take_back(edges: Edges, backfill: Backfill) -> None:
     place = (backfill.collection, backfill.version, backfill.first, backfill.last)
     for one in list(edges.index.briefs(*place)):
         if one.state is PartitionState.running and one.run == backfill.run_name:
-            _fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
+            fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
     for partition, claim in claims(edges.store, edges.stack.internal):
         mine = (partition.collection, partition.version) == (backfill.collection, backfill.version)
         if mine and backfill.first <= partition.period <= backfill.last:
             clean(edges.place(partition), claim)
 
 
-def give_up(edges: Edges, partition: Partition, run: str, failure: Failure) -> Entry | None:
-    """End a partition that no worker will end. Return its entry, None when this run has nothing to end there.
-
-    The partition fails, unless a worker committed its result and died before it recorded that.
-    """
-    ended = _fenced(edges, partition, run, failure)
-    if ended is not None and ended.state is PartitionState.failed:
-        count_failure(edges, run)
-    return ended
-
-
-def _fenced(edges: Edges, partition: Partition, run: str, failure: Failure | None) -> Entry | None:
+def fenced(edges: Edges, partition: Partition, run: str, failure: Failure | None) -> Entry | None:
     """Fence the worker that has the partition, and end the partition. Return its entry, None when nothing ended.
 
     It succeeded when the worker had committed. Else it failed with `failure`; where `failure` is None it is left alone.
@@ -181,56 +170,3 @@ def is_live(edges: Edges, entry: Entry | None) -> bool:
         return False
     owner = edges.index.backfill(entry.backfill)
     return owner is not None and owner.runs(entry.run)
-
-
-def count_failure(edges: Edges, run: str) -> None:
-    """Count one more failed partition of the run. Stop the backfill when it has more failures than `max_failures`."""
-
-    def step(now: Backfill) -> Backfill | None:
-        if now.max_failures is None or not now.runs(run):
-            return None
-        counted = replace(now, failures=now.failures + 1)
-        if counted.failures <= now.max_failures:
-            return counted
-        problem = f"stopped: {counted.failures} partitions failed, {now.max_failures} are allowed"
-        return replace(counted, state="failed", ended=iso(edges), problem=problem)
-
-    counted = change_backfill(edges.index, backfill_of(run), step)
-    if counted is not None and counted.over:
-        keep(edges, counted)
-
-
-def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) -> dict[str, Any]:
-    """Mark a point in time whose files could not be listed as failed, unless its run is over. Return the JSON of its
-    state.
-    """
-    wanted = Entry(whole_point(backfill, period), PartitionState.failed, backfill.run_name)
-
-    def step(stored: Entry | None) -> Entry | None:
-        return lifecycle.fail(stored, wanted, failure, now=edges.now(), live=False)
-
-    if change(edges.index, wanted.partition, step):
-        count_failure(edges, backfill.run_name)
-    return {"partition": wanted.partition.key, "state": "failed"}
-
-
-def fail_group(edges: Edges, wanted: Entry, failure: Failure) -> dict[str, Any]:
-    """Mark a group that the workflow gave up as failed, unless its run is over. Return the JSON of its state.
-
-    `wanted`: the entry as it was when the group was queued.
-    """
-    backfill, partition = edges.index.backfill(wanted.backfill), wanted.partition
-    if backfill is None or not backfill.runs(wanted.run):
-        return {
-            "partition": partition.key,
-            "state": "ended before",
-        }  # the workflow gave it up because the backfill was stopped
-    stored = edges.index.entry(partition)
-    if stored is not None and stored.run != wanted.run:  # it was queued behind another run
-        if ended := record.ended_in(edges, backfill.id, backfill.run, partition):
-            return {"partition": partition.key, "state": str(ended.state)}
-        record.note_ended(edges, wanted, PartitionState.failed, failure=failure)
-        count_failure(edges, wanted.run)
-        return {"partition": partition.key, "state": "failed"}
-    ended_now = give_up(edges, partition, wanted.run, failure)
-    return {"partition": partition.key, "state": str(ended_now.state) if ended_now else "ended before"}

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pileus import lifecycle
-from pileus.backfills.end import fail_point, is_live
+from pileus.backfills.end import is_live
+from pileus.backfills.failures import fail_point
 from pileus.backfills.record import Outcome, displaced, note_aside, run_url
 from pileus.backfills.status import WHOLE_POINT, whole_point
 from pileus.discover import discover

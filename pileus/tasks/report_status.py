@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pileus.backfills.end import end, fail_group, fail_point
+from pileus.backfills.end import end
+from pileus.backfills.failures import fail_group, fail_point
 from pileus.errors import UsageError
 from pileus.lifecycle.partition import Failure
 from pileus.messages import GroupTask, PointTask, part

@@ -22,7 +22,8 @@ from typing import Any
 from uuid import uuid4
 
 from pileus import lifecycle
-from pileus.backfills.end import give_up, is_live
+from pileus.backfills.end import is_live
+from pileus.backfills.failures import give_up
 from pileus.backfills.record import displaced, ended_in, note_ended
 from pileus.edges.connections import Lease
 from pileus.edges.queues import QUEUES, Message, Queues
@@ -34,7 +35,8 @@ from pileus.models import State
 from pileus.pace import Pace, Threads
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
-from pileus.worker.job import Job, Work
+from pileus.worker.job import Job
+from pileus.worker.work import Work
 
 log = logging.getLogger("pileus.worker")
 FULL_SECONDS = 5

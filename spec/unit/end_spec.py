@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pileus.backfills.control import retry, settle
-from pileus.backfills.end import close_stopped, give_up, keep
+from pileus.backfills.end import close_stopped, keep
+from pileus.backfills.failures import give_up
 from pileus.backfills.record import close
 from pileus.backfills.recover import recover
 from pileus.backfills.status import outcomes
