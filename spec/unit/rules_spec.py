@@ -1,4 +1,4 @@
-"""Rules: what starts by itself, when; and that new months do not wait behind history."""
+"""Rules: what starts without a person, and when; and that new months do not wait behind old ones."""
 
 import json
 from dataclasses import replace

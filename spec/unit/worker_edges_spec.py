@@ -1,4 +1,4 @@
-"""What surrounds a worker in a container: metrics, scale-in protection, a sign of life, kernels that it brings."""
+"""What surrounds a worker in a container: metrics, scale-in protection, the health check, compiled kernels."""
 
 import json
 import os
