@@ -91,7 +91,7 @@ class Settings(BaseModel):
     """GB of scratch that the largest group needs: six tiles of 0.7 GB as .tgz, and what is made of them. Example:
     `12`."""
     stop_seconds: int = Field(60, ge=10, le=120)
-    """Seconds that a worker has to hand back its group before it is killed. Example: `60`."""
+    """Seconds that a worker has to return its group to the queue before it is killed. Example: `60`."""
 
     vpc_id: str | None = Field(None, pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")
     """Network that the workers go into. Without it: one is made, without NAT. Example: `"vpc-0123456789abcdef0"`."""

@@ -90,10 +90,7 @@ class Transfer:
         self._checksum.begin_with(begun)
 
     def readinto(self, view: memoryview) -> int:
-        """Read some bytes, and return their number; 0 at the end, after all is verified.
-
-        Raises errors that no retry can help, or that too many retries did not; Changed, see above.
-        """
+        """Read some bytes, and return their number; 0 at the end, after all is verified. Raises Changed, see above."""
         return self._next(lambda: self._read(view))
 
     def write_to(self, fd: int, view: memoryview) -> int:
