@@ -22,7 +22,9 @@ PEERS = {"dagster": ("200", "40"), "prefect": ("50",), "luigi": ("1000",)}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--venvs", type=Path, required=True, help="holds a virtual environment a peer, by its name")
+    parser.add_argument(
+        "--venvs", type=Path, required=True, help="has a virtual environment for each peer, by its name"
+    )
     parser.add_argument("--install", action="store_true", help="make those that are missing")
     parser.add_argument("--points", type=int, default=1000)
     arguments = parser.parse_args()

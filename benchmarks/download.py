@@ -62,7 +62,7 @@ def aria2c(urls: Path, folder: Path) -> list[list[str]]:
 
 
 def wget(urls: Path, folder: Path) -> list[list[str]]:
-    """The ancestor's way: a process a file, at most PARALLEL at once."""
+    """Return the commands of the earlier system: one process for each file, at most PARALLEL at once."""
     return [["wget", "-q", "-P", str(folder), url] for url in urls.read_text().split()]
 
 

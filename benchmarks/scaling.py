@@ -33,7 +33,7 @@ LOAD = Load(
 )
 CASES: dict[str, tuple[dict[str, Any], Load]] = {
     "one provider with ten connections": ({}, LOAD),
-    "a bucket that lets in a thousand": (
+    "a bucket that allows a thousand": (
         {"max_workers": 40, "groups_per_worker": 1},
         replace(LOAD, connections=1000, connection_rate=20e6),
     ),
@@ -62,7 +62,7 @@ def dollars(settings: Settings, outcome: Outcome) -> float:
 
 
 def draw(drawn: dict[str, tuple[Settings, Outcome]], path: Path) -> None:
-    """Queue, workers, connections and disk over time, a column for each case; limits dashed."""
+    """Draw queue, workers, connections and disk over time, a column for each case, with the limits dashed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 7), layout="constrained")

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the template says of scaling."""
+    """The scaling policies, as read from the template."""
 
     steps: tuple[tuple[float, float, int], ...]
     """Backlog from (inclusive), to (exclusive), workers."""
@@ -29,12 +29,12 @@ class Policy:
         return math.ceil(self.max_workers / self.max_instances)
 
     def workers(self, backlog: float) -> int:
-        """That the policy asks for."""
+        """Return how many workers the policy asks for."""
         return next((count for low, high, count in self.steps if low <= backlog < high), 0)
 
 
 def policy_of(template: Mapping[str, Any]) -> Policy:
-    """Read the workers stack's template. Raises KeyError for one that has no EC2 capacity."""
+    """Return the policies of the workers stack's template. Raises KeyError for one without EC2 capacity."""
     made: dict[str, list[Any]] = {}
     for resource in template["Resources"].values():
         made.setdefault(resource["Type"], []).append(resource["Properties"])
@@ -67,18 +67,18 @@ class Times:
     """Seconds that AWS takes."""
 
     metric: int = 120
-    """From a change of the queue to the alarm that sees it."""
+    """Seconds from a change of the queue to its alarm."""
     launch: int = 180
-    """From the wish for an instance to its place in the cluster."""
+    """Seconds from the request for an instance until it is in the cluster."""
     start: int = 45
-    """Of a container on it."""
+    """Seconds to start a container on it."""
     keep: int = 900
-    """That an empty instance is kept."""
+    """Seconds that an empty instance is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is to be done."""
+    """The work to do."""
 
     groups: int
     at_once: int
@@ -88,7 +88,7 @@ class Load:
     unpack: float
     """Bytes on the volume per byte downloaded."""
     connections: int
-    """That the provider lets in."""
+    """Connections that the provider allows."""
     connection_rate: float
     """Bytes a second of one connection."""
     per_worker: int
@@ -100,7 +100,7 @@ class Load:
 
 @dataclass
 class Moment:
-    """One row of the picture."""
+    """The state at one moment: one row of the picture."""
 
     seconds: int
     backlog: int
@@ -151,7 +151,9 @@ class _Instance:
 
 
 def simulate(policy: Policy, load: Load, times: Times | None = None, *, step: int = 5, every: int = 600) -> Outcome:
-    """Run it to the end: every group done and every instance gone. `every`: seconds between two moments kept."""
+    """Simulate until every group is done and every instance is gone. `every`: seconds between two moments that are
+    kept.
+    """
     return _Run(policy, load, times or Times(), step).go(every)
 
 
@@ -188,7 +190,7 @@ class _Run:
         return self.outcome
 
     def _scale(self) -> None:
-        """The alarms, on what the queue held a while ago."""
+        """Apply the alarms, which see the queue of a moment ago."""
         self.seen.append((self.now, self.backlog))
         while len(self.seen) > 1 and self.seen[1][0] <= self.now - self.times.metric:
             self.seen.popleft()
@@ -203,7 +205,7 @@ class _Run:
             self.desired = 0
 
     def _place(self) -> None:
-        """Tasks on instances, instances for tasks; idle tasks beyond what is desired go, busy ones are protected."""
+        """Place tasks on instances, and start instances for tasks. Surplus idle tasks end; busy ones are protected."""
         room = self.policy.per_instance
         for _ in range(len(self.workers) - self.desired):
             for instance in self.instances:
@@ -240,7 +242,7 @@ class _Run:
         return sum(worker.size * self.load.unpack for worker in instance.workers if worker.room)
 
     def _download(self) -> int:
-        """Connections go round among those that download; how many are open."""
+        """Divide the connections among the workers that download. Return how many are open."""
         loading = [worker for worker in self.workers if worker.room and worker.left > 0]
         given = share(self.load.connections, [self.load.per_worker] * len(loading))
         for worker, connections in zip(loading, given, strict=True):
@@ -272,7 +274,7 @@ class _Run:
 
 
 def share(limit: int, wanted: Sequence[int]) -> list[int]:
-    """Give `limit` connections out in turns, one at a time, to those that still want one.
+    """Divide `limit` connections in turns, one at a time, among those that still want one.
 
     >>> share(10, [6, 6, 6]), share(10, [6]), share(2, [6, 6, 6])
     ([4, 3, 3], [6], [1, 1, 0])

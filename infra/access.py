@@ -1,6 +1,7 @@
-"""Who may do what: every grant of Pileus's own roles in one place, each only what the code calls.
+"""Every grant of Pileus's own roles, in one place. Each allows only what the code calls.
 
-Missing objects must be told from forbidden ones (404, not 403), which S3 does only for those who may list.
+S3 answers 404 for a missing object only to roles that may list; to all others it answers 403. So roles that read may
+list.
 """
 
 from collections.abc import Sequence
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from infra.core import Core
 
 WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
-"""cdk-nag's rule against them."""
+"""The rule of cdk-nag against wildcards."""
 READ = ("dynamodb:GetItem",)
 CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem")
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
 def allow(role: iam.IGrantable, actions: Sequence[str], resources: Sequence[str], *, why: str = "") -> None:
-    """One statement of the role's own policy. `why`: the reason for each `*` in the resources, never left out."""
+    """Add one statement to the role's own policy. `why`: the reason for each `*` in the resources; it is required."""
     principal = cast(iam.Role, role.grant_principal)
     principal.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
     wide = [shown for shown in (_shown(Stack.of(principal).resolve(arn)) for arn in resources) if "*" in shown]
@@ -35,13 +36,13 @@ def allow(role: iam.IGrantable, actions: Sequence[str], resources: Sequence[str]
 
 
 def accept(role: iam.IGrantable, resource: str, why: str) -> None:
-    """Write down the reason for a wildcard in a policy of the role."""
+    """Record the reason for a wildcard in a policy of the role."""
     principal = cast(iam.Role, role.grant_principal)
     Validations.of(principal).acknowledge(Acknowledgment(id=f"{WILDCARD}[Resource::{resource}]", reason=why))
 
 
 def _shown(value: Any) -> str:
-    """An ARN as cdk-nag writes it, with its references in angle brackets."""
+    """Return an ARN as cdk-nag writes it, with its references in angle brackets."""
     if isinstance(value, str):
         return value
     (kind, inside), *_ = value.items()
@@ -51,11 +52,11 @@ def _shown(value: Any) -> str:
 
 
 def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
-    """Take groups from the queues, answer for them, read zones, write outputs."""
+    """Allow to take groups from the queues, answer for them, read zones and write outputs."""
     queues = [queue.queue.queue_arn for queue in (core.ingest, core.backfill)]
     dead = [queue.dead.queue_arn for queue in (core.ingest, core.backfill)]
     allow(role, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], queues)
-    # A message that was held often is posted anew; one that nobody can deal with goes to the dead letters.
+    # A worker replaces a message that was received often, and moves one that failed to the dead-letter queue.
     allow(role, ["sqs:SendMessage"], [*queues, *dead])
     allow(
         role,
@@ -64,7 +65,7 @@ def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
     )
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, BUDGET, [core.tables.connections.table_arn])
-    # A worker that sees one failure too many ends the backfill, so that none starts another group meanwhile.
+    # The worker that counts one failure too many stops the backfill, so that no other starts a group.
     allow(role, [*CHANGE, "dynamodb:ConditionCheckItem"], [core.tables.backfills.table_arn])
     reads = ("backfills/*", "zones/*", "indexes/*", "archives/*")
     allow_objects(role, core.internal, read=reads, write=("indexes/*", "backfills/*", "archives/*"))
@@ -73,13 +74,13 @@ def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
 
 
 def allow_generate(role: iam.IGrantable, core: "Core") -> None:
-    """Read the registry, record the backfill, list its points in time."""
+    """Allow to read the registry, record the backfill and list its points in time."""
     allow(role, CHANGE, [core.tables.backfills.table_arn])
     allow_objects(role, core.internal, read=("registry.json", "backfills/*"), write=("backfills/*",))
 
 
 def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
-    """List the provider, note what was decided for each group."""
+    """Allow to list the provider, and to record the decision about each group."""
     partitions = core.tables.partitions.table_arn
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
     allow(role, READ, [core.tables.backfills.table_arn])
@@ -89,14 +90,14 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
 
 
 def allow_report(role: iam.IGrantable, core: "Core") -> None:
-    """Note ends and failures."""
+    """Allow to record ends and failures."""
     allow(role, [*CHANGE, "dynamodb:Query", "dynamodb:Scan"], [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
     allow_objects(role, core.internal, read=(), write=("backfills/*",))
 
 
 def allow_workflow(role: iam.IGrantable, bucket: s3.IBucket) -> None:
-    """Read a Map's items and write its results; both lie with the backfill."""
+    """Allow to read a Map's items and write its results; both lie with the backfill."""
     allow_objects(role, bucket, read=("backfills/*", "map-runs/*"), write=("map-runs/*",))
     parts = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
     allow(role, parts, [bucket.arn_for_objects("map-runs/*")], why="The results of one Map, named by its run.")
@@ -107,7 +108,7 @@ def allow_sending(role: iam.IGrantable, queues: Sequence[sqs.IQueue]) -> None:
 
 
 def allow_objects(role: iam.IGrantable, bucket: s3.IBucket, *, read: Sequence[str], write: Sequence[str]) -> None:
-    """Whole objects under the given keys of one bucket."""
+    """Allow to read and write whole objects under the given keys of one bucket."""
     why = "Keys below the prefix are named by backfill, partition or content."
     if read:
         allow(role, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in read], why=why)
@@ -116,7 +117,7 @@ def allow_objects(role: iam.IGrantable, bucket: s3.IBucket, *, read: Sequence[st
 
 
 def allow_sources(role: iam.IGrantable, settings: Settings) -> None:
-    """Providers' credentials by name, and the buckets that are themselves providers or hold zones."""
+    """Allow the providers' credentials by name, and the buckets that are providers or have zones."""
     secrets = [arn for arn in settings.secret_arns if ":secretsmanager:" in arn]
     parameters = [arn for arn in settings.secret_arns if ":ssm:" in arn]
     if secrets:
@@ -126,4 +127,4 @@ def allow_sources(role: iam.IGrantable, settings: Settings) -> None:
     if settings.read_buckets:
         arns = [f"arn:aws:s3:::{name}" for name in settings.read_buckets]
         allow(role, ["s3:ListBucket"], arns)
-        allow(role, ["s3:GetObject"], [f"{arn}/*" for arn in arns], why="A provider's keys are its own.")
+        allow(role, ["s3:GetObject"], [f"{arn}/*" for arn in arns], why="The provider chooses the keys of its objects.")

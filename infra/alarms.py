@@ -1,4 +1,4 @@
-"""What a person is told of, and what they look at: alarms, and one dashboard."""
+"""Alarms that tell a person, and one dashboard."""
 
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from infra.core import Core, FedQueue
 
 NAMESPACE = "Pileus"
-"""Of the metrics that workers write; see pileus/worker/metrics.py."""
+"""Namespace of the metrics that workers write; see pileus/worker/metrics.py."""
 FIVE = Duration.minutes(5)
 
 
 def measured(settings: Settings, name: str, statistic: str, **dimensions: str) -> cloudwatch.Metric:
-    """A metric of the workers of this stack."""
+    """Return a metric of the workers of this stack."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
@@ -32,7 +32,7 @@ def measured(settings: Settings, name: str, statistic: str, **dimensions: str) -
 
 
 class Alarms(Construct):
-    """`topic` is told of every alarm; `settings.alarm_email` hears of it."""
+    """Every alarm publishes to `topic`; `settings.alarm_email` subscribes to it."""
 
     def __init__(self, scope: Construct, *, settings: Settings, core: "Core") -> None:
         super().__init__(scope, "Alarms")
@@ -64,13 +64,13 @@ class Alarms(Construct):
             f"{name.title()}Dead",
             queue.dead.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum"),
             1,
-            f"A group killed its workers: it lies in {queue.dead.queue_name}.",
+            f"Workers died on a group: its message is in {queue.dead.queue_name}.",
         )
         self.alarm(
             f"{name.title()}Age",
             queue.queue.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
             self._settings.silence_seconds * 3 // 4,
-            "A group has waited for three quarters of the time that its workflow gives it: are there workers?",
+            "A group has waited for three quarters of the time that its workflow allows: check that workers run.",
         )
 
     def alarm(
@@ -83,7 +83,7 @@ class Alarms(Construct):
         below: bool = False,
         periods: int = 1,
     ) -> cloudwatch.Alarm:
-        """One alarm that tells the topic."""
+        """Add one alarm that publishes to the topic."""
         operator = cloudwatch.ComparisonOperator
         made = cloudwatch.Alarm(
             self,
@@ -101,12 +101,12 @@ class Alarms(Construct):
 
 
 def dashboard(scope: Construct, settings: Settings, core: "Core") -> cloudwatch.Dashboard:
-    """One page: what waits, what runs, what it brings, what fails."""
+    """Return one page: what waits, what runs, bytes and seconds, and what fails."""
     queues = (core.ingest, core.backfill)
     made = cloudwatch.Dashboard(scope, "Dashboard", dashboard_name=settings.stack)
     made.add_widgets(
         _graph("Groups waiting", [q.queue.metric_approximate_number_of_messages_visible() for q in queues]),
-        _graph("Groups under way", [q.queue.metric_approximate_number_of_messages_not_visible() for q in queues]),
+        _graph("Running groups", [q.queue.metric_approximate_number_of_messages_not_visible() for q in queues]),
         _graph("Workers", [running_workers(settings, "Maximum")]),
     )
     made.add_widgets(
@@ -123,7 +123,7 @@ def dashboard(scope: Construct, settings: Settings, core: "Core") -> cloudwatch.
 
 
 def running_workers(settings: Settings, statistic: str) -> cloudwatch.Metric:
-    """Tasks that run, as Container Insights counts them."""
+    """Return the number of running tasks, as Container Insights counts them."""
     return cloudwatch.Metric(
         namespace="ECS/ContainerInsights",
         metric_name="RunningTaskCount",

@@ -46,14 +46,14 @@ def make(settings: Settings, *, code: str, own: Sequence[Path] = (), nag: bool =
 
 
 def check(app: App) -> None:
-    """Let cdk-nag look at every stack."""
+    """Check every stack with cdk-nag."""
     from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
     Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True), NIST80053R5Checks(app, verbose=True))
 
 
 def synthesizer(settings: Settings) -> DefaultStackSynthesizer:
-    """Assets go to a bucket of our own, so that an account needs no CDK bootstrap."""
+    """Return a synthesizer whose assets go to a bucket of our own, so that an account needs no CDK bootstrap."""
     return DefaultStackSynthesizer(
         file_assets_bucket_name=f"{settings.stack}-code-${{AWS::AccountId}}-${{AWS::Region}}",
         generate_bootstrap_version_rule=False,

@@ -54,9 +54,10 @@ class Tables(Construct):
 
 
 class FedQueue(Construct):
-    """A queue of groups for the workers, with its dead letters.
+    """A queue of groups for the workers, with its dead-letter queue.
 
-    Workers bury what killed too many of them; a message held back often is no dead one, so SQS itself counts to 1000.
+    Workers move a message there after too many of them died on it. A message may also be received often because it was
+    hidden and shown again, so SQS itself moves it only after 1000 times.
     """
 
     def __init__(self, scope: Construct, name: str, *, settings: Settings) -> None:
@@ -129,7 +130,7 @@ def _group_arn(scope: Construct, settings: Settings, name: str) -> str:
 
 
 class Core(Stack):
-    """Names, wires and grants; everything with a shape is a construct above."""
+    """Names, connections and grants; everything with a shape is a construct above."""
 
     def __init__(
         self, scope: Construct, *, settings: Settings, code: lambda_.Code, own: Sequence[Path], **kwargs: Any
@@ -157,7 +158,7 @@ class Core(Stack):
             CfnOutput(self, name.title().replace("_", ""), value=value)
 
     def _names(self, settings: Settings) -> dict[str, str]:
-        """What every entry point is told of the stack; `pileus.edges.aws.Stack` reads it."""
+        """Return the names that every entry point needs of the stack; `pileus.edges.aws.Stack` reads them."""
         return {
             "PILEUS_STACK": settings.stack,
             "PILEUS_INTERNAL": self.internal.bucket_name,
@@ -214,13 +215,13 @@ class Core(Stack):
         self._schedule_role(settings, trigger)
 
     def _let(self, workflow: Workflow, *functions: lambda_.Function) -> None:
-        """Let a workflow invoke Lambdas, read its items and write its results."""
+        """Allow a workflow to invoke Lambdas, read its items and write its results."""
         for function in functions:
             access.allow(workflow.machine, ["lambda:InvokeFunction"], [function.function_arn])
         access.allow_workflow(workflow.machine, self.internal)
 
     def _repository(self, settings: Settings) -> ecr.Repository:
-        """Where the worker's images are pushed to."""
+        """Add the repository for the worker's images."""
         return ecr.Repository(
             self,
             "Images",
@@ -234,7 +235,9 @@ class Core(Stack):
         )
 
     def _stopped_executions(self, settings: Settings, trigger: Workflow, report: lambda_.Function) -> None:
-        """An execution that is stopped or dies outside our hands still ends in the index."""
+        """Send executions that fail, or that somebody stops in Step Functions, to ReportStatus, which ends them in the
+        index.
+        """
         events.Rule(
             self,
             "Stopped",
@@ -251,7 +254,7 @@ class Core(Stack):
         )
 
     def _schedule_role(self, settings: Settings, trigger: Workflow) -> None:
-        """What EventBridge Scheduler becomes to start a rule's workflow; `populate` makes the schedules."""
+        """Add the role with which EventBridge Scheduler starts a rule's workflow; `populate` makes the schedules."""
         role = iam.Role(
             self,
             "ScheduleRole",

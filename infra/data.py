@@ -11,12 +11,12 @@ from infra.settings import Settings
 
 
 def bucket_name(scope: Construct, settings: Settings, name: str) -> str:
-    """Of the bucket `internal` (what the pipeline needs), `protected` (what users read) or `logs`."""
+    """Return the name of the bucket `internal` (what the pipeline needs), `protected` (what users read) or `logs`."""
     return f"{settings.stack}-{name}-{Stack.of(scope).account}-{Stack.of(scope).region}"
 
 
 class Data(Stack):
-    """Never part of `pileus destroy`."""
+    """The buckets. `pileus destroy` never removes them."""
 
     def __init__(self, scope: Construct, *, settings: Settings, **kwargs: Any) -> None:
         super().__init__(scope, f"{settings.stack}-data", termination_protection=not settings.embedded, **kwargs)
@@ -43,7 +43,7 @@ class Data(Stack):
         )
 
     def _logs(self, settings: Settings) -> s3.Bucket:
-        """Who read and wrote what, for a year."""
+        """Add the bucket for access logs, which are kept for a year."""
         return s3.Bucket(
             self,
             "Logs",
@@ -58,7 +58,7 @@ class Data(Stack):
 
 
 def _lasting() -> list[s3.LifecycleRule]:
-    """Outputs stay; what was overwritten goes after three months."""
+    """Return rules that keep objects, and delete replaced versions after three months."""
     return [
         s3.LifecycleRule(
             id="overwritten",
@@ -69,7 +69,7 @@ def _lasting() -> list[s3.LifecycleRule]:
 
 
 def _passing() -> list[s3.LifecycleRule]:
-    """What Distributed Maps wrote is of no use after a month; all else stays."""
+    """Return rules that delete what Distributed Maps wrote, and replaced versions, after a month; all else stays."""
     return [
         s3.LifecycleRule(id="maps", prefix="map-runs/", expiration=Duration.days(30)),
         s3.LifecycleRule(

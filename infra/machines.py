@@ -12,15 +12,15 @@ from infra.network import Network
 from infra.settings import FAMILIES, Settings
 
 DEVICE = "/dev/sdf"
-"""The scratch volume, as the instance sees it."""
+"""Device of the scratch volume on the instance."""
 SCRATCH = "/scratch"
 """Where it is mounted, on the instance and in the containers."""
 WORKER_USER = 10001
-"""The user of the image."""
+"""User id in the image."""
 
 
 class Machines(Construct):
-    """`provider`: capacity that follows the tasks, 0 where there are none."""
+    """`provider`: capacity that follows the number of tasks; no instance without a task."""
 
     def __init__(self, scope: Construct, *, settings: Settings, network: Network, cluster: ecs.Cluster) -> None:
         super().__init__(scope, "Machines")
@@ -47,7 +47,7 @@ class Machines(Construct):
         )
 
     def _let_the_agent_work(self, cluster: ecs.Cluster) -> None:
-        """The ECS agent's own needs, on this cluster, in place of AWS's broad managed policy."""
+        """Grant what the ECS agent needs, on this cluster only; AWS's managed policy is broader."""
         register = ["ecs:RegisterContainerInstance", "ecs:DeregisterContainerInstance"]
         access.allow(self.role, register, [cluster.cluster_arn])
         work = iam.PolicyStatement(
@@ -108,7 +108,7 @@ class Machines(Construct):
         return group
 
     def _spot(self, settings: Settings) -> autoscaling.MixedInstancesPolicy:
-        """Any family of the architecture will do: the more choices, the fewer interruptions."""
+        """Return a policy with all instance families of the architecture: more choices have fewer interruptions."""
         size = settings.instance.partition(".")[2]
         kinds = [f"{family}.{size}" for family in FAMILIES[settings.architecture]]
         return autoscaling.MixedInstancesPolicy(
@@ -133,7 +133,7 @@ def _volume(device: str, gigabytes: int) -> ec2.BlockDevice:
 
 
 def _user_data(settings: Settings) -> ec2.UserData:
-    """Join the cluster with the scratch volume mounted: the agent starts after this has ended."""
+    """Return commands that mount the scratch volume and join the cluster; the agent starts after them."""
     data = ec2.UserData.for_linux()
     data.add_commands(
         "set -euo pipefail",

@@ -56,7 +56,7 @@ class Network(Construct):
         return vpc
 
     def _flow_logs(self, vpc: ec2.Vpc, settings: Settings) -> None:
-        """Only what was refused: accepted traffic is the archive itself, and would fill the log."""
+        """Log only refused traffic: accepted traffic is the archive itself, and would fill the log."""
         group = logs.LogGroup(
             self,
             "FlowLogs",
@@ -73,7 +73,7 @@ class Network(Construct):
 
 
 def retention(settings: Settings) -> logs.RetentionDays:
-    """CDK's name for a number of days."""
+    """Return CDK's name for a number of days."""
     names = {
         1: "ONE_DAY",
         3: "THREE_DAYS",

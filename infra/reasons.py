@@ -1,4 +1,4 @@
-"""Rules of cdk-nag that are not followed, each with its reason. Wildcards in grants have theirs in access.py."""
+"""Rules of cdk-nag that are not followed, each with its reason; access.py has those about wildcards in grants."""
 
 from aws_cdk import Acknowledgment, CfnResource, Stack, Validations
 
@@ -75,7 +75,7 @@ REASONS: dict[str, dict[str, str]] = {
 
 
 def give(stack: Stack) -> None:
-    """Acknowledge them on each resource that they are about."""
+    """Acknowledge the rules on each resource that they concern."""
     for construct in stack.node.find_all():
         if CfnResource.is_cfn_resource(construct):
             for rule, reason in REASONS.get(construct.cfn_resource_type, {}).items():

@@ -1,4 +1,4 @@
-"""How many workers run: as many as the queues are deep, and none when they are empty."""
+"""The number of workers: it follows the length of the queues, and is 0 when they are empty."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def ladder(max_workers: int, groups_per_worker: int, steps: int = STEPS) -> list
 
 
 class Scaling(Construct):
-    """Two policies that set the number of workers outright: up and down a ladder while there is work, and to 0."""
+    """Two policies that set the number of workers: one by steps while there are groups, one to 0."""
 
     def __init__(
         self, scope: Construct, *, settings: Settings, core: Core, service: ecs.CfnService, cluster: ecs.Cluster
@@ -97,7 +97,9 @@ class Scaling(Construct):
 
 
 def backlog(core: Core) -> cloudwatch.MathExpression:
-    """Groups waiting or under way on both queues. Queues that nobody has used for long report nothing: 0."""
+    """Return the number of groups that wait or run on both queues. Queues without traffic report nothing, which counts
+    as 0.
+    """
     metrics: dict[str, cloudwatch.IMetric] = {}
     for name, queue in (("ingest", core.ingest.queue), ("backfill", core.backfill.queue)):
         metrics[f"{name}_waiting"] = queue.metric_approximate_number_of_messages_visible(

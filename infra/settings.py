@@ -16,7 +16,7 @@ FARGATE_MEMORY = {
     8192: (16384, 61440, 4096),
     16384: (32768, 122880, 8192),
 }
-"""CPU units: least and most MiB, and the step between (AWS's table of task sizes)."""
+"""Least and most MiB by CPU units, and the step between them (AWS's table of task sizes)."""
 FARGATE_DISK = (21, 200)
 """GiB of ephemeral storage that Fargate lets one choose."""
 INSTANCES = {
@@ -29,7 +29,7 @@ INSTANCES = {
 """vCPU and GiB of the sizes of the m families, which we choose from."""
 FAMILIES = {"x86_64": ("m5", "m6i", "m6a", "m7i", "m7a"), "arm64": ("m6g", "m7g", "m8g")}
 RESERVED_MIB = 512
-"""What the operating system and the ECS agent keep of an instance."""
+"""Memory of an instance that the operating system and the ECS agent need."""
 STEPS = 20
 """Step adjustments that one scaling policy may have (a limit of Application Auto Scaling)."""
 SECRET = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:(secret:|parameter/)[^*?]+")
@@ -91,7 +91,7 @@ class Settings(BaseModel):
     """GB of scratch that the largest group needs: six tiles of 0.7 GB as .tgz, and what is made of them. Example:
     `12`."""
     stop_seconds: int = Field(60, ge=10, le=120)
-    """Seconds that a worker has to hand back its group before it is killed. Example: `60`."""
+    """Seconds that a worker has to return its group to the queue before it is killed. Example: `60`."""
 
     vpc_id: str | None = Field(None, pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")
     """Network that the workers go into. Without it: one is made, without NAT. Example: `"vpc-0123456789abcdef0"`."""
@@ -109,12 +109,12 @@ class Settings(BaseModel):
 
     @property
     def instance(self) -> str:
-        """Instance type of the workers on EC2."""
+        """Return the instance type of the workers on EC2."""
         return self.instance_type or ("m6i.xlarge" if self.architecture == "x86_64" else "m7g.xlarge")
 
     @property
     def workers_per_instance(self) -> int:
-        """How many fit by CPU and memory; 0 when not one does. On Fargate each has a machine of its own."""
+        """Return how many workers fit by CPU and memory; 0 when none does. On Fargate each has its own machine."""
         if self.compute == "fargate":
             return 1
         cpus, memory = INSTANCES[self.instance.partition(".")[2]]
@@ -122,12 +122,12 @@ class Settings(BaseModel):
 
     @property
     def max_instances(self) -> int:
-        """Most instances at once; on Fargate, most tasks."""
+        """Return the most instances at once; on Fargate, the most tasks."""
         return math.ceil(self.max_workers / self.workers_per_instance)
 
     @property
     def max_vcpus(self) -> float:
-        """Most processors at once."""
+        """Return the most processors at once."""
         if self.compute == "fargate":
             return self.max_workers * self.worker_cpu / 1024
         return self.max_instances * INSTANCES[self.instance.partition(".")[2]][0]
@@ -191,7 +191,7 @@ def wrong(setting: str, why: str) -> PydanticCustomError:
 
 
 def explain(error: ValidationError) -> str:
-    """One line that names the setting.
+    """Return one line that names the setting.
 
     >>> try:
     ...     Settings(max_workers=0)

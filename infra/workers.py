@@ -20,7 +20,7 @@ from infra.settings import Settings
 
 
 class Worker(Construct):
-    """The task definition: one container, no rights but its own, writing nowhere but its scratch mount."""
+    """The task definition: one container with its own rights only, which can write only to its scratch mount."""
 
     def __init__(self, scope: Construct, *, settings: Settings, core: Core) -> None:
         super().__init__(scope, "Worker")
@@ -51,7 +51,7 @@ class Worker(Construct):
             "Definition",
             family=f"{settings.stack}-worker",
             compatibility=ecs.Compatibility.EC2 if ec2_ else ecs.Compatibility.FARGATE,
-            # Behind the bridge a container has the instance's way out; an interface of its own would have none.
+            # In bridge mode a container uses the instance's public address; in awsvpc mode it would have none.
             network_mode=ecs.NetworkMode.BRIDGE if ec2_ else ecs.NetworkMode.AWS_VPC,
             cpu=None if ec2_ else str(settings.worker_cpu),
             memory_mib=None if ec2_ else str(settings.worker_memory),
@@ -85,7 +85,7 @@ class Worker(Construct):
             stop_timeout=Duration.seconds(settings.stop_seconds),
             linux_parameters=_no_rights(self, settings),
             health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-m", "pileus.worker.liveness"],
+                command=["CMD", "python", "-m", "pileus.worker.health_check"],
                 interval=Duration.seconds(60),
                 timeout=Duration.seconds(20),
                 start_period=Duration.seconds(120),
@@ -107,7 +107,7 @@ def _no_rights(scope: Construct, settings: Settings) -> ecs.LinuxParameters:
 
 
 def _image(scope: Construct, settings: Settings) -> ecs.ContainerImage:
-    """An image in this account's registry gets its pull rights; any other must be public."""
+    """Return the image. One in this account's registry gets pull rights; any other must be public."""
     address = settings.worker_image
     assert address  # the stack is made only where there is one
     host, _, rest = address.partition("/")
@@ -119,7 +119,7 @@ def _image(scope: Construct, settings: Settings) -> ecs.ContainerImage:
 
 
 class Workers(Stack):
-    """Names, wires and grants; the parts are constructs."""
+    """Names, connections and grants; the parts are constructs."""
 
     def __init__(self, scope: Construct, *, settings: Settings, core: Core, **kwargs: Any) -> None:
         super().__init__(scope, f"{settings.stack}-workers", **kwargs)
@@ -148,7 +148,7 @@ class Workers(Stack):
         CfnOutput(self, "PileusService", value=self.service.attr_name)
 
     def _provider(self, settings: Settings) -> str:
-        """The capacity that the service uses; associated with the cluster before it."""
+        """Return the name of the capacity provider that the service uses, after associating it with the cluster."""
         fargate = "FARGATE_SPOT" if settings.spot else "FARGATE"
         if settings.compute == "ec2":
             self.machines = Machines(self, settings=settings, network=self.network, cluster=self.cluster)
@@ -169,7 +169,7 @@ class Workers(Stack):
         return provider
 
     def _service(self, settings: Settings, provider: str) -> ecs.CfnService:
-        """`desired_count` is left to the scaling policies, so that a deployment does not undo them."""
+        """Return the service. The scaling policies set `desired_count`, so that a deployment does not reset it."""
         strategy = ecs.CfnService.CapacityProviderStrategyItemProperty(capacity_provider=provider, weight=1)
         service = ecs.CfnService(
             self,
@@ -192,7 +192,7 @@ class Workers(Stack):
         return service
 
     def _allow_protection(self) -> None:
-        """A worker asks that scaling in spares it while it has a group."""
+        """Allow a worker to protect its task from scale-in while it has a group."""
         tasks = self.format_arn(service="ecs", resource="task", resource_name=f"{self.cluster.cluster_name}/*")
         actions = ["ecs:UpdateTaskProtection", "ecs:GetTaskProtection"]
         access.allow(self.worker.role, actions, [tasks], why="Tasks of this cluster, which ECS names.")
@@ -211,5 +211,5 @@ def _fargate_network(network: Network) -> dict[str, Any]:
 
 
 def _spread() -> dict[str, Any]:
-    """Fill one instance before the next is started: fewer instance-hours."""
+    """Return options that fill one instance before the next is started, to use fewer instance-hours."""
     return {"placement_strategies": [ecs.CfnService.PlacementStrategyProperty(type="binpack", field="MEMORY")]}

@@ -1,4 +1,4 @@
-"""A workflow: its state machine, its log, and what every one of them may do."""
+"""A workflow: its state machine, its log, and the rights of every workflow."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ class Workflow(Construct):
         self.token_arns = [states_arn(self, "stateMachine", part) for part in parts]
 
     def grant_executions(self, name: str) -> None:
-        """Let the workflow start, watch and stop executions of the machine (or machines, by `*`) called `name`."""
+        """Allow the workflow to start, watch and stop executions of the machine (or machines, by `*`) called `name`."""
         machines = [states_arn(self, "stateMachine", name)]
         access.allow(self.machine, ["states:StartExecution"], machines, why="A template names its workflow.")
         # Those of a Distributed Map stand behind a slash.
@@ -47,7 +47,7 @@ class Workflow(Construct):
         access.allow(self.machine, ["states:DescribeExecution", "states:StopExecution"], executions, why=why)
 
     def grant_waiting(self) -> None:
-        """`startExecution.sync` learns by a rule of EventBridge, which Step Functions keeps, that the child ended."""
+        """Grant what `startExecution.sync` needs: a rule of EventBridge tells Step Functions that the child ended."""
         rule = Stack.of(self).format_arn(
             service="events", resource="rule", resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule"
         )
@@ -55,7 +55,7 @@ class Workflow(Construct):
 
 
 def _logged(scope: Construct, settings: Settings, name: str) -> dict[str, Any]:
-    """Errors go to a log. Its name begins as AWS asks of logs that are delivered."""
+    """Return options that log errors. AWS requires the beginning of the log's name for delivered logs."""
     group = logs.LogGroup(
         scope,
         "Logs",
@@ -67,7 +67,7 @@ def _logged(scope: Construct, settings: Settings, name: str) -> dict[str, Any]:
 
 
 def states_arn(scope: Construct, resource: str, name: str) -> str:
-    """The address of a state machine, or of its executions, by name."""
+    """Return the ARN of a state machine, or of its executions, by name."""
     return Stack.of(scope).format_arn(
         service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
     )

@@ -10,7 +10,7 @@ from pileus.wiring import Edges, wire
 
 @cache
 def edges() -> Edges:
-    """Made at the first event, and kept while the Lambda is warm."""
+    """Return the edges: made at the first event, and kept while the Lambda is warm."""
     return wire(os.environ)
 
 

@@ -1,1 +1,1 @@
-"""What people, pages and rules do with backfills: start, plan, watch, steer, reconcile, recover."""
+"""What people, pages and rules do with backfills: plan, start, watch, stop, retry, reconcile and recover them."""

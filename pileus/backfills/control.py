@@ -2,28 +2,31 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from pileus.backfills import record
 from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted
 from pileus.backfills.status import find, outcomes
-from pileus.documents import resolve_span
+from pileus.documents import Collection, resolve_span
 from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
 from pileus.edges.store import Store, load
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DamagedObject, NotFound, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
+from pileus.periods import Period
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
 TRIGGER = "GenerateCollectionsTriggerWorkflows"
 LOOKS = 20
-"""Most searches for running executions when a backfill is stopped."""
+"""How often a stop searches for running executions, at most."""
 
 
 def read_registry(store: Store, stack: Stack) -> Registry:
-    """Return what was populated. Raises UsageError when nothing was, DamagedObject when it cannot be read."""
+    """Return the populated documents. Raises UsageError when nothing is populated, DamagedObject when they cannot be
+    read.
+    """
     try:
         return load(store, f"s3://{stack.internal}/registry.json", Registry.from_json)
     except NotFound as exc:
@@ -60,22 +63,7 @@ def new_backfill(
     """
     moment = datetime.fromtimestamp(now, UTC)
     template = registry.collection(collection, version)
-    if template.options is None:
-        raise UsageError(f"collection {collection} has no options.spanStart: it is not a template to backfill")
-    whole = resolve_span(template.options, moment.date(), collection)
-    options = template.options.model_copy(
-        update={"spanStart": first or whole[0].point, "spanEnd": last or whole[1].point}
-    )
-    if onward and first and not last:
-        options = options.model_copy(update={"spanEnd": "now"})
-    wanted = resolve_span(options, moment.date(), collection)
-    if onward:
-        wanted = (max(wanted[0], whole[0]), wanted[1])
-        whole = (whole[0], max(whole[1], wanted[1]))
-    if wanted[0] < whole[0] or wanted[1] > whole[1]:
-        raise UsageError(
-            f"{wanted[0].iso} to {wanted[1].iso} leaves the span of {collection}, {whole[0].iso} to {whole[1].iso}"
-        )
+    begin, end = _narrowed(template, first, last, moment.date(), onward=onward)
     id = id or f"{collection[:30]}-{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}"
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", id):
         raise UsageError(f"{id!r} cannot name a backfill: expected up to 60 letters, digits, - and _")
@@ -83,9 +71,9 @@ def new_backfill(
         id=id,
         collection=template.name,
         version=template.version,
-        first=wanted[0].iso,
-        last=wanted[1].iso,
-        unit=str(template.options.spanUnit),
+        first=begin.iso,
+        last=end.iso,
+        unit=str(begin.unit),
         workflow=workflow or template.workflow,
         select=select,
         order=order,
@@ -99,10 +87,34 @@ def new_backfill(
     )
 
 
-def record_started(edges: Edges, backfill: Backfill) -> Backfill:
-    """Write a new backfill into the index, and return it. A second call by the same execution returns the same one.
+def _narrowed(
+    template: Collection, first: str | None, last: str | None, today: date, *, onward: bool
+) -> tuple[Period, Period]:
+    """Return the first and the last period of a new backfill. Raises UsageError; see `new_backfill`."""
+    if template.options is None:
+        raise UsageError(f"collection {template.name} has no options.spanStart: it is not a template to backfill")
+    whole = resolve_span(template.options, today, template.name)
+    options = template.options.model_copy(
+        update={"spanStart": first or whole[0].point, "spanEnd": last or whole[1].point}
+    )
+    if onward and first and not last:
+        options = options.model_copy(update={"spanEnd": "now"})
+    wanted = resolve_span(options, today, template.name)
+    if onward:
+        wanted = (max(wanted[0], whole[0]), wanted[1])
+        whole = (whole[0], max(whole[1], wanted[1]))
+    if wanted[0] < whole[0] or wanted[1] > whole[1]:
+        raise UsageError(
+            f"{wanted[0].iso} to {wanted[1].iso} leaves the span of {template.name}, {whole[0].iso} to {whole[1].iso}"
+        )
+    return wanted
 
-    Raises UsageError when its name is taken.
+
+def record_started(edges: Edges, backfill: Backfill) -> Backfill:
+    """Write a new backfill into the index, and return it. A second call by the same execution returns the same
+    backfill.
+
+    Raises UsageError when another backfill has this id.
     """
     try:
         started = edges.index.put_backfill(backfill)
@@ -116,7 +128,9 @@ def record_started(edges: Edges, backfill: Backfill) -> Backfill:
 
 
 def order_url(edges: Edges, backfill: Backfill) -> str:
-    """Return the address of the list of periods, in order of start, of a backfill with `order: smallest`."""
+    """Return the address of the periods in their order of start. Only a backfill with `order: smallest` has this
+    object.
+    """
     return edges.internal(f"backfills/{backfill.id}/order.json")
 
 
@@ -140,17 +154,17 @@ def _run(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
 
 
 def pause(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Start nothing new; what runs is handed back within seconds. Raises UsageError if it is over.
+    """Stop a backfill so that `resume` can continue it, and return it. Workers return their groups to the queue.
 
-    Asked again, it stops what an earlier call left running.
+    Called again, it stops what an earlier call left running. Raises UsageError when the backfill is over.
     """
     return _halt(edges, workflows, id, "paused", of=("running",))
 
 
 def cancel(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Start nothing new; what is running stops within seconds. Raises UsageError if it is over.
+    """Stop a backfill for good, and return it. Running groups stop within seconds.
 
-    Asked again, it stops what an earlier call left running.
+    Called again, it stops what an earlier call left running. Raises UsageError when the backfill is over.
     """
     return _halt(edges, workflows, id, "cancelled", of=("running", "paused"))
 
@@ -165,13 +179,17 @@ def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tupl
         raise UsageError(f"backfill {id} is {halted.state}: only one that is {' or '.join(of)} can be {state}")
     kept = keep(edges, halted)
     if kept.state != state:
-        raise UsageError(f"backfill {id} was {state}, and is {kept.state} again: look at it before you go on")
+        raise UsageError(f"backfill {id} was {state}, and is {kept.state} again: see `pileus status {id}`")
     _stop_executions(workflows, halted, f"{state} by its user")
     return halted
 
 
 def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> None:
-    """Stop the trigger first, so that it starts nothing more; then the executions that it started, until none runs."""
+    """Stop the trigger first, so that it starts nothing more. Then stop the executions that it started, until none
+    runs.
+
+    Raises StoreError when some still run after LOOKS searches.
+    """
     if backfill.execution:
         workflows.stop(backfill.execution, cause)
     for _ in range(LOOKS):
@@ -180,22 +198,24 @@ def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> No
             workflows.stop(execution, cause)
         if not running:
             return
-    raise StoreError(f"executions are still running after {LOOKS} looks: try again", where=backfill.id)
+    raise StoreError(f"executions are still running after {LOOKS} searches: try again", where=backfill.id)
 
 
 def resume(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Go on with a paused backfill: a new run for what has not succeeded. Raises UsageError if it is not paused."""
+    """Start a new run of a paused backfill, for what has not succeeded. Raises UsageError when it is not paused."""
     return _again(edges, workflows, id, of=("paused",), word="resumed", select=None)
 
 
 def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed") -> Backfill:
-    """Run an ended backfill again, for what the selection says. Raises UsageError if it has not ended."""
+    """Start a new run of an ended backfill, for the partitions that `select` picks. Raises UsageError when it has not
+    ended.
+    """
     ended: tuple[State, ...] = ("succeeded", "incomplete", "failed", "cancelled")
     return _again(edges, workflows, id, of=ended, word="retried", select=select)
 
 
 def revive(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Go on with a backfill that was running when its execution was lost."""
+    """Start a new run of a running backfill whose execution was lost."""
     return _again(edges, workflows, id, of=("running",), word="revived", select=None)
 
 
@@ -220,11 +240,11 @@ def _again(
 
 
 def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
-    """Repair a backfill whose end or start was missed, and return it as it is then.
+    """Correct a backfill whose start or end nobody recorded, and return it as it is afterwards.
 
-    1. Its command died before its execution was known: the execution is started, or found.
-    2. Its execution has ended unnoticed: it ends.
-    3. It was stopped, and nobody works on it any more: its record is closed.
+    1. Its command died before the execution was recorded: start the execution, or find the one that runs.
+    2. Its execution has ended and nobody recorded it: end the backfill.
+    3. It was stopped, and no worker has one of its partitions any more: write the record of its run.
     """
     if backfill.state == "running":
         if backfill.execution is None:

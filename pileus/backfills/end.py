@@ -1,4 +1,4 @@
-"""The end of partitions, runs and backfills: noted once, and written to S3 for good."""
+"""The end of partitions, runs and backfills: recorded once in the index, and written to S3."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from pileus.backfills.record import Outcome
 from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
 from pileus.edges.index import Brief, change, change_backfill
 from pileus.errors import Conflict, NotFound, StoreError
-from pileus.lifecycle.backfill import Backfill, State, backfill_of
+from pileus.lifecycle.backfill import Backfill, State
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from pileus.models import State as PartitionState
@@ -23,14 +23,14 @@ from pileus.outputs.commit import claims, clean, fence
 from pileus.wiring import Edges
 
 TRIES = 20
-"""Times that a backfill is written to S3 while others write it too."""
+"""How often writing a backfill to S3 is tried while other processes write it too."""
 
 
 def keep(edges: Edges, backfill: Backfill) -> Backfill:
-    """Write the backfill as the index has it now to S3, from where it comes back when that is lost.
+    """Copy the backfill from the index to S3, and return what was written. Recovery reads this copy when the index is
+    lost.
 
-    Returns what was written: a writer that was held up does not write over a newer state. Raises StoreError when the
-    index knows no such backfill any more.
+    A slow writer never overwrites a newer state. Raises StoreError when the index has no such backfill any more.
     """
     url = edges.internal(f"backfills/{backfill.id}/backfill.json")
     for _ in range(TRIES):
@@ -38,9 +38,9 @@ def keep(edges: Edges, backfill: Backfill) -> Backfill:
             tag: str | None = edges.store.tagged(url)[1]
         except NotFound:
             tag = None
-        now = edges.index.backfill(backfill.id)  # after the tag: whoever changes it later writes later too
+        now = edges.index.backfill(backfill.id)  # read after the tag: who changes it later also writes it later
         if now is None:
-            raise StoreError("the index was lost meanwhile: try again when it is back", where=backfill.id)
+            raise StoreError("the index was lost: try again when it is back", where=backfill.id)
         with suppress(Conflict):
             edges.store.swap(url, json.dumps(now.to_json()).encode(), tag, "application/json")
             return now
@@ -48,11 +48,14 @@ def keep(edges: Edges, backfill: Backfill) -> Backfill:
 
 
 def iso(edges: Edges) -> str:
+    """Return the present time in ISO 8601."""
     return datetime.fromtimestamp(edges.now(), UTC).isoformat(timespec="milliseconds")
 
 
 def held(edges: Edges, backfill: Backfill) -> list[Brief]:
-    """Return the partitions of an ended run that a worker still works on; it hands them back within seconds."""
+    """Return the partitions of an ended run that a worker still has. The worker returns them to the queue within
+    seconds.
+    """
     return [
         one
         for one in edges.index.briefs(backfill.collection, backfill.version, backfill.first, backfill.last)
@@ -61,9 +64,10 @@ def held(edges: Edges, backfill: Backfill) -> list[Brief]:
 
 
 def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[str, Any]:
-    """Record the end of a run: write the outcome of each of its partitions, and return the state.
+    """End a run: write the outcome of each of its partitions, and return the JSON of its state.
 
-    `stopped`: the status of an execution that ended outside our hands; the backfill is then cancelled or failed.
+    `stopped`: the status of an execution that somebody stopped in Step Functions, or that failed there; the backfill is
+    then cancelled or failed.
     """
     backfill = edges.index.backfill(id)
     if backfill is None or backfill.run != run or backfill.state == "paused" or backfill.closed:
@@ -112,30 +116,25 @@ def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
 
 
 def _take_back(edges: Edges, backfill: Backfill) -> None:
-    """Fence the workers of a stopped run that are gone, and publish whole what they committed."""
+    """Fence the dead workers of a stopped run, and publish what they committed.
+
+    To fence a worker is to claim its partition, so that it cannot commit any more.
+    """
     place = (backfill.collection, backfill.version, backfill.first, backfill.last)
     for one in list(edges.index.briefs(*place)):
         if one.state is PartitionState.running and one.run == backfill.run_name:
-            _fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
+            fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
     for partition, claim in claims(edges.store, edges.stack.internal):
         mine = (partition.collection, partition.version) == (backfill.collection, backfill.version)
         if mine and backfill.first <= partition.period <= backfill.last:
             clean(edges.place(partition), claim)
 
 
-def give_up(edges: Edges, partition: Partition, run: str, failure: Failure) -> Entry | None:
-    """End a partition that no worker ends; the entry as it is then, None where the run has nothing to end there.
+def fenced(edges: Edges, partition: Partition, run: str, failure: Failure | None) -> Entry | None:
+    """Fence the worker that has the partition, and end the partition. Return its entry, None when nothing ended.
 
-    It failed, unless a worker has committed its result and died before it could say so.
+    It succeeded when the worker had committed. Else it failed with `failure`; where `failure` is None it is left alone.
     """
-    ended = _fenced(edges, partition, run, failure)
-    if ended is not None and ended.state is PartitionState.failed:
-        count_failure(edges, run)
-    return ended
-
-
-def _fenced(edges: Edges, partition: Partition, run: str, failure: Failure | None) -> Entry | None:
-    """Fence whoever has the partition; it succeeded if that is committed, else it failed where there is a failure."""
     stored = edges.index.entry(partition)
     if stored is None or stored.run != run or stored.state.ended:
         return None
@@ -153,7 +152,7 @@ def _fenced(edges: Edges, partition: Partition, run: str, failure: Failure | Non
 
 
 def mark_unlisted(edges: Edges, backfill: Backfill, found: Iterable[Outcome]) -> None:
-    """Note points in time that were promised and never listed, so that a selection of what failed finds them."""
+    """Mark in the index each point in time that the run never listed as failed, so that `--select failed` finds it."""
     for one in found:
         if one.group != WHOLE_POINT or one.state not in (PartitionState.cancelled, PartitionState.failed):
             continue
@@ -172,48 +171,3 @@ def is_live(edges: Edges, entry: Entry | None) -> bool:
         return False
     owner = edges.index.backfill(entry.backfill)
     return owner is not None and owner.runs(entry.run)
-
-
-def count_failure(edges: Edges, run: str) -> None:
-    """Count one more failed partition of the run. End the backfill when more failed than it allows."""
-
-    def step(now: Backfill) -> Backfill | None:
-        if now.max_failures is None or not now.runs(run):
-            return None
-        counted = replace(now, failures=now.failures + 1)
-        if counted.failures <= now.max_failures:
-            return counted
-        problem = f"stopped: {counted.failures} partitions failed, {now.max_failures} are allowed"
-        return replace(counted, state="failed", ended=iso(edges), problem=problem)
-
-    counted = change_backfill(edges.index, backfill_of(run), step)
-    if counted is not None and counted.over:
-        keep(edges, counted)
-
-
-def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) -> dict[str, Any]:
-    """Mark a point in time that could not be listed as failed, unless its run is over."""
-    wanted = Entry(whole_point(backfill, period), PartitionState.failed, backfill.run_name)
-
-    def step(stored: Entry | None) -> Entry | None:
-        return lifecycle.fail(stored, wanted, failure, now=edges.now(), live=False)
-
-    if change(edges.index, wanted.partition, step):
-        count_failure(edges, backfill.run_name)
-    return {"partition": wanted.partition.key, "state": "failed"}
-
-
-def fail_group(edges: Edges, wanted: Entry, failure: Failure) -> dict[str, Any]:
-    """Mark a group that the workflow gave up as failed, unless its run is over. `wanted`: as it was queued."""
-    backfill, partition = edges.index.backfill(wanted.backfill), wanted.partition
-    if backfill is None or not backfill.runs(wanted.run):
-        return {"partition": partition.key, "state": "ended before"}  # given up because its backfill was stopped
-    stored = edges.index.entry(partition)
-    if stored is not None and stored.run != wanted.run:  # it waited for another run's end
-        if ended := record.ended_in(edges, backfill.id, backfill.run, partition):
-            return {"partition": partition.key, "state": str(ended.state)}
-        record.note_ended(edges, wanted, PartitionState.failed, failure=failure)
-        count_failure(edges, wanted.run)
-        return {"partition": partition.key, "state": "failed"}
-    ended_now = give_up(edges, partition, wanted.run, failure)
-    return {"partition": partition.key, "state": str(ended_now.state) if ended_now else "ended before"}

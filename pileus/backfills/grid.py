@@ -18,11 +18,11 @@ SYMBOLS = {
     State.cancelled: "C",
 }
 MEANINGS = {State.skipped: "up to date", State.waiting: "waiting to be published"}
-"""What people call a state, where it is not its name."""
+"""The words for a state whose name does not explain itself."""
 
 
 def symbol(cell: Cell) -> str:
-    """Return the letter of a point in time; lower case where its groups are not all in that state."""
+    """Return the letter of a point in time, in lower case when its groups are not all in one state."""
     letter = SYMBOLS[cell.state]
     return letter if len(cell.counts) == 1 else letter.lower()
 
@@ -35,7 +35,7 @@ class GridRow(NamedTuple):
 
 
 def layout(unit: str, cells: Iterable[Cell]) -> tuple[list[str], list[GridRow]]:
-    """Column heads and rows: years down and months across; months and days; decades and years.
+    """Return the column heads and the rows: years by months, months by days, or decades by years.
 
     >>> from collections import Counter
     >>> heads, rows = layout("month", [Cell("2015-03", Counter([State.failed]))])

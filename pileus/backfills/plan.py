@@ -1,4 +1,6 @@
-"""Plan: what a backfill would do to every partition, and why. Asks the provider and the index; writes nothing."""
+"""The plan of a backfill: what it would do to each partition, and why. Reads the provider and the index; writes
+nothing.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +35,7 @@ Action = Literal["run", "skip", "wait", "fail", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What would be done with one partition. `error`: its point in time cannot be listed now."""
+    """What the backfill would do with one partition. Action `error`: its point in time cannot be listed now."""
 
     partition: Partition
     action: Action
@@ -53,11 +55,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole plan, in the order in which points in time would start."""
+    """The plan of all partitions, in the order in which their points in time would start."""
 
     rows: tuple[Planned, ...]
     speed: float | None
-    """Bytes a second of one worker, from what was done before; None: unknown."""
+    """Bytes per second of one worker, measured in earlier groups; None: unknown."""
     files: tuple[Aside, ...] = ()
     """Files that grouping would set aside, with their points in time."""
 
@@ -71,17 +73,17 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Bytes to download."""
+        """Return the bytes to download."""
         return sum(row.size for row in self.running)
 
     @property
     def minutes(self) -> float | None:
-        """Of one worker; None where the speed is unknown."""
+        """Return the minutes that one worker needs; None where the speed is unknown."""
         return self.size / self.speed / 60 if self.speed else None
 
     @property
     def periods(self) -> list[str]:
-        """Points in time with something to run, in order."""
+        """Return the points in time with something to run, in order."""
         return list(dict.fromkeys(row.partition.period for row in self.running))
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +103,10 @@ Files = list[Listed]
 
 
 class Listings:
-    """Listings of one provider, each folder asked for once. Raises what the provider raised, as often as asked."""
+    """Listings of one provider; each folder is asked for once.
+
+    A folder that failed raises the same error each time it is read.
+    """
 
     def __init__(self) -> None:
         self._edge: Lister | None = None
@@ -110,7 +115,7 @@ class Listings:
         self._by_point: dict[tuple[str, int], dict[str, Files]] = {}
 
     def fetch(self, edge: Lister, paths: Iterable[str], parallel: int) -> None:
-        """List what is not known yet, `parallel` folders at once; what else is to be asked, ask `edge`."""
+        """List the folders that are not known yet, `parallel` at once. `edge` answers everything else."""
         self._edge = edge
         wanted = [path for path in dict.fromkeys(paths) if path not in self._folders]
         with ThreadPoolExecutor(max(1, min(parallel, len(wanted))), thread_name_prefix="list") as pool:
@@ -133,7 +138,9 @@ class Listings:
         return self._described[file.url]
 
     def naming(self, point: str) -> "_Naming":
-        """The same listings, of the files whose names contain `point` only: in a folder of all months, a few."""
+        """Return the same listings, with only the files whose names contain `point`: a folder of all months has few of
+        them.
+        """
         return _Naming(self, point)
 
     def _known(self, path: str) -> Files:
@@ -169,9 +176,10 @@ class _Naming:
 def plan(
     edges: Edges, template: Collection, provider: Provider, backfill: Backfill, *, listings: Listings | None = None
 ) -> Plan:
-    """Return what `backfill` would do, started now. `listings`: those of an earlier preview, so as not to ask again.
+    """Return what `backfill` would do if it started now. `listings`: those of an earlier plan, to ask the provider
+    once.
 
-    A folder that cannot be listed makes a row with action `error`; the rest of the plan stands.
+    A folder that cannot be listed becomes a row with action `error`; the other rows are complete.
     """
     unit = Unit(backfill.unit)
     points = expand(template, *(Period.parse(text, unit, date.min) for text in (backfill.first, backfill.last)))
@@ -198,7 +206,7 @@ def plan(
 
 
 def _known(edges: Edges, backfill: Backfill) -> dict[str, dict[str, Entry]]:
-    """Entries by period and group."""
+    """Return the entries by period and group."""
     known: dict[str, dict[str, Entry]] = defaultdict(dict)
     for entry in edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last):
         known[entry.partition.period][entry.partition.group] = entry
@@ -240,7 +248,7 @@ def _rows(
 
 
 def _ordered(rows: Mapping[str, list[Planned]], order: Order) -> list[str]:
-    """Periods as they would start. `smallest`: by bytes to download, those of unknown size last."""
+    """Return the periods in the order in which they would start. `smallest`: fewest bytes first, unknown sizes last."""
     if order != "smallest":
         return sorted(rows, reverse=order == "newest")
 

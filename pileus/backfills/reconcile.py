@@ -6,16 +6,16 @@ A finding has one of these kinds.
     missing     an object that a manifest names is not there
     corrupt     an object differs from its manifest in size or checksum, or a manifest cannot be read
     rows        a table cannot be read, or holds no rows
-    unrecorded  a manifest is there, and the index does not know, or says otherwise
+    unrecorded  a manifest is there, and the index has no entry, or another state
     orphan      an object that no manifest names
     unfinished  the index says running, its lease ran out, and its backfill is over
-    undone      the provider has the whole group, and it was never done
-    stale       it was done, and the provider or the template has changed since
+    undone      the provider has the whole group, and no run made it
+    stale       it was made, and the provider or the template has changed since
     unlisted    the provider cannot be asked about a point in time
-    spoilt      the provider has files that stand for the same, so that the group cannot be made
+    spoilt      the provider has several files for one member, so that the group cannot be made
 
-`repair` makes the index be what the manifests say, and gives back the points in time that must run again. What is
-orphaned or stale is reported and left alone: `pileus backfill --select stale` is for the latter.
+`repair` corrects the index from the manifests, and returns the points in time that must run again. It reports orphaned
+and stale objects and changes nothing there; `pileus backfill --select stale` makes stale partitions again.
 """
 
 import hashlib
@@ -46,19 +46,19 @@ Kind = Literal[
     "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted", "spoilt"
 ]
 RERUN = ("lost", "missing", "corrupt", "rows", "unfinished", "undone")
-"""Kinds that only running the partition again can mend."""
+"""Kinds that are repaired by running the partition again."""
 VOID = ("missing", "corrupt", "rows")
-"""Kinds in which a manifest names what is not there: it counts no more, so that a worker does not take its word."""
+"""Kinds in which a manifest names objects that are not there: it is made void, so that no worker skips the work."""
 PARALLEL = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it should be."""
+    """One difference."""
 
     kind: Kind
     partition: str
-    """Key; empty for an orphan whose address names none."""
+    """Key of the partition; empty for an orphan whose address names none."""
     detail: str
 
     def to_json(self) -> dict[str, str]:
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What was looked at, and what was found."""
+    """What was compared, and the differences."""
 
     partitions: int
     objects: int
@@ -77,7 +77,7 @@ class Reconciliation:
 
     @property
     def rerun(self) -> list[str]:
-        """Partitions that must run again, in order."""
+        """Return the partitions that must run again, in order."""
         return sorted({f.partition for f in self.findings if f.kind in RERUN})
 
     def to_json(self) -> dict[str, Any]:
@@ -89,7 +89,10 @@ class Reconciliation:
 
 
 def reconcile(edges: Edges, template: Collection, provider: Provider, whole: Backfill) -> Reconciliation:
-    """Compare everything there is of a collection. `whole`: a backfill over its span, for the provider's side."""
+    """Compare all objects of a collection, and return the differences.
+
+    `whole`: a backfill over the template's span, to compare with the provider.
+    """
     there = dict(objects(edges.store, edges.stack.protected, template.name))
     manifests, findings = _manifests(edges, template, there)
     entries = {
@@ -121,7 +124,7 @@ def _manifests(
         try:
             manifest = read_manifest(edges.store, url)
             if manifest is None:
-                continue  # claimed, and never committed
+                continue  # a claim, not a committed manifest
             if manifest.partition.key != key:
                 raise ValueError(f"it is of {manifest.partition.key}")
             found[key] = url, manifest
@@ -171,7 +174,7 @@ def _record(
     for key, (_, manifest) in manifests.items():
         known = entries.get(key)
         if known is None:
-            yield Finding("unrecorded", key, "there is a manifest, and the index does not know")
+            yield Finding("unrecorded", key, "there is a manifest, and the index has no entry")
         elif known.state is State.succeeded and known.fingerprint != manifest.fingerprint:
             yield Finding("unrecorded", key, "the index has another fingerprint than the manifest")
 
@@ -200,7 +203,7 @@ def _provider(found: Plan, manifests: Mapping[str, tuple[str, Manifest]], bad: s
 
 
 def repair(edges: Edges, found: Reconciliation) -> list[str]:
-    """Correct the index by the manifests; return the periods (ISO 8601) that must run again."""
+    """Correct the index from the manifests. Return the periods (ISO 8601) that must run again."""
     for finding in found.findings:
         if finding.kind == "unrecorded" and finding.partition not in found.rerun:
             _set(edges, entry_of(found.manifests[finding.partition][1], found.manifests[finding.partition][0]))
@@ -212,7 +215,7 @@ def repair(edges: Edges, found: Reconciliation) -> list[str]:
 def _set(edges: Edges, wanted: Entry) -> None:
     def step(stored: Entry | None) -> Entry | None:
         if stored is not None and not stored.state.ended:
-            return None  # somebody is at it
+            return None  # another run works on it
         return replace(wanted, tag=stored.tag if stored else "", updated=edges.now())
 
     change(edges.index, wanted.partition, step)
@@ -223,10 +226,10 @@ def _unset(edges: Edges, finding: Finding) -> None:
     partition = Partition.parse(finding.partition)
     stored = edges.index.entry(partition)
     if stored is not None and busy(stored, now=edges.now(), live=is_live(edges, stored)):
-        return  # somebody is at it
+        return  # another run works on it
     if finding.kind in VOID:
         void(edges.place(partition), f"reconcile-{edges.now()}")
     if stored is not None:
         displaced(edges, stored)
-        with suppress(Conflict):  # then somebody has begun
+        with suppress(Conflict):  # a worker has claimed it since
             edges.index.remove(stored)

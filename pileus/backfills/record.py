@@ -64,12 +64,12 @@ class Outcome(NamedTuple):
 
 
 def run_url(edges: Edges, id: str, run: int, rest: str) -> str:
-    """Address of an object of a run's record."""
+    """Return the address of an object in a run's record."""
     return edges.internal(f"backfills/{id}/run-{run}/{rest}")
 
 
 def note_aside(edges: Edges, id: str, run: int, period: str, outcomes: Sequence[Outcome]) -> None:
-    """Write the groups of a point in time that were not queued, and why."""
+    """Write the groups of a point in time that were not queued, and the reason of each."""
     body = json.dumps([_row(outcome) for outcome in outcomes]).encode()
     edges.store.put(run_url(edges, id, run, f"aside/{period}.json"), body, "application/json")
 
@@ -81,14 +81,16 @@ def note_files(edges: Edges, id: str, run: int, period: str, problems: Sequence[
 
 
 def note_ended(edges: Edges, entry: Entry, state: State | None = None, why: str = "", **facts: Any) -> None:
-    """Write the end of a partition in the run that `entry` names. `state`, `why`, `facts`: in place of the entry's."""
+    """Write the end of a partition in the run that `entry` names. `state`, `why` and `facts` replace those of the
+    entry.
+    """
     ended = replace(entry, state=state or entry.state, reason=why or entry.reason, **facts)
     body = json.dumps(ended.to_json()).encode()
     edges.store.put(_ended_url(edges, entry), body, "application/json")
 
 
 def displaced(edges: Edges, entry: Entry) -> None:
-    """Keep the end of a partition before another run's entry takes its place, where its own run is not closed yet."""
+    """Write down the end of a partition before another run replaces its entry, unless the run's record is complete."""
     owner = edges.index.backfill(entry.backfill)
     if owner is not None and owner.run_name == entry.run and not owner.closed:
         cancelled = None if entry.state.ended else State.cancelled
@@ -96,7 +98,7 @@ def displaced(edges: Edges, entry: Entry) -> None:
 
 
 def ended_in(edges: Edges, id: str, run: int, partition: Partition) -> Entry | None:
-    """Return the end of a partition in a run, where it was written down for itself."""
+    """Return the end of a partition that a run wrote as an object of its own; None where there is none."""
     url = run_url(edges, id, run, f"ended/{partition.period}/{safe(partition.group)}.json")
     try:
         return load(edges.store, url, lambda body: Entry.from_json(json.loads(body)))
@@ -110,7 +112,7 @@ def _ended_url(edges: Edges, entry: Entry) -> str:
 
 
 def asides(edges: Edges, backfill: Backfill) -> list[Outcome]:
-    """Return what the present run has written aside."""
+    """Return the groups that the present run did not queue."""
 
     def read(url: str, value: Any) -> list[Outcome]:
         period = url.rpartition("/")[2].removesuffix(".json")
@@ -139,7 +141,7 @@ def queued(edges: Edges, backfill: Backfill) -> list[Any]:
 
 
 def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
-    """Return the ends that the present run has written one by one."""
+    """Return the ends that the present run wrote as single objects."""
     head = run_url(edges, backfill.id, backfill.run, "ended/")
     return _objects(edges.store, head, lambda _, value: Entry.from_json(value))
 
@@ -158,7 +160,7 @@ def _objects(store: Store, head: str, read: Callable[[str, Any], T], *, most: in
 
 
 def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None:
-    """Write the whole record of the present run, once: one that is there already stays."""
+    """Write the whole record of the present run. A record that exists is kept."""
     aside = [[period, problem.to_json()] for period, problem in files_aside(edges, backfill)]
     value = {"backfill": backfill.to_json(), "partitions": [_row(outcome) for outcome in outcomes], "files": aside}
     body = json.dumps(value, separators=(",", ":")).encode()
@@ -177,7 +179,7 @@ class Closed:
 
 
 def closed(edges: Edges, id: str, run: int) -> Closed | None:
-    """Return the record of a run that has ended; None where it has not, or there was no such run."""
+    """Return the record of an ended run; None when the run has not ended, or does not exist."""
     if run < 1:
         return None
     try:

@@ -23,9 +23,9 @@ from pileus.wiring import Edges
 
 
 def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
-    """Bring an empty index back from S3, and go on with the backfills that were running.
+    """Fill an empty index from S3, and start the backfills again that were running. Tells what it did, line by line.
 
-    A backfill whose objects are damaged is told of and left out.
+    A backfill whose objects are damaged is reported and left out.
     """
     found = 0
     for entry in recorded(edges):
@@ -45,29 +45,31 @@ def _recover_backfill(edges: Edges, workflows: Workflows, url: str, tell: Callab
     try:
         edges.index.put_backfill(replace(backfill, tag=""))
     except Conflict:
-        return  # it was started or revived meanwhile
+        return  # another process started it since
     for entry in _unfinished(edges, backfill):
         _put(edges, entry)
     if not backfill.closed:
         _queue_again(edges, backfill)
     if not backfill.over:
         tell(f"going on with backfill {backfill.id}")
-        with suppress(UsageError):  # its user has stopped it meanwhile
+        with suppress(UsageError):  # its user has stopped it since
             revive(edges, workflows, backfill.id)
 
 
 def finish_publications(edges: Edges) -> None:
-    """Publish what was committed when its worker died; delete what can never be committed."""
+    """Publish what dead workers had committed; delete what cannot be committed any more."""
     for partition, claim in claims(edges.store, edges.stack.internal):
         clean(edges.place(partition), claim)
 
 
 def restore_schedules(edges: Edges, schedules: Schedules) -> None:
-    """Schedules of the populated rules, as they were. A onetime rule that has fired stays so: its mark is in S3."""
+    """Create the schedules of the populated rules again. A onetime rule that has fired does not fire again: S3 records
+    it.
+    """
     try:
         registry = read_registry(edges.store, edges.stack)
     except (UsageError, DamagedObject):
-        return  # nothing is populated, or every command that reads it says that it is damaged
+        return  # nothing is populated, or it is damaged: every command that reads it says so
     sync(edges, schedules, registry)
 
 
@@ -78,14 +80,14 @@ def recorded(edges: Edges) -> Iterator[Entry]:
             partition = keys.partition_of(url.removeprefix(edges.protected("")))
         except UsageError:
             continue  # not one of ours
-        # One that is spoilt counts as none: its partition is not done, and `pileus reconcile` says so.
+        # A damaged manifest counts as none: its partition is not done, and `pileus reconcile` says so.
         manifest = settled(edges.place(partition), f"recover-{new_tag()}")
         if manifest is not None:
             yield entry_of(manifest, url)
 
 
 def entry_of(manifest: Manifest, url: str) -> Entry:
-    """Return what the index holds of a partition that succeeded."""
+    """Return the index entry of a partition that succeeded, from its manifest."""
     return Entry(
         manifest.partition,
         State.succeeded,
@@ -100,7 +102,7 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
 
 
 def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
-    """Yield the partitions that did not succeed, from the last record of the backfill. Manifests tell of the others."""
+    """Yield the partitions that did not succeed, from the last record of the backfill. The others have manifests."""
     runs = range(backfill.run, 0, -1)
     kept = (record.closed(edges, backfill.id, run) for run in runs)
     found = next((one.outcomes for one in kept if one is not None), [])
@@ -111,7 +113,7 @@ def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
 
 
 def _queue_again(edges: Edges, backfill: Backfill) -> None:
-    """Put the partitions that an unfinished run had queued into the index: no record holds them yet."""
+    """Put the partitions that an unfinished run had queued into the index again."""
     for value in record.queued(edges, backfill):
         wanted = GroupTask.from_json(value).entry
 

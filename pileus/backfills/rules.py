@@ -1,4 +1,4 @@
-"""Rules: what starts by itself. Schedules follow the registry; a onetime rule fires once for each content it has."""
+"""Rules: what starts backfills without a person. Schedules match the registry; a onetime rule fires once a content."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ Change = tuple[str, str]
 
 
 def input_of(rule: Rule) -> dict[str, Any]:
-    """Return what GenerateCollections is given when the rule fires."""
+    """Return the event that GenerateCollections receives when the rule fires."""
     value = {
         "rule": rule.name,
         "collection": {"name": rule.collection.name, "version": rule.collection.version},
@@ -47,7 +47,7 @@ def schedule_of(edges: Edges, rule: Rule) -> Schedule:
 
 
 def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]:
-    """Create, change and delete schedules to match the registry's rules; return what was done."""
+    """Create, change and delete schedules until they match the registry's rules. Return what was done."""
     there = schedules.all()
     wanted = {rule.name: schedule_of(edges, rule) for rule in registry.rules.values() if rule.rule.type == "scheduled"}
     changes: list[Change] = []
@@ -62,7 +62,7 @@ def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]
 
 
 def fire_onetime(edges: Edges, workflows: Workflows, registry: Registry) -> list[Change]:
-    """Start each enabled onetime rule that has not fired with its present content."""
+    """Start each enabled onetime rule that has not fired with its present content. Return what was done."""
     changes: list[Change] = []
     for rule in registry.rules.values():
         if rule.rule.type != "onetime" or rule.state != "ENABLED":
@@ -71,7 +71,7 @@ def fire_onetime(edges: Edges, workflows: Workflows, registry: Registry) -> list
         mark = edges.internal(f"rules/{rule.name}/fired.json")
         if _fired(edges, mark) == text:
             continue
-        # The name is made from the content: started again after a crash before the mark, it is one execution.
+        # The name comes from the content: a second start, after a crash before the mark, is the same execution.
         workflows.start(TRIGGER, f"{rule.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}", input_of(rule))
         edges.store.put(mark, text.encode(), "application/json")
         changes.append((rule.name, "started"))
@@ -91,13 +91,13 @@ def apply(edges: Edges, workflows: Workflows, schedules: Schedules, registry: Re
 
 
 def run(edges: Edges, workflows: Workflows, rule: Rule) -> str:
-    """Fire a rule now, whatever its state. The execution's ARN."""
+    """Fire a rule now, in any state. Return the ARN of the execution."""
     moment = datetime.fromtimestamp(edges.now(), UTC)
     return workflows.start(TRIGGER, f"{rule.name[:60]}-{moment:%d%H%M%S%f}", input_of(rule))
 
 
 def find(registry: Registry, name: str) -> Rule:
-    """Raises UsageError with what there is."""
+    """Return the rule of this name. Raises UsageError, which names the rules that exist."""
     if name not in registry.rules:
         known = ", ".join(sorted(registry.rules)) or "none is populated"
         raise UsageError(f"there is no rule {name!r}: expected one of {known}")
@@ -105,7 +105,7 @@ def find(registry: Registry, name: str) -> Rule:
 
 
 def firings(rule: Rule, schedules: Schedules, now: datetime) -> Iterator[datetime]:
-    """When it fires after `now`, in UTC; a rule that is disabled or onetime does not."""
+    """Yield the times in UTC after `now` at which the rule fires; none for a disabled or a onetime rule."""
     if rule.rule.type != "scheduled" or rule.state != "ENABLED" or rule.rule.value is None:
         return
     when = parse(rule.rule.value)

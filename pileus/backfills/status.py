@@ -18,7 +18,7 @@ from pileus.periods import Period, Unit, count, span
 from pileus.wiring import Edges
 
 WHOLE_POINT = "*"
-"""Group of the partition that stands for a point in time whose files could not even be listed."""
+"""Group of the partition that stands for a point in time whose files could not be listed."""
 NEVER = "never ran"
 WORST_FIRST = (
     State.failed,
@@ -44,12 +44,12 @@ class Cell:
 
     @property
     def state(self) -> State:
-        """The state of its groups that needs attention most."""
+        """Return the state that needs attention most among its groups."""
         return next(state for state in WORST_FIRST if self.counts[state])
 
     @property
     def told(self) -> str:
-        """`2015-01: 5 succeeded, 1 failed`"""
+        """Return the counts as text: `2015-01: 5 succeeded, 1 failed`."""
         return f"{self.period}: {', '.join(f'{count} {state}' for state, count in sorted(self.counts.items()))}"
 
     def to_json(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A backfill as of one moment."""
+    """A backfill at one moment."""
 
     backfill: Backfill
     outcomes: Sequence[Outcome] = field(repr=False)
@@ -72,7 +72,7 @@ class Status:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Every point in time, in order."""
+        """Return all points in time, in order."""
         counts: dict[str, Counter[State]] = {}
         for one in self.outcomes:
             counts.setdefault(one.period, Counter())[one.state] += 1
@@ -80,22 +80,22 @@ class Status:
 
     @property
     def trouble(self) -> Iterator[Outcome]:
-        """What failed, waits or runs."""
+        """Return the partitions that failed, wait or run."""
         return (one for one in self.outcomes if one.state in TROUBLE)
 
     @property
     def bytes_done(self) -> int:
-        """Downloaded for this backfill."""
+        """Return the bytes that were downloaded for this backfill."""
         return sum(one.downloaded for one in self.outcomes)
 
     @property
     def bytes_wanted(self) -> int:
-        """To be downloaded, as far as it is known by now."""
+        """Return the bytes to download, as far as they are known."""
         return sum(max(one.size, one.downloaded) for one in self.outcomes if one.state is not State.skipped)
 
     @property
     def periods(self) -> tuple[int, int]:
-        """Points in time that have ended, and all of them."""
+        """Return the number of points in time that have ended, and of all."""
         open_ = {one.period for one in self.outcomes if not one.state.ended}
         every = {one.period for one in self.outcomes}
         return len(every) - len(open_), len(every)
@@ -118,7 +118,7 @@ def find(edges: Edges, id: str) -> Backfill:
 
 
 def status(edges: Edges, id: str, *, whole: bool = False) -> Status:
-    """Return the backfill as of now.
+    """Return the backfill as it is now.
 
     `whole`: with all details of each partition. Raises UsageError when there is none.
     """
@@ -129,14 +129,14 @@ def status(edges: Edges, id: str, *, whole: bool = False) -> Status:
 
 
 def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bool = False) -> list[Outcome]:
-    """Return the outcome of every promised partition as of now, in order of time.
+    """Return the outcome of every partition of the backfill as it is now, in order of time.
 
-    1. What an earlier run of the backfill came to stands until the present run says otherwise.
-    2. The index tells of partitions that this backfill has queued. A point in time that the present run could not
-       list, or found empty, is told beside the groups that an earlier run found there.
-    3. With `final`, for a run that has ended, what it wrote aside or one by one in S3; before that, a success of
-       another run is taken for up to date.
-    4. A point in time of which nothing is known is planned; with `final` it never ran.
+    1. The outcome of an earlier run of this backfill stands until the present run has another.
+    2. The index has the partitions that this backfill queued. A point in time that the present run could not list, or
+       found empty, is listed beside the groups that an earlier run found there.
+    3. With `final`, for a run that has ended: what the run wrote to S3. Without it, a success of another run counts as
+       up to date.
+    4. A point in time without any of these is planned; with `final`, it never ran.
     """
     before = record.closed(edges, backfill.id, backfill.run - 1)
     rows = {(one.period, one.group): one for one in (before.outcomes if before else ())}
@@ -159,7 +159,7 @@ def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bo
 
 
 def _index(edges: Edges, backfill: Backfill, *, whole: bool) -> Iterator[tuple[Brief, dict[str, Any]]]:
-    """Yield what the index has in the span: of every entry little, and with `whole` its details."""
+    """Yield the entries of the span from the index: in brief, and with `whole` with their details."""
     place = (backfill.collection, backfill.version, backfill.first, backfill.last)
     if not whole:
         yield from ((one, {}) for one in edges.index.briefs(*place))
@@ -184,7 +184,7 @@ def _mine(backfill: Backfill, one: Brief, details: dict[str, Any], now: float) -
 
 
 def _others(edges: Edges, backfill: Backfill, others: Iterable[Brief]) -> Iterator[tuple[tuple[str, str], Outcome]]:
-    """Yield what other runs have made or are at. Each run is asked once whether it is over."""
+    """Yield the partitions that other runs made or work on. Asks once for each run whether it is over."""
     over: dict[str, bool] = {}
     for one in others:
         if not one.state.ended and one.run not in over:
@@ -198,7 +198,7 @@ def _others(edges: Edges, backfill: Backfill, others: Iterable[Brief]) -> Iterat
 
 
 def _written(edges: Edges, backfill: Backfill) -> Iterator[tuple[tuple[str, str], Outcome]]:
-    """Yield what the run has written in S3; ends come after what was put aside, and so count."""
+    """Yield what the run wrote to S3. The ends come last: they replace what else is known of a group."""
     for one in record.asides(edges, backfill):
         yield (one.period, one.group), one
     for entry in record.ends(edges, backfill):
@@ -240,7 +240,7 @@ def _unseen(backfill: Backfill, period: str, *, final: bool) -> Outcome:
 
 
 def _settled(backfill: Backfill, one: Outcome) -> Outcome:
-    """Return the outcome as final: in a run that has ended, what has not ended never will."""
+    """Return the outcome for a run that has ended: a partition that has not ended by now never ran."""
     if one.state.ended:
         return one
     if backfill.state in ("cancelled", "paused"):
@@ -249,7 +249,7 @@ def _settled(backfill: Backfill, one: Outcome) -> Outcome:
 
 
 def verdict(found: Iterable[Outcome]) -> BackfillState:
-    """Return what a run came to that nobody stopped: it succeeded only if everything promised is there."""
+    """Return the state of a run that ended by itself: it succeeded only if every partition did or was up to date."""
     states = {one.state for one in found}
     if states <= set(DONE):
         return "succeeded"
@@ -257,7 +257,7 @@ def verdict(found: Iterable[Outcome]) -> BackfillState:
 
 
 def span_of(backfill: Backfill) -> list[Period]:
-    """Its points in time."""
+    """Return its points in time."""
     return list(span(*_ends(backfill)))
 
 

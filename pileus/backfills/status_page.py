@@ -1,6 +1,6 @@
-"""The grid of a backfill as one HTML page with nothing outside it: for a colleague, or a report.
+"""The grid of a backfill as one HTML page that loads nothing else, to send to a colleague or to put into a report.
 
-Names, errors and ids come from providers and users: every one is escaped, and only addresses that we made are links.
+Names, errors and ids come from providers and users: each is escaped, and only addresses that we made become links.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from pileus.backfills.status import Cell, Status
 from pileus.models import Partition, State
 
 MOST = 2000
-"""Partitions that are listed one by one; the rest is in the grid."""
+"""How many partitions are listed one by one; the grid has all."""
 HAVE_OUTPUTS = (State.succeeded, State.skipped)
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -31,11 +31,11 @@ table { border-collapse: collapse; } th, td { padding: .15rem .4rem; text-align:
 .tag { color: #fff; border-radius: 3px; padding: 0 .4rem; white-space: nowrap; }
 """
 Link = Callable[[str], str]
-"""From an `s3://` address to one that a browser opens."""
+"""Makes an address that a browser opens from an `s3://` address."""
 
 
 def page(found: Status, bucket: str, link: Link, *, made: str) -> str:
-    """Return the page. `bucket`: where the outputs are; `made`: when, for the reader."""
+    """Return the page. `bucket`: where the outputs are; `made`: the time that the page shows."""
     backfill = found.backfill
     title = escape(f"{backfill.id}: {backfill.state}")
     facts = [
@@ -53,7 +53,7 @@ def page(found: Status, bucket: str, link: Link, *, made: str) -> str:
         f"<style>{STYLE}</style></head><body><h1>{title}</h1><table>{told}</table>",
         f"<p>{_legend(found)}</p>",
         *_grid(found),
-        *_list("What wants a look", [s for s in found.outcomes if s.state in (State.failed, State.waiting)], found),
+        *_list("What needs attention", [s for s in found.outcomes if s.state in (State.failed, State.waiting)], found),
         *_list("Outputs", [s for s in found.outcomes if s.state in HAVE_OUTPUTS], found, bucket, link),
         f"<p>As of {escape(made)}.</p></body></html>",
     ]

@@ -1,4 +1,4 @@
-"""The account that deploy, diff, destroy and doctor speak to, and the questions they ask first."""
+"""The AWS account that deploy, diff, destroy and doctor use, and the questions they ask first."""
 
 import os
 import sys
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from pileus.edges.cloudformation import Assembly
 
 Settings = Annotated[
-    Path | None, typer.Option("--settings", help="JSON file of settings; PILEUS_SETTINGS changes what it says.")
+    Path | None, typer.Option("--settings", help="JSON file of settings; PILEUS_SETTINGS overrides it.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def environment_account() -> "Aws":
-    """Return the account of the environment; never the embedded one by accident."""
+    """Return the clients for the account of the environment. Never returns the embedded AWS."""
     from pileus.edges.aws import Aws
 
     return Aws()
 
 
 def prepare(settings: Path | None, json: bool) -> "tuple[Aws, Assembly]":
-    """Say which account it is, then synthesize. Raises UsageError where there are no credentials."""
+    """Print which account is used, then synthesize. Return both. Raises UsageError when there are no credentials."""
     from pileus.deploy.synth import read_settings, synth
 
     session = Session()
@@ -41,13 +41,13 @@ def prepare(settings: Path | None, json: bool) -> "tuple[Aws, Assembly]":
 
 
 def account_line(aws: "Aws") -> str:
-    """Raises UsageError where there are no credentials."""
+    """Return a line with the account and the region. Raises UsageError when there are no credentials."""
     from pileus.errors import StoreError, UsageError
 
     try:
         who = aws.sts.get_caller_identity()
     except StoreError as exc:
-        raise UsageError(f"no AWS account answers: {exc}; `pileus doctor` says more") from exc
+        raise UsageError(f"no AWS account answers: {exc}; see `pileus doctor`") from exc
     return f"account {who['Account']}, region {aws.sts.meta.region_name}"
 
 
@@ -65,16 +65,16 @@ def show_proposal(proposal: "Proposal") -> None:
 
 
 def tell_to(json: bool) -> Callable[[str], None]:
-    """Return what tells a person of each step: on standard error where the answer is JSON."""
+    """Return a function that prints each step for people: on standard error when the answer is JSON."""
     return (lambda text: show.errors.print(text, markup=False, soft_wrap=True)) if json else show.line
 
 
 def cannot_ask(json: bool, yes: bool) -> None:
-    """Raise UsageError for a command that answers in JSON and would have to ask."""
+    """Raise UsageError for a command with --json that would have to ask a question."""
     from pileus.errors import UsageError
 
     if json and not yes:
-        raise UsageError("--json answers a machine, which cannot be asked: add --yes")
+        raise UsageError("with --json nobody can answer the question: add --yes")
 
 
 def agreed(question: str, yes: bool) -> bool:
@@ -83,5 +83,5 @@ def agreed(question: str, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here: --yes says it is meant")
+        raise UsageError("there is no terminal to ask on: add --yes to go on")
     return typer.confirm(question)

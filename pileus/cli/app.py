@@ -1,4 +1,4 @@
-"""The application. A command's module is imported when the command is used, not before."""
+"""The application. Python imports a command's module only when the command is used."""
 
 import importlib
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from pileus.near import near_names
 
 
 class LazyGroup(TyperGroup):
-    """The commands of `pileus.cli.commands`, each imported when it is asked for."""
+    """The commands of `pileus.cli.commands`; each is imported when click asks for it."""
 
     _listing = False
 
@@ -22,7 +22,7 @@ class LazyGroup(TyperGroup):
         return [entry.name for entry in ENTRIES]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click gives it
-        """Return the command; for a list of all, only its name and summary. None where there is none."""
+        """Return the command; None where there is none. While click lists all, only with its name and summary."""
         entry = next((entry for entry in ENTRIES if entry.name == cmd_name), None)
         if entry is None:
             return None
@@ -34,7 +34,7 @@ class LazyGroup(TyperGroup):
         return self.commands[cmd_name]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As click does, and with the near names for one that is unknown."""
+        """Return the command as click does. For an unknown name, the error has the near names."""
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
             close = near_names(args[0], names)
@@ -103,4 +103,4 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Accept the options that stand before a command."""

@@ -24,12 +24,12 @@ def backfill(
     first: First = None,
     last: Last = None,
     version: Version = None,
-    name: Annotated[str | None, typer.Option(help="Id of the backfill; made up if not given.")] = None,
+    name: Annotated[str | None, typer.Option(help="Id of the backfill; generated if not given.")] = None,
     select: Annotated[Select, typer.Option(help="Which partitions to run.")] = "needed",
     order: Annotated[Order, typer.Option(help="Which point in time comes first.")] = "oldest",
-    max_running: Annotated[int | None, typer.Option(min=1, help="Groups under way at once.")] = None,
+    max_running: Annotated[int | None, typer.Option(min=1, help="Most groups that run at once.")] = None,
     max_failures: Annotated[int | None, typer.Option(min=0, help="Stop when more partitions than this failed.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch it to its end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it ends, with its progress.")] = False,
     json: show.Json = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""

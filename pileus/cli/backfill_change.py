@@ -9,13 +9,13 @@ from pileus.cli.session import Session
 from pileus.cli.watch import watch
 
 Id = Annotated[str, typer.Argument(autocompletion=complete.backfills, help="Backfill: `pileus backfills` lists them.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Watch it to its end.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it ends, with its progress.")]
 HEARD_WITHIN = 2
-"""Seconds after which every worker knows of a stop."""
+"""Seconds after which every worker has seen a stop."""
 
 
 def halted(backfill: dict[str, Any], word: str, json: bool) -> None:
-    """Print that a backfill was stopped: a line, or its JSON."""
+    """Print that a backfill was stopped, as a line or as JSON."""
     if json:
         show.as_json(backfill | {"stops_within_seconds": HEARD_WITHIN})
     else:
@@ -23,7 +23,7 @@ def halted(backfill: dict[str, Any], word: str, json: bool) -> None:
 
 
 def started(session: Session, backfill: dict[str, Any], wait: bool, json: bool) -> None:
-    """Print that a backfill runs; with `wait` watch it and end with its exit code."""
+    """Print that a backfill runs. With `wait`, show its progress to the end, and exit with its code."""
     if not json:
         show.line(f"{backfill['id']} is running, run {backfill['run']}")
     if wait:

@@ -8,7 +8,7 @@ from pileus.cli.session import Session
 
 @app.command(epilog="Example: pileus cancel viirs-2012")
 def cancel(id: Id, json: show.Json = False) -> None:
-    """Start nothing new, and stop what runs within seconds. `pileus retry` begins again."""
+    """Stop a backfill for good: running groups stop within seconds. `pileus retry` starts it again."""
     from pileus.backfills.control import cancel as halt
 
     session = Session()

@@ -1,4 +1,4 @@
-"""Every command, and what `pileus --help` says of it: written here, so that the help page imports no command."""
+"""Every command and its line in `pileus --help`: listed here, so that the help page imports no command."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,9 @@ class Entry:
 
 START, RUN, LOOK, CLOUD, TOOLS = "Start", "Run backfills", "Look at results", "On AWS", "Tools"
 ENTRIES = [
-    Entry("sample", START, "Run three synthetic months, show the statistics, stop everything again."),
+    Entry("sample", START, "Run three synthetic months, show the statistics, stop everything."),
     Entry("init", START, "Write a small project that works at once."),
-    Entry("populate", START, "Validate all documents and hand them to the stack: all or none."),
+    Entry("populate", START, "Validate all documents and give them to the stack: all or none."),
     Entry("schemas", START, "Write the JSON Schemas of the documents, for editors."),
     Entry("up", START, "Start the embedded AWS and workers."),
     Entry("down", START, "Stop what `pileus up` started."),
@@ -34,13 +34,13 @@ ENTRIES = [
     Entry("backfills", RUN, "List all backfills, newest first."),
     Entry("status", RUN, "Show the state of every point in time, and why something failed."),
     Entry("pause", RUN, "Start nothing new until `pileus resume`."),
-    Entry("resume", RUN, "Go on with a paused backfill."),
+    Entry("resume", RUN, "Continue a paused backfill."),
     Entry("cancel", RUN, "Stop a backfill; `pileus retry` begins again."),
     Entry("retry", RUN, "Run an ended backfill again for what did not succeed."),
     Entry("logs", RUN, "Show what workers wrote about one partition."),
     Entry("reconcile", RUN, "Find, and repair, what is missing, corrupt or out of date."),
     Entry("rules", RUN, "Rules that start backfills, once or on a schedule."),
-    Entry("dead-letters", RUN, "Messages that no worker could deal with."),
+    Entry("dead-letters", RUN, "Messages in the dead-letter queues."),
     Entry("outputs", LOOK, "List, show, draw and export what was written."),
     Entry("dashboard", LOOK, "Serve a page with maps, series and backfills."),
     Entry("doctor", CLOUD, "Check what a backfill or a deployment needs."),

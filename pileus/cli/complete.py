@@ -1,6 +1,7 @@
-"""What the shell offers for a collection, a zone or a backfill: read from the project's files alone, and in silence.
+"""What the shell offers for a collection, a zone or a backfill, read from the project's files.
 
-A completion must be quick and must never print an error, so no stack is asked and what cannot be read is left out.
+A completion must be quick and must never print an error. So no stack is asked, and a file that cannot be read is left
+out.
 """
 
 import json
@@ -49,7 +50,7 @@ def _documents(folder: str) -> Iterator[dict[str, Any]]:
 
 
 def _root() -> Path | None:
-    """Return the nearest folder upwards that has collections/; None where there is none."""
+    """Return the nearest folder with collections/, this one or one above; None where there is none."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / "collections").is_dir()), None)
 

@@ -14,6 +14,7 @@ from pileus.cli.app import app
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
+    from pileus.deploy.cost import Estimate
     from pileus.documents import Collection
     from pileus.models import Manifest
 
@@ -21,12 +22,12 @@ TILES = 6
 GROUP_BYTES = TILES * 470e6
 """Six VIIRS tiles of the mean listed size, where nothing was measured."""
 BYTES_PER_SECOND = 30e6
-"""Where nothing was measured: six connections of 5 MB a second."""
+"""The speed where nothing was measured: six connections of 5 MB a second."""
 SECONDS_PER_BYTE = 2.7 / 628e6
-"""Of the work after the download, on two processors, measured with whole tiles."""
+"""Time of the work after the download, on two processors, measured with whole tiles."""
 OUTPUT_BYTES = 200e3
 CONNECTIONS = 10
-"""Where the provider's document sets no limit."""
+"""The limit where the provider's document sets none."""
 
 
 @app.command(epilog="Example: pileus cost viirs_template --from 2012-04 --to 2018-05")
@@ -38,7 +39,7 @@ def cost(
     last: Annotated[str | None, typer.Option("--to", help="Last point in time, included.")] = None,
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
     groups: Annotated[int, typer.Option(min=1, help="Groups in each point in time.")] = 1,
-    group_bytes: Annotated[float | None, typer.Option(help="Bytes of a group; measured ones if not given.")] = None,
+    group_bytes: Annotated[float | None, typer.Option(help="Bytes of a group; measured if not given.")] = None,
     speed: Annotated[float | None, typer.Option(help="Bytes a second of one worker; measured if not given.")] = None,
     days: Annotated[int, typer.Option(min=0, help="Days that the results are kept.")] = 30,
     settings: Settings = None,
@@ -73,15 +74,18 @@ def cost(
     made = estimate(work, checked, prices, days=days)
     if json:
         show.as_json(made.to_json() | {"measured_groups": len(manifests)})
-        return
+    else:
+        _show(made, work.groups, len(manifests))
+
+
+def _show(made: "Estimate", groups: int, measured: int) -> None:
+    """Print the estimate, and where its figures come from. `measured`: groups that were made before."""
     rows = [(line.item, f"{line.quantity:,.1f}", line.unit, f"{line.dollars:,.4f}") for line in made.lines]
     show.table(("item", "quantity", "unit", "dollars"), rows)
-    show.line(f"{made.dollars:,.2f} dollars and {made.minutes:,.0f} minutes for {work.groups} groups")
+    show.line(f"{made.dollars:,.2f} dollars and {made.minutes:,.0f} minutes for {groups} groups")
     always_on = "three t2.xlarge with 150 GB each that always run"
     show.line(f"for comparison, {always_on}: {made.always_on_month:,.2f} dollars a month")
-    basis = (
-        f"{len(manifests)} groups that were done" if manifests else "figures of whole VIIRS tiles, nothing measured yet"
-    )
+    basis = f"{measured} groups that were done" if measured else "figures of whole VIIRS tiles, nothing measured yet"
     show.line(f"prices of {made.prices}; bytes and seconds from {basis}")
 
 
@@ -116,7 +120,7 @@ def _manifests(session: Session, collection: str) -> "list[Manifest]":
                 found.append(read_manifest(edges.store, url))
         return [manifest for manifest in found if manifest is not None]
     except (UsageError, StoreError):
-        return []  # none is up: the estimate says so
+        return []  # no stack is up: the estimate says so
 
 
 def _measured(manifests: "Sequence[Manifest]", group_bytes: float | None, speed: float | None) -> dict[str, float]:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: pileus dashboard --read-only")
 def dashboard(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Without buttons that change a backfill.")] = False,
-    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8765,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Hide the buttons that change a backfill.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve a page with maps, series and backfills on 127.0.0.1, until Ctrl-C."""
     from pileus.backfills.control import settle
@@ -37,7 +37,7 @@ def dashboard(
     except OSError as exc:
         raise UsageError(f"port {port} cannot be opened: {exc.strerror}; choose another with --port") from exc
     try:
-        for name in (signal.SIGTERM, signal.SIGHUP):  # a script's `&` leaves Ctrl-C ignored
+        for name in (signal.SIGTERM, signal.SIGHUP):  # a shell script that starts it with `&` makes it ignore SIGINT
             if signal.getsignal(name) is not signal.SIG_IGN:
                 signal.signal(name, signal.default_int_handler)
         show.line(f"dashboard at {server.url}{' (read-only)' if read_only else ''}; Ctrl-C stops it")

@@ -1,4 +1,4 @@
-"""pileus dead-letters: messages that no worker could deal with."""
+"""pileus dead-letters: the messages in the dead-letter queues."""
 
 import json as js
 import sys
@@ -15,7 +15,7 @@ from pileus.cli.session import Session
 if TYPE_CHECKING:
     from pileus.edges.dead_letters import DeadLetter
 
-dead = typer.Typer(help="Messages that no worker could deal with.", no_args_is_help=True)
+dead = typer.Typer(help="Messages in the dead-letter queues.", no_args_is_help=True)
 app.add_typer(dead, name="dead-letters")
 Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` shows them.")]
 
@@ -36,7 +36,7 @@ def list_messages(json: show.Json = False) -> None:
 
 
 def _facts(session: Session, message: "DeadLetter") -> dict[str, Any]:
-    """Return what is known of a message; the index tells why it failed."""
+    """Return what is known of a message. The reason of the failure comes from the index."""
     from pileus.models import Partition
 
     why = None if message.partition else "not a message of ours"
@@ -74,9 +74,9 @@ def show_message(id: Id, json: show.Json = False) -> None:
 
 @dead.command(epilog="Example: pileus dead-letters redrive MESSAGE_ID")
 def redrive(id: Id, json: show.Json = False) -> None:
-    """Run its partition again, in a backfill of its own, and remove the message.
+    """Run the message's partition again, in a new backfill, and delete the message.
 
-    The message itself is of no more use: the workflow that waited for its answer has its answer.
+    The message itself cannot be used again: no workflow waits for its answer any more.
     """
     from pileus.backfills.control import new_backfill, read_registry, start
     from pileus.backfills.status import find
@@ -87,7 +87,7 @@ def redrive(id: Id, json: show.Json = False) -> None:
     edges = session.edges
     message = _find(session, id)
     if message.partition is None or message.backfill is None:
-        raise UsageError(f"{id} is not a message of ours: `pileus dead-letters show` it; it stays")
+        raise UsageError(f"{id} is not a task of Pileus, so it stays: see `pileus dead-letters show`")
     partition = Partition.parse(message.partition)
     planned = new_backfill(
         read_registry(edges.store, session.stack),

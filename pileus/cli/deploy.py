@@ -32,7 +32,7 @@ def deploy(settings: Settings = None, yes: Yes = False, json: show.Json = False)
         tell(f"{stack}: done")
         if stack.endswith("-core"):
             name = outputs["PileusStack"]
-            tell(f"use it: export PILEUS_STACK={name}")
+            tell(f"to use it: export PILEUS_STACK={name}")
     if json:
         show.as_json({"stack": name, "stacks": [proposal.to_json() for proposal in proposals]})
     if not any(stack.endswith("-workers") for stack in assembly.stacks()):

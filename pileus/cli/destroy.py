@@ -1,4 +1,4 @@
-"""pileus destroy: remove the stacks, and leave the data."""
+"""pileus destroy: remove the stacks, and keep the data."""
 
 import os
 
@@ -11,7 +11,7 @@ from pileus.cli.app import app
 
 @app.command(epilog="Example: pileus destroy --yes")
 def destroy(settings: Settings = None, yes: Yes = False, json: show.Json = False) -> None:
-    """Remove the workers and core stacks. The buckets, and all that was computed, stay."""
+    """Remove the workers and core stacks. The buckets, with all results, stay."""
     from pileus.deploy.synth import check_settings, read_settings
     from pileus.edges.change_sets import remove
     from pileus.edges.cloudformation import describe

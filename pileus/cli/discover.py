@@ -58,9 +58,8 @@ def _state(group: "Group") -> str:
 
 
 def _collection(name: str, provider: str | None) -> "tuple[Collection, Provider]":
-    """Return the template and its provider, from files where they are named, else from the project.
-
-    Raises DocumentError, UsageError.
+    """Return the template and its provider, from the named files, else from the project. Raises DocumentError,
+    UsageError.
     """
     from pileus.documents import Collection, Provider, read
     from pileus.errors import UsageError
@@ -79,14 +78,14 @@ def _collection(name: str, provider: str | None) -> "tuple[Collection, Provider]
 
 
 def _point(template: "Collection", period: str | None) -> "Collection":
-    """Return the concrete collection of a point in time; a collection without a span is one already."""
+    """Return the concrete collection of a point in time. A collection without a span is concrete itself."""
     from pileus.errors import UsageError
     from pileus.expand import expand
     from pileus.periods import Period
 
     if template.options is None:
         if period is not None:
-            raise UsageError("has no span (options), so --period says nothing to it", where=template.name)
+            raise UsageError("has no span (options): leave --period out", where=template.name)
         return template
     if period is None:
         raise UsageError("is a template: expected --period, such as --period 2015-01", where=template.name)
@@ -110,10 +109,10 @@ def _groups(point: "Collection", provider: "Provider") -> "Grouped":
 
 
 def machine_secrets() -> "Secrets":
-    """Secrets by reference with what this machine may read: its environment, and AWS if it has credentials."""
+    """Return the secrets of this machine: from its environment, and from AWS if it has credentials."""
     from pileus.edges.secrets import Secrets
 
-    # boto3 is imported only where a reference leads to AWS: it would double the time of a short command.
+    # boto3 is imported only for a reference to AWS: the import would double the time of a short command.
     def client(service: str) -> Any:
         import boto3
 

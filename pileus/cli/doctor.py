@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: pileus doctor --json")
 def doctor(settings: Settings = None, json: show.Json = False) -> None:
-    """Check all that a deployment or a backfill needs, and say what to do where something is amiss.
+    """Check what a backfill and a deployment need, and say how to correct each problem.
 
-    Ends 1 where something is amiss that a backfill on this machine needs; 0 where only a deployment would miss it.
+    Exits with 1 when a backfill on this machine would fail, and with 0 when only a deployment would.
     """
     from pileus.deploy.doctor import examine
     from pileus.deploy.synth import check_settings, read_settings

@@ -7,7 +7,7 @@ from pileus.cli.session import Session
 
 @app.command(epilog="Example: pileus down")
 def down(json: show.Json = False) -> None:
-    """Stop what `pileus up` started. Workers hand back what is under way; nothing that was finished is lost."""
+    """Stop what `pileus up` started. Running groups return to their queue; finished results stay."""
     from pileus.embedded.supervisor import stop_supervisor
 
     stopped = stop_supervisor(Session().home)

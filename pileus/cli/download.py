@@ -32,13 +32,13 @@ def download(
     ] = None,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Files at once.")] = 10,
     force: Annotated[
-        bool, typer.Option("--force", help="Also those that are here already, with the same size.")
+        bool, typer.Option("--force", help="Download also files that are here with the same size.")
     ] = False,
     json: show.Json = False,
 ) -> None:
-    """Download files: in parallel, resumed and verified; a file has its name only when it is whole.
+    """Download files: in parallel, resumed and verified. A file gets its name only when it is whole.
 
-    Exits with 1 if any file failed; the others are here.
+    Exits with 1 if any file failed; the others are there.
     """
     from pileus.errors import PileusError, UsageError
 
@@ -78,7 +78,7 @@ def _listed(path: Path | None) -> list[str]:
 
 
 def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[Provider, list[Granule]]]":
-    """URLs by where they lead to, each with a provider to ask; all of them to that of `document`, if given."""
+    """Return the URLs by host, each host with a provider document; with `document`, all URLs belong to it."""
     from urllib.parse import urlsplit
 
     from pileus.documents import Provider, parse_value, read
@@ -124,7 +124,7 @@ def _fetch(
 def _described(
     granules: "Iterable[Granule]", folder: Path, edge: "ProviderEdge", *, force: bool
 ) -> "Iterator[Granule]":
-    """With the size of those that are here already, so that the same is not fetched again."""
+    """Return the granule with its size, if the file is here, so that an equal file is not downloaded again."""
     from dataclasses import replace
 
     for granule in granules:

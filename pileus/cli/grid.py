@@ -1,4 +1,4 @@
-"""The grid of a backfill in the terminal: years down, months across, colour and letter by state."""
+"""The grid of a backfill in the terminal: years by months, with a colour and a letter for each state."""
 
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -21,11 +21,11 @@ STYLES = {
     State.cancelled: "magenta",
 }
 STACKED = 12
-"""More columns than this stand close together."""
+"""With more columns than this, no space is left between them."""
 
 
 def grid(found: "Status") -> Text:
-    """Return the grid: years down and months across, or months and days, or decades and years; blank outside the span.
+    """Return the grid: years by months, months by days, or decades by years; blank outside the span.
 
     Days have their two digits one above the other, so that a month fits into 80 columns.
     """
@@ -39,7 +39,7 @@ def grid(found: "Status") -> Text:
         text.append(f"{'':{margin}} {' '.join(line)}\n", style="dim")
     for row in rows:
         text.append(f"{row.label:{margin}} ", style="bold")
-        # Runs of one state, not cells: a long backfill has thousands of these.
+        # One piece of text for each run of equal cells: a long backfill has thousands of cells.
         for state, run in groupby(row.cells, key=lambda cell: cell.state if cell else None):
             letters = " ".join(f"{symbol(cell) if cell else '':>{wide}}" for cell in run)
             text.append(f"{letters} ", style=STYLES[state] if state else "")
@@ -49,7 +49,7 @@ def grid(found: "Status") -> Text:
 
 
 def legend(found: "Status") -> Text:
-    """Return what the letters mean, and how many partitions each has."""
+    """Return the meaning of each letter, and the number of its partitions."""
     from pileus.backfills.grid import MEANINGS, SYMBOLS
 
     text, counts = Text(), found.counts

@@ -1,4 +1,4 @@
-"""pileus init: a project that works at once."""
+"""pileus init: write a project that works."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,12 @@ from pileus.cli.app import app
 
 @app.command(epilog="Example: pileus init lights")
 def init(
-    folder: Annotated[Path, typer.Argument(help="Folder of the project; made where where it is missing.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder of the project; made if it is missing.")] = Path(),
     json: show.Json = False,
 ) -> None:
-    """Write a small project to start from: provider, collection, zones and rule, and made-up archives to run it on.
+    """Write a small project to start from: provider, collection, zones and rule, and synthetic archives to run it on.
 
-    Nothing is overwritten: where one of its files is there already, it names them and writes nothing.
+    Overwrites nothing: when one of its files exists, it names it and writes nothing.
     """
     from pileus.errors import UsageError
     from pileus.project.example import COLLECTION, write_example
@@ -31,7 +31,7 @@ def init(
         json,
         {"written": paths, "collection": COLLECTION},
         *(f"wrote {path}" for path in paths),
-        "README.md says why each field is as it is. Next:",
+        "README.md explains each field. Next:",
         *([f"  cd {folder}"] if folder.resolve() != Path.cwd() else []),
         "  pileus up --detach",
         "  pileus populate",

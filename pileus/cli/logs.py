@@ -13,7 +13,7 @@ from pileus.cli.session import Session
 @app.command(epilog="Example: pileus logs viirs-2012 2015-01")
 def logs(
     id: Id,
-    partition: Annotated[str, typer.Argument(help="Its key as `status --json` shows it, or PERIOD, or PERIOD/GROUP.")],
+    partition: Annotated[str, typer.Argument(help="PERIOD, PERIOD/GROUP, or the key that `status --json` shows.")],
     json: show.Json = False,
 ) -> None:
     """Show what workers wrote about one partition of a backfill."""
@@ -33,7 +33,7 @@ def logs(
 
 
 def _keys(session: Session, backfill: Any, text: str) -> list[str]:
-    """Return the partitions that are meant. Raises UsageError when there is none."""
+    """Return the keys of the partitions that `text` names. Raises UsageError when there is none."""
     from pileus.errors import UsageError
     from pileus.models import Partition
 

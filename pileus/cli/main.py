@@ -1,4 +1,4 @@
-"""The command line: one module a command, named like it; each parses, makes one library call and prints."""
+"""The command line: one module per command, with its name. Each parses, makes one library call and prints."""
 
 import os
 import sys
@@ -8,13 +8,13 @@ from pileus.errors import PileusError
 
 
 def main() -> None:
-    """Run the command line. A known error is one line on standard error and its exit code."""
+    """Run the command line. For a known error, print one line on standard error and exit with its code."""
     try:
         app()
     except PileusError as error:
         _fail(str(error), error.exit_code)
-    except BrokenPipeError:  # whoever read the answer has read enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python prints an error when it ends
         sys.exit(1)
     except OSError as error:  # a file or folder of the user's that cannot be read or written
         reason = error.strerror or str(error)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pileus.lifecycle.partition import Entry
     from pileus.periods import Period
 
-outputs = typer.Typer(help="Look at what was written, and hand it to other tools.", no_args_is_help=True)
+outputs = typer.Typer(help="List, show, draw and export what was written.", no_args_is_help=True)
 app.add_typer(outputs, name="outputs")
 
 Name = Annotated[str, typer.Argument(autocompletion=complete.collections, help="Name of a collection.")]
@@ -51,13 +51,13 @@ def list_(collection: Name, json: show.Json = False) -> None:
 def show_(
     collection: Name,
     zone: Zones = None,
-    stat: Annotated[str | None, typer.Option(help="Statistic of the spark line.")] = None,
+    stat: Annotated[str | None, typer.Option(help="Statistic to draw as a line of blocks.")] = None,
     band: Band = None,
     first: From = None,
     last: To = None,
     json: show.Json = False,
 ) -> None:
-    """Show a line per zone with its course over time; with --zone its rows, and why a month has none."""
+    """Show each zone on a line with its values over time. With --zone, show its rows, and why a month has none."""
     from pileus.outputs import series
 
     session = Session()
@@ -107,7 +107,7 @@ def _rows(table: "pa.Table", zone: str, band: str) -> None:
 
 
 def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> None:
-    """Say which months have no rows, and why."""
+    """Print which months have no rows, and why."""
     if not missing:
         return
     told = why(session, collection, missing)
@@ -154,9 +154,8 @@ def _entries(session: Session, collection: str, first: str, last: str) -> "list[
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
-    """Return all rows of a collection; None for one that is populated and has none yet.
-
-    Raises UsageError for no such one.
+    """Return all rows of a collection; None when it is populated and has none yet. Raises UsageError when there is
+    none.
     """
     from pileus.outputs.read import read_stats
 
@@ -168,7 +167,7 @@ def rows_of(session: Session, collection: str) -> "pa.Table | None":
 
 
 def known(session: Session, collection: str) -> None:
-    """Raises UsageError, with the near matches, for a collection that is neither populated nor has outputs."""
+    """Raise UsageError, with the near matches, for a collection that is not populated and has no outputs."""
     from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
     from pileus.outputs.read import collections
@@ -186,7 +185,7 @@ def known(session: Session, collection: str) -> None:
 
 
 def period(table: "pa.Table", text: str | None) -> str | None:
-    """Return a period as a person writes it, in ISO 8601. Raises UsageError."""
+    """Return a period that a person typed, in ISO 8601. Raises UsageError."""
     from datetime import UTC, datetime
 
     from pileus.outputs.series import parse_period

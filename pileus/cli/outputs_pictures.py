@@ -28,7 +28,7 @@ def stac(collection: Name, json: show.Json = False) -> None:
     known(session, collection)
     try:
         document = read_registry(session.edges.store, session.stack).collection(collection)
-    except UsageError:  # outputs outlive the documents they were made by
+    except UsageError:  # the outputs stay when their documents are removed
         document = None
     urls = write_catalog(session.edges.store, session.stack.protected, collection, document)
     show.answer(json, {"urls": urls}, *urls)
@@ -41,7 +41,7 @@ def movie(
     band: Band = None,
     first: From = None,
     last: To = None,
-    milliseconds: Annotated[int, typer.Option(min=20, help="How long each month is shown.")] = 500,
+    milliseconds: Annotated[int, typer.Option(min=20, help="Milliseconds for each month.")] = 500,
     out: Out = None,
     json: show.Json = False,
 ) -> None:

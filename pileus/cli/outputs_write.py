@@ -35,11 +35,11 @@ def plot(
     rolling: Annotated[int | None, typer.Option(min=2, help="Also draw a mean over this many months.")] = None,
     first: From = None,
     last: To = None,
-    dark: Annotated[bool, typer.Option("--dark", help="Light lines on dark ground.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw on a dark background.")] = False,
     out: Out = None,
     json: show.Json = False,
 ) -> None:
-    """Draw zones over time, gaps as gaps, the valid share below: .png, .svg or .pdf."""
+    """Draw zones over time, with gaps, and the valid share below: .png, .svg or .pdf."""
     from pileus.errors import UsageError
     from pileus.outputs import chart, series
 
@@ -87,9 +87,9 @@ def export(
     format = format or (out.suffix[1:].lower() if out else "csv")
     kind = files.format_of(format)
     if json and out is None and not as_rows:
-        raise UsageError("--json and --format are two answers: name a file with --out, or leave one away")
+        raise UsageError("--json and --format contradict each other: name a file with --out, or leave one out")
     if out is None and not kind.text:
-        raise UsageError(f"{format} is not for a terminal: name a file with --out")
+        raise UsageError(f"{format} cannot be printed: name a file with --out")
     session = Session()
     table = required(session, collection)
     table = series.between(table, period(table, first), period(table, last))
@@ -120,7 +120,7 @@ def ddl(
 
 
 def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
-    """GeoJSON geometry of each zone of a collection."""
+    """Return the GeoJSON geometry of each zone of a collection."""
     from pileus.backfills.control import read_registry
     from pileus.outputs.shapes import geojson
     from pileus.zonal.zones import read_zones
@@ -132,7 +132,7 @@ def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
 
 
 def write(path: Path, body: bytes, json: bool) -> None:
-    """Write a file whole and say so. Raises UsageError where that is not possible."""
+    """Write a whole file and say so. Raises UsageError where that is not possible."""
     from pileus.errors import UsageError
 
     part = path.with_name(f".{path.name}.part")
@@ -146,7 +146,7 @@ def write(path: Path, body: bytes, json: bool) -> None:
 
 @outputs.command(epilog="Example: pileus outputs site")
 def site(json: show.Json = False) -> None:
-    """Write the dashboard's page, with the data of now, as static files into the bucket under site/."""
+    """Write the dashboard's page and its present data as static files into the bucket, under site/."""
     from pileus.dashboard.export import write_site
 
     session = Session()

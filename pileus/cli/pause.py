@@ -8,7 +8,7 @@ from pileus.cli.session import Session
 
 @app.command(epilog="Example: pileus pause viirs-2012")
 def pause(id: Id, json: show.Json = False) -> None:
-    """Start nothing new; what runs is handed back within seconds. `pileus resume` goes on."""
+    """Stop a backfill for a while: running groups stop within seconds. `pileus resume` continues it."""
     from pileus.backfills.control import pause as halt
 
     session = Session()

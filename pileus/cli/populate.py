@@ -12,10 +12,10 @@ from pileus.cli.session import Session
 
 @app.command(epilog="Example: pileus populate --check")
 def populate(
-    check: Annotated[bool, typer.Option("--check", help="Only validate; needs no stack.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only validate; no stack is needed.")] = False,
     json: show.Json = False,
 ) -> None:
-    """Validate every document of the project, then make them what the stack works with: all or nothing."""
+    """Validate every document of the project, then give them to the stack: all or none."""
     from pileus.backfills.rules import apply
     from pileus.project.populate import populate as write
     from pileus.project.populate import validate

@@ -24,10 +24,12 @@ def reconcile(
     collection: Collection,
     repair: Annotated[bool, typer.Option("--repair", help="Repair the index, and queue what is missing.")] = False,
     version: Version = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Watch the repair to its end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the repair ends, with its progress.")] = False,
     json: show.Json = False,
 ) -> None:
-    """Find what is lost, missing, corrupt, orphaned or undone. Ends 1 when something is and it is not repaired."""
+    """Find what is lost, missing, corrupt, orphaned or undone. Exits with 1 when it finds something and does not repair
+    it.
+    """
     from pileus.backfills.control import new_backfill, read_registry
     from pileus.backfills.reconcile import reconcile
     from pileus.backfills.reconcile import repair as repair_index
@@ -56,7 +58,7 @@ def reconcile(
 
 
 def _start(session: Session, registry: "Registry", collection: str, version: str, periods: list[str]) -> str:
-    """Start a backfill from the first to the last of the periods, for what is missing there; return its id."""
+    """Start a backfill over the periods for what is missing there, and return its id."""
     from pileus.backfills.control import new_backfill, start
 
     planned = new_backfill(

@@ -8,7 +8,7 @@ from pileus.cli.session import Session
 
 @app.command(epilog="Example: pileus resume viirs-2012 --wait")
 def resume(id: Id, wait: Wait = False, json: show.Json = False) -> None:
-    """Go on with a paused backfill: what has not succeeded is queued anew."""
+    """Continue a paused backfill: queue what has not succeeded."""
     from pileus.backfills.control import resume as again
 
     session = Session()

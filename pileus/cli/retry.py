@@ -25,7 +25,7 @@ def retry(
     wait: Wait = False,
     json: show.Json = False,
 ) -> None:
-    """Run an ended backfill again for what did not succeed; what is up to date is left alone."""
+    """Run an ended backfill again for what did not succeed. What is up to date does not run."""
     from pileus.backfills.control import retry as again
 
     session = Session()

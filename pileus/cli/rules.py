@@ -1,4 +1,4 @@
-"""pileus rules: what starts by itself."""
+"""pileus rules: what starts backfills without a person."""
 
 import json as js
 from datetime import UTC, datetime
@@ -55,12 +55,12 @@ def enable(name: Name, json: show.Json = False) -> None:
 
 @rules.command(epilog="Example: pileus rules disable viirs_monthly")
 def disable(name: Name, json: show.Json = False) -> None:
-    """Keep a rule from firing. What it started goes on."""
+    """Stop a rule from firing. Backfills that it started go on."""
     _set(name, "DISABLED", json)
 
 
 def _set(name: str, state: Literal["ENABLED", "DISABLED"], json: bool) -> None:
-    """Set the state in the registry and in the project's document, so that the next populate does not turn it back."""
+    """Set the state in the registry and in the project's document, so that the next populate keeps it."""
     from pileus.backfills.rules import apply, find
     from pileus.project.registry import Registry
 
@@ -82,7 +82,7 @@ def _set(name: str, state: Literal["ENABLED", "DISABLED"], json: bool) -> None:
 
 
 def _write_state(session: Session, name: str, state: str) -> "Iterator[Path]":
-    """Write the state into the rule's document in the project; the files that were changed."""
+    """Write the state into the rule's document in the project. Return the changed files."""
     from pileus.documents import Rule, read
 
     for path in (session.project.root / "rules").glob("*.json"):
@@ -95,7 +95,7 @@ def _write_state(session: Session, name: str, state: str) -> "Iterator[Path]":
 
 @rules.command(epilog="Example: pileus rules run viirs_monthly")
 def run(name: Name, json: show.Json = False) -> None:
-    """Fire a rule now, whatever its state."""
+    """Fire a rule now, in any state."""
     from pileus.backfills.rules import find
     from pileus.backfills.rules import run as fire
 
@@ -106,7 +106,7 @@ def run(name: Name, json: show.Json = False) -> None:
 
 @rules.command("next", epilog="Example: pileus rules next viirs_monthly -n 3")
 def next_firings(
-    name: Annotated[str | None, typer.Argument(help="Rule; all if not given.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the rule; all if not given.")] = None,
     count: Annotated[int, typer.Option("-n", min=1, max=100, help="Firings to show of each.")] = 3,
     json: show.Json = False,
 ) -> None:

@@ -30,15 +30,15 @@ def run_task(
         ),
     ],
     input: Annotated[Path, typer.Option("--input", help="Event: a JSON file.")],
-    folder: Annotated[Path, typer.Option(help="Stands for S3: s3://bucket/key is FOLDER/bucket/key.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Folder in place of S3: s3://bucket/key is FOLDER/bucket/key.")] = Path(
         ".pileus/run-task"
     ),
     json: show.Json = True,  # noqa: ARG001 - the answer of a task is JSON; the option is there for those who ask for it
 ) -> None:
-    """Run one step of the workflows here, on one event, and print its answer. For people who write steps.
+    """Run one step of the workflows in this process, on one event, and print its answer. For people who write steps.
 
-    A handler is a function of the event and the context. One that takes its edges from a function `edges` of its
-    module, as the handlers of lambdas/ do, is given those of FOLDER; any other meets the environment as it is.
+    A handler takes the event and the context. If its module has a function `edges`, as the handlers of lambdas/ have,
+    it works on FOLDER; any other handler works on what the environment names.
     """
     from pileus.errors import DocumentError
     from pileus.wiring import wire_folder
@@ -152,7 +152,7 @@ def _handled(module: "ModuleType", function: str, where: str) -> Step:
 
 
 def _prepare(edges: "Edges", event: dict[str, Any]) -> None:
-    """Put what the event refers to in the folder: the documents of this project, and a backfill that runs."""
+    """Write into the folder what the event refers to: the documents of this project, and a running backfill."""
     from datetime import UTC, datetime
 
     from pileus.errors import UsageError
@@ -162,7 +162,7 @@ def _prepare(edges: "Edges", event: dict[str, Any]) -> None:
     try:
         project = find_project(Path.cwd())
     except UsageError:
-        pass  # an event can carry all it needs
+        pass  # the event may contain all that it needs
     else:
         registry, zones = validate(project, datetime.now(UTC).date())
         populate(edges.store, edges.stack.internal, registry, zones)
@@ -171,7 +171,7 @@ def _prepare(edges: "Edges", event: dict[str, Any]) -> None:
 
 
 def _put_backfill(edges: "Edges", event: dict[str, Any]) -> None:
-    """Put the backfill of a point in time into the index, as if it ran. An event of another kind has none."""
+    """Write the backfill of a point in time into the index, as running. Other events have none."""
     from pileus.errors import UsageError
     from pileus.lifecycle.backfill import Backfill
     from pileus.messages import PointTask
@@ -187,7 +187,7 @@ def _put_backfill(edges: "Edges", event: dict[str, Any]) -> None:
 
 
 def _put_zones(edges: "Edges", event: dict[str, Any], zones: Mapping[str, bytes]) -> None:
-    """Put the project's zones where the event, which may come from a real stack, has them."""
+    """Write the project's zones where the event, which may come from a real stack, expects them."""
     try:
         url = str(event["config"]["collection"]["meta"]["process"]["zones"])
     except (LookupError, TypeError):

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: pileus sample")
 def sample(workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2) -> None:
-    """Backfill three synthetic months: starts all it needs, shows the statistics, stops what it started.
+    """Backfill three synthetic months: start what is needed, show the statistics, stop what was started.
 
-    In a project that `pileus init` wrote, or in a clone.
+    Works in a project that `pileus init` wrote, and in a clone.
     """
     from pileus.backfills.control import new_backfill, start
     from pileus.project.example import COLLECTION
@@ -39,7 +39,9 @@ def sample(workers: Annotated[int, typer.Option(min=1, help="Worker processes.")
 
 
 def _make_site(session: Session) -> None:
-    """Make the archives of the sample provider, where they are not. Raises UsageError in a project without it."""
+    """Make the archives of the sample provider if they are missing. Raises UsageError in a project without that
+    provider.
+    """
     from pileus.errors import UsageError
     from pileus.project.example import COLLECTION, PROVIDER, SITE, make_site
 
@@ -55,7 +57,7 @@ def _make_site(session: Session) -> None:
 
 @contextmanager
 def _stack(session: Session, workers: int) -> Iterator[None]:
-    """A stack that is up: the one that is, or one for as long as the block runs."""
+    """Yield the stack that is up; else start one for the time of the block."""
     from pileus.embedded.supervisor import start_detached, stop_supervisor
 
     if session.home.supervised():

@@ -14,7 +14,7 @@ def schemas(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder.")] = Path("data/schemas"),
     json: show.Json = False,
 ) -> None:
-    """Write the JSON Schemas of collection, provider and rule, for editors to complete from."""
+    """Write the JSON Schemas of collection, provider and rule, which editors use for completion."""
     from pileus.project.schemas import write_schemas
 
     written = [str(path) for path in write_schemas(out)]

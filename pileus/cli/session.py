@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """Made anew by each command. Raises UsageError when what it is asked for is not there."""
+    """The project and the stack of one command. Raises UsageError when the asked part does not exist."""
 
     @cached_property
     def project(self) -> "Project":
-        """The nearest folder upwards that has collections/."""
+        """Return the nearest folder with collections/, this one or one above."""
         from pileus.project.folder import find_project
 
         return find_project(Path.cwd())
@@ -37,7 +37,7 @@ class Session:
 
     @cached_property
     def stack(self) -> "Stack":
-        """The stack, in this order:
+        """Return the stack, found in this order:
 
         1. PILEUS_STACK in the environment: that one, on AWS (or at AWS_ENDPOINT_URL).
         2. The embedded one of this project, when it is up.
@@ -95,7 +95,7 @@ class Session:
 
     @cached_property
     def worker_logs(self) -> "WorkerLogs":
-        """What the stack's workers wrote."""
+        """Return the logs of the stack's workers."""
         from pileus.edges.logs import CloudWatchLogs, FolderLogs
 
         if os.environ.get("PILEUS_STACK"):

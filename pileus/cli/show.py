@@ -1,4 +1,4 @@
-"""How results are shown: tables for people, JSON for machines, plain where there is no terminal."""
+"""Output of commands: tables for people, JSON for programs, plain text where there is no terminal."""
 
 import json
 import sys
@@ -17,8 +17,8 @@ console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
 errors = Console(stderr=True, highlight=False)
 ASIDE = 10
 """Files set aside that are listed."""
-Json = Annotated[bool, typer.Option("--json", help="For machines.")]
-"""The option of every command that answers."""
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+"""The option of every command that prints a result."""
 
 
 def as_json(value: Any) -> None:
@@ -27,7 +27,7 @@ def as_json(value: Any) -> None:
 
 
 def answer(json: bool, value: Any, *lines: str) -> None:
-    """Print what a command did: `value` for machines, `lines` for people."""
+    """Print what a command did: `value` as JSON, or `lines` as text."""
     if json:
         as_json(value)
         return
@@ -36,12 +36,12 @@ def answer(json: bool, value: Any, *lines: str) -> None:
 
 
 def line(text: str, style: str = "") -> None:
-    """One line, with nothing in it taken for markup."""
+    """Print one line. Square brackets in it are text, not markup."""
     console.print(Text(text, style=style))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table; numbers to the right, missing values as a dash."""
+    """Print a table, with numbers to the right and a dash for a missing value."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     rows = [list(row) for row in rows]
     for number, column in enumerate(columns):
@@ -70,7 +70,7 @@ def set_aside(files: "Sequence[Aside]") -> None:
 
 
 def size(count: float) -> str:
-    """Bytes for people.
+    """Return a number of bytes for people.
 
     >>> size(0), size(1500), size(2_500_000)
     ('0 B', '1.5 kB', '2.5 MB')

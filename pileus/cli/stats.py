@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pileus.zonal import Measured, Source
 
 SHOWN = 40
-"""Rows that a terminal is given; a file gets all."""
+"""Most rows that are printed; a file gets all."""
 
 Rasters = Annotated[list[Path], typer.Argument(help="GeoTIFF, anything rasterio opens, .tgz, .tar, .gz or .zip.")]
 ZonesFile = Annotated[Path, typer.Option("--zones", "-z", help="Polygons: GeoJSON, GeoPackage, Shapefile, ...")]
@@ -32,14 +32,14 @@ Mask = Annotated[str | None, typer.Option("--mask", "-m", help="Band, or file, t
 MaskMin = Annotated[float, typer.Option(help="Pixels count where the mask is at least this.")]
 Coverage = Annotated[str, typer.Option(help="exact, center or all_touched.")]
 Range = Annotated[tuple[float, float] | None, typer.Option(help="Values outside do not count.")]
-Nodata = Annotated[float | None, typer.Option(help="Overrides the raster's own.")]
-Zero = Annotated[bool, typer.Option("--zero-is-nodata", help="A zero does not count.")]
-Area = Annotated[bool, typer.Option("--area-weighted", help="Weigh pixels by their true area.")]
-Each = Annotated[bool, typer.Option("--each", help="Measure every raster by itself, not all as one mosaic.")]
+Nodata = Annotated[float | None, typer.Option(help="Value of pixels without data, instead of the raster's own.")]
+Zero = Annotated[bool, typer.Option("--zero-is-nodata", help="Do not count pixels of value 0.")]
+Area = Annotated[bool, typer.Option("--area-weighted", help="Weight pixels by their area on the ellipsoid.")]
+Each = Annotated[bool, typer.Option("--each", help="Measure each raster alone, not all as one mosaic.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write a .csv or .parquet.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads that measure.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of compiled zones; the user's cache if not given.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the zones anew, keep nothing.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the zones again, and keep nothing.")]
 
 
 @app.command(epilog="Example: pileus stats tile.tif --zones places.geojson --stats mean,p95")
@@ -63,7 +63,7 @@ def stats(
     cache: Cache = None,
     no_cache: NoCache = False,
 ) -> None:
-    """Statistics of the pixels in each zone: a row per zone and band."""
+    """Compute statistics of the pixels in each zone: a row per zone and band."""
     from pileus.zonal import FolderCache, measure, read_zones
 
     write = _writer(output)
@@ -144,7 +144,7 @@ def _mask(path: Path) -> "Source":
 
 
 class _Counted(io.RawIOBase):
-    """A file that tells how many bytes were read of it."""
+    """A file that reports how many of its bytes were read."""
 
     def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
         self._file, self._advance = path.open("rb", buffering=0), advance
@@ -173,7 +173,7 @@ class _Counted(io.RawIOBase):
 
 @contextmanager
 def _bar(rasters: list[Path]) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error over the bytes of archives, when a person looks."""
+    """Yield a progress bar on standard error over the bytes of archives, when there is a terminal."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     if not show.errors.is_terminal:
@@ -205,7 +205,9 @@ def _together(tables: list["pa.Table"]) -> "pa.Table":
 
 
 def _writer(output: Path | None) -> Callable[["pa.Table"], None] | None:
-    """Return what writes the file, or None. Refuses an unknown ending before anything is measured."""
+    """Return the function that writes the file, or None. Raises UsageError for an unknown ending before anything is
+    measured.
+    """
     if output is None:
         return None
     if output.suffix.lower() not in (".csv", ".parquet"):

@@ -1,4 +1,4 @@
-"""pileus status: what became of each point in time of a backfill."""
+"""pileus status: the state of each point in time of a backfill."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pileus.backfills.status import Status
 
 LISTED = 50
-"""Partitions of one state that are listed."""
+"""Most partitions that are listed for one state."""
 
 
 @app.command(epilog="Example: pileus status --watch")
@@ -25,8 +25,8 @@ def status(
     id: Annotated[
         str | None, typer.Argument(autocompletion=complete.backfills, help="Backfill; the newest if not given.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again until it has ended.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page that needs nothing else.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until it has ended.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write an HTML page that loads nothing else.")] = None,
     json: show.Json = False,
 ) -> None:
     """Show the state of every point in time as a grid, and why something failed or waits."""
@@ -53,7 +53,7 @@ def _newest(session: Session) -> str:
 
 
 def _settled(session: Session, id: str) -> "Status":
-    """As of now; a backfill whose execution ended unnoticed ends now."""
+    """Return the backfill as it is now. If its execution ended and nobody recorded it, end it first."""
     from pileus.backfills.control import settle
     from pileus.backfills.status import find, status
 
@@ -62,7 +62,7 @@ def _settled(session: Session, id: str) -> "Status":
 
 
 def _watched(session: Session, id: str, *, quiet: bool) -> "Status":
-    """Look until the backfill is over; live in a terminal."""
+    """Return the last status, when the backfill is over; until then show each one in a terminal."""
     from rich.console import Group
     from rich.live import Live
 

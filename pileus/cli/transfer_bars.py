@@ -1,4 +1,4 @@
-"""Progress of transfers: a bar a file and one for all on a terminal, a line a file where there is none."""
+"""Progress of downloads: in a terminal a bar for each file and one for all, elsewhere a line for each file."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ from pileus.cli import show
 
 
 class Bars:
-    """Told from several threads. A context manager: leaving takes the bars away."""
+    """Shows progress that several threads report. A context manager: leaving it removes the bars."""
 
     def __init__(self, files: int, *, quiet: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
@@ -63,18 +63,18 @@ class Bars:
             show.line(f"{files}, {show.size(whole)} in {took:.1f} s, {show.size(whole / max(took, 1e-3))}/s")
 
     def announce(self, name: str, size: int | None) -> None:
-        """A file of `size` bytes begins, or goes on."""
+        """Note that a file of `size` bytes begins or continues."""
         if self._progress is None or size is None:
             return
         with self._lock:
             self._sizes[name] = size
-            # What is still to begin is taken to be as large as those that have.
+            # Files that have not begun count with the mean size of those that have.
             mean = sum(self._sizes.values()) / len(self._sizes)
             self._progress.update(self._need_total(), total=sum(self._sizes.values()) + mean * self._unknown())
             self._progress.update(self._task(name), total=size)
 
     def advance(self, name: str, here: int) -> None:
-        """`here` bytes of a file are here."""
+        """Note that `here` bytes of a file have arrived."""
         with self._lock:
             self._here[name] = here
             if self._progress:
@@ -82,7 +82,7 @@ class Bars:
                 self._progress.update(self._need_total(), completed=sum(self._here.values()))
 
     def end(self, name: str, size: int | None, *, failed: bool) -> None:
-        """A file is whole, or failed."""
+        """Note that a file is whole, or failed."""
         with self._lock:
             self._here[name] = size or 0
             self._whole += not failed

@@ -21,7 +21,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is up, and leave it running.")] = False,
     json: show.Json = False,
 ) -> None:
-    """Start the embedded AWS, deploy the core stack, start workers. Twice is harmless."""
+    """Start the embedded AWS, deploy the core stack, and start workers. Does nothing when they run."""
     from pileus.embedded.supervisor import Supervisor, start_detached
 
     processes, containers = count_workers(workers)
@@ -30,14 +30,14 @@ def up(
     if home.supervised():
         running = home.running()
         if running is None:
-            raise UsageError("it is up, and has not noted where yet: try again")
+            raise UsageError("it is starting: try again")
         _tell_up(home, running, len(running.workers), "already up", json)
         return
     if detach:
         start_detached(home, workers)
         running = home.running()
         if running is None:
-            raise UsageError("it went down again at once")
+            raise UsageError("it stopped at once")
         _tell_up(home, running, processes + containers, "up", json)
         return
     if json:
@@ -45,7 +45,7 @@ def up(
     supervisor = Supervisor(home, workers=processes, containers=containers, tell=show.line)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, supervisor.stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to stay up
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it must stay up
         signal.signal(signal.SIGHUP, supervisor.stop)
     supervisor.run()
 
@@ -57,7 +57,7 @@ def _tell_up(home: "Home", running: "Running", workers: int, word: str, json: bo
 
 
 def count_workers(text: str) -> tuple[int, int]:
-    """Processes and containers that `--workers` asks for. Raises UsageError.
+    """Return the numbers of processes and of containers that `--workers` asks for. Raises UsageError.
 
     >>> count_workers("3"), count_workers("docker"), count_workers("docker:4")
     ((3, 0), (0, 2), (0, 4))

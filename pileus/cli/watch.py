@@ -17,7 +17,7 @@ PAUSE = 0.4
 SETTLE_EVERY = 10
 """Reads of the index between two requests to Step Functions."""
 PATIENCE = 120
-"""Seconds that the stack may be unreachable."""
+"""Seconds for which the stack may be unreachable."""
 
 
 def watch(session: "Session", id: str, *, json: bool) -> int:
@@ -56,7 +56,7 @@ def follow(session: "Session", id: str) -> "Status":
 
 
 def statuses(session: "Session", id: str) -> "Iterator[Status]":
-    """Yield statuses until the backfill is over, the last one included. Waits for a stack that restarts."""
+    """Yield statuses until the backfill is over, the last one included. Goes on when the stack restarts."""
     from pileus.backfills.control import settle
     from pileus.backfills.status import status
     from pileus.errors import StoreError
@@ -78,7 +78,7 @@ def statuses(session: "Session", id: str) -> "Iterator[Status]":
             if found.backfill.over:
                 return
         seen += 1
-        time.sleep(max(PAUSE, 9 * (time.monotonic() - began)))  # at most a tenth of the time is spent reading
+        time.sleep(max(PAUSE, 9 * (time.monotonic() - began)))  # reading takes at most a tenth of the time
 
 
 def summary(found: "Status") -> None:

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from pileus.tasks.process_group import WorkerState
 
 LEASES = 20
-"""Lifetimes of a claim for which downloads of a dead worker are kept: the next worker continues them."""
+"""The downloads of a dead worker are kept for so many lease times, for the next worker to continue."""
 
 
 @app.command(epilog="Example: pileus worker --until-idle")
 def worker(
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when both queues are empty.")] = False,
 ) -> None:
-    """Poll the queues and process groups until SIGTERM; what is under way is then handed back."""
+    """Poll the queues and process groups until SIGTERM; then return the running group to its queue."""
     work(until_idle=until_idle)
 
 
 def work(*, until_idle: bool = False) -> None:
-    """Do what the command does; containers call it directly."""
+    """Run a worker, as the command does. Containers call it directly."""
     from pileus.worker.kernels import bring
 
     bring(os.environ)
@@ -41,13 +41,13 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.edges.scale_in import protected, protection_from
     from pileus.tasks.process_group import TaskControl, WorkerState, process_group
     from pileus.wiring import wire, wire_queues
-    from pileus.worker.liveness import pulse_file
+    from pileus.worker.health_check import pulse_file
     from pileus.worker.loop import Worker
 
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[output])
-    logging.getLogger("rasterio").setLevel(logging.ERROR)  # GDAL warns of every header that is read without its pixels
+    logging.getLogger("rasterio").setLevel(logging.ERROR)  # GDAL warns about each header whose pixels are not there
     aws, stack = Aws(), Stack.from_env(os.environ)
     edges = wire(os.environ, aws, stack)
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
@@ -76,7 +76,7 @@ def work(*, until_idle: bool = False) -> None:
 
 @contextmanager
 def _measured(state: "WorkerState", stack: str) -> Iterator[Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
-    """Write the metrics of one group, as lines among the logs, where PILEUS_METRICS names their namespace."""
+    """Return the task with metrics: for each group it logs them, when PILEUS_METRICS names their namespace."""
     from pileus.errors import Cancelled, HandedBack, NoSpace, PileusError, StoreError
     from pileus.worker.metrics import of_group
 
@@ -97,7 +97,7 @@ def _measured(state: "WorkerState", stack: str) -> Iterator[Callable[[Mapping[st
     except (HandedBack, Cancelled, NoSpace):
         raise
     except PileusError as error:
-        if not (isinstance(error, StoreError) and error.retryable):  # else the group is handed back
+        if not (isinstance(error, StoreError) and error.retryable):  # else the group returns to its queue
             tell(False, {})
         raise
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 DIGITS = 5
 """Significant digits of a value: more than a screen shows."""
 DETAIL = 0.002
-"""Corners off by less than this share of a zone's size are left out."""
+"""Corners that are off by less than this share of a zone's size are left out."""
 
 
 def index_entry(name: str, table: pa.Table, entries: Iterable["Entry"] = ()) -> dict[str, Any]:
-    """Return a collection in the index. `table`: rows of one version; `entries`: why a period has none."""
+    """Return a collection's part of the index. `table`: rows of one version; `entries`: why a period has none."""
     entries = list(entries)
     with_rows = pa.compute.unique(table["period"]).to_pylist()
     points = {entry.partition.period for entry in entries}
@@ -79,7 +79,7 @@ def values_json(table: pa.Table, band: str, stat: str, periods: Sequence[str]) -
 
 
 def _rounded(value: float) -> float | None:
-    """`DIGITS` significant digits; None for what JSON cannot hold.
+    """Return the value with `DIGITS` significant digits; None for what JSON cannot hold.
 
     >>> _rounded(123.456789), _rounded(0.0), _rounded(float("inf"))
     (123.46, 0.0, None)
@@ -92,7 +92,7 @@ def _rounded(value: float) -> float | None:
 
 
 def pictures_json(store: Store, bucket: str, name: str, version: str, zones: Sequence[str]) -> dict[str, Any]:
-    """By band and period: version, group, and the numbers of the zones with a quicklook."""
+    """Return by band and period: version, group, and the numbers of the zones with a quicklook."""
     number = {segment(zone): at for at, zone in enumerate(zones)}
     root = f"s3://{bucket}/pictures/collection={safe(name)}/version={safe(version)}/"
     found: dict[str, dict[str, Any]] = {}
@@ -122,7 +122,7 @@ def backfill_json(status: "Status") -> dict[str, Any]:
 
 
 def backfill_summary(status: "Status") -> dict[str, Any]:
-    """Return a backfill in the list."""
+    """Return a backfill's part of the list."""
     backfill = status.backfill
     facts = ("id", "collection", "first", "last", "unit", "state", "run", "started", "ended", "problem", "started_by")
     return {name: getattr(backfill, name) for name in facts} | {
@@ -133,13 +133,15 @@ def backfill_summary(status: "Status") -> dict[str, Any]:
 
 
 def index_json(collections: Sequence[Mapping[str, Any]], *, now: float, live: bool, pictures: str) -> dict[str, Any]:
-    """Return the index. `live`: whether the page may ask for news; `pictures`: where quicklooks are, from the page."""
+    """Return the index. `live`: whether the page may ask for changes; `pictures`: path of the quicklooks, from the
+    page.
+    """
     made = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     return {"made": made, "live": live, "pictures": pictures, "collections": list(collections)}
 
 
 def value_files(entry: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Path, band and statistic of each value file of a collection in the index."""
+    """Yield path, band and statistic of each value file of a collection."""
     return [
         (f"data/{entry['key']}/{band['key']}/{stat['key']}.json", band["name"], stat["name"])
         for band in entry["bands"]

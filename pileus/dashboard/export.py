@@ -1,4 +1,4 @@
-"""The page and its data as files in the bucket, for any static host. It shows what was, and changes nothing."""
+"""The page and its data as files in the bucket, for any static host. They show one moment, and change nothing."""
 
 from pileus.dashboard.page_files import PageFiles
 from pileus.dashboard.server import page_files, type_of
@@ -8,7 +8,7 @@ FOLDER = "site"
 
 
 def write_site(edges: Edges) -> list[tuple[str, int]]:
-    """Write everything under `site/`; address and size in bytes of each file, the page itself first."""
+    """Write all files under `site/`. Return address and size in bytes of each file, the page first."""
     source = PageFiles(edges, live=False, pictures="../pictures/")
     written = []
     for path, body in [*page_files().items(), *source.everything()]:

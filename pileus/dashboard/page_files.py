@@ -1,4 +1,4 @@
-"""The page's files, made from the stack when they are asked for."""
+"""The files of the page, made from the stack when the page asks for them."""
 
 import json
 import threading
@@ -22,16 +22,16 @@ from pileus.wiring import Edges
 from pileus.zonal.zones import read_zones
 
 Settle = Callable[[Backfill], Backfill]
-"""Ends a backfill in the index whose execution has ended unnoticed."""
+"""Ends a backfill whose execution has ended and nobody recorded it."""
 FRESH = 15.0
-"""Seconds for which rows that were read, and a backfill that is over, are shown without looking again."""
+"""Seconds for which rows, and a backfill that is over, are kept before they are read again."""
 SETTLE_EVERY = 10.0
-"""Seconds between two questions to Step Functions."""
+"""Seconds between two requests to Step Functions."""
 
 
 @dataclass
 class _Seen:
-    """A collection as it was when it was last read."""
+    """A collection as it was at the last read."""
 
     read: float
     """Monotonic time."""
@@ -43,7 +43,7 @@ class _Seen:
 
 
 class PageFiles:
-    """Files of the page by their path. Safe for several threads: rows are read by one at a time, and kept."""
+    """Files of the page by their path. For several threads; one at a time reads rows, which are kept."""
 
     def __init__(self, edges: Edges, *, live: bool, pictures: str, settle: Settle | None = None) -> None:
         self._edges, self._live, self._pictures, self._settle = edges, live, pictures, settle
@@ -87,7 +87,7 @@ class PageFiles:
         raise NotFound("there is no such backfill", where=key)
 
     def names(self) -> list[str]:
-        """Collections that have rows."""
+        """Return the collections that have rows."""
         return collections(self._edges.store, self._edges.stack.protected)
 
     def _look(self, name: str) -> _Seen:
@@ -122,10 +122,10 @@ class PageFiles:
         return seen.values[path]
 
     def shapes(self, name: str) -> dict[str, Any]:
-        """GeoJSON geometry by zone, as far as the zones of a collection are populated and can be read."""
+        """Return the GeoJSON geometry by zone; empty where the zones of the collection are not populated or damaged."""
         try:
             rules = read_registry(self._edges.store, self._edges.stack).collection(name).meta.process
-        except UsageError:  # outputs outlive the documents they were made by
+        except UsageError:  # the outputs stay when their documents are removed
             return {}
         if rules is None:
             return {}
@@ -133,7 +133,7 @@ class PageFiles:
         if key not in self._shapes:
             try:
                 zones = read_zones(self._edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
-            except PileusError:  # the map is empty then; the numbers are there all the same
+            except PileusError:  # the map is empty then; the numbers are complete
                 return {}
             self._shapes[key] = geojson(zones, detail=data.DETAIL)
         return self._shapes[key]
@@ -155,7 +155,7 @@ class PageFiles:
         return summary
 
     def everything(self) -> Iterator[tuple[str, bytes]]:
-        """Path and bytes of every file, for an export."""
+        """Yield path and bytes of every file, for an export."""
         index = self.index()
         yield "data/index.json", compact(index)
         yield "data/backfills.json", compact(self.backfills())
@@ -170,5 +170,5 @@ class PageFiles:
 
 
 def compact(value: Any) -> bytes:
-    """JSON without a space too many."""
+    """Return JSON without optional spaces."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

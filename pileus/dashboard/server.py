@@ -22,7 +22,7 @@ from pileus.errors import NotFound, PileusError, StoreError, UsageError
 from pileus.wiring import Edges
 
 Action = Callable[[str], Any]
-"""Does something to the backfill of this id."""
+"""Changes the backfill of this id."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,7 +40,7 @@ LONGEST = 10_000
 
 
 class Dashboard(ThreadingHTTPServer):
-    """Bound when made; `serve_forever` runs it. Raises OSError when the port is taken."""
+    """The server. It has its port when it is made; `serve_forever` runs it. Raises OSError when the port is taken."""
 
     daemon_threads = True
 
@@ -66,7 +66,7 @@ class Dashboard(ThreadingHTTPServer):
 
     @property
     def hosts(self) -> set[str]:
-        """What a Host header may say."""
+        """Return the values that a Host header may have."""
         return {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
 
 
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is for the person who started it."""
+        """Print nothing: the terminal belongs to the command."""
 
     def do_GET(self) -> None:
         self._answered(self._get)
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answered(self._post)
 
     def _answered(self, act: Callable[[str], tuple[str, bytes]]) -> None:
-        """Send what `act` gives for the path, or the error as JSON."""
+        """Send what `act` returns for the path, or the error as JSON."""
         try:
             if self.headers.get("Host") not in self.server.hosts:
                 raise _Forbidden("this server answers to 127.0.0.1 and localhost alone")
@@ -169,7 +169,7 @@ _JSON = "application/json; charset=utf-8"
 
 
 def type_of(name: str) -> str:
-    """Content type of a file of the page."""
+    """Return the content type of a file of the page."""
     kind = {"js": "text/javascript", "json": "application/json"}.get(name.rpartition(".")[2])
     kind = kind or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return f"{kind}; charset=utf-8" if kind.startswith(("text/", "application/json")) else kind

@@ -1,6 +1,6 @@
 """The documents a user writes: collection, provider, rule. Cumulus names; unknown keys are an error.
 
-Each model checks one document by itself; `check` in `registry.py` holds them against each other.
+Each model checks one document by itself; `check` in `project/registry.py` compares them with each other.
 """
 
 from pileus.documents.base import Document, parse, parse_value, read

@@ -1,4 +1,4 @@
-"""What all documents share: how one is read, and what is said when it is wrong."""
+"""What all documents share: how one is read, and the messages when it is wrong."""
 
 import json
 import re
@@ -15,7 +15,7 @@ NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 
 
 class Document(BaseModel):
-    """A part of a document: unknown keys are an error, and it does not change."""
+    """A part of a document: immutable, and unknown keys are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
@@ -35,7 +35,7 @@ Regex = Annotated[str, BeforeValidator(_regex)]
 
 
 def parse(model: type[D], text: str, source: str) -> D:
-    """Read one document. Raises DocumentError with `source`, the path inside it and what was expected."""
+    """Read one document. Raises DocumentError with `source`, the path in the document and what was expected."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as exc:
@@ -46,7 +46,7 @@ def parse(model: type[D], text: str, source: str) -> D:
 
 
 def parse_value(model: type[D], value: object, source: str) -> D:
-    """`parse`, for a value that is already JSON."""
+    """Do as `parse`, for a value that is already JSON."""
     try:
         return model.model_validate(value)
     except ValidationError as exc:

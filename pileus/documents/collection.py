@@ -256,7 +256,7 @@ class Collection(Document):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """As a user would write it: keys that say nothing are left out."""
+        """Return the document as a user would write it: without keys that have their default."""
         value = self.model_dump(mode="json", exclude_defaults=True)
         return {"name": self.name, "version": self.version, **value}
 
@@ -272,7 +272,7 @@ def _texts(value: object, where: str = "") -> list[tuple[str, str]]:
 
 
 def resolve_span(options: Options, today: date, source: str) -> tuple[Period, Period]:
-    """First and last period of a span, both included. Raises DocumentError."""
+    """Return first and last period of a span, both included. Raises DocumentError."""
     try:
         first = Period.parse(options.spanStart, options.spanUnit, today)
         last = Period.parse(options.spanEnd, options.spanUnit, today)

@@ -20,18 +20,18 @@ MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 HORIZON = 8 * 366
-"""Days that are searched for the next firing: a 29 February is never farther."""
+"""Days that are searched for the next firing: the next 29 February is always within them."""
 _PART = re.compile(r"(\*|[0-9]+|[A-Z]{3})(?:-([0-9]+|[A-Z]{3}))?(?:/([0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Every so many seconds, counted from when the schedule was made."""
+    """A firing every so many seconds, counted from when the schedule was made."""
 
     seconds: int
 
     def after(self, moment: datetime, made: datetime) -> Iterator[datetime]:
-        """Firings after `moment`."""
+        """Yield the firings after `moment`."""
         count = max(0, int((moment - made).total_seconds() // self.seconds)) + 1
         while True:
             yield made + timedelta(seconds=count * self.seconds)
@@ -51,8 +51,8 @@ class Cron:
     days: str
 
     def after(self, moment: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """Firings after `moment`, in UTC. A time that the clock skips in spring does not fire; one that comes twice
-        fires once.
+        """Yield the firings after `moment`, in UTC. A time that the clock skips in spring does not fire; one that comes
+        twice in autumn fires once.
 
         >>> daily = parse("cron(0 6 * * ? *)")
         >>> assert isinstance(daily, Cron)
@@ -176,7 +176,7 @@ def _in_month(part: str, day: date) -> bool:
 
 
 def _weekday_near(day: date) -> date:
-    """Monday to Friday nearest to `day`, in the same month."""
+    """Return the day from Monday to Friday nearest to `day`, in the same month."""
     shift = {5: -1, 6: 1}.get(day.weekday(), 0)
     near = day + timedelta(days=shift)
     return near if near.month == day.month else day - timedelta(days=2 * shift)

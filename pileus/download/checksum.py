@@ -1,4 +1,4 @@
-"""Checksums of files that arrive in pieces, and the first look at what arrives."""
+"""Checksums of files that arrive in pieces, and checks of the first bytes."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ MAGIC = {
     (".zip",): (b"PK\x03\x04", b"PK\x05\x06"),
     (".tif", ".tiff"): (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 }
-"""What files of these endings begin with."""
+"""First bytes of files, by the endings of their names."""
 PAGES = (".html", ".htm", ".xhtml", ".php", ".asp", ".aspx")
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -27,9 +27,9 @@ class _Hasher(Protocol):
 
 
 class Cksum:
-    """The checksum that POSIX `cksum` prints, as eight hexadecimal digits.
+    """The checksum of the POSIX command `cksum`, as eight hexadecimal digits.
 
-    Its polynomial is zlib's with the bits the other way round, so zlib does the work on reversed bytes.
+    Its polynomial is zlib's with the bits in reverse order, so zlib computes it from reversed bytes.
 
     >>> sums = Cksum()
     >>> sums.update(b"123456789")
@@ -65,7 +65,7 @@ HASHERS: dict[str, Callable[[], _Hasher]] = {
 
 
 class Checksum:
-    """What a file should hash to, and what it does. Only what was expected before the first byte is computed."""
+    """The expected checksums of a file, and those of its bytes so far. Computes only what is expected."""
 
     def __init__(self, expected: str | None = None) -> None:
         self._expected: dict[str, str] = {}
@@ -76,11 +76,11 @@ class Checksum:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is computed: the bytes need not be seen."""
+        """Return whether nothing is computed, so that the bytes need not be read."""
         return not self._hashers
 
     def expect(self, expected: str | None) -> None:
-        """Add an `algorithm:hex`; an unknown algorithm is left out. The first word on an algorithm stays."""
+        """Expect an `algorithm:hex`. An unknown algorithm is ignored; for a known one the first value stays."""
         algorithm, _, value = (expected or "").partition(":")
         if algorithm in HASHERS and algorithm not in self._hashers:
             if self._begun is None and not self._clean:
@@ -92,19 +92,19 @@ class Checksum:
             self._expected[algorithm], self._hashers[algorithm] = value.lower(), hasher
 
     def begin(self) -> None:
-        """The file begins anew."""
+        """Start again at the first byte of the file."""
         self._hashers = {algorithm: HASHERS[algorithm]() for algorithm in self._hashers}
         self._clean, self._begun = True, None
 
     def begin_with(self, begun: Callable[[], Iterator[memoryview]]) -> None:
-        """The file begins with the bytes that `begun` reads."""
+        """Start with the bytes that `begun` reads."""
         self._begun = begun
         expected, self._expected, self._hashers = self._expected, {}, {}
         for algorithm, value in expected.items():
             self.expect(f"{algorithm}:{value}")
 
     def skip(self) -> None:
-        """Some bytes went by; unseen ones only while idle."""
+        """Note that bytes passed which `update` did not get. Allowed only while idle."""
         self._clean, self._begun = False, None
 
     def update(self, block: memoryview) -> None:
@@ -113,7 +113,7 @@ class Checksum:
             hasher.update(block)
 
     def wrong(self) -> str | None:
-        """Return what is wrong with the bytes so far as a whole, None if nothing."""
+        """Return how the bytes differ from an expected checksum; None when they agree."""
         for algorithm, hasher in self._hashers.items():
             if (came := hasher.hexdigest()) != self._expected[algorithm]:
                 return f"{algorithm} is {came}, expected {self._expected[algorithm]}"
@@ -144,7 +144,7 @@ def parse_sidecar(text: bytes, url: str, name: str) -> str:
 
 
 def is_page(content_type: str | None, name: str) -> bool:
-    """Return whether a web page came although `name` is not one.
+    """Return whether the content type is that of a web page although the name is not.
 
     >>> is_page("text/html; charset=utf-8", "x.tgz"), is_page("text/html", "index.html")
     (True, False)
@@ -154,7 +154,7 @@ def is_page(content_type: str | None, name: str) -> bool:
 
 
 def looks_wrong(name: str, first: memoryview) -> str | None:
-    """Return what is wrong with the first bytes of a file of this name, None if nothing is known to be.
+    """Return why the first bytes cannot be those of a file of this name; None when they can.
 
     >>> looks_wrong("x.tgz", memoryview(b"<html>"))
     "begins with b'<html>', which no .tgz does"

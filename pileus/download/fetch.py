@@ -1,4 +1,4 @@
-"""Download: granules become verified archives in a folder, or a stream that does not break."""
+"""Download: granules become verified archives in a folder, or one granule becomes a stream."""
 
 import io
 import shutil
@@ -21,12 +21,12 @@ SPARE = 16 << 20
 """Bytes that stay free on the volume."""
 
 LINGER = 1.5
-"""Seconds that a stopped thread gets to hang up."""
+"""Seconds that a stopped thread gets to close its connection."""
 
 Progress = Callable[[str, int], None]
-"""Told the name of a file and how many of its bytes are here; from several threads, about once a block."""
+"""Called with the name of a file and the bytes that have arrived; from several threads, about once a block."""
 Announced = Callable[[str, int | None], None]
-"""Told the name of a file and its size in bytes, None if unknown, when it begins or goes on."""
+"""Called with the name of a file and its size in bytes, None if unknown, when it begins or continues."""
 
 
 def download(
@@ -39,12 +39,12 @@ def download(
     cancelled: threading.Event | None = None,
     reason: Callable[[], PileusError] | None = None,
 ) -> list[Archive]:
-    """Bring `granules` into `folder`, at most `parallel` at once; archives come back in the order of `granules`.
+    """Download `granules` into `folder`, at most `parallel` at once. Return the archives in the order of `granules`.
 
-    A file appears under its name only when it is whole and verified; half of it is `.NAME.part`, which a later
-    call continues. A file that is there already, with the listed size and checksum, is kept.
-    The first failure stops the others and is raised; its `where` is the URL. When `cancelled` is set, what
-    `reason` makes (HandedBack, unless told otherwise) is raised within about a second; halves stay.
+    A file gets its name only when it is whole and verified; before that it is `.NAME.part`, which a later call
+    continues. A file that exists, with the listed size and checksum, is kept.
+    The first failure stops the others and is raised; its `where` is the URL. When `cancelled` is set, the error that
+    `reason` makes (by default HandedBack) is raised within about a second; partial files stay.
     Raises NoSpace before the first byte when the volume cannot hold what is missing.
     """
     stop = cancelled or threading.Event()
@@ -60,7 +60,9 @@ def download(
 
 
 def check_space(granules: Sequence[Granule], folder: Path) -> None:
-    """Raises NoSpace when the listed sizes do not fit on the volume of `folder`, UsageError for twins."""
+    """Raise NoSpace when the listed sizes do not fit on the volume of `folder`, UsageError when two files have one
+    name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     names = [granule.file.name for granule in granules]
     if twins := {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set():
@@ -85,7 +87,7 @@ def fetch_all(
     progress: Progress | None = None,
     announced: Announced | None = None,
 ) -> Iterator[tuple[int, Archive | PileusError]]:
-    """Fetch each granule; yield (its index, the archive or what went wrong) as they end.
+    """Fetch each granule. Yield (its index, the archive or its error), in the order in which they end.
 
     Leaving the loop early stops the others. Raises the reason of the cancellation when cancelled.
     """
@@ -94,24 +96,14 @@ def fetch_all(
     news, left = threading.Event(), threading.Event()
     inner = Cancellation(left, cancellation.reason)
 
-    def work() -> None:
-        block = memoryview(bytearray(BLOCK))
-        while todo and not left.is_set():
-            try:
-                index = todo.popleft()
-            except IndexError:
-                break
-            try:
-                granule = granules[index]
-                archive = fetch(granule, folder, edge, inner, progress=progress, announced=announced, block=block)
-                ended.append((index, archive))
-            except BaseException as error:  # noqa: BLE001 - raised again, or yielded, by the thread that waits
-                ended.append((index, error))
-                news.set()
-        news.set()
+    def fetch_one(index: int, block: memoryview) -> Archive:
+        return fetch(granules[index], folder, edge, inner, progress=progress, announced=announced, block=block)
 
-    # Daemons: one that is stuck in a connect must not keep a cancelled process alive.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(max(1, min(parallel, len(granules))))]
+    # Daemon threads: one that waits for a connection must not keep a cancelled process alive.
+    threads = [
+        threading.Thread(target=_work, args=(todo, ended, news, left, fetch_one), daemon=True)
+        for _ in range(max(1, min(parallel, len(granules))))
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -127,11 +119,35 @@ def fetch_all(
         edge.rest()
 
 
+def _work(
+    todo: deque[int],
+    ended: "deque[tuple[int, Archive | BaseException]]",
+    news: threading.Event,
+    left: threading.Event,
+    fetch_one: Callable[[int, memoryview], Archive],
+) -> None:
+    """Fetch granules of `todo` until there is none, or `left` is set. The results go to `ended`."""
+    block = memoryview(bytearray(BLOCK))
+    while todo and not left.is_set():
+        try:
+            index = todo.popleft()
+        except IndexError:
+            break
+        try:
+            ended.append((index, fetch_one(index, block)))
+        except BaseException as error:  # noqa: BLE001 - raised again, or yielded, by the thread that waits
+            ended.append((index, error))
+            news.set()
+    news.set()
+
+
 def _next(
     ended: deque[tuple[int, Archive | BaseException]], news: threading.Event, cancellation: Cancellation
 ) -> tuple[int, Archive | BaseException]:
-    """The next that ended. Woken by failures and by the end, else it looks now and then: waking it for each small
-    file would take the threads that work longer than the file.
+    """Return the next that ended.
+
+    Failures and the end of all wake this thread; else it checks every 0.1 s. To wake it for each small file would take
+    longer than the file.
     """
     while True:
         cancellation.check()
@@ -151,7 +167,10 @@ def fetch(
     announced: Announced | None = None,
     block: memoryview | None = None,
 ) -> Archive:
-    """Bring one granule into `folder`. `block`: a buffer to use. Raises what a Transfer raises, and NoSpace."""
+    """Download one granule into `folder`, and return the archive. `block`: a buffer to use.
+
+    Raises what a Transfer raises, and NoSpace.
+    """
     target = folder / granule.file.name
     if _is_here(target, granule.file):
         return Archive(granule, target, target.stat().st_size)
@@ -190,7 +209,7 @@ def open_stream(
 
 
 def granule_of(url: str) -> Granule:
-    """Return a granule for a URL that no listing has shown.
+    """Return a granule for a URL that is in no listing.
 
     >>> granule_of("https://x.org/v10/a%20b.tgz?token=1").file.name
     'a b.tgz'

@@ -1,4 +1,4 @@
-"""A partial file: it grows beside its final name, can be continued by a later process, and is renamed when whole."""
+"""A partial file: it grows beside its final name, a later process can continue it, and it is renamed when whole."""
 
 import ctypes
 import errno
@@ -15,9 +15,9 @@ from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import NoSpace, UsageError
 
 NOTED = 8 << 20
-"""Files of at least this many bytes leave a note beside the partial file, so that a later process can continue it."""
+"""Bytes from which a file gets a note beside its partial file, so that a later process can continue it."""
 _KEEP_SIZE = 1
-"""FALLOC_FL_KEEP_SIZE, which the standard library's posix_fallocate does not know."""
+"""FALLOC_FL_KEEP_SIZE of Linux, which the standard library does not have."""
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -27,11 +27,11 @@ def partial_path(target: Path) -> Path:
 
 @contextmanager
 def open_partial(target: Path) -> Iterator["PartialFile"]:
-    """The file that grows until it may have its name. What breaks off leaves it, if its note allows going on."""
+    """Open the partial file of `target`, and yield it. After an error it stays, if a note says how to continue it."""
     path = f"{target.parent}/.{target.name}.part"
     fd = _create(path)
     if not _is_ours(fd, path):
-        # Another process fetches the same file: the later rename wins, both are whole.
+        # Another process downloads the same file. Both become whole, and the later rename wins.
         os.close(fd)
         path = f"{target.parent}/.{target.name}.{uuid.uuid4().hex[:8]}.part"
         fd = _create(path)
@@ -50,7 +50,7 @@ def open_partial(target: Path) -> Iterator["PartialFile"]:
 
 
 def _is_ours(fd: int, path: str) -> bool:
-    """Return whether nobody else writes to it, or has renamed it since it was opened."""
+    """Return whether only this process writes to the file, and nobody renamed it after it was opened."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.stat(path).st_ino == os.fstat(fd).st_ino  # noqa: PTH116 - see PartialFile
@@ -70,16 +70,17 @@ class PartialFile:
     """A file that is not whole yet. For one thread."""
 
     def __init__(self, path: str, target: str, fd: int) -> None:
-        # Texts: a Path would take as long to make as a small file to write.
+        # Strings: making a Path would take as long as writing a small file.
         self._path, self._target, self._fd = path, target, fd
         self.noted = False
-        """Whether a later process can go on with it."""
+        """Whether a later process can continue it."""
 
     @property
     def _note(self) -> Path:
         return Path(f"{self._path}.json")
 
     def resume(self, transfer: Transfer, url: str) -> None:
+        """Continue where an earlier process stopped, if the note is about `url`; else begin at the first byte."""
         position = os.fstat(self._fd).st_size
         try:
             note = json.loads(self._note.read_text()) if position else {}
@@ -93,15 +94,17 @@ class PartialFile:
             self.restart()
 
     def restart(self) -> None:
+        """Empty the file."""
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self.noted = False
 
     def fileno(self) -> int:
-        """To write to it, at its end."""
+        """Return the file descriptor, which writes at the end of the file."""
         return self._fd
 
     def note(self, transfer: Transfer, url: str) -> None:
+        """Write the note that lets a later process continue the file, once, if the file is large enough."""
         if not self.noted and transfer.validator and (transfer.size or 0) >= NOTED:
             note = {"url": url, "size": transfer.size, "validator": transfer.validator}
             self._note.write_text(json.dumps(note))
@@ -109,6 +112,7 @@ class PartialFile:
             _set_aside(self._fd, transfer.size or 0)
 
     def publish(self, modified: float | None) -> None:
+        """Give the file its final name. `modified`: its time, seconds since 1970."""
         if modified is not None:
             os.utime(self._fd, (modified, modified))
         os.replace(self._path, self._target)  # noqa: PTH105 - see above
@@ -117,15 +121,16 @@ class PartialFile:
         self.noted = True
 
     def discard(self) -> None:
+        """Delete the file and its note."""
         Path(self._path).unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
         self.noted = True
 
 
 def _set_aside(fd: int, size: int) -> None:
-    """Have the file system keep room for `size` bytes, in one piece; the file stays as long as it is.
+    """Reserve room for `size` bytes, in one piece if possible; the length of the file stays.
 
-    Raises OSError when there is no room; a file system that cannot do this does without.
+    Raises OSError when there is no room. Does nothing on a file system that cannot reserve.
     """
     if _LIBC and _LIBC.fallocate(fd, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)):
         code = ctypes.get_errno()
@@ -134,7 +139,7 @@ def _set_aside(fd: int, size: int) -> None:
 
 
 def blocks(path: Path) -> Iterator[memoryview]:
-    """Yield the bytes of a file, a block at a time; each is gone when the next comes."""
+    """Yield the bytes of a file block by block. A block is valid until the next one."""
     block = memoryview(bytearray(BLOCK))
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(block):

@@ -1,5 +1,6 @@
-"""What downloading needs of a provider: an opener of URLs, the bodies it opens, its limits, and when to stop."""
+"""What a download needs of a provider: its limits, an opener of URLs, and the bodies; and when to stop."""
 
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,21 +11,30 @@ from pileus.errors import HandedBack, PileusError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a provider may take, and how often it is asked again."""
+    """How long a provider may take, and how often a failed request is repeated."""
 
     read_seconds: float = 60
-    """Longest silence."""
+    """Longest time without a byte."""
     total_seconds: float = 6 * 3600
-    """Longest time for one file, waits and retries included."""
+    """Longest time for one file, with waits and retries."""
     min_bytes_per_second: float = 1000
     """Slowest speed; 0: none."""
     pace_seconds: float = 60
     """Time over which the slowest speed is measured."""
     attempts: int = 8
-    """Failures in a row without a new byte after which a file is given up."""
+    """Failures in a row without a new byte after which a file fails."""
     backoff_seconds: float = 0.5
-    """Longest wait after the first failure; doubles with each, the wait is drawn from the upper half."""
+    """Longest wait after the first failure; it doubles with each. The wait is random, from half of it to all."""
     backoff_max_seconds: float = 60
+
+    def backoff(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures in a row: doubled each time, random in the upper half.
+
+        >>> 0.25 <= Limits().backoff(1) <= 0.5 and 30 <= Limits().backoff(20) <= 60
+        True
+        """
+        longest = min(self.backoff_max_seconds, self.backoff_seconds * 2.0 ** min(failures - 1, 30))
+        return longest * random.uniform(0.5, 1)
 
 
 class Response(Protocol):
@@ -35,39 +45,40 @@ class Response(Protocol):
     size: int | None
     """Bytes of the whole file; None where the provider does not say."""
     validator: str | None
-    """Entity tag or date that changes with the file, as the provider wants it back; None: no continuing."""
+    """Entity tag or date that changes with the file, for the next request; None: the file cannot be continued."""
     checksum: str | None
     """`algorithm:hex` of the whole file; None where the provider does not say."""
     content_type: str | None
     """As in HTTP; None where the provider does not say."""
     url: str
-    """Where the body came from in the end, redirects followed."""
+    """Address of the body, after redirects."""
     modified: float | None
     """Seconds since 1970; None where the provider does not say."""
 
     def readinto(self, buffer: memoryview) -> int | None:
-        """Bytes read; 0: the end, as announced; None: nothing came for about a second, ask again.
+        """Read into the buffer, and return the number of bytes. 0: the announced end. None: nothing came for about a
+        second.
 
         Raises Truncated (ended before the announced size), Corrupt (more than announced), Unreachable.
         """
         ...
 
     def close(self) -> None:
-        """Give the connection back, or up when the body was not read to its end."""
+        """Return the connection to the pool, or close it when the body was not read to its end."""
         ...
 
 
 @runtime_checkable
 class ZeroCopyResponse(Response, Protocol):
-    """A body that can go into a file without passing through this process."""
+    """A body that the kernel can write into a file, so that the bytes do not pass through this process."""
 
     @property
     def can_copy_to(self) -> bool:
-        """Whether what comes next can."""
+        """Return whether that is possible for the next bytes."""
         ...
 
     def copy_to(self, fd: int, most: int) -> int | None:
-        """Like `readinto`, of at most `most` bytes, written to the file `fd`. Raises what writing to it raises."""
+        """Do as `readinto`, but write at most `most` bytes to the file `fd`. Raises what writing raises."""
         ...
 
 
@@ -80,24 +91,24 @@ class Opener(Protocol):
     def open(
         self, url: str, offset: int = 0, validator: str | None = None, *, pulse: Callable[[], None] | None = None
     ) -> Response:
-        """Open `url` from byte `offset`, provided that it still is the file that `validator` names.
+        """Open `url` at byte `offset`, if it is still the file that `validator` names.
 
-        `pulse` is called about every second while waiting; what it raises ends the wait.
-        Raises NotFound, Refused, Unreachable, Busy, Changed (nothing at `offset` any more).
+        `pulse` is called about every second while waiting; what it raises ends the wait. Raises NotFound, Refused,
+        Unreachable, Busy, Changed (nothing at `offset` any more).
         """
         ...
 
     def now(self) -> float:
-        """Seconds on a clock that never goes back."""
+        """Return seconds on a clock that never goes back."""
         ...
 
     def rest(self) -> None:
-        """Close connections that are idle, and give them back to the budget. The edge stays usable."""
+        """Close idle connections and release their leases. The edge stays usable."""
         ...
 
 
 class Cancellation:
-    """Tells waiting code when to stop. `reason` makes the error that a set `cancelled` raises."""
+    """Tells waiting code when to stop. `reason` makes the error to raise when `cancelled` is set."""
 
     def __init__(
         self, cancelled: threading.Event | None = None, reason: Callable[[], PileusError] | None = None
@@ -106,11 +117,11 @@ class Cancellation:
         self.reason = reason or (lambda: HandedBack("stopped while downloading"))
 
     def check(self) -> None:
-        """Raises the reason when cancelled."""
+        """Raise the reason when cancelled."""
         if self.cancelled.is_set():
             raise self.reason()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, unless cancelled. Raises the reason when cancelled."""
+        """Sleep for `seconds`; raise the reason as soon as cancelled."""
         self.cancelled.wait(seconds)
         self.check()

@@ -1,23 +1,22 @@
-"""Transfer: the bytes of one URL in order, over as many connections as it takes.
+"""Transfer: the bytes of one URL in order, over one connection or several.
 
-What keeps a transfer honest, in the order it is checked:
+What a transfer checks, in this order:
 
-1. A continued body must begin at the byte that was asked for, be of the same file (entity tag or date) and of
-   the same total size; otherwise the file changed and nothing is spliced.
-2. A body that is a web page in place of an archive is refused at its first bytes.
-3. A body that ends early, stalls or trickles is continued on a new connection.
-4. At the end size and checksum must agree with all that the provider said about them.
+1. A continued body must begin at the requested byte, belong to the same file (entity tag or date) and have the same
+   total size. Otherwise the file has changed, and its parts are not joined.
+2. A web page in place of an archive is refused at its first bytes.
+3. A body that ends early, stops or becomes too slow is continued on a new connection.
+4. At the end, size and checksum must agree with all that the provider said about them.
 """
 
 import hashlib
 import os
-import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pileus.download.checksum import Checksum, is_page, looks_wrong, parse_sidecar
-from pileus.download.source import Cancellation, Limits, Opener, Response, ZeroCopyResponse
+from pileus.download.source import Cancellation, Opener, Response, ZeroCopyResponse
 from pileus.errors import (
     Busy,
     Changed,
@@ -35,12 +34,12 @@ T = TypeVar("T")
 BLOCK = 1 << 18
 """Bytes read and written at once: ten of them fit into a processor's cache."""
 PORTION = 1 << 20
-"""Bytes that go from the kernel to a file at once."""
+"""Bytes that the kernel writes to a file at once."""
 SIDECAR_BYTES = 1 << 16
 
 
 class _Final(Exception):
-    """An error that would be worth another try, but for what is already done or how long it took."""
+    """Carries an error that is of a retryable kind, but is raised at once: retrying would not help now."""
 
     def __init__(self, error: PileusError) -> None:
         super().__init__(error)
@@ -48,11 +47,11 @@ class _Final(Exception):
 
 
 class Transfer:
-    """The bytes of one file. Not for several threads at once.
+    """The bytes of one file. For one thread at a time.
 
-    `restart` is told when the bytes so far must be thrown away because the file begins anew; where there is no
-    `restart`, as in a stream whose bytes are already used, the same bytes are skipped if the file is provably the
-    same, and Changed is raised if not. `announced` is told the size at each connection, None if unknown.
+    `restart` is called when the file begins again and the bytes so far must be deleted. Without `restart`, as in a
+    stream whose bytes were already used, the same bytes are skipped if the file is proved to be the same; else Changed
+    is raised. `announced` is called with the size at each connection, None if unknown.
     """
 
     def __init__(
@@ -82,26 +81,23 @@ class Transfer:
         self.validator: str | None = None
         self.modified: float | None = None
         self.url = file.url
-        """Where redirects led to."""
+        """Address of the file, after redirects."""
         self.content_type: str | None = None
 
     def resume(self, position: int, size: int, validator: str, begun: Callable[[], Iterator[memoryview]]) -> None:
-        """Begin at `position` of a file whose first bytes, read by `begun`, are here from an earlier process."""
+        """Begin at `position` of a file whose first bytes an earlier process downloaded; `begun` reads them."""
         self.position, self.size, self.validator = position, size, validator
         self._checksum.begin_with(begun)
 
     def readinto(self, view: memoryview) -> int:
-        """Read some bytes; 0 at the end, when all is verified.
-
-        Raises what is not worth another try, or no longer; Changed, see above.
-        """
+        """Read some bytes, and return their number; 0 at the end, after all is verified. Raises Changed, see above."""
         return self._next(lambda: self._read(view))
 
     def write_to(self, fd: int, view: memoryview) -> int:
-        """Read some bytes and write them to the file `fd`; 0 at the end, when all is verified.
+        """Read some bytes, write them to the file `fd`, and return their number; 0 at the end, after all is verified.
 
-        They pass through `view`, or not at all through this process where nobody here must see them. Raises what
-        readinto raises, and what writing raises.
+        The bytes pass through `view`; where no checksum needs them, the kernel copies them alone. Raises what readinto
+        raises, and what writing raises.
         """
         return self._next(lambda: self._pass_on(fd, view))
 
@@ -122,13 +118,13 @@ class Transfer:
         return 0
 
     def close(self) -> None:
-        """Hang up. What has come stays."""
+        """Close the connection. The bytes so far stay."""
         if self._response is not None:
             self._response.close()
             self._response = None
 
     def _open(self) -> bool:
-        """Connect, at the byte where the last connection ended; False when all bytes are here."""
+        """Connect, at the byte where the last connection ended. Return False when all bytes are here."""
         if not self._sidecar_read:
             self._checksum.expect(self._read_sidecar())
             self._sidecar_read = True
@@ -164,7 +160,9 @@ class Transfer:
             self._prefix = None
 
     def _begin_again(self, response: Response) -> None:
-        """The provider sends from the first byte again."""
+        """Handle a provider that sends the file from its first byte again: delete the bytes so far, or skip the same
+        bytes.
+        """
         if self._restart is not None:
             self._forget(self._restart)
             return
@@ -209,7 +207,7 @@ class Transfer:
         if unseen and isinstance(self._response, ZeroCopyResponse) and self._response.can_copy_to:
             count = self._response.copy_to(fd, PORTION)
             self._checksum.skip()
-            self._advance(count or 0)  # they are in the file, whatever comes of the pace
+            self._advance(count or 0)  # they are in the file, even if the speed check fails
             self._check_pace(count or 0)
             return count
         count = self._read(view)
@@ -224,7 +222,7 @@ class Transfer:
             self._furthest, self._failures = self.position, 0
 
     def _check_pace(self, count: int) -> None:
-        """Raises Unreachable after too long a silence, TooSlow for a trickle or when the total time is over."""
+        """Raise Unreachable after too long a silence, TooSlow below the slowest speed or after the total time."""
         now, limits, where = self._edge.now(), self._edge.limits, self._file.url
         if count:
             self._quiet_since = now
@@ -242,7 +240,7 @@ class Transfer:
                 raise TooSlow(f"{speed:.0f} bytes a second, {slowest}", where=where)
 
     def _finish(self) -> None:
-        """Check the whole. Raises Corrupt."""
+        """Check size and checksum of the whole file. Raises Corrupt."""
         self.close()
         where = self._file.url
         for said, by in ((self.size, "announced"), (self._file.size, "listed")):
@@ -267,7 +265,7 @@ class Transfer:
         return parse_sidecar(text, url, self._file.name)
 
     def _endure(self, error: PileusError) -> None:
-        """Wait before another try. Raises `error` when another try is not worth it."""
+        """Wait before another try. Raises `error` when another try cannot help."""
         if isinstance(error, NoSpace) or not (error.retryable and isinstance(error, ProviderError | TransferError)):
             raise error
         if isinstance(error, Changed | Corrupt) and self.position:
@@ -280,13 +278,13 @@ class Transfer:
         left = limits.total_seconds - (self._edge.now() - self._begun)
         if self._failures >= limits.attempts or told > left:
             raise error
-        self._cancellation.wait(max(told, backoff(self._failures, limits)))
+        self._cancellation.wait(max(told, limits.backoff(self._failures)))
 
 
 def persistently(ask: Callable[[], T], edge: Opener, cancellation: Cancellation | None = None) -> T:
-    """Return what `ask` gives, asked again after errors that may pass.
+    """Return the result of `ask`, repeated after errors that are temporary.
 
-    Raises the last of them, and all others at once.
+    Raises the last such error after too many; every other error at once.
     """
     cancellation, failures = cancellation or Cancellation(), 0
     while True:
@@ -297,14 +295,4 @@ def persistently(ask: Callable[[], T], edge: Opener, cancellation: Cancellation 
             if not error.retryable or failures >= edge.limits.attempts:
                 raise
             told = (error.retry_after or 0.0) if isinstance(error, Busy) else 0.0
-            cancellation.wait(max(told, backoff(failures, edge.limits)))
-
-
-def backoff(failures: int, limits: Limits) -> float:
-    """Seconds to wait after so many failures in a row: doubled each time, drawn from the upper half.
-
-    >>> 0.25 <= backoff(1, Limits()) <= 0.5 and 30 <= backoff(20, Limits()) <= 60
-    True
-    """
-    longest = min(limits.backoff_max_seconds, limits.backoff_seconds * 2.0 ** min(failures - 1, 30))
-    return longest * random.uniform(0.5, 1)
+            cancellation.wait(max(told, edge.limits.backoff(failures)))

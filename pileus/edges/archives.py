@@ -5,7 +5,7 @@ The rules are Cumulus's:
 1. The same bytes are there already: the old object stays, whatever the handling.
 2. `error`: StoreError. 3. `skip`: the old object stays. 4. `replace`: the new one takes its place.
 5. `version`: the old one is renamed to KEY.vYYYYMMDDTHHmmssSSS, the time it was written (UTC), and the new one takes
-   its place. At no moment is there no object of that key.
+   its place. There is an object of that key at every moment.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Kept:
     size: int
     """Bytes of the object that will be at `url`."""
     sha256: str | None
-    """Hex; None for an old object whose hash nobody has written down."""
+    """Hexadecimal; None for an old object that was stored without its hash."""
     action: Literal["written", "kept", "replaced", "versioned"]
     previous: str | None = None
     """Where the old object will be, when it is renamed."""
@@ -45,14 +45,17 @@ class Archives(Protocol):
     """Keeps archives by the rules above, in two steps: nothing that a reader sees changes before the commit."""
 
     def weigh(self, path: Path, url: str, handling: Handling) -> Kept:
-        """Return what is to be done to keep the file at `path` as `url` (s3://BUCKET/KEY). Raises StoreError."""
+        """Return what must be done to keep the file at `path` as `url` (s3://BUCKET/KEY).
+
+        Changes nothing. Raises StoreError.
+        """
 
     def stage(self, path: Path, url: str, kept: Kept) -> None:
-        """Put the file at `path` to the address `url`, from where it is published. Raises StoreError."""
+        """Upload the file at `path` to the staging address `url`; the commit publishes it. Raises StoreError."""
 
 
 class StoreArchives:
-    """Archives in a Store that knows no rules: the newest stays. For work with no AWS at all."""
+    """Archives in a Store without `duplicateHandling`: the new file replaces the old one. For work without AWS."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -109,7 +112,9 @@ class ArchiveStore:
             return None
 
     def _is_same(self, path: Path, digest: str, old: Any, bucket: str, key: str) -> bool:
-        """By size; then by the hash that we wrote down, the ETag where it is the MD5, or the bytes themselves."""
+        """Return whether the object has the bytes of the file: compare the size, then the stored hash, the ETag where
+        it is the MD5, or the bytes.
+        """
         if old["ContentLength"] != path.stat().st_size:
             return False
         if written := old["Metadata"].get("sha256"):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Names of what the core stack made."""
+    """Names of the resources that the core stack made."""
 
     stack: str
     internal: str
@@ -51,23 +51,25 @@ class Stack:
     workflows: str
     """ARN of a state machine, less its name: it begins with the stack's."""
     visibility: str
-    """Seconds without a sign of life after which a worker has lost its partition."""
+    """Seconds without a heartbeat after which a worker loses its partition."""
     deaths: str
-    """Workers that may die on a group before it is dead."""
+    """How many workers in a row may die while they work on a group; then it fails."""
     schedule_role: str = ""
     """ARN."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Stack":
-        """As Lambdas and workers are told. Raises UsageError when the environment names no stack."""
+        """Return the stack that the environment of a Lambda or worker names. Raises UsageError when it names none."""
         names = {field.name: f"PILEUS_{field.name.upper()}" for field in fields(cls)}
         if "PILEUS_INTERNAL" not in environ:
-            raise UsageError("this process knows no stack: expected PILEUS_INTERNAL and its kin in the environment")
+            raise UsageError(
+                "this process knows no stack: expected PILEUS_INTERNAL and the other names in the environment"
+            )
         return cls(**{name: environ[key] for name, key in names.items() if key in environ})
 
     @classmethod
     def from_outputs(cls, outputs: Mapping[str, str]) -> "Stack":
-        """From the outputs of the CloudFormation stack."""
+        """Return the stack from the outputs of its CloudFormation stack."""
         names = {field.name: "Pileus" + field.name.title().replace("_", "") for field in fields(cls)}
         return cls(**{name: outputs[key] for name, key in names.items() if key in outputs})
 
@@ -84,14 +86,17 @@ class Stack:
 
 
 class Aws:
-    """Clients, each made at its first use. `endpoint`: the embedded AWS; None: the environment decides."""
+    """Clients of AWS, each made at its first use.
+
+    `endpoint`: address of the embedded AWS; None: boto3 reads it from the environment.
+    """
 
     def __init__(self, endpoint: str | None = None, *, connections: int = 20) -> None:
         self.endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL")
         self._connections = connections
 
     def _client(self, service: str) -> object:
-        """Return a client whose every call raises our errors alone. Raises StoreError where no region is set."""
+        """Return a client whose calls raise only our errors. Raises StoreError where no region is set."""
         from botocore.exceptions import BotoCoreError
 
         try:
@@ -100,15 +105,15 @@ class Aws:
             raise translate(exc, service) from exc
 
     def unguarded(self, service: str) -> object:
-        """Return a client that raises boto3's own errors, for boto3's own machinery."""
+        """Return a client that raises boto3's own errors, for parts of boto3 that expect them."""
         import boto3
         from botocore.config import Config
         from botocore.handlers import add_expect_header
 
         config = Config(
             max_pool_connections=self._connections,
-            user_agent=f"pileus/{__version__}",  # botocore would put its own together for every call
-            parameter_validation=False,  # mypy has checked the calls, and the services check them again
+            user_agent=f"pileus/{__version__}",  # botocore would build this value for every call
+            parameter_validation=False,  # mypy and the services check the parameters
             retries={"mode": "standard", "max_attempts": 5},
             s3={"addressing_style": "path"} if self.endpoint else {},
         )
@@ -121,7 +126,7 @@ class Aws:
         else:
             session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # Lambda's name for it; boto3 has another
         made: Any = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
-        # S3 is not asked before each body whether it would take one: that is a round trip for every object.
+        # Without `Expect: 100-continue`: it costs a round trip for every object.
         made.meta.events.unregister("before-call.s3", add_expect_header)
         client: object = made
         return client

@@ -1,7 +1,7 @@
-"""Translate the errors of boto3 into those of Pileus: one table, at the one place that every call passes.
+"""Translate the errors of boto3 into those of Pileus, with one table.
 
-`guard` puts it into a boto3 client, so that no raw error can leave one; `translated` puts it around a block, with
-the place that the block is about.
+`guard` makes a boto3 client raise only our errors. `translated` does the same for a block, and adds the address that
+the block is about.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ CONFLICT = frozenset(
         "PreconditionFailed",
     }
 )
-"""A conditional write lost the race."""
+"""Codes of a conditional write whose condition was false: somebody else wrote first."""
 ABSENT = frozenset(("NoSuchKey", "NoSuchBucket", "404", "NotFound"))
-"""There is no such object."""
+"""Codes of an object that does not exist."""
 DENIED = frozenset(
     {
         "401",
@@ -47,7 +47,7 @@ DENIED = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""These credentials may not."""
+"""Codes of credentials without the right."""
 PASSING = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -88,7 +88,7 @@ PASSING = frozenset(
         "Unavailable",
     }
 )
-"""It passes: the same call may succeed later."""
+"""Codes of an error that is temporary: the same call may succeed later."""
 CANCELLED = {
     "ConditionalCheckFailed": "ConditionalCheckFailedException",
     "ProvisionedThroughputExceeded": "ProvisionedThroughputExceededException",
@@ -97,15 +97,15 @@ CANCELLED = {
 }
 """Why a transaction was cancelled, in the words of single calls."""
 SERVICES = {"SFN": "Step Functions", "Scheduler": "EventBridge Scheduler"}
-"""What people call a service, where its id is another."""
+"""Names of services for messages, where the id differs."""
 
 
 def translate(error: Exception, service: str, where: str | None = None) -> PileusError:
     """Return our error for what botocore or boto3 raised.
 
-    1. A refusal is told by its code, then by its HTTP status: 5xx and 429 pass.
-    2. Without an answer: no credentials are Denied, everything about connections passes.
-    3. Anything else is a StoreError.
+    1. AWS answered: the code decides, then the HTTP status. 5xx and 429 may be retried.
+    2. AWS did not answer: missing credentials are Denied; failed connections may be retried.
+    3. Everything else is a StoreError that may not be retried.
     """
     from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import ClientError
@@ -151,7 +151,7 @@ def _unanswered(error: Exception) -> type[StoreError]:
 
 
 def guard(client: Any) -> Any:
-    """Return the client, whose every call, page and waiter raises our errors alone."""
+    """Return the client, after a change that makes its calls, paginators and waiters raise only our errors."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     call = client._make_api_call  # every method of a client, its paginators and its transfers go through this one
@@ -178,7 +178,7 @@ def _about(parameters: Any) -> str | None:
 
 @contextmanager
 def translated(where: str, service: str = "the store") -> Iterator[None]:
-    """Raise our error for what fails in the block, with the place that it is about."""
+    """Translate what the block raises into our errors, which name `where`."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 

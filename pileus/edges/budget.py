@@ -1,7 +1,7 @@
-"""Who goes first for a provider's connections: pure functions over what its workers have written down.
+"""Which worker gets the next connection to a provider: pure functions over the items that its workers have written.
 
-A provider with a limit of N connections has the slots 0 to N - 1. Each worker that has or wants some has one
-`Holder`, which only that worker writes, and each slot that is taken names one worker.
+A provider with a limit of N connections has the slots 0 to N - 1. Each worker that has or wants some has one `Holder`,
+which only that worker writes, and each slot that is taken names one worker.
 """
 
 from collections.abc import Collection
@@ -15,29 +15,29 @@ class Holder:
 
     worker: str
     slots: frozenset[int] = frozenset()
-    """The slots that it has, or is about to take or to give back."""
+    """The slots that it has, is taking or is giving back."""
     ticket: int = 0
-    """Its place among those who wait, the lowest first; 0: it does not wait."""
+    """Its place in the queue of waiting workers, lowest first; 0: it does not wait."""
     tag: str = ""
-    """Drawn anew at each write. Who sees the same one for long enough knows that the worker is dead."""
+    """A new random value at each write. When it stays the same for long enough, the worker is dead."""
     dead: bool = False
-    """Somebody has found it dead and is clearing its slots; it can never be renewed."""
+    """Set when another worker found it dead and clears its slots. Such an item cannot be renewed."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What the other workers have and want, at one moment."""
+    """The items of the other workers, at one moment."""
 
     others: Collection[Holder] = ()
 
     @cached_property
     def used(self) -> frozenset[int]:
-        """The slots that others have."""
+        """Return the slots that the other workers have."""
         return frozenset().union(*(holder.slots for holder in self.others))
 
     @property
     def next_ticket(self) -> int:
-        """A ticket behind all that were drawn (Lamport's bakery: needs no clock and no common counter).
+        """Return a ticket higher than all others (Lamport's bakery algorithm: it needs no clock and no common counter).
 
         >>> Budget([Holder("a", ticket=4), Holder("b")]).next_ticket
         5
@@ -45,7 +45,7 @@ class Budget:
         return 1 + max((holder.ticket for holder in self.others), default=0)
 
     def ahead_of(self, me: Holder) -> int:
-        """How many of those who wait go before me: who has fewer connections first, then the lower ticket.
+        """Return how many waiting workers come before me: those with fewer connections, then those with a lower ticket.
 
         >>> Budget([Holder("a", frozenset({0}), ticket=1), Holder("b", ticket=9)]).ahead_of(Holder("c", ticket=10))
         1
@@ -54,7 +54,7 @@ class Budget:
         return sum((len(h.slots), h.ticket, h.worker) < mine for h in self.others if h.ticket)
 
     def free(self, me: Holder, limit: int) -> list[int]:
-        """The slots that I may try to take: none if as many wait before me as there is room.
+        """Return the slots that I may try to take; none when the workers before me need all that are free.
 
         >>> Budget([Holder("a", frozenset({0, 2}))]).free(Holder("b", frozenset({1}), ticket=1), 5)
         [3, 4]
@@ -67,7 +67,7 @@ class Budget:
         return [slot for slot in range(limit) if slot not in taken]
 
     def asks_back(self, me: Holder, limit: int) -> bool:
-        """Whether somebody with fewer connections than I waits, and there is no room.
+        """Return whether a worker with fewer connections than mine waits while no slot is free.
 
         >>> Budget([Holder("b", ticket=1)]).asks_back(Holder("a", frozenset({0})), 1)
         True

@@ -1,8 +1,8 @@
 """The table of connection budgets: items of workers and of slots, each changed by conditional writes alone.
 
 Partition key `provider`, sort key `lease`: `worker#NAME` with the worker's Holder, `slot#NUMBER` with the worker and
-the token of the one taking that it stands for. No item is written by all workers: a worker writes its own, and a slot
-is written by who takes it and who gives it back.
+the token of the one taking that it stands for. No item is written by all
+workers: a worker writes its own item, and a slot is written when a worker takes it or gives it back.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,20 +20,26 @@ class BudgetTable(Protocol):
     """Raises StoreError when the table cannot be read or written."""
 
     def holders(self, provider: str, *, now: bool = True) -> list[Holder]:
-        """All workers that have or want connections. `now`: with every write that was answered before."""
+        """Return all workers that have or want connections.
+
+        `now`: with a consistent read, which sees every finished write.
+        """
 
     def put(self, provider: str, holder: Holder, known: Collection[str | None]) -> bool:
-        """Write a worker's item if its tag is one of `known`, where None is no item. Whether it was written."""
+        """Write a worker's item if its tag is one of `known`; None stands for no item. Return whether it did."""
 
     def remove(self, provider: str, worker: str, known: Collection[str | None]) -> bool:
-        """Delete a worker's item if its tag is one of `known`, where None is no item. Whether it is gone."""
+        """Delete a worker's item if its tag is one of `known`; None stands for no item. Return whether it is gone."""
 
     def take(self, provider: str, slot: int, worker: str, token: str, instead_of: str | None = None) -> str:
-        """Take a slot that nobody has, or that was taken with the token `instead_of`. The token that has it now:
-        `token` if it is taken, "" if it was given back meanwhile."""
+        """Take a slot that is free, or that was taken with the token `instead_of`.
+
+        Return the token that has the slot now: `token` if this took it, another if a worker has it, "" if it is free
+        again.
+        """
 
     def free(self, provider: str, slot: int, *, worker: str, token: str | None = None) -> None:
-        """Give a slot back, if the worker has it, by that token or by any."""
+        """Free a slot if `worker` has it with this token, or with any where none is given."""
 
 
 class DynamoBudgetTable:
@@ -67,7 +73,7 @@ class DynamoBudgetTable:
         }
         if self._changed(provider, "put_item", Item=item, **_if_known(known)):
             return True
-        stored = self._item(provider, f"worker#{holder.worker}")  # a write whose answer was lost meets itself
+        stored = self._item(provider, f"worker#{holder.worker}")  # a retry after a lost answer finds its own write
         return bool(stored) and _holder(stored).tag == holder.tag
 
     def remove(self, provider: str, worker: str, known: Collection[str | None]) -> bool:
@@ -101,7 +107,7 @@ class DynamoBudgetTable:
         return answer.get("Item", {})
 
     def _changed(self, provider: str, call: str, **request: Any) -> bool:
-        """Whether a conditional write was done. Raises StoreError."""
+        """Return whether a conditional write was done. Raises StoreError."""
         try:
             with translated(provider, "DynamoDB"):
                 getattr(self._client, call)(TableName=self._name, **request)
@@ -129,7 +135,7 @@ def _holder(item: Any) -> Holder:
 
 
 def _if_known(known: Collection[str | None]) -> dict[str, Any]:
-    """The condition that an item has one of these tags, where None is no item."""
+    """Return the condition that an item has one of these tags; None stands for no item."""
     tags = sorted(tag for tag in known if tag is not None)
     terms = ["attribute_not_exists(tag)"] if None in known else []
     if tags:

@@ -1,4 +1,4 @@
-"""What a deployment would change, shown before anything is changed; and carrying it out."""
+"""CloudFormation change sets: show what a deployment would change, and carry it out."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from pileus.errors import StoreError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One resource."""
+    """The change of one resource."""
 
     action: str
     """`Add`, `Modify` or `Remove`."""
@@ -29,19 +29,19 @@ class Change:
     name: str
     """Logical id."""
     replaced: bool = False
-    """Whether the resource is made anew and the old one goes."""
+    """Whether a new resource replaces the old one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What would happen to one stack. `change_set`: its ARN; None for a stack that is not there yet."""
+    """The changes of one stack. `change_set`: its ARN; None for a stack that does not exist yet."""
 
     stack: str
     changes: tuple[Change, ...]
     change_set: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """For machines: without the change set, which is gone by then."""
+        """Return the changes as JSON. The change set is left out: it is deleted by then."""
         return {
             "stack": self.stack,
             "new": self.change_set is None and bool(self.changes),
@@ -50,10 +50,10 @@ class Proposal:
 
 
 def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
-    """Compare a synthesized stack with the deployed one, by a change set, which `discard` removes without a trace.
+    """Compare a synthesized stack with the deployed one by a change set. `discard` deletes the change set.
 
-    For a stack that is not there everything is added, and nothing is sent to AWS. Raises UsageError for a stack that
-    must be removed first.
+    A stack that does not exist is all additions, and nothing is sent to AWS. Raises UsageError for a stack that must be
+    removed first.
     """
     found = describe(aws, stack)
     if found is None:
@@ -74,7 +74,10 @@ def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
 
 
 def carry_out(aws: Aws, assembly: Assembly, proposal: Proposal) -> dict[str, str]:
-    """Create or update the stack and wait for it; its outputs. Raises StoreError with CloudFormation's reason."""
+    """Create or update the stack, wait for it, and return its outputs.
+
+    Raises StoreError with CloudFormation's reason.
+    """
     if proposal.change_set is None:
         url = template_url(aws, assembly, proposal.stack)
         aws.cloudformation.create_stack(StackName=proposal.stack, TemplateURL=url, Capabilities=CAPABILITIES)
@@ -87,7 +90,7 @@ def carry_out(aws: Aws, assembly: Assembly, proposal: Proposal) -> dict[str, str
 
 
 def discard(aws: Aws, proposal: Proposal) -> None:
-    """Forget a change set; the stack stays as it is."""
+    """Delete a change set. The stack does not change."""
     if proposal.change_set:
         aws.cloudformation.delete_change_set(ChangeSetName=proposal.change_set)
 

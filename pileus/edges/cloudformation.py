@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CAPABILITIES: Any = ["CAPABILITY_NAMED_IAM"]
 EMBEDDED_SECONDS, ACCOUNT_SECONDS = 0.2, 5.0
-"""Seconds between two looks at what CloudFormation does, in the embedded AWS and in an account."""
+"""Seconds between two requests for the state of a stack, in the embedded AWS and in an account."""
 LONGEST_SECONDS = 7200.0
 Waiter = Literal[
     "stack_create_complete", "stack_update_complete", "stack_delete_complete", "change_set_create_complete"
@@ -32,19 +32,19 @@ class Assembly:
     folder: Path
 
     def stacks(self) -> list[str]:
-        """Names of its stacks, in the order to deploy them: buckets, core, workers."""
+        """Return the names of its stacks, in the order to deploy them: buckets, core, workers."""
         names = [path.name.removesuffix(".template.json") for path in self.folder.glob("*.template.json")]
         return sorted(names, key=lambda name: ("data", "core", "workers").index(name.rpartition("-")[2]))
 
     def folders(self) -> list[Path]:
-        """Return the packages of code in it."""
+        """Return its packages of code."""
         return sorted(path for path in self.folder.glob("asset.*") if path.is_dir())
 
     def template(self, stack: str) -> str:
         return (self.folder / f"{stack}.template.json").read_text()
 
     def resources(self, stack: str) -> dict[str, Any]:
-        """Its resources by logical id."""
+        """Return its resources by logical id."""
         found: dict[str, Any] = json.loads(self.template(stack)).get("Resources", {})
         return found
 
@@ -55,7 +55,7 @@ class Assembly:
         return name
 
     def assets(self, stack: str) -> Iterator[tuple[Path, str, str]]:
-        """Path, bucket (with its CloudFormation placeholders) and key of each file to upload."""
+        """Yield path, bucket (with its CloudFormation placeholders) and key of each file to upload."""
         listed = json.loads((self.folder / f"{stack}.assets.json").read_text())["files"].values()
         for asset in listed:
             path = self.folder / asset["source"]["path"]
@@ -65,7 +65,10 @@ class Assembly:
 
 
 def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
-    """Create or update one stack and wait for it. Its outputs. Raises StoreError with CloudFormation's reason."""
+    """Create or update one stack, wait for it, and return its outputs.
+
+    Raises StoreError with CloudFormation's reason.
+    """
     url = template_url(aws, assembly, stack)
     client = aws.cloudformation
     if describe(aws, stack) is None:
@@ -80,7 +83,7 @@ def deploy(aws: Aws, assembly: Assembly, stack: str) -> dict[str, str]:
 
 
 def outputs(aws: Aws, stack: str) -> dict[str, str] | None:
-    """Outputs of a deployed stack, or None when there is none. Raises StoreError when AWS cannot be reached."""
+    """Return the outputs of a deployed stack; None when there is none. Raises StoreError when AWS cannot be reached."""
     found = describe(aws, stack)
     return _outputs(found) if found else None
 
@@ -90,7 +93,7 @@ def _outputs(stack: "StackTypeDef") -> dict[str, str]:
 
 
 def describe(aws: Aws, stack: str) -> "StackTypeDef | None":
-    """Return the stack as of now, or None when there is none. Raises StoreError when AWS cannot be reached."""
+    """Return the stack as it is now; None when there is none. Raises StoreError when AWS cannot be reached."""
     try:
         return aws.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except StoreError as exc:
@@ -100,15 +103,15 @@ def describe(aws: Aws, stack: str) -> "StackTypeDef | None":
 
 
 def wait_until(aws: Aws, waiter: Waiter, stack: str, **names: str) -> None:
-    """Wait with one of boto3's waiters. `names`: what it is asked about beside the stack's name.
+    """Wait with one of boto3's waiters. `names`: parameters beside the stack's name.
 
-    Raises StoreError with CloudFormation's reason when it ends otherwise, or after two hours.
+    Raises StoreError with CloudFormation's reason when the stack ends in another state, or after two hours.
     """
     from botocore.exceptions import BotoCoreError, WaiterError
 
     seconds = EMBEDDED_SECONDS if aws.endpoint else ACCOUNT_SECONDS
     config: Any = {"Delay": seconds, "MaxAttempts": round(LONGEST_SECONDS / seconds)}
-    client: Any = aws.unguarded("cloudformation")  # waiters read the errors of boto3
+    client: Any = aws.unguarded("cloudformation")  # waiters expect boto3's own errors
     try:
         client.get_waiter(waiter).wait(StackName=stack, WaiterConfig=config, **names)
     except WaiterError as exc:
@@ -120,7 +123,10 @@ def wait_until(aws: Aws, waiter: Waiter, stack: str, **names: str) -> None:
 
 
 def deployed(aws: Aws, stack: str, waiter: Waiter) -> dict[str, str]:
-    """Wait until a stack is created or updated; its outputs. Raises StoreError with the reason when it is not."""
+    """Wait until a stack is created or updated, and return its outputs.
+
+    Raises StoreError with CloudFormation's reason.
+    """
     wait_until(aws, waiter, stack)
     return outputs(aws, stack) or {}
 
@@ -131,12 +137,12 @@ def _status(answer: Any) -> str:
 
 
 def _why(aws: Aws, stack: str, answer: Any) -> str:
-    """Return what the last answer says itself, as that about a change set does; else what the stack's events say."""
+    """Return the reason in the waiter's last answer (a change set has one), else the one in the stack's events."""
     return str(answer.get("StatusReason") or reason(aws, stack))
 
 
 def reason(aws: Aws, stack: str) -> str:
-    """Return what CloudFormation says went wrong first."""
+    """Return the first failure in the stack's events."""
     events = aws.cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
     failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
     if not failed:
@@ -145,7 +151,7 @@ def reason(aws: Aws, stack: str) -> str:
 
 
 def upload(aws: Aws, assembly: Assembly, stack: str) -> str:
-    """Send a stack's assets, each once; the bucket they are in."""
+    """Upload the assets of a stack that are not there yet. Return the bucket that holds them."""
     bucket = _filled(aws, assembly.bucket(stack))
     _ensure_bucket(aws, bucket)
     for path, _, key in assembly.assets(stack):
@@ -156,7 +162,9 @@ def upload(aws: Aws, assembly: Assembly, stack: str) -> str:
 
 
 def template_url(aws: Aws, assembly: Assembly, stack: str) -> str:
-    """Send a stack's assets and its template, which can be too large for a request; the template's address."""
+    """Upload a stack's assets and its template, and return the template's address. A request limits the template's
+    size.
+    """
     bucket, body = upload(aws, assembly, stack), assembly.template(stack).encode()
     key = f"templates/{hashlib.sha256(body).hexdigest()}.json"
     aws.s3.put_object(Bucket=bucket, Key=key, Body=body)
@@ -171,7 +179,7 @@ def _filled(aws: Aws, bucket: str) -> str:
 
 
 def _ensure_bucket(aws: Aws, bucket: str) -> None:
-    """The bucket for code, private and encrypted (S3's defaults since 2023)."""
+    """Return the bucket for code, made if it is missing: private and encrypted (S3's defaults since 2023)."""
     region = aws.s3.meta.region_name
     where: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
@@ -181,7 +189,7 @@ def _ensure_bucket(aws: Aws, bucket: str) -> None:
 
 
 def _zip(folder: Path) -> bytes:
-    """The same bytes for the same files."""
+    """Return a zip of the folder. The same files always give the same bytes."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):

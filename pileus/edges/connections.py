@@ -1,7 +1,7 @@
-"""The connection budget: never more connections to a provider than its limit, over all workers together.
+"""The connection budget: all workers together never open more connections to a provider than its limit.
 
-A connection is opened with a lease in hand, and the lease goes back when the connection is closed. Within one
-process `LocalConnections` counts; over several, `SharedConnections`.
+A worker takes a lease before it opens a connection, and releases it after it has closed the connection.
+`LocalConnections` counts in one process; `SharedConnections` over several.
 """
 
 import threading
@@ -16,7 +16,7 @@ Pulse = Callable[[], None]
 
 
 class Lease:
-    """The right to one connection. A context manager: leaving gives it back."""
+    """The right to one connection. A context manager: leaving it releases the lease."""
 
     def __init__(
         self,
@@ -29,16 +29,16 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        """Whether it ran out before it could be renewed: the connection must be closed."""
+        """Return whether it expired before it was renewed; then the connection must be closed."""
         return self._lost(self)
 
     @property
     def contended(self) -> bool:
-        """Whether somebody with fewer connections waits for this one: give it back after the file."""
+        """Return whether a worker with fewer connections waits for this one; then release it after the present file."""
         return self.lost or self._contended()
 
     def release(self) -> None:
-        """Give it back. Again is harmless."""
+        """Release it. A second call does nothing."""
         self._release(self)
 
     def __enter__(self) -> Self:
@@ -54,12 +54,12 @@ class Connections(Protocol):
     """A budget of connections."""
 
     def acquire(self, provider: str, limit: int, pulse: Pulse | None = None) -> Lease:
-        """Wait for a connection to `provider`, of which there are `limit`. Raises what `pulse` raises."""
+        """Wait for one of the `limit` connections to `provider`, and return its lease. Raises what `pulse` raises."""
         ...
 
 
 class LocalConnections:
-    """The budget of one process, first come first served."""
+    """The budget of one process, in the order of the requests."""
 
     def __init__(self) -> None:
         self._turn = threading.Condition()

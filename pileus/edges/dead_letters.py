@@ -1,4 +1,4 @@
-"""Messages that no worker could deal with: looked at without taking them away, and sent again."""
+"""The dead-letter queues: read their messages and leave them there, or remove one."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 HOLD = 30
-"""Seconds for which a message that was looked at stays hidden from the next look."""
+"""Seconds for which a message that was read is hidden from the next reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One dead message."""
+    """One message of a dead-letter queue."""
 
     id: str
     queue: str
@@ -29,7 +29,7 @@ class DeadLetter:
 
     @property
     def task(self) -> Mapping[str, Any]:
-        """The task of a group; empty when the message is not one of ours."""
+        """Return the task of a group; empty when the message is not a task of Pileus."""
         try:
             value = json.loads(self.body)
             task: Mapping[str, Any] = value["task"]
@@ -48,16 +48,16 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """The dead queues of both queues."""
+    """The dead-letter queues of `ingest` and `backfill`."""
 
     def __init__(self, sqs: "SQSClient", queues: Mapping[str, Queue]) -> None:
         self._sqs = sqs
         self._queues = queues
 
     def all(self) -> list[DeadLetter]:
-        """Return all of them, oldest first.
+        """Return all messages, oldest first.
 
-        They stay hidden while they are looked at, and are back when this returns.
+        They are hidden while this reads them, and visible again when it returns.
         """
         found = {message.id: message for queue in QUEUES for message in self._take(queue)}
         for message in found.values():
@@ -67,7 +67,7 @@ class DeadLetters:
         return sorted(found.values(), key=lambda message: message.sent)
 
     def remove(self, id: str) -> DeadLetter | None:
-        """Take one away for good; None: it is not there any more."""
+        """Delete one message and return it; None when it is not there any more."""
         for queue in QUEUES:
             taken = list(self._take(queue))
             for message in taken:

@@ -21,13 +21,13 @@ NUMBERS = ("lease", "size", "downloaded")
 BATCH = 100
 """Most items of one BatchGetItem."""
 PARALLEL = 8
-"""Years that are read at once."""
+"""Years that are read in parallel."""
 YEARS = 150
 """Longest span that is read year by year."""
 STATES = {str(state): state for state in State}
 QUICK = "pileus-quick"
 USUAL = "-"
-"""Stands for the address that a manifest has unless somebody moved it."""
+"""Stored in place of a manifest's usual address."""
 
 
 class DynamoIndex:
@@ -67,7 +67,7 @@ class DynamoIndex:
         yield from map(_brief, self._items(collection, version, first, last))
 
     def _items(self, collection: str, version: str, first: str, last: str) -> Iterator[Any]:
-        """Items in order of key, years side by side. Whole ones: a projection saves no pages."""
+        """Yield the whole items in order of key; the years are read in parallel. A projection would not save pages."""
         years = range(int(first[:4]), int(last[:4]) + 1)
         if len(years) > YEARS:
             yield from self._scanned(collection, version, first, last)
@@ -75,7 +75,7 @@ class DynamoIndex:
 
         def year(number: int) -> list[Any]:
             whole = (f"{number}" > first[:4] or len(first) == 4) and (f"{number}" < last[:4] or len(last) == 4)
-            # Key conditions, not an expression: MiniStack parses an expression once for every item.
+            # KeyConditions, not an expression: MiniStack would parse an expression for each item.
             wanted = {"collection": _is("EQ", f"{safe(collection)}/{safe(version)}/{number:04}")}
             if not whole:
                 wanted["partition"] = _is("BETWEEN", f"{first}/", f"{last}/~")
@@ -101,7 +101,7 @@ class DynamoIndex:
             more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _scanned(self, collection: str, version: str, first: str, last: str) -> Iterator[Any]:
-        """For spans that no archive has, such as from 0000 to 9999: all that the table holds of the collection."""
+        """Yield the items of the collection by a scan, for spans that no archive has, such as 0000 to 9999."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._partitions,
             FilterExpression="begins_with(#c, :c) AND #p BETWEEN :first AND :last",
@@ -155,7 +155,9 @@ class DynamoIndex:
         except Conflict:
             with translated(where, "DynamoDB"):
                 found = self._client.get_item(TableName=table, Key=key, ConsistentRead=True)
-            if found.get("Item", {}).get("tag") != item["tag"]:  # else the first try arrived, and its answer was lost
+            if (
+                found.get("Item", {}).get("tag") != item["tag"]
+            ):  # else the first try was stored, and only its answer was lost
                 raise
 
     def _item(self, entry: Entry) -> dict[str, Any]:
@@ -170,7 +172,7 @@ class DynamoIndex:
             item["why"] = {"S": line[:300]}
         if entry.manifest == self._manifest(entry.partition.key):
             body["manifest"] = USUAL
-        said = {name: value for name, value in body.items() if value}  # what is left out has its default
+        said = {name: value for name, value in body.items() if value}  # a missing attribute has its default
         return item | {"body": {"S": json.dumps(said, separators=(",", ":"))}}
 
     def _backfill(self, item: Any) -> Backfill:
@@ -231,7 +233,7 @@ def _parse_quickly(client: "DynamoDBClient") -> None:
 
 
 def _follows(tag: str) -> Any:
-    """Condition: the stored tag is this one, or nothing is stored where it is empty."""
+    """Return the condition that the stored tag is `tag`; an empty tag: nothing is stored."""
     if not tag:
         return {"ConditionExpression": "attribute_not_exists(tag)"}
     return {"ConditionExpression": "tag = :then", "ExpressionAttributeValues": {":then": {"S": tag}}}

@@ -1,6 +1,6 @@
-"""The live index: partitions and backfills, changed only by compare-and-swap on their entity tags.
+"""The live index: partitions and backfills. Each write is a compare-and-swap on the entity tag.
 
-A tag is random and never used twice, so that an index that was lost and rebuilt refuses every older value.
+A tag is random and used once. So an index that was lost and rebuilt refuses every write with an older tag.
 """
 
 import threading
@@ -16,7 +16,7 @@ from pileus.models import Partition, State, safe
 
 
 class Brief(NamedTuple):
-    """What a grid shows of an entry: little, because there may be a hundred thousand."""
+    """The fields of an entry that a grid shows. It is small, because there may be a hundred thousand."""
 
     period: str
     group: str
@@ -28,7 +28,7 @@ class Brief(NamedTuple):
     downloaded: int
     """Bytes."""
     why: str
-    """The failure, or what it waits for; empty for a success."""
+    """The failure, or the reason to wait; empty for a success."""
 
     @property
     def backfill(self) -> str:
@@ -36,37 +36,40 @@ class Brief(NamedTuple):
 
 
 class Index(Protocol):
-    """Raises StoreError when the store refuses."""
+    """Every method raises StoreError when the store refuses."""
 
     def entry(self, partition: Partition) -> Entry | None:
-        """Return the partition as of now."""
+        """Return the entry of the partition as it is now; None where there is none."""
 
     def several(self, partitions: Collection[Partition]) -> list[Entry]:
-        """Return those of the partitions that there are, as of now, in no order."""
+        """Return the entries of those partitions that have one, in no order."""
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
-        """Entries with a period (ISO 8601) from `first` to `last`, both included, in order of key."""
+        """Yield the entries with a period (ISO 8601) from `first` to `last`, both included, in order of key."""
 
     def briefs(self, collection: str, version: str, first: str, last: str) -> Iterator[Brief]:
-        """The same entries in few words, in order of period; a hundred thousand of them in about a second."""
+        """Yield the same entries in brief, in order of period: a hundred thousand in about a second."""
 
     def put(self, entry: Entry) -> Entry:
-        """Store an entry that follows the stored one; the entry with its new tag. Raises Conflict if that has changed.
+        """Store an entry in place of the one with its tag, and return it with its new tag. Raises Conflict when the tag
+        differs.
 
-        A write whose answer was lost counts as done.
+        When the answer to a write was lost, the retry finds the write and counts as done.
         """
 
     def remove(self, entry: Entry) -> None:
-        """Delete an entry if it has not changed. Raises Conflict."""
+        """Delete an entry. Raises Conflict when it has changed."""
 
     def backfill(self, id: str) -> Backfill | None:
-        """Return the backfill as of now."""
+        """Return the backfill as it is now; None where there is none."""
 
     def backfills(self) -> Iterator[Backfill]:
-        """Yield all of them, newest first."""
+        """Yield all backfills, newest first."""
 
     def put_backfill(self, backfill: Backfill) -> Backfill:
-        """Store a backfill that follows the stored one; the backfill with its new tag. Raises Conflict likewise."""
+        """Store a backfill in place of the one with its tag, and return it with its new tag. Raises Conflict as `put`
+        does.
+        """
 
 
 _UNREAD = object()
@@ -78,9 +81,9 @@ def change(
     step: Callable[[Entry | None], Entry | None],
     known: Entry | object | None = _UNREAD,
 ) -> Entry | None:
-    """Apply a step of the lifecycle to a partition, again after each conflict. None: the step declined.
+    """Store what `step` makes of a partition's entry, and return it; None when `step` returned None.
 
-    `known`: the entry as it was read a moment ago, if it was.
+    After each conflict the entry is read and `step` called again. `known`: the entry, if it was read just before.
     """
     for attempt in range(100):
         stored = index.entry(partition) if attempt or known is _UNREAD else known
@@ -95,7 +98,9 @@ def change(
 
 
 def change_backfill(index: Index, id: str, step: Callable[[Backfill], Backfill | None]) -> Backfill | None:
-    """Apply a step to a backfill in the same way. None: there is no such backfill, or the step declined."""
+    """Store what `step` makes of a backfill, as `change` does. Return it; None when there is none, or `step` returned
+    None.
+    """
     for _ in range(100):
         now = index.backfill(id)
         following = step(now) if now else None
@@ -114,21 +119,21 @@ def new_tag() -> str:
 
 
 def brief(entry: Entry) -> Brief:
-    """Return an entry in few words."""
+    """Return the brief of an entry."""
     partition = entry.partition
     numbers = (entry.lease, entry.size, entry.downloaded)
     return Brief(partition.period, partition.group, entry.state, entry.run, *numbers, why(entry))
 
 
 def why(entry: Entry) -> str:
-    """Return one line: the failure, or what it waits for; empty for a success."""
+    """Return one line: the failure, or the reason to wait; empty for a success."""
     if entry.state is State.succeeded:
         return ""
     return str(entry.failure) if entry.failure else entry.reason
 
 
 class MemoryIndex:
-    """An index in memory, for work with no AWS at all."""
+    """An index in memory, for work without AWS."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}

@@ -1,4 +1,4 @@
-"""Objects that nobody needs any more, deleted many at a time: a request for each would cost as much as writing it."""
+"""Delete objects in batches: a request for each would cost as much as its write."""
 
 import time
 from contextlib import suppress
@@ -7,13 +7,16 @@ from pileus.edges.store import Store
 from pileus.errors import StoreError
 
 MANY = 150
-"""Objects that are deleted together."""
+"""Objects in one batch."""
 SECONDS = 2.0
-"""How long they stay at most, while `rest` is called now and then."""
+"""Seconds that an object waits at most, if `rest` is called regularly."""
 
 
 class LateDelete:
-    """Of one thread. What is not deleted when the process dies is garbage for whoever cleans up after it."""
+    """Collects objects and deletes them in batches. For one thread.
+
+    When the process dies, the rest stays: the next cleaning of the prefix deletes it.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -21,19 +24,19 @@ class LateDelete:
         self._since = 0.0
 
     def __call__(self, *urls: str) -> None:
-        """Delete them soon."""
+        """Delete the objects with the next batch."""
         self._since = self._since if self._urls else time.monotonic()
         self._urls += urls
         if len(self._urls) >= MANY:
             self.flush()
 
     def rest(self) -> None:
-        """Delete what has waited for long enough. What cannot be deleted now is tried again."""
+        """Delete the batch if it has waited long enough. What cannot be deleted now is tried again."""
         if self._urls and time.monotonic() - self._since > SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Delete all of it now, or keep it for later where the store cannot be reached."""
+        """Delete all of it now. What cannot be deleted, because the store cannot be reached, stays for the next try."""
         by_bucket: dict[str, list[str]] = {}
         for url in self._urls:
             by_bucket.setdefault(url.split("/")[2], []).append(url)

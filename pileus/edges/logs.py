@@ -9,14 +9,14 @@ from pileus.edges.aws_errors import translated
 from pileus.lifecycle.backfill import backfill_of
 
 Line = dict[str, Any]
-"""`time`, `level`, `message` and what else the worker said."""
+"""`time`, `level`, `message` and the other fields of the line."""
 
 
 class WorkerLogs(Protocol):
     """Raises StoreError when the logs cannot be read."""
 
     def lines(self, backfill: str, partition: str) -> Iterator[Line]:
-        """Yield what was said of the partition (its key) in any run of the backfill, oldest first."""
+        """Yield the lines about the partition (its key) in any run of the backfill, oldest first."""
 
 
 class FolderLogs:
@@ -62,5 +62,5 @@ def _line(text: str) -> Line | None:
     try:
         value = json.loads(text)
     except json.JSONDecodeError:
-        return None  # not a worker's: a library's warning, or a line that a kill cut short
+        return None  # a library's warning, or a line that a kill cut short
     return value if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""Write objects in parallel: a store answers each write slowly, and takes many at once."""
+"""Write objects in parallel: a store takes long for each write, but accepts many at once."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -14,23 +14,25 @@ PARALLEL = 8
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """The threads of this process that write: a batch is too short to start some of its own."""
+    """Return the writing threads of this process. Batches share them, because starting threads takes longer than a
+    batch.
+    """
     return ThreadPoolExecutor(PARALLEL, thread_name_prefix="put")
 
 
 class Batch:
-    """Writes to `store`, several at once; leaving the block waits for all of them and raises the first failure."""
+    """Writes to `store` in parallel. Leaving the block waits for all of them and raises the first failure."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._begun: list[Future[None]] = []
 
     def run(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Begin any other work on objects; it may not use a batch itself."""
+        """Start any other work on objects. That work may not use a batch."""
         self._begun.append(_threads().submit(work, *arguments))
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        """Begin to write one object."""
+        """Start to write one object."""
         self.run(self._store.put, url, body, content_type)
 
     def __enter__(self) -> Self:

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 QUEUES = ("ingest", "backfill")
 AT_ONCE = 10
-"""Messages that are received together, to find the one that comes first in its run: SQS itself keeps no order."""
+"""Messages that one call receives. SQS keeps no order, so the worker picks the one that comes first in its run."""
 AHEAD_SECONDS = 1.0
-"""How long the others of them stay with their receiver, who may be done soon; then other workers may have them."""
+"""Seconds for which a worker keeps the other messages of a call for itself; then they are visible to all again."""
 OFTEN = 200
-"""Times that a message is received before it is posted anew."""
+"""How often a message may be received before a new copy replaces it."""
 LONGEST_DELAY = 900
 """Seconds: SQS delays no message for longer."""
 LONGEST_HOLD = 43_200
@@ -37,20 +37,20 @@ class Message:
     receipt: str
     body: str
     token: str
-    """Task token to be answered."""
+    """Task token of Step Functions, which the worker answers."""
     task: Mapping[str, Any]
     received: int = 1
-    """Times that it was received, this one included."""
+    """How often it was received, this time included."""
 
     @property
     def run(self) -> tuple[object, object]:
-        """Backfill and number of the run that it is of, as far as it says."""
+        """Return the backfill and the run number that the message names; None for each that is missing."""
         config = self._config
         return config.get("backfill"), config.get("run")
 
     @property
     def rank(self) -> int:
-        """Place of its point in time in the order of its run."""
+        """Return the place of its point in time in the order of its run."""
         rank = self._config.get("rank")
         return rank if isinstance(rank, int) else 0
 
@@ -62,46 +62,50 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Addresses of a queue's queue and of its dead letters."""
+    """Addresses of one queue and of its dead-letter queue."""
 
     url: str
     dead_url: str
 
 
 class Queues(Protocol):
-    """Raises StoreError when a queue or Step Functions refuses."""
+    """The queues and the task tokens. Every method raises StoreError when SQS or Step Functions refuses."""
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
-        """The next message, waiting up to `wait_seconds` (0 to 20) for one: of several that are there, the one that
-        comes first in the order of its run."""
+        """Return the next message; wait up to `wait_seconds` (0 to 20) for one.
+
+        Of several messages of one run, the first in the order of the run is returned.
+        """
 
     def hold(self, message: Message, seconds: int) -> None:
-        """Put the message back, hidden from workers for `seconds` from now; 0 hands it back at once.
+        """Hide the message from all workers for `seconds` from now; 0 makes it visible at once.
 
-        However often that is done, the message does not count as dead.
+        However often this is done, SQS does not move the message to the dead-letter queue.
         """
 
     def keep(self, message: Message, seconds: int) -> None:
-        """Go on having the message: it stays hidden from other workers for `seconds` from now."""
+        """Hide the message from other workers for `seconds` from now, because this worker works on it."""
 
     def delete(self, message: Message) -> None:
-        """The message is dealt with. It may come once more if this process dies soon after."""
+        """Delete the message, soon. It may be received once more if this process dies before that."""
 
     def settle(self) -> None:
-        """Let others have what was received and not given out yet, and forget what was deleted. Cheap where there is
-        nothing of it. May be called from another thread."""
+        """Make visible what was received and not returned to the caller, and delete what `delete` collected.
+
+        Without such messages it sends nothing. May be called from another thread.
+        """
 
     def bury(self, message: Message) -> None:
-        """Move the message to the dead letters."""
+        """Move the message to the dead-letter queue."""
 
     def beat(self, message: Message) -> bool:
-        """Heartbeat of the task token. False: the workflow waits no longer."""
+        """Send a heartbeat for the task token. Return False when the workflow does not wait any more."""
 
     def succeed(self, message: Message, output: Mapping[str, Any]) -> bool:
-        """Answer the token. False: the workflow waits no longer."""
+        """Answer the token with a success. Return False when the workflow does not wait any more."""
 
     def fail(self, message: Message, failure: Failure) -> bool:
-        """Answer the token. False: the workflow waits no longer."""
+        """Answer the token with a failure. Return False when the workflow does not wait any more."""
 
 
 class SqsQueues:
@@ -113,11 +117,11 @@ class SqsQueues:
         self._addresses = queues
         self._lock = threading.Lock()
         self._ahead: list[Message] = []
-        """Received and not given out yet, in their order."""
+        """Messages that were received and that `receive` has not returned yet, in their order."""
         self._since = 0.0
         """When they were received, on the monotonic clock."""
         self._done: list[Message] = []
-        """Dealt with, and still to be deleted."""
+        """Messages to delete."""
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
         if message := self._next(queue):
@@ -128,14 +132,14 @@ class SqsQueues:
         messages = [message for one in found if (message := self._message(queue, one))]
         if not messages:
             return None
-        run = messages[0].run  # another run's ranks say nothing about this one's
+        run = messages[0].run  # ranks of different runs cannot be compared
         with self._lock:
             self._ahead += sorted(messages, key=lambda message: (message.run != run, message.rank))
             self._since = time.monotonic()
         return self._next(queue)
 
     def _next(self, queue: str) -> Message | None:
-        """Return what is at hand of the queue, if it has not been for too long."""
+        """Return the next received message of the queue; None when there is none or their time is over."""
         with self._lock:
             at_hand = (place for place, message in enumerate(self._ahead) if message.queue == queue)
             if time.monotonic() - self._since > AHEAD_SECONDS or (place := next(at_hand, None)) is None:
@@ -150,7 +154,7 @@ class SqsQueues:
         self._forget_done()
 
     def _message(self, queue: str, found: Any) -> Message | None:
-        """Return the message; None where it is not one of ours, which is buried."""
+        """Return the message. What is not a task of Pileus goes to the dead-letter queue; None is returned for it."""
         receipt, text = found["ReceiptHandle"], found["Body"]
         received = int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1))
         try:
@@ -161,14 +165,14 @@ class SqsQueues:
             return None
 
     def _leave(self, queue: str, messages: Sequence[Message]) -> None:
-        """Put messages back for other workers; those that cannot be put back now are there again after a while."""
+        """Make messages visible to other workers. Where that fails, they become visible when their timeout ends."""
         entries: Any = [entry | {"VisibilityTimeout": 0} for entry in _entries(messages)]
         if entries:
             with suppress(StoreError), translated(queue, "SQS"):
                 self._sqs.change_message_visibility_batch(QueueUrl=self._addresses[queue].url, Entries=entries)
 
     def _forget_done(self) -> None:
-        """Delete what was dealt with; what cannot be deleted now comes again, and is answered again."""
+        """Delete the collected messages. One that cannot be deleted now is received again, and answered again."""
         with self._lock:
             done, self._done = self._done, []
         for queue in QUEUES:
@@ -178,7 +182,7 @@ class SqsQueues:
                     self._sqs.delete_message_batch(QueueUrl=self._addresses[queue].url, Entries=entries)
 
     def _refuse(self, message: Message) -> None:
-        """Bury what is not one of ours: nobody will ever understand it. Whoever waits for its token is told."""
+        """Move what is not a task of Pileus to the dead-letter queue. If it has a token, answer it as failed."""
         if message.token:
             self.fail(message, Failure("UsageError", "not the message of a group"))
         self.bury(message)
@@ -196,7 +200,9 @@ class SqsQueues:
             self._post_anew(message, seconds)
 
     def _post_anew(self, message: Message, seconds: int) -> None:
-        """Replace the message by a copy that was never received: SQS buries what was received a thousand times."""
+        """Replace the message by a copy that was never received: SQS moves one that was received often to the
+        dead-letter queue.
+        """
         delay = max(0, min(seconds, LONGEST_DELAY))
         with translated(message.queue, "SQS"):
             url = self._addresses[message.queue].url
@@ -207,7 +213,7 @@ class SqsQueues:
         self._hide(message, seconds)
 
     def _hide(self, message: Message, seconds: int) -> bool:
-        """Return False when the message is not ours any more."""
+        """Hide the message for `seconds`. Return False when another worker has received it."""
         try:
             with translated(message.queue, "SQS"):
                 self._sqs.change_message_visibility(

@@ -1,4 +1,4 @@
-"""Reports of ends: whoever subscribed to the topic hears of them."""
+"""Reports that something ended, for the subscribers of the topic."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class SnsReports:
 
 
 class KeptReports:
-    """Reports in a list, for work with no AWS at all."""
+    """Reports in a list, for work without AWS."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Mapping[str, Any]]] = []

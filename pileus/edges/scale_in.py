@@ -12,21 +12,21 @@ log = logging.getLogger("pileus.protection")
 
 
 class Protection(Protocol):
-    """Never raises: an unprotected worker that is stopped hands its group back, which costs time and nothing else."""
+    """Protection of this task. It never raises: an unprotected worker that is stopped only loses time."""
 
     def set(self, on: bool) -> None:
-        """Ask for protection, or give it up."""
+        """Ask for protection, or end it."""
 
 
 class NoProtection:
-    """Outside ECS nobody scales in."""
+    """Does nothing: outside ECS nothing scales in."""
 
     def set(self, on: bool) -> None:
         del on
 
 
 class EcsProtection:
-    """The ECS agent's endpoint at $ECS_AGENT_URI. `minutes`: how long at most, should the worker forget."""
+    """Asks the ECS agent at $ECS_AGENT_URI. `minutes`: after this time ECS ends the protection by itself."""
 
     def __init__(self, agent: str, *, minutes: int) -> None:
         self._agent = urlsplit(agent)
@@ -49,14 +49,14 @@ class EcsProtection:
 
 
 def protection_from(environ: Mapping[str, str]) -> Protection:
-    """Return the ECS agent's where the environment names it."""
+    """Return the ECS agent's protection where the environment names the agent, else NoProtection."""
     agent = environ.get("ECS_AGENT_URI")
     return EcsProtection(agent, minutes=int(environ.get("PILEUS_PROTECT_MINUTES", "1440"))) if agent else NoProtection()
 
 
 @contextmanager
 def protected(protection: Protection) -> Iterator[None]:
-    """Protected while the block runs."""
+    """Protect the task while the block runs."""
     protection.set(True)
     try:
         yield

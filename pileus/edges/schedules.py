@@ -19,7 +19,7 @@ GONE = "ResourceNotFoundException"
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What is to be started, when, with which input."""
+    """When to start what, and with which input."""
 
     name: str
     expression: str
@@ -34,10 +34,10 @@ class Schedules(Protocol):
     """Raises StoreError when the scheduler refuses."""
 
     def all(self) -> dict[str, Schedule]:
-        """Return those there are, by name."""
+        """Return the schedules by name."""
 
     def made(self, name: str) -> datetime:
-        """When it was made: a rate counts from there. Raises StoreError when there is none of that name."""
+        """Return when the schedule was made: a rate counts from there. Raises StoreError for an unknown name."""
 
     def put(self, schedule: Schedule, *, new: bool) -> None:
         """Create it, or change the one of that name. Raises StoreError when it is there already, or is not there."""
@@ -47,7 +47,7 @@ class Schedules(Protocol):
 
 
 class EventBridgeSchedules:
-    """Schedules of one group; `role` is what starts their targets."""
+    """Schedules of one group. EventBridge starts their targets with `role`."""
 
     def __init__(self, client: "EventBridgeSchedulerClient", group: str, role: str) -> None:
         self._client = client

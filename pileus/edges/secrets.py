@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Secret:
-    """A secret value that does not show itself: printing, logging and formatting give stars.
+    """A secret value that is hidden in prints, logs and formatted text, which show stars.
 
     >>> secret = Secret("open sesame")
     >>> f"{secret} {secret!r}", secret.reveal()
@@ -41,9 +41,10 @@ class Secret:
 
 
 class Secrets:
-    """Resolves references. Values are read once and kept in memory; `forget` reads them anew (after a rotation).
+    """Resolves references. Values are read once and kept in memory; after `forget` they are read again (after a
+    rotation).
 
-    `secretsmanager`, `ssm`: make the client when first needed. `environ`: the environment, also for `.netrc`.
+    `secretsmanager`, `ssm`: make the client when it is first needed. `environ`: the environment, also for `.netrc`.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Secrets:
             if place not in self._known:
                 self._known[place] = self._fetch(ref, where)
             text = self._known[place]
-        # Files and consoles like to add a line end, which no header and no login has.
+        # Editors and consoles add a line end, which no header and no login may have.
         return Secret((text if ref.key is None else _part(text, ref.key, where)).rstrip("\r\n"))
 
     def forget(self) -> None:

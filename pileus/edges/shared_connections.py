@@ -1,9 +1,9 @@
 """The connection budget of many workers, over one table, without comparing their clocks.
 
 Each slot of a provider is an item of its own, taken by a conditional write, so no more than the limit are ever taken.
-Before a worker takes a slot it lists it in its own item, and it renews that item while it has any. Who has seen a
-worker's item unchanged for long enough, on its own clock, marks it dead (which ends all renewal), gives its slots
-back and removes it. A worker counts its leases as lost sooner than anybody may count it as dead.
+Before a worker takes a slot it lists it in its own item, and it renews that item while it has any. A
+worker that sees another's item unchanged for long enough, on its own clock, marks it as dead, so that it cannot be
+renewed, gives its slots back and removes it. A worker counts its own leases as lost before others may count it as dead.
 """
 
 import random
@@ -20,17 +20,17 @@ from pileus.errors import Conflict, StoreError
 from pileus.pace import Pace, Threads
 
 SILENCE = 1.25
-"""A worker is dead when its item has not changed for this many lives of a lease."""
+"""A worker is dead when its item has not changed for so many lease times."""
 SLOWEST_POLL = 1.5
-"""Seconds between two looks of those who wait far behind."""
+"""Seconds between two reads of a worker that is far back in the queue."""
 PATIENCE = 6.0
-"""Seconds after which a ticket that was not renewed does not count."""
+"""Seconds after which a ticket counts no more unless it was renewed."""
 
 
 class Share:
-    """This process's part of one provider's budget: its leases, and the item that stands for them.
+    """This process's part of one provider's budget: its leases, and its item in the table.
 
-    `lock` is held around every change. `me`: what the item shall say; `stored`: what it said when last written.
+    `lock` is held around every change. `me`: what the item should say; `stored`: what it said at the last write.
     """
 
     def __init__(self, table: BudgetTable, provider: str, worker: str, seconds: float, pace: Pace) -> None:
@@ -45,11 +45,11 @@ class Share:
         self._seen: dict[str, tuple[str, float]] = {}
         self._suspects: dict[int, str] = {}
         self.asked_back = (-1e9, False)
-        """When it was last looked whether somebody wants one of ours, and the answer."""
+        """When the table was last asked whether a worker waits for one of ours, and the answer."""
         self._begin()
 
     def _begin(self) -> None:
-        """Forget all, under a name that was never used."""
+        """Forget everything, and take a new name."""
         self.leases: dict[str, int] = {}
         self._leaving: dict[int, str] = {}
         self._known: set[str | None] = {None}
@@ -58,20 +58,20 @@ class Share:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to renew."""
+        """Return whether there is nothing to renew."""
         return not (self.leases or self._leaving)
 
     @property
     def stale(self) -> bool:
-        """Whether the item says something else than it should, or has a ticket that will soon not count."""
+        """Return whether the item must be written: it differs from `me`, or its ticket expires soon."""
         return self.me != self.stored or (bool(self.me.ticket) and self._clock() - self._written > PATIENCE / 3)
 
     def has(self, lease: Lease) -> bool:
-        """Whether the lease is in force."""
+        """Return whether the lease is valid."""
         return lease.id in self.leases and self._clock() < self._until
 
     def write(self) -> None:
-        """Write the item. Raises StoreError; Conflict when it is no longer ours, and then every lease is lost."""
+        """Write the item. Raises StoreError; Conflict when others marked it as dead: then every lease is lost."""
         started, tag = self._clock(), uuid.uuid4().hex
         self._known.add(tag)
         if not self._table.put(self._provider, replace(self.me, tag=tag), self._known - {tag}):
@@ -81,7 +81,7 @@ class Share:
         self._written, self._until = started, started + self._seconds
 
     def take(self, slot: int, lease: Lease) -> bool:
-        """Whether the slot could be taken for the lease. Raises StoreError."""
+        """Take the slot for the lease. Return whether that was possible. Raises StoreError."""
         ticket, token = self.me.ticket, lease.id
         self.me = replace(self.me, slots=self.me.slots | {slot}, ticket=0)
         self.write()
@@ -91,14 +91,14 @@ class Share:
         if holder == token:
             self.leases[token] = slot
             return True
-        # Nobody listed the slot, yet somebody has it. Seen again after nobody listed it once more, it is nobody's:
+        # No item lists the slot, yet it is taken. When a second read finds the same token and no item, it is left over:
         # a worker lists a slot before it takes it, until after it has given it back, and a token is used once.
         self._suspects[slot] = holder
         self.me = replace(self.me, slots=self.me.slots - {slot}, ticket=ticket)
         return False
 
     def give_back(self, lease: Lease) -> None:
-        """Give a lease back; what cannot be given back now is with the next renewal."""
+        """Release a lease. What cannot be released now is released at the next renewal."""
         slot = self.leases.pop(lease.id, None)
         if slot is not None:
             self._leaving[slot] = lease.id
@@ -106,7 +106,7 @@ class Share:
                 self.settle()
 
     def settle(self) -> None:
-        """Give back what is left to give back, and write the item, or remove it if nothing is left. StoreError."""
+        """Release what is left to release, and write the item; remove it when nothing is left. Raises StoreError."""
         for slot, token in list(self._leaving.items()):
             self._table.free(self._provider, slot, worker=self.me.worker, token=token)
             del self._leaving[slot]
@@ -120,7 +120,7 @@ class Share:
             self._known, self.stored = {None}, self.me
 
     def survey(self, *, now: bool = True) -> Budget:
-        """What the others have and want. Clears who is dead. Raises StoreError."""
+        """Return what the other workers have and want. Clears dead workers. Raises StoreError."""
         asked, seen = self._clock(), {}
         holders = self._table.holders(self._provider, now=now)
         answered, others = self._clock(), []
@@ -129,7 +129,7 @@ class Share:
                 continue
             tag, since = self._seen.get(holder.worker, ("", 0.0))
             seen[holder.worker] = holder.tag, since if tag == holder.tag else answered
-            silence = asked - seen[holder.worker][1]  # this process may have been stopped between the two
+            silence = asked - seen[holder.worker][1]  # this process may have been paused between the two reads
             if (holder.dead or silence > SILENCE * self._seconds) and self._cleared(holder):
                 continue
             others.append(replace(holder, ticket=0) if silence > PATIENCE else holder)
@@ -137,7 +137,7 @@ class Share:
         return Budget(others)
 
     def _cleared(self, holder: Holder) -> bool:
-        """Give back all that a dead worker had. False when it lives."""
+        """Release all slots of a dead worker. Return False when it lives."""
         if not holder.dead:
             dead = replace(holder, dead=True, tag=uuid.uuid4().hex)
             if not self._table.put(self._provider, dead, {holder.tag}):
@@ -152,8 +152,8 @@ class Share:
 class SharedConnections:
     """The budget of all workers that share a table.
 
-    `seconds`: a lease's life without renewal; what is held is renewed every third of it. `worker`: a name that no other
-    process has or had. `dice`: decides which free slot is tried, and how long a pause is.
+    `seconds`: a lease's time; it is renewed after each third of it. `worker`: a name that no other process has or had.
+    `dice`: chooses the free slot and the length of each pause.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class SharedConnections:
         with self._all:
             share.waiting += 1
         try:
-            # One thread asks the table, the others of this process queue behind it.
+            # One thread reads the table; the other threads of this process wait for it.
             while not share.asking.acquire(timeout=1):
                 if pulse:
                     pulse()
@@ -219,7 +219,9 @@ class SharedConnections:
             raise
 
     def _try(self, share: Share, limit: int, lease: Lease, *, wait: bool) -> int | None:
-        """Take a slot if it is our turn: None. Else how many go before us. `wait`: let others know that we wait."""
+        """Take a slot if it is our turn, and return None. Else return how many come before us. `wait`: take a ticket
+        too.
+        """
         with share.lock:
             budget = share.survey()
             drawn = share.me if share.me.ticket else replace(share.me, ticket=budget.next_ticket)
@@ -232,7 +234,7 @@ class SharedConnections:
                 if wait and share.stale:
                     share.write()
             except Conflict:
-                return 0  # our item was cleared meanwhile: look again, under another name
+                return 0  # our item was marked as dead: try again under another name
             return budget.ahead_of(drawn)
 
     def _release(self, share: Share, lease: Lease) -> None:
@@ -250,7 +252,7 @@ class SharedConnections:
         return answer
 
     def _keep_renewed(self, share: Share) -> None:
-        """Start the renewal of what is held, or could not be given back, unless it runs."""
+        """Start the thread that renews and releases leases, unless it runs."""
         with share.lock:
             begin = not share.renewing and not share.idle
             share.renewing |= begin
@@ -258,7 +260,7 @@ class SharedConnections:
             self._pace.spawn(lambda: self._renew(share), "lease renewal")
 
     def _renew(self, share: Share) -> None:
-        """Renew what is held; ends when nothing is."""
+        """Renew the leases until there are none."""
         while True:
             self._pace.wait(self._never, self._seconds / 3)
             with share.lock:

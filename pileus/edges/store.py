@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, DocumentError, UsageError)
-"""What a parser raises for bytes that it does not understand."""
+"""Errors of a parser whose bytes are damaged."""
 
 
 class Store(Protocol):
@@ -27,7 +27,7 @@ class Store(Protocol):
         """Return the object's bytes. Raises NotFound when there is none."""
 
     def put(self, url: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write the object, whole or not at all; an older one is replaced."""
+        """Write the object; it replaces an older one. Readers never see a part of it."""
 
     def tagged(self, url: str) -> tuple[bytes, str]:
         """Return the object's bytes and its entity tag, which changes with its bytes.
@@ -36,26 +36,26 @@ class Store(Protocol):
         """
 
     def swap(self, url: str, body: bytes, tag: str | None, content_type: str = "application/octet-stream") -> str:
-        """Write the object only if its entity tag is still `tag` (None: only if there is no object); its new tag.
+        """Write the object if its entity tag is still `tag` (None: if there is no object), and return its new tag.
 
-        Raises Conflict when somebody else has written meanwhile. A write whose answer was lost counts as done.
+        Raises Conflict when another process has written it. A write whose answer was lost counts as done.
         """
 
     def copy(self, source: str, target: str) -> None:
         """Write the bytes of object `source` to `target` within the store. Raises NotFound when there is no source."""
 
     def drop(self, url: str, tag: str) -> None:
-        """Remove the object only if its entity tag is still `tag`; that it changed or is gone is no error."""
+        """Remove the object if its entity tag is still `tag`. It is no error when it has changed or is gone."""
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Address and size in bytes of every object whose address begins with `prefix`, in order of address."""
+        """Yield address and size in bytes of every object whose address begins with `prefix`, in order of address."""
 
     def delete(self, *urls: str) -> None:
-        """Remove objects of one bucket; that there was none is no error."""
+        """Remove objects of one bucket. It is no error when one does not exist."""
 
 
 def split(url: str) -> tuple[str, str]:
-    """Bucket and key of an address.
+    """Return bucket and key of an address.
 
     >>> split("s3://pileus-internal/zones/a.geojson")
     ('pileus-internal', 'zones/a.geojson')
@@ -123,7 +123,7 @@ class S3Store:
             return self._ours(url, body, exc)
 
     def _ours(self, url: str, body: bytes, refused: Exception) -> str:
-        """Return the tag of the object if it is `body`: then the first try succeeded, and only its answer was lost."""
+        """Return the object's tag if its bytes are `body`: then the first try was stored, and its answer was lost."""
         try:
             stored, tag = self.tagged(url)
         except NotFound:

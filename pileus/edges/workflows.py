@@ -20,13 +20,13 @@ class Workflows(Protocol):
         """Start an execution called `name`; return its ARN. A second call with the same name returns the same ARN."""
 
     def status(self, execution: str) -> Status:
-        """`GONE`: no such execution is known."""
+        """Return the status of an execution; `GONE` when Step Functions knows no such execution."""
 
     def stop(self, execution: str, cause: str) -> None:
-        """Stop it; that it has ended already, or is gone, is no error."""
+        """Stop an execution. It is no error when it has ended or is gone."""
 
     def running(self, workflow: str, prefix: str) -> Iterator[str]:
-        """ARNs of the running executions whose name begins with `prefix`."""
+        """Yield the ARNs of the running executions whose name begins with `prefix`."""
 
 
 class StepFunctions:
@@ -44,7 +44,7 @@ class StepFunctions:
         except StoreError as exc:
             if exc.code != "ExecutionAlreadyExists":
                 raise
-            return execution_arn(machine, name)  # it has ended since, and whoever started it did not hear of that
+            return execution_arn(machine, name)  # it has ended since; the answer to its start was lost
         return started["executionArn"]
 
     def status(self, execution: str) -> Status:

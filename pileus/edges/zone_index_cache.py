@@ -5,7 +5,7 @@ from pileus.errors import NotFound
 
 
 class StoreZoneIndexCache:
-    """An ZoneIndexCache over objects whose address begins with `prefix`."""
+    """A ZoneIndexCache in objects whose address begins with `prefix`."""
 
     def __init__(self, store: Store, prefix: str) -> None:
         self._store = store

@@ -12,11 +12,11 @@ from pileus.errors import StoreError, UsageError
 
 IMAGE = "pileus-process-group"
 WORLD_WRITABLE = 0o1777
-"""The scratch folder: the image's user is not the user who started the stack."""
+"""Mode of the scratch folder: the user in the image is not the user who started the stack."""
 
 
 class Containers:
-    """`count` worker containers of the project at `home`, kept running by the embedded ECS until `stop`."""
+    """`count` worker containers of the project at `home`. The embedded ECS keeps them running until `stop`."""
 
     def __init__(self, aws: Aws, stack: Stack, home: Home, *, count: int, image: str) -> None:
         self._ecs = aws.ecs
@@ -27,7 +27,7 @@ class Containers:
         self._image = image
 
     def start(self) -> None:
-        """Ask for the containers. ECS starts them, and others for those that die."""
+        """Create the ECS service. ECS starts the containers, and replaces those that die."""
         remove(self._name)
         self._scratch.mkdir(parents=True, exist_ok=True)
         self._scratch.chmod(WORLD_WRITABLE)
@@ -60,7 +60,7 @@ class Containers:
         return self._stack.to_env() | credentials | {"PILEUS_SCRATCH": "/scratch"}
 
     def stop(self, *, seconds: float = 30) -> None:
-        """End them; each hands back what it has. Those that are left after `seconds` are removed by force."""
+        """Stop the containers; each returns its group to the queue. After `seconds` the rest is removed by force."""
         self._ecs.update_service(cluster=self._name, service=self._name, desiredCount=0)
         self._ecs.delete_service(cluster=self._name, service=self._name, force=True)
         deadline = time.monotonic() + seconds
@@ -70,25 +70,25 @@ class Containers:
 
 
 def name_of(home: Home) -> str:
-    """Of the cluster, the service and the task definition: one for each project of this machine."""
+    """Return the name of the cluster, the service and the task definition: one for each project of this machine."""
     return f"pileus-{hashlib.sha256(str(home.path).encode()).hexdigest()[:8]}"
 
 
 def containers(name: str, *, dead: bool = False) -> list[str]:
-    """Ids of the containers that run for the project that `name_of` names; with `dead`, of those that ended too."""
+    """Return the ids of the containers of the project that `name_of` names; with `dead`, of ended ones too."""
     label = f"label=com.amazonaws.ecs.task-definition-family={name}"
     every = ["--all"] if dead else []
     return _docker("ps", *every, "--quiet", "--no-trunc", "--filter", label).split()
 
 
 def remove(name: str) -> None:
-    """Remove what a killed supervisor left behind."""
+    """Remove the containers that a killed supervisor left."""
     for container in containers(name, dead=True):
         _docker("rm", "--force", "--volumes", container)
 
 
 def sweep_containers(home: Home) -> None:
-    """Remove those of a supervisor that was killed, where there ever were any."""
+    """Remove the containers of a killed supervisor, if this project ever had any."""
     if scratch_of(home).exists() and shutil.which("docker"):
         remove(name_of(home))
 
@@ -109,9 +109,9 @@ def find_image(version: str) -> str:
 
 
 def _docker(*arguments: str) -> str:
-    """Raises StoreError with Docker's own word."""
+    """Run Docker, and return its output. Raises StoreError with Docker's message."""
     asked = subprocess.run(["docker", *arguments], capture_output=True, text=True)
     if asked.returncode:
-        said = asked.stderr.strip().splitlines() or ["it said nothing"]
+        said = asked.stderr.strip().splitlines() or ["no message"]
         raise StoreError(f"Docker refused: {said[-1]}", where=f"docker {arguments[0]}")
     return asked.stdout.strip()

@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def deploy_embedded(aws: Aws, home: Home) -> Stack:
-    """Synthesize and deploy. Buckets that an earlier run left on disk are taken as they are."""
+    """Synthesize and deploy. Buckets that an earlier run left on disk are used again."""
     assembly = synth(Project(home.project), home.assemblies, settings(os.environ))
     data, core = _named(assembly, "-data"), _named(assembly, "-core")
     names = {bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]}
@@ -30,15 +30,14 @@ def deploy_embedded(aws: Aws, home: Home) -> Stack:
     if not {stack.internal, stack.protected} <= names:
         deploy(aws, assembly, data)
         for bucket in (stack.internal, stack.protected):
-            # An empty bucket would not be on disk after kill -9.
+            # MiniStack writes no folder for an empty bucket, so it would be lost after kill -9.
             aws.s3.put_object(Bucket=bucket, Key="pileus.json", Body=json.dumps({"version": __version__}).encode())
     return stack
 
 
 def settings(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the embedded settings, with what PILEUS_SETTINGS (JSON) changes.
-
-    Raises UsageError for what is not JSON.
+    """Return the settings of the embedded stack; PILEUS_SETTINGS (JSON) overrides them. Raises UsageError for invalid
+    JSON.
     """
     try:
         changes: dict[str, Any] = json.loads(environ.get("PILEUS_SETTINGS", "{}"))

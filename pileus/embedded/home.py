@@ -1,4 +1,4 @@
-"""The folder .pileus of a project: what runs, where, and its files."""
+"""The folder .pileus of a project: its files, and what runs."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ class Running:
     """Names of what the core stack made, as `Stack.to_env` gives them."""
     ready: bool
     doing: str = ""
-    """What it is busy with, for those who wait."""
+    """What it is doing now, for the command that waits for it."""
 
 
 class Home:
@@ -40,7 +40,7 @@ class Home:
         self._state = self.path / "state.json"
 
     def running(self) -> Running | None:
-        """Return what was noted last, whether or not it still lives."""
+        """Return what was noted last; its processes may have ended."""
         try:
             value = json.loads(self._state.read_text())
             return Running(**{**value, "workers": tuple(value["workers"])})
@@ -57,7 +57,9 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Whether this process is the one that runs the stack. The kernel lets go when the process dies."""
+        """Yield whether this process is the one that runs the stack. The kernel releases the lock when the process
+        dies.
+        """
         self.path.mkdir(exist_ok=True)
         with (self.path / "lock").open("w") as lock:
             try:
@@ -74,7 +76,7 @@ class Home:
 
 
 def alive(pid: int, marker: str) -> bool:
-    """Return whether process `pid` lives and is ours: its command line contains `marker`."""
+    """Return whether process `pid` lives and is ours: `marker` is in its command line."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
@@ -83,7 +85,7 @@ def alive(pid: int, marker: str) -> bool:
 
 
 def _answers(pid: int) -> bool:
-    """For systems without /proc."""
+    """Return whether the process lives, on systems without /proc."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, PermissionError):

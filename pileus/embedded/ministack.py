@@ -1,8 +1,8 @@
-"""The embedded AWS as a process: MiniStack, set up to answer quickly while its workflows run.
+"""The embedded AWS as a process: MiniStack, configured to answer quickly while its workflows run.
 
-It is served by uvicorn with a parser in C, which takes a third of the time for a request that MiniStack's own server
-takes. Its event loop shares the interpreter lock with a thread per execution: with Python's usual 5 ms between
-handovers each answer waits behind them; with half a millisecond a backfill's calls take half the time.
+uvicorn with a parser in C serves it, in a third of the time of MiniStack's own server. Its event loop shares the
+interpreter lock with one thread per execution. Python switches threads every 5 ms by default, and each answer waits for
+that; with 0.5 ms a backfill's calls take half the time.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 
 SWITCH_SECONDS = 0.0005
 IDLE_SECONDS = 75
-"""How long a connection may rest between two requests: longer than clients keep one."""
+"""Seconds for which an idle connection stays open: longer than clients keep one."""
 
 if __name__ == "__main__":
     import uvicorn

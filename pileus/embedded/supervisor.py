@@ -1,7 +1,8 @@
-"""`pileus up`: the embedded AWS and its workers, kept running until told to stop.
+"""The supervisor behind `pileus up`: starts the embedded AWS and its workers, and restarts what dies, until told to
+stop.
 
-Crash-only: S3's objects are on disk at once, everything else is rebuilt from them at each start. So a start after
-`kill -9` is the same as any other.
+S3's objects are on disk at once, and each start rebuilds everything else from them. So a start after `kill -9` is the
+same as any other ("crash-only").
 """
 
 import importlib.util
@@ -33,7 +34,7 @@ GRACE = 10
 
 
 class Supervisor:
-    """Runs in the foreground. `workers`: processes, `containers`: likewise; `tell` gets a line about each step."""
+    """Runs in the foreground. `workers`, `containers`: how many of each; `tell` gets a line about each step."""
 
     def __init__(self, home: Home, *, workers: int, containers: int = 0, tell: Callable[[str], None]) -> None:
         self._home = home
@@ -48,11 +49,11 @@ class Supervisor:
         self._stack: Stack | None = None
 
     def stop(self, *_: object) -> None:
-        """Safe in a signal handler."""
+        """End `run`. Safe in a signal handler."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Start, then keep alive until stopped. Raises UsageError when the stack is up already."""
+        """Start all, then restart what dies, until stopped. Raises UsageError when the stack is up already."""
         if importlib.util.find_spec("ministack") is None:
             raise UsageError("the embedded AWS needs the extra embedded: pip install 'pileus[embedded,infra]'")
         with self._home.locked() as ours:
@@ -62,12 +63,12 @@ class Supervisor:
             try:
                 self._start()
                 while not self._stopping.wait(0.25):
-                    self._mend()
+                    self._restart_dead()
             finally:
                 self._end()
 
     def _sweep(self) -> None:
-        """Stop what a supervisor that was killed left behind."""
+        """Stop the processes that a killed supervisor left."""
         left = self._home.running()
         sweep_containers(self._home)
         if left is None:
@@ -129,7 +130,7 @@ class Supervisor:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self._home.data),
             "LOG_LEVEL": "WARNING",
-            "IOT_MTLS_ENABLED": "0",  # it would listen on every interface
+            "IOT_MTLS_ENABLED": "0",  # by default it would listen on every interface
             "SFTP_ENABLED": "0",
         }
         self._ministack = self._spawn("ministack", MINISTACK, settings)
@@ -140,7 +141,7 @@ class Supervisor:
             time.sleep(0.05)
 
     def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
-        assert self._stack is not None  # workers start after the stack is deployed
+        assert self._stack is not None  # the stack is deployed before workers start
         settings = self._stack.to_env() | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "PILEUS_SCRATCH": str(self._home.scratch),
@@ -160,8 +161,8 @@ class Supervisor:
                 cwd=self._home.path,
             )
 
-    def _mend(self) -> None:
-        """Start again what has died."""
+    def _restart_dead(self) -> None:
+        """Restart what has died."""
         if self._ministack and self._ministack.poll() is not None:
             self._tell("the embedded AWS died: starting it again")
             self._start()
@@ -172,7 +173,7 @@ class Supervisor:
                 self._note("", ready=True)
 
     def _end(self) -> None:
-        """Workers first, so that they can hand back; then the embedded AWS."""
+        """Stop the workers, so that they return their groups, and then the embedded AWS."""
         _end_all(self._workers)
         if self._containers:
             self._containers.stop()
@@ -219,7 +220,9 @@ def _any_free_port() -> int:
 
 
 def start_detached(home: Home, workers: int | str) -> None:
-    """Run a supervisor in the background and return once it is ready. Raises StoreError when it ends instead."""
+    """Start a supervisor in the background, and return when the stack is ready. Raises StoreError when it ends before
+    that.
+    """
     home.logs.mkdir(parents=True, exist_ok=True)
     log_path = home.logs / "supervisor.log"
     with log_path.open("ab") as log:
@@ -239,7 +242,7 @@ def start_detached(home: Home, workers: int | str) -> None:
 
 
 def stop_supervisor(home: Home) -> bool:
-    """Stop a running supervisor and what it started, or what one that was killed left. False: nothing ran."""
+    """Stop the supervisor and what it started, or what a killed one left. Return False when nothing ran."""
     running = home.running()
     if running is None:
         return False

@@ -1,6 +1,6 @@
 """Time zones for the embedded scheduler, which reads every cron expression in UTC.
 
-While its clock ticks, a schedule of another zone shows the one moment at which it fires next, in UTC.
+At each tick, a schedule in another zone is replaced by its next firing in UTC.
 """
 
 import time
@@ -15,7 +15,7 @@ from pileus.errors import UsageError
 
 
 def in_zones(tick: Callable[[], None], schedules: Any, last_fired: dict[Any, float]) -> Callable[[], None]:
-    """`tick`, for schedules that may be in any zone. `schedules`: by key; `last_fired`: Unix time by the same keys."""
+    """Return `tick`, for schedules in any zone. `schedules`: by key; `last_fired`: Unix time by the same keys."""
 
     def ticking() -> None:
         with _in_utc(schedules, last_fired):
@@ -39,7 +39,7 @@ def _in_utc(schedules: Any, last_fired: dict[Any, float]) -> Iterator[None]:
 
 
 def in_utc(expression: str, zone: str, since: datetime) -> str:
-    """Return a cron expression of the one moment after `since` at which `expression` fires; others are as they were.
+    """Return a cron expression for the next firing after `since`, in UTC. Other expressions are returned unchanged.
 
     >>> in_utc("cron(0 6 * * ? *)", "Europe/Berlin", datetime(2026, 7, 1, 12, tzinfo=UTC))
     'cron(0 4 2 7 ? 2026)'

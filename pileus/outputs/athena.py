@@ -1,4 +1,4 @@
-"""The table as Athena reads it: its DDL, with partition projection, so that no crawler has to run."""
+"""The table as Athena reads it: its DDL, with partition projection, so that no crawler is needed."""
 
 import re
 
@@ -43,7 +43,7 @@ def ddl(table: pa.Table, bucket: str, collection: str, database: str = "default"
 
 
 def table_name(collection: str) -> str:
-    """Return a name that Athena takes without trouble.
+    """Return a table name that Athena accepts.
 
     >>> table_name("Viirs-2.template")
     'viirs_2_template'

@@ -22,7 +22,8 @@ TIMES = ("datetime", "start_datetime", "end_datetime", "created")
 
 
 def write_catalog(store: Store, bucket: str, name: str, document: Collection | None = None) -> list[str]:
-    """Write collection.json and items.parquet of each version, and the root catalog; their addresses, root first.
+    """Write collection.json and items.parquet of each version, and the root catalog. Return their addresses, root
+    first.
 
     `document`: the populated collection, for its description, license and bands. Raises UsageError when there is no
     item.
@@ -46,7 +47,7 @@ def write_catalog(store: Store, bucket: str, name: str, document: Collection | N
 
 
 def _items(store: Store, root: str, name: str) -> list[tuple[str, dict[str, Any]]]:
-    """Key and content of every item of a collection."""
+    """Return key and content of every item of a collection."""
     urls = [url for url, _ in store.list(f"{root}stac/{safe(name)}/") if url.endswith(".json")]
     urls = [url for url in urls if url.count("/") == root.count("/") + 4]
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -128,7 +129,7 @@ def _row(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
-    """Items as stac-geoparquet: geometry in WKB, properties as columns, links and assets nested."""
+    """Return items as stac-geoparquet: geometry in WKB, properties as columns, links and assets nested."""
     table = pa.Table.from_pylist(list(map(_row, items)))
     for name in TIMES:
         if name in table.column_names:

@@ -11,7 +11,7 @@ from pileus.outputs.series import THIN, Series, rolling
 
 FORMATS = (".png", ".svg", ".pdf")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5fb5", "#8a8a00")
-"""Okabe and Ito's, told apart by people who do not see all colours."""
+"""Colours of Okabe and Ito, which colour-blind people can distinguish."""
 ON_DARK = ("#56b4e9", "#ff8a3d", "#2fd0a0", "#e79ac3", "#f2c14e", "#7fa8ff", "#b39df5", "#cfd35a")
 MARKERS = "osD^vPX*"
 LIGHT = {"face": "#ffffff", "ink": "#1c2733", "faint": "#5b6875", "grid": "#e3e8ed", "gap": "#c9d1d9"}
@@ -19,7 +19,7 @@ DARK = {"face": "#10161d", "ink": "#e8eef4", "faint": "#9fb0c0", "grid": "#26313
 
 
 def format_of(path: Path) -> str:
-    """`png`, `svg` or `pdf`. Raises UsageError for any other ending."""
+    """Return `png`, `svg` or `pdf`. Raises UsageError for any other ending."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(
             f"cannot draw a {path.suffix or 'nameless'} file: expected {', '.join(FORMATS)}", where=str(path)
@@ -159,7 +159,7 @@ def _mark_gaps(axes: Any, lines: Sequence[Series], look: dict[str, str]) -> None
 
 
 def _alone(lines: Sequence[Series], at: int) -> bool:
-    """Return whether a gap starts here, so that a long one is labelled once."""
+    """Return whether a gap starts here, so that a long one gets one label."""
     return at == 0 or all(line.values[at - 1] is not None for line in lines)
 
 
@@ -188,6 +188,6 @@ def _shares(axes: Any, lines: Sequence[Series], look: dict[str, str], colours: S
 
 
 def _short(text: str, length: int) -> str:
-    """Return one line of at most `length` characters, so that no name bursts a chart."""
+    """Return one line of at most `length` characters, so that a long name fits the chart."""
     plain = " ".join(text.split())
     return plain if len(plain) <= length else plain[: length - 1] + "…"

@@ -14,7 +14,7 @@ BLOCK = 512
 def cog(window: Window, unit: str = "") -> bytes:
     """Return a cloud-optimised GeoTIFF with a mask band, overviews, predictor and ZSTD.
 
-    The mask is 0 where nothing was observed; pixels around the zone are kept, for they are what it is compared with.
+    The mask is 0 where nothing was observed. Pixels around the zone are kept, for comparison with it.
     """
     values = window.values if window.values.dtype != np.bool_ else window.values.astype("u1")
     rows, columns = values.shape
@@ -37,7 +37,8 @@ def cog(window: Window, unit: str = "") -> bytes:
 
 
 def _block(rows: int, columns: int) -> int:
-    """Small clips take small blocks, for a block is stored whole; a multiple of 16, as TIFF asks.
+    """Return the size of a block: a multiple of 16, as TIFF requires, and small for small clips, since a block is
+    stored whole.
 
     >>> _block(40, 100), _block(4000, 100)
     (128, 512)

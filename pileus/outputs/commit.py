@@ -1,17 +1,18 @@
-"""Commit: what a claim made becomes visible whole, or not at all.
+"""Commit: the outputs of a claim become visible all at once, or not at all.
 
-The manifest is the only point of commit, and is written by compare-and-swap on its entity tag:
+The manifest is the only point of commit. It is written by compare-and-swap on its entity tag:
 
-1. `fence`: the claim writes its token into the manifest as `next`. From then on no older claim can commit. What an
-   older claim has committed and not yet published is published first. A partition that was never done gets a
-   manifest with nothing but `next`, which every reader takes for none.
-2. `stage`: outputs are written as objects of the claim's own below `staged/`, where no reader looks.
-3. `commit`: the manifest is swapped on the fence's tag. When somebody else has fenced meanwhile nothing changes.
-4. `publish`: each staged object is copied to its well-known key, outputs that the manifest before had and this one
-   has not are deleted, then the staged ones are, at once or soon.
+1. `fence`: the claim writes its token into the manifest as `next`. After that no older claim can commit. If an older
+   claim has committed and not published yet, its outputs are published first. A partition without a manifest gets one
+   with nothing but `next`, which readers take for no manifest.
+2. `stage`: the claim writes its outputs below `staged/`, where readers do not look.
+3. `commit`: the claim replaces the manifest, if its tag is still that of the fence. Else a later claim has fenced, and
+   nothing changes.
+4. `publish`: the claim copies each staged object to its final key, deletes the outputs that only the old manifest
+   names, and then deletes the staged objects, at once or soon.
 
-A publisher that wakes up late changes nothing: its sources are gone, since whoever claims next publishes for it
-and deletes them before it can commit anything newer.
+A worker that publishes late changes nothing: the next claim has published for it, and has deleted the staged objects
+before it can commit a newer manifest.
 """
 
 import hashlib
@@ -46,13 +47,13 @@ class Place:
         return f"s3://{self.protected}/{keys.manifest_key(self.partition)}"
 
     def staged(self, claim: str) -> str:
-        """Beginning of the address of every object that a claim has staged."""
+        """Return the beginning of the addresses of all objects that a claim has staged."""
         collection, version, period, group = self.partition.key.split("/")
         return f"s3://{self.internal}/{STAGED}/{collection}/{version}/{period}~{group}~{claim}~"
 
 
 def claims(store: Store, internal: str) -> list[tuple[Partition, str]]:
-    """Partition and claim of everything that is staged in the bucket `internal`; the inverse of `Place.staged`."""
+    """Yield partition and claim of all that is staged in the bucket `internal`: the inverse of `Place.staged`."""
     head = f"s3://{internal}/{STAGED}/"
     found = set()
     for url, _ in store.list(head):
@@ -70,18 +71,17 @@ class Fence:
     place: Place
     claim: str
     tag: str
-    """Of the manifest as the fence left it."""
+    """Entity tag of the manifest after the fence."""
     before: Manifest | None
-    """What was committed last, and is published."""
+    """The last committed manifest, whose outputs are published."""
 
     def stage(self, url: str) -> str:
         """Return where an output that will be at `url` is staged."""
         return self.place.staged(self.claim) + _name(url)
 
     def commit(self, manifest: Manifest) -> Manifest:
-        """Make `manifest` the partition's; what was committed. Raises Conflict when a later claim has fenced.
-
-        Nothing has changed then.
+        """Make `manifest` the partition's manifest, and return it. Raises Conflict, and changes nothing, when a later
+        claim has fenced.
         """
         have = {output.url for output in manifest.outputs}
         before = self.before.outputs if self.before else ()
@@ -92,11 +92,10 @@ class Fence:
         return committed
 
     def publish(self, manifest: Manifest, staged: Iterable[str], delete: Callable[..., None] | None = None) -> None:
-        """Copy staged objects to their well-known keys, delete what they replace, and delete them.
+        """Copy staged objects to their final keys, delete the objects that they replace, then delete the staged ones.
 
-        `delete` may delete the staged ones later; None: at once.
-
-        What is gone was published by another. Raises Unpublished when the store fails: whoever claims next goes on.
+        `delete` may delete the staged ones later; None: at once. A staged object that is gone was published by another
+        process. Raises Unpublished when the store fails: the next claim publishes the rest.
         """
         try:
             _publish(self.place, manifest, list(staged), delete or self.place.store.delete)
@@ -107,7 +106,7 @@ class Fence:
 def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
     """Take the right to commit from every older claim. `fresh`: there is probably no manifest yet.
 
-    Raises StoreError when the manifest is written by others again and again.
+    Raises StoreError when other processes write the manifest again and again.
     """
     for attempt in range(TRIES):
         value, tag = ({"partition": place.partition.key}, None) if fresh and not attempt else _read(place)
@@ -124,14 +123,14 @@ def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
 
 
 def roll_forward(place: Place, manifest: Manifest) -> int:
-    """Publish what was committed and is still staged; return the number of objects."""
+    """Publish what was committed and is still staged. Return the number of objects."""
     left = [url for url, _ in place.store.list(place.staged(manifest.claim))] if manifest.claim else []
     _publish(place, manifest, left, place.store.delete)
     return len(left)
 
 
 def clean(place: Place, claim: str) -> None:
-    """Deal with what a claim has staged: publish it if it is committed, delete it if a later claim has fenced."""
+    """Publish what a claim has staged if it is committed; delete it if a later claim has fenced."""
     value, _ = _read(place)
     manifest = manifest_of(value)
     if manifest is not None and manifest.claim == claim:
@@ -141,9 +140,9 @@ def clean(place: Place, claim: str) -> None:
 
 
 def settled(place: Place, token: str) -> Manifest | None:
-    """Return the manifest after fencing a claim that would replace it. None where nothing was committed.
+    """Return the manifest, after fencing any claim that would replace it; None where nothing was committed.
 
-    For whoever rebuilds the index, which must not miss a commit that comes a moment later.
+    Recovery calls it, so that it cannot miss a commit that comes just after it has read.
     """
     value, _ = _read(place)
     manifest = manifest_of(value)
@@ -151,7 +150,7 @@ def settled(place: Place, token: str) -> Manifest | None:
 
 
 def read_manifest(store: Store, url: str) -> Manifest | None:
-    """Return the manifest at `url`; None where nothing was ever committed. Raises ValueError when it is damaged."""
+    """Return the manifest at `url`; None where nothing was committed. Raises ValueError when it is damaged."""
     try:
         value = json.loads(store.get(url))
     except NotFound:
@@ -160,7 +159,7 @@ def read_manifest(store: Store, url: str) -> Manifest | None:
 
 
 def manifest_of(value: Any) -> Manifest | None:
-    """Return the manifest in a manifest object; None where it is a fence alone.
+    """Return the manifest in a manifest object; None where it holds only a fence.
 
     Raises ValueError when it is damaged.
     """
@@ -181,7 +180,7 @@ def void(place: Place, token: str) -> None:
 
 
 def _read(place: Place) -> tuple[Mapping[str, Any], str | None]:
-    """Return the manifest object and its tag. One that is damaged counts as one that was never committed."""
+    """Return the manifest object and its tag. A damaged one counts as none."""
     nothing = {"partition": place.partition.key}
     try:
         body, tag = place.store.tagged(place.manifest)
@@ -196,7 +195,7 @@ def _read(place: Place) -> tuple[Mapping[str, Any], str | None]:
 
 
 def _publish(place: Place, manifest: Manifest, staged: list[str], delete: Callable[..., None]) -> None:
-    """Copy the staged objects to their keys. Where nothing is staged all is published already."""
+    """Copy the staged objects to their keys. Where nothing is staged, all is published already."""
     if not staged:
         return
     targets = {_name(output.url): output for output in manifest.outputs}
@@ -210,10 +209,12 @@ def _publish(place: Place, manifest: Manifest, staged: list[str], delete: Callab
 
 
 def _remove(place: Place, url: str, staged: str) -> None:
-    """Delete an output that is replaced, as long as this publication is the one under way."""
+    """Delete an output that was replaced, if this publication is still the current one."""
     with suppress(NotFound):
         _, tag = place.store.tagged(url)
-        place.store.tagged(staged)  # gone, if a later claim has published for us and may have written `url` anew
+        place.store.tagged(
+            staged
+        )  # no longer current when a later claim has published for us and may have written `url` again
         place.store.drop(url, tag)
 
 
@@ -223,11 +224,11 @@ def _name(url: str) -> str:
 
 
 def _copy(store: Store, source: str, output: Output) -> None:
-    """Publish one output; what was there before is kept first, where the collection wants that."""
+    """Publish one output. First keep the object that it replaces, where the collection asks for that."""
     if output.previous and not any(url == output.previous for url, _ in store.list(output.previous)):
-        with suppress(NotFound):  # then there is no older one any more
+        with suppress(NotFound):  # the older one is gone
             store.copy(output.url, output.previous)
-    with suppress(NotFound):  # then somebody has published for us, and has deleted it
+    with suppress(NotFound):  # another process has published it for us, and deleted it
         store.copy(source, output.url)
 
 

@@ -17,7 +17,7 @@ Shapes = Mapping[str, Mapping[str, Any]]
 """GeoJSON geometry of each zone, by the zone's id."""
 EXCEL_ROWS = 1_048_576
 RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""A text cell that begins with one of these is taken for a formula by spreadsheets."""
+"""Spreadsheets read a text cell that begins with one of these as a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class FileFormat:
     """Makes the file of the rows and of the GeoJSON geometry (WGS84) of each zone. Raises UsageError for rows that it
     cannot hold."""
     text: bool = False
-    """Whether it may be printed to a terminal."""
+    """Whether it is text, which a terminal can show."""
     shapes: bool = False
     """Whether the geometries are needed; they are empty otherwise."""
 
@@ -47,7 +47,7 @@ def register(format: FileFormat) -> None:
 
 
 def format_of(name: str) -> FileFormat:
-    """Return the format of this name. Raises UsageError with the near matches, or with what there is."""
+    """Return the format of this name. Raises UsageError with the near matches, or with the names that exist."""
     if name not in FORMATS:
         raise UsageError(unknown("format", name, FORMATS))
     return FORMATS[name]
@@ -74,7 +74,9 @@ def _parquet(table: pa.Table, _shapes: Shapes) -> bytes:
 
 
 def _geojson(table: pa.Table, shapes: Shapes) -> bytes:
-    """A feature a row, so that GIS programs can filter and animate by `time`; null geometry for an unknown zone."""
+    """Return a feature for each row, so that GIS programs can filter and animate by `time`. An unknown zone has null
+    geometry.
+    """
     features = []
     for row in table.to_pylist():
         plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
@@ -116,7 +118,7 @@ def _xlsx(table: pa.Table, _shapes: Shapes) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    """Control characters are not allowed in Excel's XML."""
+    """Return the text without control characters, which Excel's XML does not allow."""
     if isinstance(value, str):
         return "".join(c for c in value if c >= " " or c in "\t\n")[:32767]
     return value

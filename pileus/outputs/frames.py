@@ -41,7 +41,7 @@ class Frames:
 
 
 def window_of(body: bytes, band: str, zone: str, name: str, shape: Any) -> Window:
-    """Return a clip, as `clips.cog` wrote it, as a window again. `shape`: the zone in longitude and latitude."""
+    """Return a clip, as `clips.cog` wrote it, as a window. `shape`: the zone in longitude and latitude."""
     with MemoryFile(body) as memory, memory.open() as raster:
         values, valid = raster.read(1), raster.dataset_mask() > 0
         (outline,) = reproject(np.array([shape], dtype=object), WGS84, raster.crs.to_wkt())
@@ -111,7 +111,8 @@ def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def contact_sheet(frames: Frames) -> Image.Image:
-    """Return all periods at a glance: a row a year, a column a month (months); else rows of twelve. One scale for all.
+    """Return all periods in one picture: a row a year and a column a month, else rows of twelve. All have one colour
+    scale.
 
     Raises UsageError when no period has a clip.
     """
@@ -142,7 +143,7 @@ def contact_sheet(frames: Frames) -> Image.Image:
 
 
 def _places(periods: Sequence[Period]) -> dict[Period, tuple[int, int]]:
-    """Row and column of each period."""
+    """Return row and column of each period."""
     if all(len(period.iso) == 7 for period in periods):
         first = periods[0].start.year
         return {period: (period.start.year - first, period.start.month - 1) for period in periods}

@@ -1,4 +1,4 @@
-"""The clips of one zone over time, out of the bucket."""
+"""Read the clips of one zone over time from the bucket."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Quicklooks: one zone in one month as a PNG, on a logarithmic scale, with what was not observed hatched."""
+"""Quicklooks: a PNG of one zone in one month, on a logarithmic scale, with hatching where nothing was observed."""
 
 import io
 import math
@@ -48,7 +48,7 @@ def scale_of(windows: Iterable[Window]) -> Scale:
 
 
 def quicklook(window: Window, *, period: str, unit: str, scale: Scale) -> bytes:
-    """PNG bytes. `scale`: the values at the ends of the colour bar, both above 0."""
+    """Return a quicklook as PNG bytes. `scale`: the values at the ends of the colour bar, both above 0."""
     return png(card(window, period=period, unit=unit, scale=scale))
 
 
@@ -76,7 +76,9 @@ def card(window: Window, *, period: str, unit: str, scale: Scale) -> Image.Image
 
 
 def map_of(window: Window, scale: Scale, side: int) -> Image.Image:
-    """Return the pixels and the zone's outline alone, its longer side about `side` screen pixels, true to shape."""
+    """Return only the pixels and the zone's outline, the longer side about `side` screen pixels, in the ground's
+    proportions.
+    """
     rows, columns = window.values.shape
     stretch = _stretch(window)
     zoom = side / max(rows, columns * stretch)
@@ -89,7 +91,9 @@ def map_of(window: Window, scale: Scale, side: int) -> Image.Image:
 
 
 def colours(values: NDArray[Any], scale: Scale) -> NDArray[np.uint8]:
-    """RGB of each value on a logarithmic scale; what is below it, zero and negative values take its first colour."""
+    """Return the RGB of each value on a logarithmic scale. Values below the scale, zero and negative ones have its
+    first colour.
+    """
     low, high = np.log10(scale[0]), np.log10(scale[1])
     with np.errstate(all="ignore"):
         share = (np.log10(np.maximum(values.astype(np.float64), scale[0])) - low) / (high - low)
@@ -107,7 +111,7 @@ def _ramp() -> NDArray[np.uint8]:
 
 
 def _reduced(window: Window, step: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Means of step x step valid pixels, where the window has more pixels than the screen."""
+    """Return means of step x step valid pixels, where the window has more pixels than the screen."""
     if step == 1:
         return window.values, window.valid
     rows, columns = (length // step * step for length in window.values.shape)
@@ -139,7 +143,7 @@ def _hatched(size: tuple[int, int]) -> Image.Image:
 
 
 def _outlined(image: Image.Image, window: Window, size: tuple[int, int]) -> Image.Image:
-    """Return the map with the outline, which is drawn at twice the size and shrunk to be smooth, over a dark edge."""
+    """Return the map with the outline over a dark edge. It is drawn at twice the size and reduced, to be smooth."""
     rows, columns = window.values.shape
     thick = 4 if max(size) > 200 else 2
     over = Image.new("L", (size[0] * 2, size[1] * 2))
@@ -176,7 +180,7 @@ def _colour_bar(image: Image.Image, at: tuple[int, int], height: int, scale: Sca
 
 
 def _scale_bar(draw: ImageDraw.ImageDraw, window: Window, width: int, at: tuple[int, int]) -> None:
-    """A round length of at most two fifths of the map, and what the hatching means."""
+    """Draw a scale bar of a round length, at most two fifths of the map, and the meaning of the hatching."""
     metres = _width_metres(window)
     length = _round_below(metres * 0.4)
     end = at[0] + round(length / metres * width)
@@ -200,7 +204,7 @@ def _width_metres(window: Window) -> float:
 
 
 def _round_below(metres: float) -> float:
-    """1, 2 or 5 times a power of ten.
+    """Return the greatest 1, 2 or 5 times a power of ten that is not above the length.
 
     >>> _round_below(7300), _round_below(2100), _round_below(1.0)
     (5000.0, 2000.0, 1.0)
@@ -211,7 +215,7 @@ def _round_below(metres: float) -> float:
 
 @cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, as matplotlib ships it: it has most of the world's letters."""
+    """Return DejaVu Sans, as matplotlib has it: it covers most scripts."""
     found = find_spec("matplotlib")
     assert found is not None  # a dependency
     assert found.submodule_search_locations is not None

@@ -1,4 +1,4 @@
-"""Read statistics back: one Arrow table over all months of a collection."""
+"""Read statistics: one Arrow table over all months of a collection."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -14,12 +14,12 @@ from pileus.outputs.commit import read_manifest
 from pileus.outputs.series import near
 
 PARALLEL = 8
-"""Objects that are fetched at once."""
+"""Objects that are read in parallel."""
 KINDS = (keys.TABLES, "clips", "pictures")
 
 
 def tables(store: Store, bucket: str, collection: str) -> Iterator[tuple[Partition, str, int]]:
-    """Partition, address and size of every table of a collection, all versions, in order of address."""
+    """Yield partition, address and size of every table of a collection, all versions, in order of address."""
     root = f"s3://{bucket}/"
     for url, size in store.list(f"{root}{keys.TABLES}/collection={safe(collection)}/"):
         yield keys.partition_of(url.removeprefix(root)), url, size
@@ -60,7 +60,7 @@ def _outputs(store: Store, manifests: Iterable[str]) -> list[Output]:
 
 
 def collections(store: Store, bucket: str) -> list[str]:
-    """Names of the collections that have statistics."""
+    """Return the names of the collections that have statistics."""
     root = f"s3://{bucket}/{keys.TABLES}/collection="
     return sorted({unsafe(url.removeprefix(root).split("/")[0]) for url, _ in store.list(root)})
 
@@ -71,7 +71,7 @@ def read_stats(store: Store, bucket: str, collection: str) -> pa.Table:
 
 
 def require_stats(store: Store, bucket: str, collection: str) -> pa.Table:
-    """`read_stats`, for a collection that must have rows. Raises UsageError with the near matches."""
+    """Return the rows as `read_stats` does. Raises UsageError, with the near matches, when there are none."""
     table = read_stats(store, bucket, collection)
     if not table.num_rows:
         raise near("collection", collection, collections(store, bucket))
@@ -85,7 +85,7 @@ def _table(body: bytes) -> pa.Table:
 
 
 def together(store: Store, found: Iterable[tuple[Partition, str]]) -> pa.Table:
-    """Return the rows of these tables, each with the columns of its partition in front."""
+    """Return the rows of these tables as one table; the columns of the partition come first."""
 
     def one(item: tuple[Partition, str]) -> pa.Table:
         partition, url = item

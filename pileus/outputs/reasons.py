@@ -1,4 +1,4 @@
-"""Why a month has no rows, as the index of partitions tells it."""
+"""Why a month has no rows, according to the index of partitions."""
 
 from collections.abc import Collection, Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""One statistic of one zone over time, with its gaps; and how people name zones, bands and statistics."""
+"""One statistic of one zone over time, with its gaps; and finding zones, bands and statistics by name."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from pileus.near import unknown
 from pileus.periods import Period, Unit, span
 
 KEYS = ("version", "period", "group", "time", "zone", "zone_name", "band")
-"""Columns that say what a row is about; all others are statistics."""
+"""Columns that identify a row; all others are statistics."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 THIN = 0.1
-"""Where a smaller share of a zone's pixels was valid, a value says little."""
+"""Share of a zone's pixels below which a value is not reliable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values by period, no period left out."""
+    """Values by period; each period of the axis is there."""
 
     zone: str
     name: str
@@ -36,19 +36,19 @@ class Series:
 
     @property
     def unobserved(self) -> tuple[Period, ...]:
-        """Periods with a row and no value: the zone was not seen."""
+        """Return the periods with a row and no value: no pixel of the zone was observed."""
         pairs = zip(self.periods, self.values, self.share, strict=True)
         return tuple(p for p, value, share in pairs if value is None and share is not None)
 
     @property
     def missing(self) -> tuple[Period, ...]:
-        """Periods without a row."""
+        """Return the periods without a row."""
         pairs = zip(self.periods, self.values, self.share, strict=True)
         return tuple(p for p, value, share in pairs if value is None and share is None)
 
 
 def near(kind: str, name: str, there: Iterable[str]) -> UsageError:
-    """Return the error for an unknown name, with the near matches, or with what there is."""
+    """Return the error for an unknown name, with the near matches, or with the names that exist."""
     return UsageError(unknown(kind, name, there))
 
 
@@ -62,7 +62,7 @@ def statistics_of(table: pa.Table) -> list[str]:
 
 
 def zones_of(table: pa.Table) -> dict[str, str]:
-    """Name of each zone by its id, in order of first appearance."""
+    """Return the name of each zone by its id, in order of first appearance."""
     if not table.num_rows:
         return {}
     found = table.select(["zone", "zone_name"]).group_by(["zone", "zone_name"], use_threads=False).aggregate([])
@@ -70,7 +70,7 @@ def zones_of(table: pa.Table) -> dict[str, str]:
 
 
 def pick_zones(table: pa.Table, wanted: Sequence[str]) -> list[str]:
-    """Ids of the zones a person named, by id, by name or by either in any case; all where none is named.
+    """Return the ids of the zones that a person named, by id or name, in any case; all where none is named.
 
     Raises UsageError with the near matches.
     """
@@ -88,7 +88,7 @@ def pick_zones(table: pa.Table, wanted: Sequence[str]) -> list[str]:
 
 
 def pick(kind: str, name: str | None, there: Collection[str]) -> str:
-    """Return the named one, or the first. Raises UsageError with the near matches."""
+    """Return `name` if it exists, or the first where none is given. Raises UsageError with the near matches."""
     if name is None:
         if not there:
             raise UsageError(f"there is no {kind} yet")
@@ -99,12 +99,12 @@ def pick(kind: str, name: str | None, there: Collection[str]) -> str:
 
 
 def bands_of(table: pa.Table) -> list[str]:
-    """In order of first appearance."""
+    """Return the bands, in order of first appearance."""
     return list(dict.fromkeys(table["band"].to_pylist())) if table.num_rows else []
 
 
 def unit_of(table: pa.Table, stat: str) -> str:
-    """Unit of a statistic, from the Parquet metadata; empty where it has none."""
+    """Return the unit of a statistic, from the Parquet metadata; empty where it has none."""
     unit = (table.schema.field(stat).metadata or {}).get(b"unit", b"").decode()
     return "" if unit == "1" else unit
 
@@ -132,7 +132,7 @@ def axis(texts: Iterable[str], first: str | None = None, last: str | None = None
 
 
 def between(table: pa.Table, first: str | None, last: str | None) -> pa.Table:
-    """Rows of periods from `first` to `last` (ISO 8601), both included."""
+    """Return the rows of periods from `first` to `last` (ISO 8601), both included."""
     if first:
         table = table.filter(pc.greater_equal(table["period"], first))
     if last:
@@ -141,7 +141,7 @@ def between(table: pa.Table, first: str | None, last: str | None) -> pa.Table:
 
 
 def newest(table: pa.Table) -> pa.Table:
-    """Rows of the highest version alone, so that a period comes once."""
+    """Return the rows of the highest version, so that each period comes once."""
     if not table.num_rows:
         return table
     return table.filter(pc.equal(table["version"], pc.max(table["version"])))
@@ -178,7 +178,7 @@ def _number(value: Any) -> float | None:
 
 
 def rolling(values: Sequence[float | None], window: int) -> list[float | None]:
-    """Centred mean over `window` values, of those that are there; None where fewer than half are.
+    """Return the centred mean over `window` values, of those that are there; None where fewer than half are.
 
     >>> rolling([1, 2, 3, None, None, None], 3)
     [1.5, 2.0, 2.5, None, None, None]
@@ -205,7 +205,7 @@ def spark(values: Sequence[float | None]) -> str:
 
 
 def gaps(periods: Sequence[Period]) -> str:
-    """Periods as people write them, neighbours joined.
+    """Return periods as people write them, with neighbours joined.
 
     >>> gaps(axis(["2015-01", "2015-03"]) + axis(["2015-06"]))
     '2015-01 to 2015-03, 2015-06'

@@ -15,10 +15,10 @@ def lonlat(zones: Zones) -> Any:
 
 
 def geojson(zones: Zones, *, detail: float | None = None) -> dict[str, dict[str, Any]]:
-    """GeoJSON geometry of each zone by id.
+    """Return the GeoJSON geometry of each zone by id.
 
-    `detail`: drop corners that are off by less than this share of the zone's own size, and round coordinates to
-    match, for a map; None: every corner.
+    `detail`: for a map, leave out corners that are off by less than this share of the zone's size, and round
+    coordinates to match; None: every corner.
     """
     shapes: dict[str, dict[str, Any]] = {}
     for zone, geometry in zip(zones.ids, lonlat(zones), strict=True):

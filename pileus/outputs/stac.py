@@ -1,7 +1,7 @@
-"""A STAC item a partition: what was made of one month and group, of what, and where it is.
+"""The STAC item of a partition: what was made of one month and group, from which files, and where it is.
 
-STAC 1.1.0 with the extensions file 2.1, processing 1.2, table 1.2, alternate-assets 1.2, and where there are clips
-projection 2.0 and raster 1.1. Items are plain JSON, for a small partition takes less time than pystac's import.
+STAC 1.1.0 with the extensions file 2.1, processing 1.2, table 1.2, alternate-assets 1.2; where there are clips, also
+projection 2.0 and raster 1.1. Items are plain JSON: to import pystac takes longer than a small partition.
 """
 
 import json
@@ -39,7 +39,7 @@ TYPES |= {"picture": "image/png", "manifest": "application/json"}
 
 @dataclass(frozen=True)
 class Made:
-    """One output and what is known of it beyond its bytes."""
+    """One output, and the fields of its asset."""
 
     output: Output
     title: str
@@ -48,12 +48,12 @@ class Made:
 
 
 def collection_id(partition: Partition) -> str:
-    """Id of the STAC collection of a partition."""
+    """Return the id of the STAC collection of a partition."""
     return f"{partition.collection}-{partition.version}"
 
 
 def to_root(key: str) -> str:
-    """Return the way from an object up to its bucket's root.
+    """Return the relative path from an object to its bucket's root.
 
     >>> to_root("stac/viirs/001/2015-01/a.json")
     '../../../../'
@@ -112,7 +112,7 @@ def _properties(partition: Partition, created: str, software: str, lineage: str)
 
 
 def _table_fields(made: Sequence[Made]) -> dict[str, Any]:
-    """Columns and row count of the table: the table extension wants them on the item itself."""
+    """Return columns and row count of the table, which the table extension wants on the item itself."""
     return {name: value for one in made for name, value in one.facts.items() if name.startswith("table:")}
 
 
@@ -133,7 +133,7 @@ def _source(granule: Granule) -> dict[str, Any]:
 
 
 def _encoded(url: str) -> str:
-    """Return a URL with nothing in it that a URL may not have; what is encoded already stays."""
+    """Return a URL with the characters encoded that a URL may not have; what is encoded already stays."""
     return quote(url, safe="%/:=&?~#+!$,;'@()*[]")
 
 
@@ -149,7 +149,7 @@ def _asset(one: Made, key: str) -> tuple[str, dict[str, Any]]:
 
 
 def _where(url: str, key: str) -> dict[str, Any]:
-    """Relative, so that a copy of the bucket is whole; and the address in S3 for tools that want that."""
+    """Return the relative address, which works in a copy of the bucket, and the S3 address for tools that need it."""
     return {"href": to_root(key) + quote(url.split("/", 3)[3], safe="/=~"), "alternate": {"s3": {"href": url}}}
 
 
@@ -158,14 +158,14 @@ def _kind(kind: str, title: str) -> dict[str, Any]:
 
 
 def bounds_of(geometries: Any) -> tuple[float, float, float, float]:
-    """West, south, east and north of zones in degrees, rounded outwards to a millionth."""
+    """Return west, south, east and north of zones in degrees, rounded outwards to a millionth."""
     west, south, east, north = shapely.total_bounds(geometries)
     outer = np.floor(np.array([west, south]) * 1e6) / 1e6, np.ceil(np.array([east, north]) * 1e6) / 1e6
     return tuple(float(v) for v in np.concatenate(outer))  # type: ignore[return-value]
 
 
 def table_facts(table: pa.Table, units: Mapping[str, str]) -> dict[str, Any]:
-    """Columns, row count, and what each band's rows are like taken together: min, max, mean by valid pixels."""
+    """Return columns, row count, and for each band min, max and the mean weighted by valid pixels."""
     columns = [{"name": field.name, "type": str(field.type)} for field in table.schema]
     bands = []
     for band in dict.fromkeys(table["band"].to_pylist()):
@@ -175,7 +175,7 @@ def table_facts(table: pa.Table, units: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _statistics(rows: pa.Table) -> dict[str, Any]:
-    """Of all zones together. NaN where nothing was observed is left out."""
+    """Return min, max and mean over all zones. NaN, where nothing was observed, is left out."""
     there = {name: rows[name].to_numpy(zero_copy_only=False) for name in rows.column_names if name in _WANTED}
     told: dict[str, float] = {}
     with np.errstate(all="ignore"):
@@ -196,7 +196,7 @@ _WANTED = ("count", "mean", "min", "max", "valid_share")
 
 
 def clip_facts(window: Window, unit: str) -> dict[str, Any]:
-    """Projection and raster fields of a clip's asset."""
+    """Return the projection and raster fields of a clip's asset."""
     rows, columns = window.values.shape
     a = window.transform
     seen = np.asarray(window.values[window.valid], np.float64)

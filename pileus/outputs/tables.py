@@ -18,19 +18,19 @@ KEYS = {
     "zone_name": ("text", "name of the zone"),
     "band": ("text", "band that was measured"),
 }
-"""Unit and meaning of the columns that say what a row is about."""
+"""Unit and meaning of the columns that identify a row."""
 
 
 def with_time(table: pa.Table, partition: Partition) -> pa.Table:
-    """Return the rows with the first day of their period in front. `table`: as `measure` gives it."""
+    """Return the rows with the first day of their period as first column. `table`: as `measure` gives it."""
     day = date.fromisoformat((partition.period + "-01-01")[:10] if len(partition.period) < 8 else partition.period)
     return table.add_column(0, "time", pa.array([day] * table.num_rows, pa.date32()))
 
 
 def to_parquet(table: pa.Table, partition: Partition, units: Mapping[str, str]) -> bytes:
-    """Parquet bytes, ZSTD. Every column's unit and meaning are in its field metadata.
+    """Return Parquet bytes with ZSTD. Every column's unit and meaning are in its field metadata.
 
-    `units`: unit of each band; where bands have several units a column says so.
+    `units`: unit of each band; where bands have several units a column names it.
     """
     unit = " or ".join(sorted(set(units.values()))) or "unit of the band"
     fields = [_described(field, unit) for field in table.schema]
@@ -50,14 +50,14 @@ def _described(field: pa.Field, unit: str) -> pa.Field:
 
 
 def to_csv(table: pa.Table) -> bytes:
-    """CSV bytes with a header; missing values are empty."""
+    """Return CSV bytes with a header; missing values are empty."""
     sink = io.BytesIO()
     pa.csv.write_csv(table, sink)
     return sink.getvalue()
 
 
 def classic_csv(row: Mapping[str, float | None]) -> bytes:
-    """Return one zone on one tile, as the classic statistics (gippy) were written.
+    """Return the CSV of one zone on one tile, in the form of the classic statistics (gippy).
 
     >>> classic_csv({"min": 0.0, "max": 2.0, "mean": 1.0, "stddev": 1.0, "skew": 0.0, "count": 2.0}).decode()
     'min,max,mean,stddev,skew,count\\n0.0,2.0,1.0,1.0,0.0,2.0\\n'

@@ -1,4 +1,6 @@
-"""The pixels around each zone, out of a group's archives: one window of the mosaic a zone and band, over tile seams."""
+"""The pixels around each zone, from a group's archives: one window of the mosaic for each zone and band, across tile
+borders.
+"""
 
 import math
 import tempfile
@@ -18,8 +20,8 @@ from pileus.documents import Process
 from pileus.errors import RasterError
 from pileus.raster.formats import Layer
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
-from pileus.raster.layers import StreamLayer
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
+from pileus.raster.stream_layer import StreamLayer
 from pileus.stopping import Check, go_on
 from pileus.unpack.members import Member, members
 from pileus.zonal.compile import SAME_PLACE
@@ -30,7 +32,7 @@ from pileus.zonal.zones import Zones
 MARGIN = 4
 """Least pixels of surroundings on each side."""
 LARGEST = 100_000_000
-"""A zone whose window has more pixels gets none, and that is noted."""
+"""Most pixels of a window; a larger zone gets no window, and a note says so."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Box:
 
 @dataclass
 class Windows:
-    """The windows of one group, on a scratch folder. Iterate once; `notes` is complete after that."""
+    """The windows of one group, in a scratch folder. Iterate once; after that `notes` is complete."""
 
     process: Process
     zones: Zones
@@ -77,7 +79,7 @@ class Windows:
     notes: list[str] = field(default_factory=list)
 
     def of(self, archives: Sequence[tuple[str, Path]]) -> Iterator[Window]:
-        """Windows by zone and band. `archives`: name and path of each. Raises what reading them raises."""
+        """Return the windows by zone and band. `archives`: name and path of each. Raises what reading them raises."""
         with ExitStack() as stack:
             mosaic = _Mosaic(self, stack)
             for name, path in archives:
@@ -86,7 +88,7 @@ class Windows:
 
 
 class _Mosaic:
-    """All windows' pixels, filled as the tiles pass by."""
+    """The pixels of all windows, filled tile by tile."""
 
     def __init__(self, order: Windows, stack: ExitStack) -> None:
         self.order, self.stack = order, stack
@@ -136,7 +138,7 @@ class _Mosaic:
                 self.boxes[number] = box
 
     def _offset(self, grid: Grid, where: str) -> tuple[int, int]:
-        """Row and column of the mosaic at which a tile begins."""
+        """Return row and column of the mosaic at which a tile begins."""
         first = self.grid
         assert first is not None
         if (grid.crs, round(grid.dx / first.dx, 6), round(grid.dy / first.dy, 6)) != (first.crs, 1, 1):
@@ -167,7 +169,9 @@ class _Mosaic:
                 filled[rows, columns] = True
 
     def _room(self, band: str, zone: int, box: Box, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return the arrays of a window, in a file of the scratch folder: all zones together may outgrow memory."""
+        """Return the arrays of a window, in a file of the scratch folder, because all zones together may not fit in
+        memory.
+        """
         pixels, filled = self.pixels.setdefault(band, {}), self.filled.setdefault(band, {})
         if zone not in pixels:
             shape = (box.bottom - box.top, box.right - box.left)

@@ -1,4 +1,4 @@
-"""What is written beside the tables: clips, pictures, and the STAC item that names everything."""
+"""Write what stands beside the tables: clips, pictures, and the STAC item that names everything."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from pileus.version import __version__
 from pileus.zonal.zones import Zones
 
 Put = Callable[[str, bytes, str], str]
-"""Writes an object by key, bytes and content type; answers its address."""
+"""Writes an object by key, bytes and content type, and returns its address."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ def write_windows(
     scratch: Path,
     check: Check,
 ) -> None:
-    """Clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does.
+    """Write clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does.
 
     What `check` raises ends the work.
     """
@@ -97,7 +97,7 @@ def write_item(
     manifest: str,
     created: str,
 ) -> None:
-    """The STAC item, after all other outputs and before the manifest."""
+    """Write the STAC item, after all other outputs and before the manifest."""
     body = item(
         partition,
         bounds=bounds_of(lonlat(zones)),
@@ -112,5 +112,5 @@ def write_item(
 
 
 def facts_of(table: pa.Table, collection: Collection) -> dict[str, Any]:
-    """STAC fields of the table's asset."""
+    """Return the STAC fields of the table's asset."""
     return table_facts(table, {name: band.unit or "" for name, band in collection.meta.bands.items()})

@@ -32,7 +32,7 @@ class Layer(Protocol):
 
     @property
     def engine(self) -> str:
-        """One word about how it is read, for the notes of a run."""
+        """One word that says how it is read, for the notes of a run."""
         ...
 
     def open(self) -> AbstractContextManager[Any]:
@@ -40,7 +40,7 @@ class Layer(Protocol):
         ...
 
     def units(self, needed: Needed) -> list[list[int]]:
-        """Return the needed strips of 64 rows, those together that are best read together."""
+        """Yield the needed strips of 64 rows, in groups that are best read together."""
         ...
 
     def read(self, handle: Any, needed: Needed, unit: list[int]) -> list[NDArray[Any]]:
@@ -53,7 +53,7 @@ class Format:
     """One kind of raster file."""
 
     name: str
-    """For people."""
+    """Name for messages."""
     endings: tuple[str, ...]
     """Of its files' names, in lower case, with the dot."""
     open: Callable[[Path | str, str | None, str], Layer]

@@ -47,7 +47,7 @@ class Grid:
         if dataset.crs is None:
             raise RasterError("has no coordinate reference system", where=where)
         if t.is_identity:
-            raise RasterError("has no georeference: its pixels lie nowhere", where=where)
+            raise RasterError("has no georeference, so its pixels have no place", where=where)
         if t.b or t.d:
             raise RasterError("is rotated: rotated and sheared grids are not measured; warp it first", where=where)
         if t.a <= 0 or t.e == 0:
@@ -58,7 +58,7 @@ class Grid:
 
     @property
     def bands(self) -> int:
-        """How many bands of `BAND_ROWS` rows cover the height."""
+        """Return how many bands of `BAND_ROWS` rows cover the height."""
         return -(-self.height // BAND_ROWS)
 
     @property
@@ -67,22 +67,23 @@ class Grid:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """Least x, least y, greatest x, greatest y."""
+        """Return least x, least y, greatest x, greatest y."""
         ends = (self.north, self.north + self.height * self.dy)
         return self.west, min(ends), self.west + self.width * self.dx, max(ends)
 
     @property
     def hash(self) -> str:
-        """Hex, of the exact numbers."""
+        """Return a hexadecimal hash of the exact numbers."""
         edges = (float(value).hex() for value in (self.west, self.north, self.dx, self.dy))
         parts = [self.width, self.height, *edges, self.crs]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def cell_areas(self) -> NDArray[np.float64]:
-        """Area in square metres of a pixel of each row: on the ellipsoid for degrees, the plain product otherwise.
+        """Return the area in square metres of a pixel of each row: on the ellipsoid for degrees, else width times
+        height.
 
-        For degrees the area between two parallels comes from the authalic function q of Snyder, Map Projections:
-        A Working Manual (1987), equation 3-12: area = b^2 / 2 * dlon * (Q(lat2) - Q(lat1)).
+        For degrees the area between two parallels comes from the authalic function q of Snyder, Map Projections: A
+        Working Manual (1987), equation 3-12: area = b^2 / 2 * dlon * (Q(lat2) - Q(lat1)).
         """
         crs = CRS.from_user_input(self.crs)
         if not crs.is_geographic:
@@ -130,10 +131,10 @@ class Needed:
         return int(self.at[end - 1] + self.length[end - 1]) if end > self.starts[band] else 0
 
     def rows(self, band: int) -> tuple[int, int]:
-        """First needed row of a band and the one after the last."""
+        """Return the first needed row of a band and the one after the last."""
         return int(self.row[self.starts[band]]), int(self.row[self.starts[band + 1] - 1]) + 1
 
     @property
     def total(self) -> int:
-        """How many pixels are needed in all."""
+        """Return how many pixels are needed in all."""
         return int(self.length.sum(dtype=np.int64))

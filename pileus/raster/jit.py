@@ -1,8 +1,7 @@
-"""Functions compiled to machine code: kept on disk, so that a worker's first group does not wait for a compiler.
+"""Functions compiled to machine code, and kept on disk, so that a worker's first group does not wait for the compiler.
 
-numba keeps them beside the source, else in the user's cache folder, else where NUMBA_CACHE_DIR says. An image sets
-that and runs `python -m pileus.zonal.warm` when it is built. Where nothing can be written they are compiled for each
-process anew.
+numba keeps them beside the source, else in the user's cache folder, else where NUMBA_CACHE_DIR says. An image sets that
+and runs `python -m pileus.zonal.warm` when it is built. Where nothing can be written, each process compiles them again.
 """
 
 from collections.abc import Callable
@@ -12,11 +11,11 @@ from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 SUMS = {"reassoc", "contract", "nsz"}
-"""Leave to add in another order, which makes sums vector instructions. NaN and infinity keep their meaning."""
+"""Allows additions in another order, so that sums become vector instructions. NaN and infinity keep their meaning."""
 
 
 def compiled(function: F, **options: Any) -> F:
-    """`function` as machine code that runs without the interpreter's lock."""
+    """Return `function` as machine code that runs without the interpreter's lock."""
     options = {"nogil": True, "error_model": "numpy", **options}
     try:
         return cast(F, njit(cache=True, **options)(function))
@@ -25,10 +24,10 @@ def compiled(function: F, **options: Any) -> F:
 
 
 def compiled_sums(function: F) -> F:
-    """`compiled`, with leave to reorder sums."""
+    """Do as `compiled`, and allow sums in another order."""
     return compiled(function, fastmath=SUMS)
 
 
 def compiled_inline(function: F) -> F:
-    """`compiled`, always inside its caller."""
+    """Do as `compiled`, always inlined into its caller."""
     return compiled(function, inline="always")

@@ -5,7 +5,7 @@ gives them in one of three ways:
 
 1. `FileLayer`: strips that are not compressed, in a file: only the needed stretches are read, without a library.
 2. `WindowLayer`: anything else in a file: rasterio windows over the blocks that hold zones.
-3. `StreamLayer`: strips that are not compressed, in a stream: read once, from front to back.
+3. `stream_layer.StreamLayer`: strips that are not compressed, in a stream: read once, from front to back.
 """
 
 import os
@@ -29,9 +29,8 @@ from rasterio.windows import Window
 from pileus.errors import RasterError
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.jit import compiled
-from pileus.raster.signatures import GEOTIFF, Kind, kind_of
+from pileus.raster.signatures import Kind, kind_of
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
-from pileus.unpack.streams import Forward
 
 
 @compiled
@@ -54,7 +53,7 @@ def _pack(
 
 
 def pack(needed: Needed, band: int, rows: NDArray[Any], first_row: int) -> NDArray[Any]:
-    """Return the needed pixels of a band out of whole rows (rows, width), of which the first is `first_row`."""
+    """Return the needed pixels of a band from whole rows (rows, width), of which the first is `first_row`."""
     out = np.empty(needed.pixels(band), rows.dtype)
     pack_window(needed, band, rows, first_row, 0, out)
     return native(out)
@@ -71,7 +70,7 @@ def pack_window(needed: Needed, band: int, window: NDArray[Any], first_row: int,
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
-    """In this machine's byte order."""
+    """Return the array in this machine's byte order."""
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
@@ -88,7 +87,7 @@ class FileLayer:
 
     @contextmanager
     def open(self) -> Iterator[int]:
-        """A descriptor that any number of threads may read through."""
+        """Yield a file descriptor that any number of threads may read."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             yield descriptor
@@ -96,18 +95,18 @@ class FileLayer:
             os.close(descriptor)
 
     def units(self, needed: Needed) -> list[list[int]]:
-        """Bands that are best read together."""
+        """Yield the bands that are best read together."""
         return [[band] for band in needed.bands()]
 
     def read(self, descriptor: int, needed: Needed, unit: list[int]) -> list[NDArray[Any]]:
-        """Packed pixels of each band of a unit. Raises RasterError when the file ends too early."""
+        """Return the packed pixels of each band of a unit. Raises RasterError when the file ends too early."""
         return [self._band(descriptor, needed, band) for band in unit]
 
     def _band(self, descriptor: int, needed: Needed, band: int) -> NDArray[Any]:
         first, last = needed.rows(band)
         stretches = needed.stretches(band, band)
         count, pixels = stretches.stop - stretches.start, needed.pixels(band)
-        # A read of its own costs about as much as copying 16 kB.
+        # One more read costs about as much as copying 16 kB.
         if pixels * self.strips.dtype.itemsize + count * 16384 < (last - first) * self.strips.row_bytes:
             return self._stretches(descriptor, needed, stretches, pixels)
         rows = np.empty((last - first, self.strips.width), self.strips.dtype)
@@ -137,7 +136,7 @@ class FileLayer:
 
 
 class Handles:
-    """One open dataset a thread."""
+    """One open dataset for each thread."""
 
     def __init__(self, path: str, kind: Kind) -> None:
         self._path, self._kind = path, kind
@@ -173,7 +172,7 @@ class WindowLayer:
 
     @contextmanager
     def open(self) -> Iterator["Handles"]:
-        """A handle for each thread: GDAL's are not shared."""
+        """Yield a handle for each thread: GDAL's handles cannot be shared."""
         handles = Handles(self.path, self.kind)
         try:
             yield handles
@@ -181,7 +180,7 @@ class WindowLayer:
             handles.close()
 
     def units(self, needed: Needed) -> list[list[int]]:
-        """Bands that are best read together: those that share a row of blocks."""
+        """Yield the bands that are best read together: those in one row of blocks."""
         together = max(1, min(self.block[0], 1024) // BAND_ROWS)
         groups: dict[int, list[int]] = {}
         for band in needed.bands():
@@ -189,7 +188,7 @@ class WindowLayer:
         return list(groups.values())
 
     def read(self, handles: "Handles", needed: Needed, unit: list[int]) -> list[NDArray[Any]]:
-        """Packed pixels of each band of a unit. Raises RasterError."""
+        """Return the packed pixels of each band of a unit. Raises RasterError."""
         first, last = needed.rows(unit[0])[0], needed.rows(unit[-1])[1]
         stretches = needed.stretches(unit[0], unit[-1])
         lefts, lengths = needed.col[stretches], needed.length[stretches]
@@ -210,7 +209,7 @@ class WindowLayer:
 
 
 def _blocks(lefts: NDArray[Any], rights: NDArray[Any], block: int, width: int) -> list[tuple[int, int]]:
-    """Stretches of columns made of whole blocks that hold a needed pixel.
+    """Return the stretches of columns made of whole blocks that hold a needed pixel.
 
     >>> _blocks(np.array([5, 70]), np.array([8, 75]), 16, 100)
     [(0, 16), (64, 80)]
@@ -224,65 +223,8 @@ def _blocks(lefts: NDArray[Any], rights: NDArray[Any], block: int, width: int) -
     return [(int(a) * block, min(int(b) * block, width)) for a, b in zip(starts, ends, strict=True)]
 
 
-@dataclass(frozen=True)
-class StreamLayer:
-    """Uncompressed strips that pass by."""
-
-    grid: Grid
-    nodata: float | None
-    strips: Strips
-    stream: Forward
-    base: int
-    """Bytes of the TIFF that were read before."""
-
-    def read(self, needed: Needed) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield each needed band and its packed pixels, from the top.
-
-        Raises ArchiveError when the stream ends early.
-        """
-        at = self.base
-        rows = np.empty((BAND_ROWS, self.strips.width), self.strips.dtype)
-        view = rows.view(np.uint8).data.cast("B")
-        size = self.strips.row_bytes
-        for band in needed.bands():
-            first, last = needed.rows(band)
-            for start, end, offset in self.strips.chunks(first, last):
-                self.stream.skip(offset - at)
-                self.stream.fill(view[(start - first) * size : (end - first) * size])
-                at = offset + (end - start) * size
-            yield band, pack(needed, band, rows[: last - first], first)
-        self.stream.skip(self.strips.end - at)
-
-
-def open_stream(stream: Forward, where: str) -> tuple[StreamLayer | None, bytes]:
-    """Return a layer over a TIFF that passes by, or None and the bytes that were taken from it to find out."""
-    head = Head(lambda size: _upto(stream, size))
-    try:
-        head.upto(16)
-        strips = read_strips(head)
-        if not strips.in_order:
-            raise NotPlain("its strips are out of order")
-        if len(head.data) > strips.start:
-            raise NotPlain("its directory lies behind its strips")
-        head.upto(strips.start)
-    except (NotPlain, KeyError, struct.error):
-        return None, bytes(head.data)
-    with MemoryFile(bytes(head.data)) as memory, opened(memory, GEOTIFF, where) as dataset:
-        if dataset.crs is None:  # it may lie behind the strips: look at the whole file
-            return None, bytes(head.data)
-        return StreamLayer(Grid.of(dataset, where), dataset.nodata, strips, stream, len(head.data)), b""
-
-
-def _upto(stream: Forward, size: int) -> bytes:
-    data = bytearray(size)
-    done = 0
-    while done < size and (n := stream.some(memoryview(data)[done:])):
-        done += n
-    return bytes(data[:done])
-
-
 def _shut() -> rasterio.Env:
-    """Return GDAL's surroundings for files of others: none of the files beside one, and no credentials."""
+    """Return GDAL's settings for foreign files: no files beside one, and no credentials."""
     # Without a session given, every opening would look for AWS credentials.
     return rasterio.Env(DummySession(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO")
 

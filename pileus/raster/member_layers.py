@@ -1,4 +1,4 @@
-"""Rasters inside archives: read as they pass by where the format allows it, else from memory or a scratch file."""
+"""Rasters inside archives: read from the stream where the format allows it, else from memory or a scratch file."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,9 @@ from rasterio.io import MemoryFile
 
 from pileus.raster.formats import Layer, band_of, format_of, named_band
 from pileus.raster.grid import Needed
-from pileus.raster.layers import StreamLayer, open_file, open_stream
+from pileus.raster.layers import open_file
 from pileus.raster.signatures import GEOTIFF
+from pileus.raster.stream_layer import StreamLayer, open_stream
 from pileus.unpack.members import Member
 from pileus.unpack.streams import CHUNK
 
@@ -21,7 +22,7 @@ IN_MEMORY = 64 << 20
 
 
 class MemberLayers:
-    """Opens members as layers; what is unpacked for that is removed when `stack` closes."""
+    """Opens members as layers. What it unpacks for that is removed when `stack` closes."""
 
     def __init__(self, scratch: Path, stack: ExitStack) -> None:
         self._scratch, self._stack = scratch, stack

@@ -1,4 +1,4 @@
-"""TIFF: where the rows of an uncompressed file lie, so that they can be read with nothing between."""
+"""TIFF: where the rows of an uncompressed file lie, so that they can be read without a library."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEADER = 64 << 20
-"""A TIFF whose directory and strip table are not within its first bytes, as many as this, is not streamed."""
+"""Bytes that must contain the directory and the strip table of a TIFF; else it is not streamed."""
 _TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _STRIPS, _SAMPLES, _ROWS, _COUNTS = 256, 257, 258, 259, 273, 277, 278, 279
 _PLANAR, _TILE, _FORMAT = 284, 322, 339
@@ -39,7 +39,7 @@ class Strips:
 
     @property
     def start(self) -> int:
-        """First byte of any strip."""
+        """Return the first byte of any strip."""
         return int(self.offsets.min())
 
     @property
@@ -52,11 +52,11 @@ class Strips:
 
     @property
     def in_order(self) -> bool:
-        """Every strip lies after the one before it."""
+        """Return whether every strip lies after the one before it."""
         return bool((self.offsets[1:] >= self.offsets[:-1] + self.counts[:-1]).all())
 
     def chunks(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
-        """Stretches of rows without a gap in the file: (row, one past the last row, offset)."""
+        """Yield stretches of rows without a gap in the file: (row, one past the last row, offset)."""
         row = first
         while row < last:
             offset, start = self.offset(row), row
@@ -66,7 +66,7 @@ class Strips:
 
 
 class Head:
-    """The head of a TIFF: read from where is needed, as far as needed."""
+    """The first bytes of a TIFF, read only as far as they are needed."""
 
     def __init__(self, more: Callable[[int], bytes]) -> None:
         self.data = bytearray()

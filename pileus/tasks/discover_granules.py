@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pileus import lifecycle
-from pileus.backfills.end import fail_point, is_live
+from pileus.backfills.end import is_live
+from pileus.backfills.failures import fail_point
 from pileus.backfills.record import Outcome, displaced, note_aside, note_files, run_url
 from pileus.backfills.status import WHOLE_POINT, whole_point
 from pileus.discover import discover
@@ -25,14 +26,14 @@ from pileus.models import Group, Partition, State
 from pileus.wiring import Edges
 
 FEW = 20
-"""Groups of a point that the workflow deals with itself; for more it starts a child execution each."""
+"""Most groups of a point that the workflow runs itself; for more it starts a child execution for each."""
 
 
 def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Queue the groups of one point in time that need work; the answer names their list in S3 and counts them.
+    """Queue the groups of one point in time that need work. Return the address of their list in S3 and their number.
 
-    `config`: a PointTask. When the point cannot be listed its failure is noted in the index and answered. Raises
-    Cancelled when the backfill does not run any more, StoreError when the stack cannot be reached.
+    `config`: a PointTask. A point that cannot be listed is marked as failed in the index, and the answer says so.
+    Raises Cancelled when the backfill does not run any more, StoreError when the stack cannot be reached.
     """
     task = PointTask.from_json(part(event, "config"))
     collection = parse_value(Collection, task.collection, task.template)
@@ -65,7 +66,7 @@ def list_groups(edges: Edges, collection: Collection, provider: Provider, *, own
 
 @dataclass
 class _Point:
-    """One point in time of a run whose files were listed."""
+    """One point in time of a run, after its files were listed."""
 
     edges: Edges
     task: PointTask
@@ -73,10 +74,10 @@ class _Point:
     collection: Collection
     grouped: Grouped
     aside: list[Outcome] = field(default_factory=list)
-    """What is promised and not queued."""
+    """Groups that are not queued, with the reason of each."""
 
     def dealt_with(self) -> dict[str, Any]:
-        """Decide for each group; the answer of the Lambda."""
+        """Decide what to do with each group, and return the answer of the Lambda."""
         groups = self.grouped.groups
         places = [whole_point(self.backfill, self.task.period), *(self._partition(found) for found in groups)]
         known = {entry.partition.group: entry for entry in self.edges.index.several(places)}
@@ -90,13 +91,13 @@ class _Point:
             note_aside(*here, self.aside)
         if files := set_aside(self.grouped):
             note_files(*here, files)
-        return self._hand_over(tasks) | {"found": len(groups)}
+        return self._listed(tasks) | {"found": len(groups)}
 
     def _partition(self, found: Group) -> Partition:
         return Partition(self.task.template, self.collection.version, self.task.period, found.key)
 
     def _nothing_published(self) -> None:
-        """The entry of the point as a whole is there only while no group of it is known."""
+        """Record that the point has no groups yet. This entry of the whole point exists only while none is known."""
         others = f" ({len(self.grouped.problems)} other files)" if self.grouped.problems else ""
         place = whole_point(self.backfill, self.task.period)
         wanted = Entry(place, State.waiting, self.backfill.run_name, reason=f"nothing published{others}")
@@ -104,7 +105,7 @@ class _Point:
         self._put_aside(WHOLE_POINT, State.waiting, wanted.reason)
 
     def _forget(self, whole: Entry) -> None:
-        """Its groups are known now. Two runs may both look: whoever comes second finds it gone."""
+        """Delete the entry of the whole point, because its groups are known. Another run may have deleted it before."""
         displaced(self.edges, whole)
         try:
             self.edges.index.remove(whole)
@@ -112,7 +113,7 @@ class _Point:
             return
 
     def _consider(self, found: Group, known: Mapping[str, Entry]) -> GroupTask | None:
-        """Note what was decided for one group; its task if it is to be worked on."""
+        """Record the decision about one group. Return its task if it needs work, else None."""
         entry = known.get(found.key)
         meta = self.collection.meta
         now = fingerprint(found.granules, meta.process, meta.task)
@@ -131,6 +132,7 @@ class _Point:
         return None
 
     def _wanted(self, found: Group, print_: str, decision: Decision) -> Entry:
+        """Return the entry that the group should have."""
         return Entry(
             self._partition(found),
             State.planned,
@@ -143,7 +145,7 @@ class _Point:
         )
 
     def _note(self, entry: Entry | None, wanted: Entry, failure: Failure | None) -> None:
-        """Note in the index that a group waits or has failed, unless another run is at it."""
+        """Record in the index that a group waits or has failed, unless another run works on it."""
 
         def step(stored: Entry | None) -> Entry | None:
             now, live = self.edges.now(), is_live(self.edges, stored)
@@ -156,7 +158,11 @@ class _Point:
         change(self.edges.index, wanted.partition, step, known=entry)
 
     def _queue(self, found: Group, entry: Entry | None, wanted: Entry, *, again: bool) -> GroupTask | None:
-        """Queue a group; where another run is at it, its message waits for that run's end."""
+        """Queue a group, and return its task. Where another run works on the group, the message waits for that run's
+        end.
+
+        Return None when this run has queued it before.
+        """
 
         def step(stored: Entry | None) -> Entry | None:
             following = lifecycle.queue(stored, wanted, now=self.edges.now(), live=is_live(self.edges, stored))
@@ -168,7 +174,7 @@ class _Point:
         if following is None:
             stored = self.edges.index.entry(wanted.partition)
             if stored is not None and stored.run == wanted.run:
-                return None  # the workflow repeats this step, and it is under way or has ended
+                return None  # the workflow repeats this step: the group runs or has ended
             self._put_aside(found.key, State.queued, f"after {stored.run}" if stored else "")
         return GroupTask(
             self.task.backfill,
@@ -184,7 +190,8 @@ class _Point:
     def _put_aside(self, key: str, state: State, why: str) -> None:
         self.aside.append(Outcome(self.task.period, key, state, why))
 
-    def _hand_over(self, tasks: Sequence[GroupTask]) -> dict[str, Any]:
+    def _listed(self, tasks: Sequence[GroupTask]) -> dict[str, Any]:
+        """Write the list of tasks to S3. Return their number with the list where it is short, else its address."""
         if not tasks:
             return {"count": 0}
         queue = self.edges.stack.queue_url(self.backfill.queue)
@@ -198,7 +205,7 @@ class _Point:
         return {"count": len(tasks), "groups": {"bucket": bucket, "key": key}}
 
     def _small(self, tasks: Sequence[GroupTask]) -> Iterator[GroupTask]:
-        """Yield the tasks, each of a size that a message can hold."""
+        """Yield the tasks. A task too large for a message is written to S3, and its message names the address."""
         for task in tasks:
             body = task.to_bytes()
             if len(body) > INLINE:

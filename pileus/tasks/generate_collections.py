@@ -18,10 +18,10 @@ from pileus.wiring import Edges
 
 
 def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the points in time of a backfill to S3 as the items of a Distributed Map.
+    """Write the points in time of a backfill to S3 as the items of a Distributed Map. Return where they are.
 
-    `input`: `{"backfill": id}` for a backfill that is in the index, or what a rule says: `{"rule": name,
-    "collection": {"name", "version"}, "spanStart", "spanEnd"}`, for which a backfill is recorded here.
+    `input`: `{"backfill": id}` for a backfill that is in the index; or the event of a rule,
+    `{"rule": name, "collection": {"name", "version"}, "spanStart", "spanEnd"}`, for which it records a new backfill.
     """
     registry = read_registry(edges.store, edges.stack)
     wanted = part(event, "input")
@@ -62,7 +62,7 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
 
 
 def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Point]:
-    today = datetime.now(UTC).date()  # absolute periods: only their parser wants to know
+    today = datetime.now(UTC).date()  # the periods are absolute; only the parser asks for today's date
     unit = Unit(backfill.unit)
     points = expand(template, *(Period.parse(text, unit, today) for text in (backfill.first, backfill.last)))
     if backfill.order == "newest":

@@ -20,7 +20,7 @@ from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, measure
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """A group's archives and what was measured in them."""
+    """A group's archives and the statistics that were measured in them."""
 
     archives: tuple[Archive, ...]
     measured: Measured | None
@@ -46,11 +46,11 @@ def process(
     progress: Callable[[str, int], None] | None = None,
     cancelled: threading.Event | None = None,
 ) -> Processed:
-    """Download a group and measure it.
+    """Download a group and measure it. Return its archives, statistics and times.
 
-    `each`: the named group that tells the group's members apart, for the classic CSV. `scratch`: a folder that
-    the caller removes, empty but for what earlier tries downloaded. Raises what the hops raise; `HandedBack` soon
-    after `cancelled` is set.
+    `each`: the named group that tells the group's members apart, for the classic CSV. `scratch`: a folder with nothing
+    but the downloads of earlier tries; the caller removes it. Raises what the hops raise; HandedBack soon after
+    `cancelled` is set.
     """
     started = time.perf_counter()
     archives = download(

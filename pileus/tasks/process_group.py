@@ -38,7 +38,7 @@ PARALLEL = 6
 
 @dataclass
 class WorkerState:
-    """What a worker keeps from one task to the next: its scratch volume, the zones and indexes it has read."""
+    """What a worker keeps between two tasks: its scratch volume, and the zones and indexes that it has read."""
 
     scratch: Path
     """Root of the volume, which other workers may share."""
@@ -49,20 +49,20 @@ class WorkerState:
     zones: dict[str, Zones] = field(default_factory=dict)
     indexes: MemoryCache = field(default_factory=MemoryCache)
     late: LateDelete | None = None
-    """What tasks have staged and published, and is to be deleted."""
+    """Staged objects of tasks that have published; they are deleted in the background."""
 
     @cached_property
     def volume(self) -> Volume:
-        """This worker's share of the scratch volume."""
+        """Return this worker's share of the scratch volume."""
         return Volume(self.scratch, patience=self.patience).open()
 
     def delete_of(self, store: Store) -> LateDelete:
-        """What deletes objects of the tasks' store."""
+        """Return what deletes objects of the tasks' store."""
         self.late = self.late or LateDelete(store)
         return self.late
 
     def close(self) -> None:
-        """Leave volume and store as they were."""
+        """Delete what is still to be deleted, and leave the scratch volume."""
         if self.late:
             self.late.flush()
         self.volume.close()
@@ -70,13 +70,13 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class TaskControl:
-    """How a task tells of its progress, and learns that it should stop."""
+    """How a task reports its progress, and learns that it should stop."""
 
     progress: Callable[[str, int], None] | None = None
     """Called with a file's name and the bytes that arrived."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     claim: str = field(default_factory=lambda: uuid4().hex)
-    """Token of the claim that the work is done under."""
+    """Token of the worker's claim on the partition."""
 
     def check(self) -> None:
         """Raise HandedBack when the work should stop."""
@@ -86,11 +86,11 @@ class TaskControl:
 def process_group(
     edges: Edges, event: Mapping[str, Any], worker: WorkerState, control: TaskControl | None = None
 ) -> dict[str, Any]:
-    """Process one group and publish its outputs; the JSON of `messages.Done`.
+    """Process one group and publish its outputs. Return the JSON of `messages.Done`.
 
-    Done twice, it leaves the same outputs. Nothing that a reader sees changes before the manifest is committed, and
-    everything does after. Raises what the hops raise; HandedBack soon after `control.cancelled` is set; Conflict when
-    a later claim has taken the partition.
+    Running it twice leaves the same outputs. Readers see the old outputs until the manifest is committed, and the new
+    ones after. Raises what the hops raise; HandedBack soon after `control.cancelled` is set; Conflict when a later
+    claim has the partition.
     """
     control = control or TaskControl()
     task = fetch_task(edges, GroupTask.from_json(event))
@@ -107,7 +107,7 @@ def process_group(
 def _make(
     edges: Edges, task: GroupTask, held: Fence, worker: WorkerState, control: TaskControl
 ) -> tuple[Manifest, tuple[str, ...]]:
-    """Do the work: the manifest to commit, and the addresses of what is staged for it."""
+    """Download, measure and stage. Return the manifest to commit, and the addresses of the staged objects."""
     collection, provider = task.documents()
     rules, need = collection.meta.process, _need(edges, task.partition, worker)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
@@ -136,7 +136,7 @@ def _make(
 
 
 def _made_before(held: Fence, task: GroupTask) -> Done | None:
-    """Return the answer where the work is done already, by this run or an earlier attempt whose end was not noted."""
+    """Return the answer when this run, or an earlier attempt that could not record its end, has made it; else None."""
     before = held.before
     if before is None or before.backfill != task.backfill or before.fingerprint != task.entry.fingerprint:
         return None
@@ -144,7 +144,7 @@ def _made_before(held: Fence, task: GroupTask) -> Done | None:
 
 
 def fetch_task(edges: Edges, task: GroupTask) -> GroupTask:
-    """Return the task itself, from S3 where it was too large for a message."""
+    """Return the task. A task that was too large for its message is read from S3."""
     if task.url is None:
         return task
     whole = GroupTask.from_json(json.loads(edges.store.get(task.url)))
@@ -168,7 +168,7 @@ def _zones(edges: Edges, rules: Process, worker: WorkerState) -> Zones:
 
 @dataclass
 class Outputs:
-    """Writes the outputs of one group where no reader looks, until they are committed."""
+    """Writes the outputs of one group to a staging prefix. Nobody reads them there; the commit publishes them."""
 
     edges: Edges
     task: GroupTask
@@ -182,7 +182,7 @@ class Outputs:
     """Addresses of what was staged."""
 
     def write(self) -> Written:
-        """Write every output but the manifest, and return them."""
+        """Stage every output except the manifest, and return the outputs."""
         with Batch(self.edges.store) as batch:
 
             def put(key: str, body: bytes, content_type: str) -> str:
@@ -235,7 +235,7 @@ class Outputs:
         task_of(wanted.name).run(work)
 
     def _archives(self) -> Iterator[Output]:
-        """Keep the archives, each in the bucket of its file kind, by the collection's `duplicateHandling`."""
+        """Store the archives, each in the bucket of its file kind, as the collection's `duplicateHandling` says."""
         for archive in self.processed.archives:
             self.control.check()
             bucket = self.edges.protected if archive.granule.bucket == "protected" else self.edges.internal

@@ -1,10 +1,11 @@
-"""ReportStatus: what went wrong or came to an end outside a worker is noted in the index, and told on the topic."""
+"""ReportStatus: record in the index what failed or ended outside a worker, and publish it on the topic."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from pileus.backfills.end import end, fail_group, fail_point
+from pileus.backfills.end import end
+from pileus.backfills.failures import fail_group, fail_point
 from pileus.errors import UsageError
 from pileus.lifecycle.partition import Failure
 from pileus.messages import GroupTask, PointTask, part
@@ -12,12 +13,12 @@ from pileus.wiring import Edges
 
 
 def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Take one report. The answer says what the index holds now.
+    """Record one report. Return the JSON of the state that the index has afterwards.
 
     1. `config.event` is `group_failed`: the workflow gave a group up; `input` is its error.
-    2. `point_failed`: a point in time could not be listed; `input` is its error.
-    3. `ended`: every point of a backfill's run has been dealt with.
-    4. An event of EventBridge: an execution was stopped, failed or timed out outside our hands.
+    2. `point_failed`: the workflow gave a point in time up; `input` is its error.
+    3. `ended`: the workflow has finished every point of a backfill's run.
+    4. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions.
     """
     if isinstance(event, Mapping) and event.get("detail-type") == "Step Functions Execution Status Change":
         return _execution_stopped(edges, part(event, "detail"))
@@ -47,10 +48,10 @@ def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any
 
 
 def explain(error: Any) -> Failure:
-    """Return what a workflow's Catch was given, as type, message and place.
+    """Return the failure that a workflow's Catch received: its type, message and place.
 
-    A Lambda's error carries a JSON cause with `errorMessage`; a child execution's its own error inside; a
-    worker's the JSON that it answered.
+    A Lambda's error has a JSON cause with `errorMessage`. A child execution's has its own error inside. A worker's is
+    the JSON that the worker answered.
     """
     if not isinstance(error, Mapping):
         raise UsageError(f"not the error of a workflow: {str(error)[:60]!r}")

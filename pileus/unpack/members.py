@@ -1,8 +1,8 @@
-"""Unpack: the members of an archive, one after the other, straight off its bytes.
+"""Unpack: the members of an archive, one after the other, while its bytes are read.
 
-What a stream holds is told by its first bytes, not by its name: tar, tar in gzip, one file in gzip, zip, or a plain
-file. Nothing is ever extracted under an archive's own names, and an archive that tries something (`../`, an absolute
-path, a link, a device, more members or bytes than the limits) is refused as a whole.
+The first bytes say what a stream holds, not its name: tar, tar in gzip, one file in gzip, zip, or a plain file. No file
+is ever written under a name from an archive. An archive with a dangerous member (`../`, an absolute path, a link, a
+device, more members or bytes than the limits) is refused as a whole.
 """
 
 import stat
@@ -23,7 +23,7 @@ GZIP, ZIP, TIFFS = b"\x1f\x8b", b"PK\x03\x04", (b"II*\0", b"MM\0*", b"II+\0", b"
 
 @dataclass(frozen=True, slots=True)
 class UnpackLimits:
-    """What an honest archive stays under."""
+    """Limits that a harmless archive does not reach."""
 
     members: int = 1000
     unpacked: int = 64 << 30
@@ -35,12 +35,12 @@ class Member:
     """One file of an archive. Its bytes must be read before the next member is asked for."""
 
     name: str
-    """As the archive says; safe to show, never used as a path."""
+    """Name in the archive; checked, and never used as a path."""
     size: int | None
-    """Unpacked bytes; None where only the end tells."""
+    """Unpacked bytes; None where only the end of the stream says."""
     stream: Forward
     where: str
-    """For messages: archive and member."""
+    """Archive and member, for messages."""
 
 
 @contextmanager
@@ -52,12 +52,12 @@ def members(
     spool: Callable[[], BinaryIO] | None = None,
     check: Check = go_on,
 ) -> Iterator[Iterator[Member]]:
-    """The members of the archive in `file`, in order; a plain file is its own single member.
+    """Yield the members of the archive in `file`, in order; a plain file is its own single member.
 
-    `name` is the archive's, for messages and for the name of a lone gzipped file. `spool` gives a scratch file for a
-    zip that cannot be sought in. `check` is called before each read, and what it raises ends the reading. When the
-    last member has been taken the rest of the stream is read, so that its checksum is verified: what was made of the
-    members counts only after that. Raises ArchiveError.
+    `name` is the archive's, for messages and for the name of a single gzipped file. `spool` gives a scratch file for a
+    zip that cannot be read at random. `check` is called before each read; what it raises ends the reading. After the
+    last member the rest of the stream is read, to verify its checksum: results made from the members count only after
+    that. Raises ArchiveError.
     """
     limits = limits or UnpackLimits()
     reader = Whole(file)
@@ -119,13 +119,13 @@ def looks_like_tar(block: bytes) -> bool:
 
 
 class _TarFile:
-    """What tarfile needs of a file, over bytes that only go forward."""
+    """The file object that tarfile needs, over bytes that are read once, from front to back."""
 
     def __init__(self, stream: Forward) -> None:
         self._stream = stream
         self._target = 0
         self.last = b""
-        """What was read last: a header, or the zeros that end an archive."""
+        """The last bytes read: a header, or the zeros that end an archive."""
 
     def tell(self) -> int:
         return self._target
@@ -134,7 +134,7 @@ class _TarFile:
         self._target = position
 
     def read(self, size: int) -> bytes:
-        # tarfile reads the byte before the next header to see that the file reaches there; it may be behind us.
+        # tarfile reads the byte before the next header to check the length; that byte may have passed.
         if self._target == self._stream.at - 1 and size == 1:
             self._target += 1
             return b"\0"
@@ -170,7 +170,7 @@ def _tar(stream: Forward, name: str, limits: UnpackLimits) -> Iterator[Member]:
 
 
 def _kind(info: tarfile.TarInfo) -> str | None:
-    """Return what a member is, when that is neither file nor folder."""
+    """Return what a member is, when it is neither a file nor a folder."""
     if info.issym() or info.islnk():
         return "a link"
     if info.isdev():

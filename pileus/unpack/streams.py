@@ -1,4 +1,4 @@
-"""Streams: bytes that are read once, from front to back, and gunzip in a thread of its own."""
+"""Streams: bytes that are read once, from front to back; and gunzip in a second thread."""
 
 import zipfile
 import zlib
@@ -15,19 +15,19 @@ from pileus.stopping import Check, go_on
 CHUNK = 1 << 20
 """Bytes unpacked at a time."""
 AHEAD = 6
-"""Chunks that the gunzip thread may be ahead."""
+"""Most chunks that the gunzip thread unpacks before they are read."""
 _DAMAGE: Any = (EOFError, zlib.error, BadGzipFile, isal_zlib.error, zipfile.BadZipFile)
 
 
 class Reader(Protocol):
-    """The least that is asked of a stream."""
+    """The one method that a stream must have."""
 
     def readinto(self, view: memoryview, /) -> int:
-        """Fill `view` as far as bytes are at hand; 0 only at the end."""
+        """Fill `view` with the bytes that are there now, and return their number; 0 only at the end."""
 
 
 class Forward:
-    """Bytes that are read once, from front to back. Counts them against a limit.
+    """Bytes that are read once, from front to back, and counted against a limit.
 
     `check` is called before each read; what it raises ends the reading.
     """
@@ -53,7 +53,7 @@ class Forward:
         return n
 
     def fill(self, view: memoryview) -> None:
-        """Fill `view`. Raises ArchiveError at an early end."""
+        """Fill `view`. Raises ArchiveError when the stream ends early."""
         done = 0
         while done < len(view):
             n = self.some(view[done:])
@@ -62,20 +62,20 @@ class Forward:
             done += n
 
     def read(self, size: int) -> bytes:
-        """`size` bytes. Raises ArchiveError at an early end."""
+        """Return `size` bytes. Raises ArchiveError when the stream ends early."""
         data = bytearray(size)
         self.fill(memoryview(data))
         return bytes(data)
 
     def skip(self, size: int) -> None:
-        """Pass over `size` bytes. Raises ArchiveError at an early end."""
+        """Skip `size` bytes. Raises ArchiveError when the stream ends early."""
         while size > 0:
             step = min(size, CHUNK)
             self.fill(self._spare[:step])
             size -= step
 
     def drain(self) -> None:
-        """Read to the end, so that checksums at the end are verified."""
+        """Read to the end, so that the checksum there is verified."""
         while self.some(self._spare):
             pass
 
@@ -107,7 +107,7 @@ class Whole:
 
 
 class Pushback:
-    """A Reader whose first bytes were already looked at."""
+    """A Reader that returns some bytes again that were read before."""
 
     def __init__(self, head: bytes, rest: Reader) -> None:
         self._head, self._rest = head, rest
@@ -127,7 +127,7 @@ class Pushback:
 
 
 class Part:
-    """The next `size` bytes of a stream, as a Reader."""
+    """A Reader of the next `size` bytes of a stream."""
 
     def __init__(self, stream: Forward, size: int) -> None:
         self._stream, self.left = stream, size
@@ -144,10 +144,10 @@ class Part:
 
 
 class Gunzip:
-    """Gunzip in a thread of its own, a few chunks ahead of the reader; isal lets other threads run meanwhile.
+    """Gunzip in a second thread, some chunks before they are read. isal lets other threads run in the meantime.
 
-    Not `isal.igzip_threaded`: reading through its buffer took a fifth longer, and its reader takes a thread that ends
-    between its two looks for the end of the data.
+    Not `isal.igzip_threaded`: reading through its buffer took a fifth longer, and at the end of the data its thread may
+    end between two checks of its reader.
     """
 
     def __init__(self, source: Any) -> None:
@@ -208,7 +208,7 @@ class Gunzip:
 
 
 class Rest:
-    """What is left of a stream, as a Reader."""
+    """A Reader of what is left of a stream."""
 
     def __init__(self, stream: Forward) -> None:
         self._stream = stream

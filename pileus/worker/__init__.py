@@ -1,1 +1,1 @@
-"""The worker: takes messages, keeps its claims alive, does the work and answers."""
+"""The worker: takes messages, renews its claims, does the work and answers."""

@@ -1,4 +1,4 @@
-"""Compiled kernels that an image brings: copied to the scratch volume, as numba keeps nothing where it cannot write."""
+"""Compiled kernels of an image: copied to the scratch volume, because numba caches only where it can write."""
 
 import shutil
 import uuid
@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 def bring(environ: Mapping[str, str]) -> bool:
-    """Copy the folder PILEUS_KERNELS to NUMBA_CACHE_DIR, unless it is there. Called before numba is imported.
+    """Copy the folder PILEUS_KERNELS to NUMBA_CACHE_DIR. Return False when there is nothing to copy or it is there.
 
-    Workers that share the volume may all try: one of them wins, with the same files.
+    Call it before numba is imported. Several workers of one volume may copy at once: one rename wins, with the same
+    files.
     """
     source, target = Path(environ.get("PILEUS_KERNELS", "")), Path(environ.get("NUMBA_CACHE_DIR", ""))
     if not environ.get("PILEUS_KERNELS") or not environ.get("NUMBA_CACHE_DIR"):

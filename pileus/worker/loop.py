@@ -1,16 +1,18 @@
-"""A worker: takes one message at a time, owns its partition while it works, and answers for it.
+"""A worker: takes one message at a time, owns its partition while it works, and answers its token.
 
 What happens with a message:
 
-1. It is not one of ours: its token is answered as failed, and it goes to the dead letters.
-2. Its run is over (its backfill was stopped, paused, resumed or retried): the token is answered, the message deleted.
-3. Another worker has the partition: the message is held until that claim would run out.
-4. Another run has the partition: the message is held until that run has ended it. If the result is the one that this
-   run wants it is taken; else the partition is queued for this run, and claimed.
-5. Too many workers died on it: the partition fails and the message goes to the dead letters.
-6. As many groups as the backfill allows are running: the message is held for a while.
-7. The partition is claimed. It succeeds, fails or is cancelled, the token is answered, the message deleted; or the
-   worker is told to stop, and claim and message go back for the next worker at once.
+1. It is not a task of Pileus: the worker answers its token as failed, and moves it to the dead-letter queue.
+2. Its run is over (its backfill was stopped, paused, resumed or retried): the worker answers the token as failed and
+   deletes the message.
+3. Another worker has the partition: the message is hidden until the lease of that claim would end.
+4. Another run has the partition: the message is hidden until that run has ended it. If the fingerprints agree, this
+   run takes the result; else the partition is queued for this run, and claimed.
+5. Several workers in a row died while they worked on it: the partition fails, and the message moves to the
+   dead-letter queue.
+6. The backfill runs as many groups as it allows: the message is hidden for some seconds.
+7. The worker claims the partition. It succeeds, fails or is cancelled; the worker answers the token and deletes the
+   message. A worker that is told to stop releases the claim and makes the message visible at once.
 """
 
 import logging
@@ -20,7 +22,8 @@ from typing import Any
 from uuid import uuid4
 
 from pileus import lifecycle
-from pileus.backfills.end import give_up, is_live
+from pileus.backfills.end import is_live
+from pileus.backfills.failures import give_up
 from pileus.backfills.record import displaced, ended_in, note_ended
 from pileus.edges.connections import Lease
 from pileus.edges.queues import QUEUES, Message, Queues
@@ -32,21 +35,25 @@ from pileus.models import State
 from pileus.pace import Pace, Threads
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
-from pileus.worker.job import Job, Work
+from pileus.worker.job import Job
+from pileus.worker.work import Work
 
 log = logging.getLogger("pileus.worker")
 FULL_SECONDS = 5
-"""How long a message is held when its backfill runs as many groups as it may."""
+"""Seconds for which a message is hidden when its backfill runs as many groups as it may."""
 FOLLOW_SECONDS = 5
-"""How long a message is held while another run has its partition."""
+"""Seconds for which a message is hidden while another run has its partition."""
 TRIES = 100
-"""Times that one message is looked at anew because its partition changed meanwhile."""
+"""How often one message is read again because its partition changed in the meantime."""
 Task = Callable[[Mapping[str, Any], TaskControl], Mapping[str, Any]]
 
 
 class Worker:
-    """One worker of a stack. `name` must be its own; `task` does the work of one message; `pulse` is called
-    every now and then while it lives."""
+    """One worker of a stack.
+
+    `name`: unique among the workers. `task`: does the work of one message. `pulse`: called often while the worker
+    lives.
+    """
 
     def __init__(
         self,
@@ -69,19 +76,20 @@ class Worker:
         self._deaths = int(edges.stack.deaths)
         self._work = Work(edges, queues, task, self._visibility, pulse, self._pace)
         self._known: Backfill | None = None
-        """The backfill of the last claim, as of then."""
+        """The backfill of the last claim, as it was then."""
         self._looked = 0.0
         """When `ingest` was last found empty, Unix time."""
         self.stopping = self._work.stopping
 
     def stop(self) -> None:
-        """Take nothing new, and hand back what is under way within seconds. Safe in a signal handler."""
+        """Take no new message, and return the present one to its queue within seconds. Safe in a signal handler."""
         self._work.stop()
 
     def run(self, *, wait_seconds: int = 1, until_idle: bool = False) -> int:
-        """Work until told to stop (or, with `until_idle`, until both queues are empty). The number of messages taken.
+        """Work until told to stop (with `until_idle`, until both queues are empty). Return the number of messages
+        taken.
 
-        While a queue cannot be reached it tries again, ever more slowly up to half a minute.
+        While a queue cannot be reached, it tries again after pauses that double up to 30 seconds.
         """
         try:
             return self._run(wait_seconds, until_idle)
@@ -107,7 +115,9 @@ class Worker:
         return taken
 
     def _next(self, wait_seconds: int) -> Message | None:
-        """Return the next message: of `ingest` if there is one, looked for once a poll while `backfill` is busy."""
+        """Return the next message. `ingest` comes first, but is polled once in `wait_seconds` while `backfill` has
+        messages.
+        """
         ingest, backfill = QUEUES
         message = None
         if self._edges.now() - self._looked >= wait_seconds:
@@ -116,7 +126,7 @@ class Worker:
         return message or self._queues.receive(backfill, wait_seconds)
 
     def handle(self, message: Message) -> None:
-        """Deal with one message, whatever its state. Raises StoreError when the stack cannot be reached."""
+        """Handle one message in any state. Raises StoreError when the stack cannot be reached."""
         try:
             task = GroupTask.from_json(message.task)
         except UsageError as error:
@@ -134,9 +144,9 @@ class Worker:
         raise StoreError(f"changed {TRIES} times while its message was handled", where=task.partition.key)
 
     def _dealt_with(self, message: Message, task: GroupTask, stored: Entry | None) -> bool:
-        """Return whether the message needs no more, given its partition as `stored`.
+        """Return whether the message is finished, given its partition as `stored`; False: read the partition again.
 
-        Raises Conflict if that has changed.
+        Raises Conflict when the partition has changed.
         """
         run, now = task.run_name, self._edges.now()
         backfill = self._running(run)
@@ -164,14 +174,16 @@ class Worker:
         return True
 
     def _do(self, job: Job) -> None:
-        """Work on a partition that was claimed, unless its run was stopped a moment before that."""
+        """Work on a claimed partition, unless its run was stopped just before the claim."""
         self._known = self._edges.index.backfill(job.task.backfill)
         if self._known is None or not self._known.runs(job.task.run_name):
             job.stop("backfill")
         self._work.do(job)
 
     def _follow(self, message: Message, task: GroupTask, stored: Entry | None) -> bool:
-        """Wait for the run that has the partition, take its result, or queue the partition for this run."""
+        """Handle a message whose partition another run has: wait for that run, take its result, or queue it for this
+        run.
+        """
         self._known = self._edges.index.backfill(task.backfill)  # the other run may be a later one of this backfill
         if self._known is None or not self._known.runs(task.run_name):
             return self._void(message, task.run_name)
@@ -194,13 +206,13 @@ class Worker:
         return False
 
     def _void(self, message: Message, run: str) -> bool:
-        """Answer for a message whose run is over. True: it needs no more."""
+        """Answer and delete a message whose run is over. Return True: it is finished."""
         self._queues.fail(message, Failure("Cancelled", "its run is over", run))
         self._queues.delete(message)
         return True
 
     def _answer(self, message: Message, entry: Entry) -> None:
-        """Answer for a partition that has ended in the message's run."""
+        """Answer and delete a message whose partition has ended in its run."""
         if entry.state in (State.succeeded, State.skipped):
             self._queues.succeed(message, {"manifest": entry.manifest})
         else:
@@ -214,13 +226,14 @@ class Worker:
     def _running(self, run: str) -> Backfill | None:
         """Return the backfill of `run`.
 
-        While it was running when last read it is not read again: it is after the claim.
+        It is read again only when it was not running at the last read: `_do` reads it after the claim.
         """
         if self._known is None or not self._known.runs(run):
             self._known = self._edges.index.backfill(backfill_of(run))
         return self._known
 
     def _bury(self, message: Message, task: GroupTask) -> None:
+        """Fail a partition on which several workers died, and move its message to the dead-letter queue."""
         failure = Failure("WorkerLost", f"{self._deaths} workers in a row died on it", task.partition.key)
         ended = give_up(self._edges, task.partition, task.run_name, failure)
         if ended is not None and ended.state is State.succeeded:
@@ -230,7 +243,9 @@ class Worker:
         self._queues.bury(message)
 
     def _slot(self, backfill: Backfill) -> Lease | None:
-        """Return a place among the groups that the backfill may run at once; None: there is no limit. Raises Busy."""
+        """Return one of the `max_running` places of the backfill; None where there is no limit. Raises Busy when all
+        are taken.
+        """
         if backfill.max_running is None:
             return None
         return self._edges.connections.acquire(f"backfill {backfill.id}", backfill.max_running, _do_not_wait)

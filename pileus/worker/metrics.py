@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 HOPS = ("download", "compile", "measure")
-"""Of a group, as its manifest names them: `compile` makes the index of zones, once for each grid."""
+"""Hops of a group, named as in its manifest. `compile` makes the index of zones, once for each grid."""
 UNITS = {
     "BytesDownloaded": "Bytes",
     "Seconds": "Seconds",
@@ -37,9 +37,9 @@ def of_group(
     free_share: float,
     now: float,
 ) -> Sequence[str]:
-    """Return the lines for one group that ended.
+    """Return the log lines for one group that ended.
 
-    `hops`: seconds by hop; `free_share`: of the scratch volume, 0 to 1.
+    `hops`: seconds by hop. `free_share`: free share of the scratch volume, 0 to 1.
     """
     counts = {
         "PartitionsSucceeded": int(succeeded),

@@ -1,7 +1,7 @@
-"""Zonal statistics: zones compiled once, then a month costs one pass over its bytes.
+"""Zonal statistics: zones are compiled once, then each month takes one pass over its bytes.
 
     zones  -> index    which pixels of a grid each zone covers, kept in a cache
-    source -> layers   bands of rasters, in files or passing by (`raster.py`, `unpack.py`)
+    source -> layers   bands of rasters, in files or streams (`pileus.raster`, `pileus.unpack`)
     index x layers     -> accumulators -> table
 
 >>> import numpy, shapely, pathlib, rasterio, tempfile

@@ -1,4 +1,4 @@
-"""Accumulators: the sums of one source so far, joined in a fixed order."""
+"""Accumulators: the sums of one source, joined in a fixed order."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ class Accumulators:
     percentiles: bool = False
     """Whether values are kept for percentiles."""
     found: dict[int, tuple[NDArray[np.int32], NDArray[np.float64], list[Sample]]] = field(default_factory=dict)
-    """By band of rows: the zones, their accumulators and values. Joined in order of the bands, whoever was first."""
+    """By band of rows: the zones, their accumulators and values. They are joined in the order of the bands."""
 
     @cached_property
     def _exact(self) -> NDArray[np.bool_]:
         return exact_zones(self.index)
 
     def add(self, band: int, packed: NDArray[Any], valid: NDArray[np.uint8] | None) -> None:
-        """Measure one band of rows. Safe to call from several threads, each with other bands."""
+        """Measure one band of rows. Several threads may call it, each with other bands."""
         zones, acc = accumulate_band(self.index, band, packed, valid, self.validity, self.areas, self.by_area)
         samples = []
         if self.percentiles:
@@ -46,7 +46,7 @@ class Accumulators:
         self.found[band] = zones, acc, samples
 
     def joined(self) -> NDArray[np.float64]:
-        """Accumulators of all zones."""
+        """Return the accumulators of all zones."""
         acc = empty(len(self.index.zones))
         for band in sorted(self.found):
             zones, part, _ = self.found[band]
@@ -63,13 +63,13 @@ class Accumulators:
         return {zone: joined(part) for zone, part in parts.items()}
 
     def result(self, source: str, tile: str | None, band: str) -> "Found":
-        """Return all that was found, under the names of its source and band."""
+        """Return all results, under the names of the source and the band."""
         return Found(source, tile, band, self.joined(), self.index.zones, self.samples())
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one source says about one band."""
+    """The results of one source for one band."""
 
     source: str
     tile: str | None
@@ -80,7 +80,7 @@ class Found:
 
 
 def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
-    """Return a row per band and zone, of all sources together. The order of `found` makes no difference."""
+    """Return a row per band and zone, over all sources. The order of `found` makes no difference."""
     columns: dict[str, list[Any]] = {name: [] for name in ("zone", "zone_name", "band", *stats)}
     every = np.arange(len(ids))
     for band in bands:

@@ -1,7 +1,7 @@
-"""The bands of one archive, measured as its members pass by.
+"""The bands of one archive, measured while its members are read.
 
-Radiance and its mask are separate members, in any order. Whatever comes first is kept until the other has come: a
-mask as bits, radiance as the pixels that zones need. Where those outgrow `HOLD` bytes they go to a scratch file.
+The values and their mask are separate members, in any order. The first is kept until the second comes: a mask as bits,
+values as the pixels that zones need. Beyond `HOLD` bytes they go to a scratch file.
 """
 
 import tempfile
@@ -22,11 +22,11 @@ from pileus.zonal.context import Context, Source
 from pileus.zonal.validity import lets_count
 
 HOLD = 512 << 20
-"""Bytes of pixels that may wait for their mask in memory."""
+"""Bytes of pixels that are kept in memory until their mask comes."""
 
 
 class SpillBuffer:
-    """Packed pixels that wait for their mask: in memory, and beyond `HOLD` bytes in a scratch file."""
+    """Packed pixels that are kept until their mask comes: in memory, and beyond `HOLD` bytes in a scratch file."""
 
     def __init__(self, scratch: Path, limit: int) -> None:
         self._scratch, self._limit = scratch, limit
@@ -49,7 +49,7 @@ class SpillBuffer:
         self.spilled += packed.nbytes
 
     def take(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield all bands, in the order they were put; memory is given back as they are taken."""
+        """Yield all bands in the order of `put`, and free the memory of each."""
         for position, (band, what) in enumerate(self._kept):
             self._kept[position] = (band, (0, 0, ""))
             if isinstance(what, tuple):
@@ -79,7 +79,7 @@ class ArchiveBands:
         self._layers = MemberLayers(context.scratch, self._exit)
 
     def found(self) -> list[Found]:
-        """Read the archive to its end. Raises ArchiveError, also when a wanted band is missing."""
+        """Read the archive to its end, and return the results. Raises ArchiveError, also when a band is missing."""
         source = self._source
         with self._exit, self._open() as file:
             reading = members(

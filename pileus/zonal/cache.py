@@ -1,4 +1,4 @@
-"""Caches of compiled zone indexes: an index is compiled once, and fetched by every worker after that."""
+"""Caches of compiled zone indexes: one worker compiles an index, and all others fetch it."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ from pileus.zonal.zones import Zones
 
 
 class ZoneIndexCache(Protocol):
-    """Bytes by key. Keys are hex; the bytes of a key never change, so that they may be written twice."""
+    """Bytes by key. Keys are hexadecimal. The bytes of a key never change, so it may be written twice."""
 
     def get(self, key: str) -> bytes | None:
         """Return what was put under `key`, None when nothing was."""
@@ -38,7 +38,7 @@ class MemoryCache:
 
 
 class FolderCache:
-    """A ZoneIndexCache in a folder: a file a key, written beside and moved into place."""
+    """A ZoneIndexCache in a folder: a file for each key, written under another name and then renamed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -71,7 +71,7 @@ def _sibling(path: Path) -> Iterator[Path]:
 
 
 class TieredCache:
-    """The first of several caches that has it; the ones before it are given a copy."""
+    """Several caches: the first that has the key answers, and those before it get a copy."""
 
     def __init__(self, *caches: ZoneIndexCache) -> None:
         self.caches = caches

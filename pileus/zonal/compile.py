@@ -18,9 +18,9 @@ from pileus.zonal.reproject import reproject
 from pileus.zonal.zones import Zones
 
 SAME_PLACE = 1e-6
-"""Share of a pixel by which zones may move and count as unmoved."""
+"""Share of a pixel by which reprojection may move a zone that then keeps its coordinates."""
 GAP = 24
-"""Pixels between two needed stretches of a row that are packed along rather than skipped."""
+"""Most pixels between two needed stretches of a row that are packed too, because that is faster than a gap."""
 
 
 def compile_index(
@@ -32,7 +32,9 @@ def compile_index(
     where: str = "zones",
     check: Check = go_on,
 ) -> ZoneIndex:
-    """Work out which pixels of `grid` each zone covers. Raises ZonesError when zones cannot be brought to its CRS."""
+    """Return the index: which pixels of `grid` each zone covers. Raises ZonesError when zones cannot be brought to its
+    CRS.
+    """
     geometries, notes = _in_crs(zones, grid, where)
     geometries, numbers = _placed(geometries, grid)
     exact = rule == "exact"
@@ -50,10 +52,10 @@ def _in_crs(zones: Zones, grid: Grid, where: str) -> tuple[Any, tuple[str, ...]]
 
 
 def _placed(geometries: Any, grid: Grid) -> tuple[Any, NDArray[np.int32]]:
-    """Return the geometries that meet the grid and their numbers; those in degrees also a turn of the globe away.
+    """Return the geometries that meet the grid and their numbers. Those in degrees are also tried 360 degrees away.
 
-    A turn is tried only for zones or grids that leave -180..180: elsewhere it could only add slivers that the
-    raster's own half pixel beyond 180 shows.
+    That is done only for zones or grids that leave -180..180. Elsewhere it could only add slivers, because a raster's
+    last pixel may reach half a pixel beyond 180.
     """
     bounds = shapely.bounds(geometries)
     west, south, east, north = grid.bounds
@@ -77,7 +79,7 @@ def _placed(geometries: Any, grid: Grid) -> tuple[Any, NDArray[np.int32]]:
 
 
 def _pixel_coordinates(geometries: Any, grid: Grid) -> tuple[Any, Any, Any, Any]:
-    """x, y in pixels, where rings start, where zones' rings start."""
+    """Return x and y in pixels, where each ring starts, and where the rings of each zone start."""
     _, coordinates, (rings, polygons, multis) = shapely.to_ragged_array(geometries)
     xs = np.round((coordinates[:, 0] - grid.west) / grid.dx * STEP) / STEP
     ys = np.round((coordinates[:, 1] - grid.north) / grid.dy * STEP) / STEP
@@ -89,7 +91,7 @@ def _trace(geometries: Any, numbers: Any, grid: Grid, threads: int, check: Check
         geometries, numbers = np.array([shapely.MultiPolygon()]), np.zeros(1, np.int32)
     xs, ys, rings, zone_rings = _pixel_coordinates(geometries, grid)
     turn = 1.0 if grid.dy < 0 else -1.0
-    weight = rings[zone_rings]  # vertices before each zone: chunks of like work
+    weight = rings[zone_rings]  # vertices before each zone, to make chunks of equal work
     chunks = min(max(4 * threads, len(geometries) // 500), len(geometries)) if threads > 1 else 1
     cuts = np.unique(np.r_[0, np.searchsorted(weight, np.linspace(0, weight[-1], chunks + 1))[1:-1], len(geometries)])
 
@@ -103,7 +105,7 @@ def _trace(geometries: Any, numbers: Any, grid: Grid, threads: int, check: Check
 
 
 def _joined(pieces: list[Traced]) -> Traced:
-    """Several lists of entries, one after the other."""
+    """Return several lists of entries as one, one after the other."""
 
     def ends(name: str) -> Any:
         sizes = [np.diff(getattr(piece, name)) for piece in pieces]
@@ -173,7 +175,7 @@ def _assemble(traced: Traced, zone_count: int, grid: Grid, notes: tuple[str, ...
 
 
 def _reordered(order: Any, starts: Any, first: Any, second: Any) -> tuple[Any, Any, Any]:
-    """Two ragged columns with their rows in another order, and where the rows start then."""
+    """Return two ragged columns with their rows in another order, and where the rows start then."""
     sizes = np.diff(starts)[order]
     after = np.r_[0, np.cumsum(sizes)].astype(np.int64)
     take = np.repeat(starts[:-1][order] - after[:-1], sizes) + np.arange(after[-1])
@@ -181,7 +183,7 @@ def _reordered(order: Any, starts: Any, first: Any, second: Any) -> tuple[Any, A
 
 
 def _totals(zone: Any, row: Any, runs: Any, parts: Any, run_len: Any, part_share: Any, areas: Any, count: int) -> Any:
-    """(zones, 2): coverage of each zone in pixels and in square metres."""
+    """Return (zones, 2): coverage of each zone in pixels and in square metres."""
     full = np.r_[0, np.cumsum(run_len, dtype=np.int64)]
     covered = (full[runs[1:]] - full[runs[:-1]]).astype(np.float64)
     some = np.flatnonzero(parts[1:] > parts[:-1])
@@ -196,7 +198,7 @@ def _totals(zone: Any, row: Any, runs: Any, parts: Any, run_len: Any, part_share
 def _number(
     row: Any, runs: Any, parts: Any, run_col: Any, run_len: Any, part_col: Any, by_row: Any, width: int, band_rows: int
 ) -> Any:
-    """Number the needed pixels. Returns the stretches and the packed number of every run and part."""
+    """Number the needed pixels. Return the stretches, and the packed number of every run and part."""
     run_at = np.empty(run_col.size, np.uint32)
     part_at = np.empty(part_col.size, np.uint32)
     stretches = np.empty((4, 1024), np.int32)

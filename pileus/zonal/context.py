@@ -1,4 +1,4 @@
-"""The sources that are measured, and what all sources of one call share."""
+"""The sources to measure, and what all sources of one call share."""
 
 import time
 from collections.abc import Callable
@@ -23,11 +23,11 @@ class Source:
     """One file to measure: a raster, or an archive with rasters in it. Give `path` or `open`."""
 
     name: str
-    """Of the file, for messages and rows."""
+    """Name of the file, for messages and rows."""
     tile: str | None = None
     path: Path | None = None
     open: Callable[[], BinaryIO] | None = None
-    """Makes a stream of an archive's bytes, read once from front to back."""
+    """Returns a stream of an archive's bytes, which is read once from front to back."""
     band: str | None = None
     """What band a raster file holds, where its name does not say."""
 

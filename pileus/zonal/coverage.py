@@ -21,7 +21,7 @@ from pileus.raster.jit import compiled
 
 STEP = 2.0**38
 LEAST = 1e-12
-"""Coverage below this is rounding, not coverage."""
+"""Smaller coverage is a rounding error, and counts as none."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Traced:
     """Zones as entries: an entry is one zone in one row, with its runs of whole pixels and its partly covered ones."""
 
     zone: NDArray[np.int32]
-    """Of each entry."""
+    """Zone of each entry."""
     row: NDArray[np.int32]
     runs: NDArray[np.int64]
     """(entries + 1): where the runs of each entry start."""
@@ -43,7 +43,7 @@ class Traced:
 
 @compiled
 def _bound(xs: Any, ys: Any, ring_ends: Any, first: int, last: int) -> int:
-    """No fewer than the pieces that the edges of rings first..last are cut into."""
+    """Return an upper bound of the number of pieces into which the edges of rings first..last are cut."""
     total = 8
     for ring in range(first, last):
         for i in range(ring_ends[ring], ring_ends[ring + 1] - 1):
@@ -105,7 +105,7 @@ def _cut(
     covers: Any,
     shares: Any,
 ) -> int:
-    """Cut every edge of rings first..last into pieces; returns how many. A key is row * (width + 1) + column."""
+    """Cut every edge of rings first..last into pieces, and return how many. A key is row * (width + 1) + column."""
     n = 0
     for ring in range(first, last):
         for i in range(ring_ends[ring], ring_ends[ring + 1] - 1):
@@ -130,10 +130,10 @@ def _cut(
 
 @compiled
 def _sweep(n: int, keys: Any, covers: Any, shares: Any, width: int, row: Any, col: Any, length: Any, share: Any) -> int:
-    """Sum the pieces of one zone from left to right in each row; returns how many stretches of equal share came out.
+    """Sum the pieces of one zone from left to right in each row. Return the number of stretches of equal share.
 
-    No more than 3 n can: what lies before a piece's pixel, the pixel, and what lies after the last of a row. The latter
-    reaches the right border of the grid, beyond which edges were not cut.
+    It is at most 3 n: what lies before a piece's pixel, the pixel, and what lies after the last of a row, up to the
+    right border of the grid.
     """
     order = np.argsort(keys[:n])
     out, i = 0, 0
@@ -161,7 +161,7 @@ def _sweep(n: int, keys: Any, covers: Any, shares: Any, width: int, row: Any, co
 def _stretch(
     out: int, row: Any, col: Any, length: Any, share: Any, this: int, first: int, end: int, level: float
 ) -> int:
-    """Add pixels first..end of row `this`, or lengthen the stretch before them when all are whole."""
+    """Add pixels first..end of row `this`, or extend the stretch before them when all are whole."""
     if end <= first or level <= LEAST:
         return out
     fraction = np.float32(min(level, 1.0))
@@ -176,7 +176,7 @@ def _stretch(
 
 @compiled
 def _trace(xs: Any, ys: Any, ring_ends: Any, zone_rings: Any, zones: Any, width: int, height: int, turn: float) -> Any:
-    """Stretches (zone, row, column, length, share) of many zones, each from top to bottom."""
+    """Return stretches (zone, row, column, length, share) of many zones, each from top to bottom."""
     found, n = np.empty((4, 4096), np.int32), 0
     levels = np.empty(4096, np.float32)
     keys, covers, shares = np.empty(64, np.int64), np.empty(64), np.empty(64)
@@ -199,11 +199,11 @@ def _trace(xs: Any, ys: Any, ring_ends: Any, zone_rings: Any, zones: Any, width:
 def trace(
     xs: Any, ys: Any, ring_ends: Any, zone_rings: Any, zones: Any, width: int, height: int, turn: float
 ) -> Traced:
-    """Coverage of many zones, each row by row.
+    """Return the coverage of many zones, each row by row.
 
-    `xs`, `ys`: pixel coordinates of all rings, multiples of 1 / STEP; `ring_ends[r]` is where ring r starts;
-    `zone_rings[z]` is where zone z's rings start; `zones[z]` is the number its entries bear; `turn` is 1 where outer
-    rings run down their left side in pixel space, -1 where they run up.
+    `xs`, `ys`: pixel coordinates of all rings, multiples of 1 / STEP. `ring_ends[r]`: where ring r starts.
+    `zone_rings[z]`: where the rings of zone z start. `zones[z]`: the number of zone z in the entries. `turn`: 1 where
+    outer rings go down on their left side in pixel space, -1 where they go up.
     """
     stretches, share = _trace(xs, ys, ring_ends, zone_rings, zones, width, height, turn)
     zone, row, col, length = stretches
@@ -211,7 +211,7 @@ def trace(
 
 
 def entries(zone: Any, row: Any, col: Any, length: Any, share: Any) -> Traced:
-    """Stretches of equal share, ordered by zone and row, as entries."""
+    """Return stretches of equal share, ordered by zone and row, as entries."""
     new = np.ones(len(zone), bool)
     new[1:] = (zone[1:] != zone[:-1]) | (row[1:] != row[:-1])
     starts = np.flatnonzero(new)

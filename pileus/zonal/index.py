@@ -1,4 +1,4 @@
-"""The zone index: which pixels of one grid each zone covers, and how much of each. Compiled once, applied for years.
+"""The zone index: which pixels of one grid each zone covers, and how much of each. Compiled once for each grid.
 
 The pixels that any zone needs are numbered in reading order band by band (a band is `BAND_ROWS` rows): the packed
 order. An entry is one zone in one row: runs of wholly covered pixels and single, partly covered ones, all given by
@@ -21,7 +21,7 @@ from pileus.zonal.zones import Zones
 
 CoverageRule = Literal["exact", "center", "all_touched"]
 FORMAT = 1
-"""Raised when the meaning or the layout of an index changes."""
+"""Number of the format. Increase it when the meaning or the layout of an index changes."""
 MAGIC = b"PILEUSZX"
 
 
@@ -63,11 +63,13 @@ class ZoneIndex:
 
     @cached_property
     def needed(self) -> Needed:
-        """The pixels that any zone needs."""
+        """Return the pixels that any zone needs."""
         return Needed(self.stretch_row, self.stretch_col, self.stretch_len, self.stretch_at, self.band_stretches)
 
     def to_bytes(self) -> bytes:
-        """`MAGIC`, length of a JSON header, the header, the arrays little-endian and aligned to 64 bytes, CRC-32."""
+        """Return `MAGIC`, length of a JSON header, the header, the arrays little-endian and aligned to 64 bytes,
+        CRC-32.
+        """
         arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in self.ARRAYS}
         layout = {name: [a.dtype.str, list(a.shape)] for name, a in arrays.items()}
         header = json.dumps({"format": FORMAT, "arrays": layout, "notes": self.notes}).encode()
@@ -82,7 +84,7 @@ class ZoneIndex:
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> "ZoneIndex":
-        """Raises ValueError for anything that `to_bytes` did not write, so that a bad cache entry is made anew."""
+        """Read what `to_bytes` wrote. Raises ValueError for anything else: a bad cache entry is compiled again."""
         if blob[:8] != MAGIC or len(blob) < 20:
             raise ValueError("not a zone index")
         if struct.unpack("<I", blob[-4:])[0] != isal_zlib.crc32(memoryview(blob)[:-4]):
@@ -105,6 +107,6 @@ ZoneIndex.ARRAYS = tuple(f.name for f in fields(ZoneIndex) if f.name != "notes")
 
 
 def index_key(zones: Zones, grid: Grid, rule: CoverageRule) -> str:
-    """Name of an index in a cache: a hash of the zones, the grid, the rule and the format."""
+    """Return the name of an index in a cache: a hash of the zones, the grid, the rule and the format."""
     text = json.dumps([zones.hash, grid.hash, rule, FORMAT])
     return hashlib.sha256(text.encode()).hexdigest()

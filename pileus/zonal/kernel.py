@@ -25,7 +25,7 @@ COLUMNS = 10
 
 
 def empty(zones: int) -> NDArray[np.float64]:
-    """Accumulators (zones, COLUMNS) that have seen nothing."""
+    """Return accumulators (zones, COLUMNS) without any value."""
     acc = np.zeros((zones, COLUMNS))
     acc[:, LOW], acc[:, HIGH] = np.inf, -np.inf
     return acc
@@ -97,7 +97,7 @@ def _plain(
 def _masked(
     values: Any, keys: Any, valid: Any, shift: float, low: Any, high: Any, skip: Any, zero: Any, top: Any, bottom: Any
 ) -> Any:
-    """`_plain` where `valid` is not 0. Its own loop, because one more array halves the speed."""
+    """Do as `_plain` where `valid` is not 0. It is a second loop, because one more array halves the speed."""
     n, s1, s2, s3, s4 = 0, 0.0, 0.0, 0.0, 0.0
     least, most = top, bottom
     for i in range(values.size):
@@ -130,7 +130,7 @@ def _finite(values: Any, valid: Any, masked: bool, low: Any, high: Any, skip: An
 def _shift(
     run_at: Any, run_len: Any, part_at: Any, span: Any, values: Any, valid: Any, masked: bool, limits: Any
 ) -> Any:
-    """Return a value to take distances to: the first that is valid and finite, in the runs or else in the parts."""
+    """Return a value to measure distances from: the first valid and finite one, in the runs or else in the parts."""
     low, high, skip, zero, _, _ = limits
     found = 0.0
     for r in range(span[0], span[1]):

@@ -29,7 +29,7 @@ CLASSIC = ("min", "max", "mean", "stddev", "skew", "count")
 
 @dataclass(frozen=True)
 class Measured:
-    """The rows, and what they were made with."""
+    """The rows, and how they were made."""
 
     table: pa.Table
     """A row per band and zone: zone, zone_name, band, then the statistics as float64."""
@@ -40,7 +40,7 @@ class Measured:
     index_hashes: tuple[str, ...]
     """Keys of the zone indexes, a grid each."""
     notes: tuple[str, ...]
-    """What a person should know: zones repaired, reprojected, off every grid."""
+    """Notes for the user: zones that were repaired, reprojected, or lie on no grid."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time of `compile` (or fetching the index) and `measure`."""
     scratch_bytes: int = 0
@@ -59,13 +59,13 @@ def measure(
     progress: Callable[[str], None] | None = None,
     check: Check = go_on,
 ) -> Measured:
-    """Measure zones over sources that together make one mosaic.
+    """Return the statistics of zones over sources that together make one mosaic.
 
-    `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those.
-    `cache` keeps compiled zone indexes; `scratch` is a folder for what cannot be streamed (nothing stays in it);
-    `progress` is called with the name of each source that is done; `check` many times a second, and what it raises ends
-    the work. Nothing is returned unless every source was read
-    to its end and its checksums held. Raises ArchiveError, RasterError, ZonesError and whatever a stream raises.
+    `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those. `cache`
+    keeps compiled zone indexes. `scratch` is a folder for what cannot be streamed; it is empty again at the end.
+    `progress` is called with the name of each source that is done. `check` is called many times a second; what it
+    raises ends the work. Every source must be read to its end, with a correct checksum. Raises ArchiveError,
+    RasterError, ZonesError and whatever a stream raises.
     """
     started = time.perf_counter()
     context = Context(process, zones, cache, scratch, threads, limits or UnpackLimits(), check)
@@ -121,7 +121,7 @@ def _files(context: Context, sources: list[Source], progress: Callable[[str], No
             if band in on_grid:
                 other = on_grid[band][0].name
                 raise RasterError(
-                    f"covers the same grid as {other} with band {band}: measure them apart", where=source.name
+                    f"covers the same grid as {other} with band {band}: measure them separately", where=source.name
                 )
             on_grid[band] = (source, layer)
     if sources and not any(set(context.process.bands) & set(on_grid) for on_grid in layers.values()):
@@ -144,7 +144,7 @@ def _files(context: Context, sources: list[Source], progress: Callable[[str], No
 
 
 def _layers(context: Context, source: Source) -> dict[str, Layer]:
-    """Return the bands of a raster file that are wanted."""
+    """Return the wanted bands of a raster file."""
     assert source.path is not None  # streams are archives
     process, wanted = context.process, {*context.process.bands, *filter(None, [context.mask])}
     if source.band is not None:

@@ -25,7 +25,7 @@ from pileus.zonal.kernel import NO_MASK, columns_of
 from pileus.zonal.validity import Validity, as_float
 
 EXACT = 1_000_000
-"""Pixels up to which a zone's percentiles are exact."""
+"""Most pixels of a zone whose percentiles are exact."""
 BUDGET = 64_000_000
 """Pixels kept for exact percentiles in all; the largest zones beyond it are sketched."""
 DROPPED = 13
@@ -40,14 +40,14 @@ class Sample:
     """Values with weight 1."""
     partial: NDArray[Any]
     weights: NDArray[np.float64]
-    """Of `partial`."""
+    """Weights of `partial`."""
     bins: NDArray[np.int64]
     """Keys of the histogram, ascending; empty while the zone is exact."""
     counts: NDArray[np.float64]
 
 
 def exact_zones(index: ZoneIndex) -> NDArray[np.bool_]:
-    """Which zones are kept exactly: by their coverage alone, so that every order of work decides alike."""
+    """Return which zones are kept exactly. Only their coverage decides: the order of the work changes nothing."""
     pixels = index.zones[:, 0]
     order = np.argsort(pixels, kind="stable")
     within = np.empty(len(pixels), bool)
@@ -101,7 +101,7 @@ def gather(
 ) -> list[Sample]:
     """Return the valid values of each slot of one band.
 
-    Arguments as `accumulate_band`'s; `exact`: as `exact_zones` says.
+    Arguments as in `accumulate_band`; `exact`: as `exact_zones` says.
     """
     values = as_float(packed)
     first, last = int(index.band_slots[band]), int(index.band_slots[band + 1])
@@ -125,7 +125,7 @@ def _sample(values: NDArray[Any], weights: NDArray[np.float64]) -> Sample:
 
 
 def _sketched(sample: Sample) -> Sample:
-    """The same values as a histogram."""
+    """Return the same values as a histogram."""
     values = np.concatenate([sample.whole, sample.partial])
     weights = np.r_[np.ones(len(sample.whole)), sample.weights, sample.counts]
     with np.errstate(over="ignore"):
@@ -137,7 +137,7 @@ def _sketched(sample: Sample) -> Sample:
 
 
 def joined(samples: Iterable[Sample]) -> Sample:
-    """Several parts of one zone as one; a sketch where any of them is."""
+    """Return several parts of one zone as one; a sketch where any of them is one."""
     columns = [list(c) for c in zip(*((s.whole, s.partial, s.weights, s.bins, s.counts) for s in samples), strict=True)]
     if not columns:
         return _sample(np.empty(0, np.float32), np.empty(0))

@@ -10,7 +10,7 @@ from pileus.raster.grid import Grid
 from pileus.raster.jit import compiled
 
 CELLS = 16_000_000
-"""Most pixels burnt at once: bounds the memory."""
+"""Most pixels that are rasterized at once, to limit the memory."""
 
 
 @compiled
@@ -31,7 +31,7 @@ def _runs(mask: Any, row_off: int, col_off: int, out_row: Any, out_col: Any, out
 
 
 def burn(geometry: Any, pixels: Any, grid: Grid, all_touched: bool) -> tuple[Any, Any, Any]:
-    """Runs (row, column, length) of the pixels that `geometry` takes, ordered by row and column.
+    """Return runs (row, column, length) of the pixels that `geometry` takes, ordered by row and column.
 
     `pixels`: bounds of the geometry in pixels (left, top, right, bottom).
     """

@@ -13,10 +13,10 @@ WGS84 = "EPSG:4326"
 
 
 def reproject(geometries: Any, source: str, target: str, *, tolerance: float = 0.0, where: str = "zones") -> Any:
-    """Return an array of shapely geometries in coordinate system `target`; the very same array where nothing moves.
+    """Return an array of shapely geometries in coordinate system `target`; the same array where nothing moves.
 
-    `source`, `target`: WKT or an authority's code. `tolerance`: geometries that move by less, in units of `target`,
-    stay as they are, so that two spellings of one system cost no digit. Raises ZonesError where a geometry has no
+    `source`, `target`: WKT or an authority's code. `tolerance`, in units of `target`: geometries that move by less stay
+    as they are, so that two spellings of one system change no digit. Raises ZonesError where a geometry has no
     coordinates in `target`.
     """
     before, after = CRS.from_user_input(source), CRS.from_user_input(target)
@@ -26,7 +26,7 @@ def reproject(geometries: Any, source: str, target: str, *, tolerance: float = 0
     x, y = transform(before, after, coordinates[:, 0], coordinates[:, 1])
     moved = np.column_stack([x, y])
     if not np.isfinite(moved).all():
-        raise ZonesError("a zone lies where the raster's coordinate system has no coordinates", where=where)
+        raise ZonesError("a zone lies outside the area of the raster's coordinate system", where=where)
     if before.is_geographic == after.is_geographic and np.abs(moved - coordinates).max(initial=0) <= tolerance:
         return geometries
     return shapely.set_coordinates(geometries.copy(), moved)

@@ -30,7 +30,7 @@ class Validity:
             return low, high, dtype.type(self.nodata), dtype.type(0 if self.zero_is_nodata else np.nan)
 
     def valid(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return where the values count, as the kernel counts them.
+        """Return which values count, in the same way as the kernel.
 
         >>> Validity(low=1, nodata=3).valid(np.array([0, 1, 3, 4, np.nan])).tolist()
         [False, True, False, True, False]
@@ -49,7 +49,9 @@ def validity_of(process: Process, nodata: float | None) -> Validity:
 
 
 def lets_count(process: Process, mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where a mask band (`meta.process.valid`) lets pixels count. Without one in the process, everywhere."""
+    """Return where a mask band (`meta.process.valid`) allows pixels to count; everywhere, where the process has no
+    mask.
+    """
     return mask >= (process.valid.min if process.valid else -np.inf)
 
 

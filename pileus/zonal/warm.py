@@ -12,7 +12,7 @@ from pileus.zonal import Source, make_zones, measure
 
 
 def warm() -> None:
-    """Measure four pixels of each kind that archives hold, with and without a mask."""
+    """Measure four pixels of each kind that archives have, with and without a mask: numba compiles the kernels."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         zones = make_zones(["a"], ["a"], [shapely.Point(1, 1).buffer(0.7)], "EPSG:4326")

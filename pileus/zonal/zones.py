@@ -37,7 +37,7 @@ class Zones:
     hash: str
     """Hex SHA-256 of ids, names, coordinates and crs."""
     notes: tuple[str, ...] = ()
-    """What was done to them, by id: repaired, parts without area left out."""
+    """Changes to the polygons, by id: repaired, parts without area left out."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -71,7 +71,7 @@ def read_zones(source: Path | bytes, *, zone_id: str | None, where: str) -> Zone
 
 
 def make_zones(ids: Sequence[str], names: Sequence[str], geometries: Any, crs: str, notes: Sequence[str] = ()) -> Zones:
-    """Zones from valid polygons.
+    """Return zones from valid polygons.
 
     >>> make_zones(["a"], ["A"], [shapely.box(0, 0, 1, 1)], "EPSG:4326").geometries[0].geom_type
     'MultiPolygon'
@@ -107,7 +107,7 @@ def _read(source: Path | bytes, where: str) -> tuple[dict[str, Any], Any, Any]:
 
 
 def _own_ids(text: bytes, count: int) -> list[Any] | None:
-    """Return the `id` of each GeoJSON feature (RFC 7946, 3.2), None unless all have one."""
+    """Return the `id` of each GeoJSON feature (RFC 7946, 3.2); None unless all have one."""
     try:
         value = json.loads(text)
     except ValueError:

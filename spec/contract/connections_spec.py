@@ -146,7 +146,7 @@ class Clock(Threads):
 
 
 class Frozen(Clock):
-    """A worker that never comes to renew anything."""
+    """A worker that never renews a lease."""
 
     def spawn(self, work: Callable[[], None], name: str) -> threading.Thread:
         return threading.Thread()
@@ -209,7 +209,7 @@ def test_a_slot_whose_taking_arrives_when_nobody_waits_for_it_is_not_lost(table:
 
 
 def bounded(seconds: float) -> Callable[[], None]:
-    """A pulse that ends the wait after so many seconds."""
+    """Return a pulse that ends the wait after so many seconds."""
     deadline = time.monotonic() + seconds
 
     def pulse() -> None:

@@ -45,7 +45,7 @@ def site_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=BACKENDS)
 def edge(request: pytest.FixtureRequest, site_folder: Path) -> Iterator[ProviderEdge]:
-    """A provider whose folder v10/201501 holds FILES, with a budget of one connection: none may be kept in vain."""
+    """A provider whose folder v10/201501 has FILES, with a budget of one connection: one left open is noticed."""
     provider, environ = _provider(request.param, request.getfixturevalue, site_folder)
     with closing(connect(provider, secrets=Secrets(environ=environ))) as edge:
         edge.backend = request.param  # type: ignore[attr-defined]

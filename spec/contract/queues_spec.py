@@ -1,4 +1,6 @@
-"""Queues over SQS: what is held comes back, for as long as it takes; what is not one of ours is buried and answered."""
+"""Queues over SQS: a hidden message returns, however long; what is no task goes to the dead-letter queue and is
+answered.
+"""
 
 import json
 import time
@@ -13,7 +15,7 @@ from spec.servers import Site
 
 
 class Desk:
-    """Queues of their own."""
+    """Queues for one spec."""
 
     def __init__(self, aws: Site) -> None:
         self.sqs = Aws(aws.url).sqs
@@ -128,7 +130,7 @@ def test_what_was_received_with_another_is_there_for_others_once_that_takes_long
 
 
 def test_what_stayed_with_a_worker_for_too_long_is_received_anew(desk: Desk) -> None:
-    """Its first receipt may be void by then."""
+    """Its first receipt may be invalid by then."""
     for rank in (1, 0):
         desk.post(of_run(1, rank))
     assert desk.queues.receive("backfill", 0) is not None

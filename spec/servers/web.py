@@ -130,7 +130,7 @@ def _apache_user() -> str:
 
 
 def _open_up(folder: Path) -> None:
-    """Apache answers as www-data, which must be let through the folders of pytest."""
+    """Allow Apache, which runs as www-data, to read the folders of pytest."""
     if os.geteuid() != 0:
         return
     for place in (folder, *folder.parents):

@@ -109,7 +109,7 @@ class Contest:
             self.violations.append(f"{len(used)} of {self.limit} connections are used")
 
     def _all_come_back(self) -> None:
-        """One new process alone can have them all, within two lives of a lease."""
+        """Check that one new process alone can have all connections, within two lease times."""
         process, got = Process("last", "worker"), []
         connections = self._connections(process)
 

@@ -19,7 +19,7 @@ from pileus.errors import ArchiveError, Changed, HandedBack
 from pileus.models import Archive, Group
 from pileus.tasks import discover_granules, process_group
 from pileus.tasks.pipeline import Processed
-from pileus.worker import job
+from pileus.worker import heartbeat
 from spec.simulation import site
 from spec.simulation.schedule import Schedule
 
@@ -147,7 +147,7 @@ def replaced(schedule: Schedule, bench: Bench, few: int, inline: int) -> Iterato
         (process_group.Outputs, "_fill", fill),
         (parallel_put, "_threads", InTurn),
         (record, "ThreadPoolExecutor", InTurn),
-        (job, "HEARD_SECONDS", 6),
+        (heartbeat, "HEARD_SECONDS", 6),
         (os, "urandom", schedule.dice.randbytes),
     ]
     before = [(place, name, getattr(place, name)) for place, name, _ in places]

@@ -152,7 +152,7 @@ class World(Simulated):
         return bool(self.invariants.violations)
 
     def _keep_house(self) -> None:
-        """What a person does at last: watch, and let go on what is paused, until all has ended."""
+        """Do what a person does at the end: watch, and resume what is paused, until all has ended."""
         while not self.quiet:
             for backfill in list(self.index.inner.backfills()):
                 try:

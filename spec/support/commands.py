@@ -41,7 +41,7 @@ for words in json.load(sys.stdin):
 
 @dataclass(frozen=True)
 class Answer:
-    """What one command line came to."""
+    """The result of one command line."""
 
     words: Sequence[str]
     code: int | None
@@ -49,7 +49,7 @@ class Answer:
     err: str
 
     def fails_well(self) -> bool:
-        """Whether it succeeded, or failed with one short message and exit code 1 or 2."""
+        """Return whether it succeeded, or failed with one short message and exit code 1 or 2."""
         if self.code == 0:
             return "Traceback" not in self.err
         lines = self.err.strip().splitlines()

@@ -1,4 +1,4 @@
-"""The smallest collection that goes all the way: one archive of 8 x 8 pixels a month in a folder, one zone."""
+"""The smallest collection that passes through every hop: one archive of 8 x 8 pixels a month in a folder, one zone."""
 
 import gzip
 import io

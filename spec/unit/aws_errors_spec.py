@@ -1,4 +1,4 @@
-"""What AWS refuses, in our words: no raw error leaves a client, and what passes is told from what does not."""
+"""AWS's errors as ours: no foreign error leaves a client, and temporary errors can be told from others."""
 
 import ast
 from collections.abc import Iterator

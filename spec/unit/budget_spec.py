@@ -1,4 +1,4 @@
-"""Who goes first for a provider's connections."""
+"""Which worker gets the next connection to a provider."""
 
 from hypothesis import given
 from hypothesis import strategies as st

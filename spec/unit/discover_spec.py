@@ -1,4 +1,4 @@
-"""Discovery: names are understood by the regexes; what is odd is reported."""
+"""Discovery: the regexes read names; files that do not fit are reported."""
 
 import csv
 import subprocess

@@ -1,4 +1,4 @@
-"""The scratch volume: reserve before writing, wait where there is no room, sweep what the dead left."""
+"""The scratch volume: reserve before writing, wait where there is no room, delete what dead workers left."""
 
 import os
 import signal
@@ -90,7 +90,7 @@ with Volume(Path(sys.argv[1])) as volume, volume.reserved(int(sys.argv[2]), name
 
 @pytest.fixture
 def doomed(tmp_path: Path) -> Callable[[int], tuple[subprocess.Popen[str], Path]]:
-    """Start a worker that reserves so many bytes, writes a little and waits."""
+    """Start a worker that reserves so many bytes, writes some and waits; the spec kills it."""
 
     def start(size: int) -> tuple[subprocess.Popen[str], Path]:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Documents: what loads, and what the one line says when something does not."""
+"""Documents: which are accepted, and the one line for one that is not."""
 
 import json
 import subprocess
@@ -123,7 +123,7 @@ def test_to_json_and_parse_are_inverses() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project's documents that a spec may spoil."""
+    """A copy of the project's documents, which a spec may damage."""
     for folder in ("collections", "rules", "data/providers", "data/zones", "infra/workflows"):
         (tmp_path / folder).mkdir(parents=True)
         for path in (ROOT / folder).glob("*.*json"):

@@ -1,4 +1,4 @@
-"""What workers that are gone left behind: it ends once, and readers see a committed result whole or not at all."""
+"""What dead workers left: it ends once, and readers see a committed result whole or not at all."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pileus.backfills.control import retry, settle
-from pileus.backfills.end import close_stopped, give_up, keep
+from pileus.backfills.end import close_stopped, keep
+from pileus.backfills.failures import give_up
 from pileus.backfills.record import close
 from pileus.backfills.recover import recover
 from pileus.backfills.status import outcomes
@@ -31,7 +32,7 @@ MANIFEST = Manifest(PARTITION, "f.f.f.f", (), {}, (), "1", "2015-02-01", backfil
 
 
 class Left:
-    """A worker claimed the partition, fenced it, staged a table, and was not heard of again."""
+    """A worker claimed the partition, fenced it, staged a table, and died."""
 
     def __init__(self, folder: Path) -> None:
         self.edges: Edges = replace(wire_folder(folder, {}), now=lambda: 1_700_000_000.0)
@@ -104,7 +105,7 @@ def test_nothing_of_a_stopped_run_is_committed_once_it_is_closed(left: Left) -> 
 
 
 class Overtaken:
-    """A store before whose first conditional write somebody pauses the backfill and writes that."""
+    """A store in which, before the first conditional write, another process pauses the backfill and writes that."""
 
     def __init__(self, edges: Edges) -> None:
         self._edges, self._first = edges, True
@@ -137,7 +138,7 @@ def test_a_backfill_that_the_index_has_lost_is_not_written(left: Left) -> None:
 
 
 class Pausing(MemoryIndex):
-    """Its user pauses a backfill the moment that it is known again."""
+    """A store in which the user pauses a backfill as soon as it is recovered."""
 
     def put_backfill(self, backfill: Backfill) -> Backfill:
         stored = super().put_backfill(backfill)
@@ -165,7 +166,7 @@ def test_recovery_goes_on_though_a_backfill_is_paused_meanwhile(left: Left) -> N
 
 
 class Committing:
-    """A store in which the worker commits, and is not heard of again, just before the manifests are listed."""
+    """A store in which the worker commits, and dies, just before the manifests are listed."""
 
     def __init__(self, left: Left) -> None:
         self._left = left

@@ -158,7 +158,7 @@ def test_overviews_that_a_tiff_names_inside_are_not_opened(asked: Asked, tmp_pat
 def test_hdf5_is_opened_only_where_the_name_says_so(tmp_path: Path) -> None:
     """It may keep its values in files that it names."""
     (tmp_path / "x.light.tif").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(PileusError, match="under another name: expected it to end in .nc"):
+    with pytest.raises(PileusError, match=r"under another name: expected it to end in \.nc"):
         measure([Source("x.light.tif", path=tmp_path / "x.light.tif")], PROCESS, ZONES, scratch=tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""pileus images where it cannot build: one line that says why."""
+"""pileus images when it cannot build: one line with the reason."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a group needs of the scratch volume is learnt from those that were done."""
+"""The scratch space that a group needs is estimated from groups that were done."""
 
 from pileus.models import Granule, Group, Listed
 from pileus.scratch.need import MARGIN, UNKNOWN_FACTOR, Need

@@ -1,4 +1,4 @@
-"""The table in other people's hands: DuckDB, pandas, geopandas, Excel, Athena, and `pileus.open_stats`."""
+"""The table in other tools: DuckDB, pandas, geopandas, Excel, Athena, and `pileus.open_stats`."""
 
 import io
 import json

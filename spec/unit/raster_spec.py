@@ -97,7 +97,7 @@ def bad(tmp_path: Path, name: str) -> Path:
 BAD = {
     "no georeference": "bad.tif: has no coordinate reference system",
     "no system": "bad.tif: has no coordinate reference system",
-    "no place": "bad.tif: has no georeference: its pixels lie nowhere",
+    "no place": "bad.tif: has no georeference, so its pixels have no place",
     "rotated": "bad.tif: is rotated",
     "complex": "bad.tif: has values of type complex64: expected real numbers",
     "not a raster": "bad.tif: is no raster of a known kind",

@@ -1,4 +1,4 @@
-"""Sign-in: what each kind sends, to whom, and that secrets go nowhere else."""
+"""Sign-in: what each kind sends, to whom, and that no secret goes anywhere else."""
 
 import base64
 import ftplib

@@ -79,7 +79,7 @@ def test_each_raster_by_itself(folder: Path) -> None:
     (folder / "n.light.tif").write_bytes((folder / "m.light.tif").read_bytes())
     args = ("m.light.tif", "n.light.tif", "-z", "z.geojson", "--by", "site", "-s", "count")
     assert [row["raster"] for row in rows(folder, *args, "--each")] == ["m.light.tif"] * 2 + ["n.light.tif"] * 2
-    assert "measure them apart" in pileus(folder, *args).stderr
+    assert "measure them separately" in pileus(folder, *args).stderr
 
 
 BAD = {

@@ -1,4 +1,4 @@
-"""Work that is told to stop stops inside what it is doing, not only between one file and the next."""
+"""Work that is told to stop stops within a file, not only between two files."""
 
 import gzip
 import io

@@ -112,7 +112,7 @@ def point(edges: Edges, site: Path, id: str) -> dict[str, Any]:
 
 
 class Meddling(MemoryIndex):
-    """Lets another look at the point just before the entry of the whole point is removed."""
+    """Lets another run change the point just before the entry of the whole point is deleted."""
 
     meddle: Callable[[], Any] | None = None
 

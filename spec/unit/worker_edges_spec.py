@@ -1,4 +1,4 @@
-"""What surrounds a worker in a container: metrics, scale-in protection, a sign of life, kernels that it brings."""
+"""What surrounds a worker in a container: metrics, scale-in protection, the health check, compiled kernels."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from pileus.cli.up import count_workers
 from pileus.edges.scale_in import EcsProtection, NoProtection, protected, protection_from
 from pileus.embedded.containers import find_image
 from pileus.errors import UsageError
+from pileus.worker.health_check import SILENT, beating, pulse_file
 from pileus.worker.kernels import bring
-from pileus.worker.liveness import SILENT, beating, pulse_file
 from pileus.worker.metrics import of_group
 
 
@@ -99,7 +99,7 @@ def test_a_worker_that_is_silent_for_long_is_dead(tmp_path: Path) -> None:
 
 
 def test_the_health_check_looks_at_this_hosts_worker(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pileus.worker.liveness"]
+    command = [sys.executable, "-m", "pileus.worker.health_check"]
     environ = os.environ | {"PILEUS_SCRATCH": str(tmp_path)}
     assert subprocess.run(command, env=environ).returncode == 1
     pulse_file(tmp_path, os.uname().nodename).touch()

@@ -1,4 +1,4 @@
-"""What a worker does with a message: it believes what the message says until the claim is refused, then the index."""
+"""What a worker does with a message: it trusts the message until the claim is refused, and then reads the index."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ QUEUED = Entry(PARTITION, State.queued, "b/1")
 
 
 class Queues:
-    """Remembers what became of each message."""
+    """Records what happened to each message."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -59,7 +59,7 @@ class Queues:
 
 
 class Desk:
-    """A worker with a running backfill, one queued partition and a clock that stands still."""
+    """A worker with a running backfill, one queued partition and a clock that does not move."""
 
     def __init__(self, folder: Path) -> None:
         self.queues, self.worked, self.time = Queues(), 0, 1_700_000_000.0
@@ -73,7 +73,7 @@ class Desk:
         return {"manifest": "s3://protected/manifest.json", "downloaded": 0}
 
     def handle(self, *, run: int = 1, said: bool = True) -> list[str]:
-        """Hand the worker the message; what became of it. `said`: the message says how the partition was queued."""
+        """Give the worker the message, and return what happened to it. `said`: the message has the queued entry."""
         entry = replace(self.queued if said else QUEUED, run=f"b/{run}")
         task = GroupTask("b", run, entry, {}, {}, Group("20150101", ()))
         return self.hand(task.to_json())

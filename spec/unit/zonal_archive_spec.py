@@ -1,4 +1,4 @@
-"""Archives measured as they pass by: in one pass, whatever comes first, or through scratch when that cannot be."""
+"""Archives measured while they are read: in one pass, whatever comes first, or through a scratch file."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-// The backfills: a list, and of the picked one a grid of months, what failed and why, and buttons.
+// The backfills: a list; for the chosen one a grid of months, what failed and why, and buttons.
 import { act, actions, dataPath, fetched, fresh } from "./data.js";
 import { bytes, fill, h, say } from "./dom.js";
 
@@ -9,7 +9,7 @@ const MAY = { running: ["pause", "cancel"], paused: ["resume", "cancel"], succee
 const ASK = {
   cancel: "Cancel this backfill? What is running stops within a heartbeat; what has succeeded stays.",
   retry: "Retry this backfill? What has not succeeded runs again.",
-  pause: "Pause this backfill? What is running is handed back.",
+  pause: "Pause this backfill? Running groups return to the queue.",
   resume: "Resume this backfill? What has not succeeded goes on.",
 };
 const EVERY = 1500;
@@ -90,7 +90,7 @@ export class Backfills {
     this.body.classList.toggle("live", one.state === "running");
   }
 
-  // A row a year; a month's sign is the worst of its groups.
+  // One row for each year; a month shows the state of its groups that needs attention most.
   grid(one) {
     const months = new Map();
     for (const cell of one.cells) months.set(cell.period, [...(months.get(cell.period) ?? []), cell]);

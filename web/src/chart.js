@@ -1,4 +1,4 @@
-// A series over time as SVG: a line with its gaps, thin values hollow, the valid share as bars below.
+// A series over time as SVG: a line with gaps, hollow points for unreliable values, bars below for the valid share.
 import { h, number, s } from "./dom.js";
 
 const THIN = 0.1; // as in pileus/outputs/series.py

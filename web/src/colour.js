@@ -1,4 +1,4 @@
-// Sequential colours, from "little" to "much", for a light and a dark ground; both rise evenly in lightness.
+// Sequential colours from low to high, for a light and a dark background; the lightness changes evenly in both.
 const RAMPS = {
   dark: ["#1c2447", "#432371", "#7a2a7c", "#b03a6f", "#df5a53", "#f88f3c", "#fcc54f", "#fdf3b4"],
   light: ["#fdeebc", "#fbcf74", "#f5a353", "#e4705a", "#c1456c", "#8d2f77", "#572471", "#251a52"],
@@ -21,7 +21,7 @@ export function ramp(share, ground = theme()) {
   return `rgb(${mixed.join(",")})`;
 }
 
-// A scale over all months together, so that colours may be compared from month to month.
+// One scale over all months, so that colours of different months can be compared.
 export function scaleOf(rows) {
   const some = rows.flat().filter((v) => v !== null);
   some.sort((a, b) => a - b);

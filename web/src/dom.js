@@ -1,4 +1,4 @@
-// Elements from plain values. Text is always text: nothing here, or anywhere, parses HTML.
+// Makes elements from plain values. Text stays text: no code of the page parses HTML.
 const SVG = "http://www.w3.org/2000/svg";
 
 export function h(name, attributes = {}, ...children) {

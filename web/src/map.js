@@ -253,7 +253,7 @@ function hatch() {
 
 const icon = (d) => s("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, s("path", { d, class: "icon" }));
 
-// GeoJSON's outer rings run counter-clockwise; d3 wants them clockwise, and takes the other way for the rest of the
+// GeoJSON's outer rings run counter-clockwise; d3 expects clockwise, and reads the other direction as the rest of the
 // globe. No zone is more than half of it.
 function turned(geometry) {
   if (!geometry) return geometry;

@@ -1,4 +1,4 @@
-// The places: map, month slider, list of zones; the picked zone's series, numbers and quicklook.
+// The places: map, month slider, list of zones; the chosen zone's series, numbers and quicklook.
 import { chart, spark } from "./chart.js";
 import { ramp, scaleOf, theme } from "./colour.js";
 import { dataPath, fetched, segment } from "./data.js";
@@ -169,7 +169,7 @@ export class Places {
     say(`${this.zones[at].name}: ${this.tell(at)} in ${this.period}`);
   }
 
-  // The detail of the picked zone.
+  // The details of the chosen zone.
   showDetail() {
     const zone = this.zones[this.picked];
     if (!zone) return this.detail.replaceChildren();

@@ -1,6 +1,6 @@
 """A worker's sign of life for whoever watches the container: a file that it touches, and a command that looks.
 
-`python -m pileus.worker.liveness` ends 0 while the worker of this container lives. It imports nothing heavy.
+`python -m pileus.worker.health_check` ends 0 while the worker of this container lives. It imports nothing heavy.
 """
 
 import os
