@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -12,11 +12,7 @@ from pileus.edges.aws import Aws
 from pileus.edges.workflows import StepFunctions, Workflows
 from pileus.errors import StoreError
 from spec.servers import Site
-from spec.simulation.alone import Alone
-from spec.simulation.edges import SimulatedWorkflows
-from spec.simulation.executions import Settings
-from spec.simulation.machines import Machines
-from spec.simulation.schedule import Schedule
+from spec.simulation.alone import alone_workflows
 
 NAME = "DiscoverAndProcessGranules"
 OTHER = "GenerateCollectionsTriggerWorkflows"
@@ -34,20 +30,11 @@ class Engine(NamedTuple):
 
 
 def simulated() -> Engine:
-    schedule = Schedule(1)
-    edge = SimulatedWorkflows(schedule, lambda: False)
-
-    def invoke(name: str, payload: object) -> None:
-        schedule.sleep(1e12)
-
-    edge.machines = Machines(
-        schedule, Settings(), invoke, lambda *_: None, lambda *_: None, lambda _: None, "arn:aws:states:machine:"
-    )
-    workflows: Any = Alone(edge, schedule)
+    workflows, machines = alone_workflows()
 
     def ended(name: str) -> str:
-        arn: str = workflows.start(NAME, name, VALUE)
-        edge.machines._end(edge.machines.executions[arn], "SUCCEEDED")
+        arn = workflows.start(NAME, name, VALUE)
+        machines._end(machines.executions[arn], "SUCCEEDED")
         return arn
 
     return Engine(workflows, ended)

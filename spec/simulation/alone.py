@@ -1,9 +1,13 @@
-"""An edge of a simulation by itself, for the contract that the real one keeps too."""
+"""An edge of a simulation by itself: for the contract that the real one keeps too, and for specs of what uses it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pileus.edges.workflows import Workflows
 from pileus.errors import PileusError
+from spec.simulation.edges import SimulatedWorkflows
+from spec.simulation.executions import Settings
+from spec.simulation.machines import Machines
 from spec.simulation.schedule import Process, Schedule
 
 
@@ -33,3 +37,17 @@ class Alone:
         if isinstance(answer, PileusError):
             raise answer
         return answer
+
+
+def alone_workflows() -> tuple[Workflows, Machines]:
+    """Workflows whose Lambdas never answer, so that each execution runs until it is stopped; and their engine."""
+    schedule = Schedule(1)
+    edge = SimulatedWorkflows(schedule, lambda: False)
+
+    def invoke(name: str, payload: object) -> None:
+        schedule.sleep(1e12)
+
+    prefix = "arn:aws:states:machine:"
+    edge.machines = Machines(schedule, Settings(), invoke, lambda *_: None, lambda *_: None, lambda _: None, prefix)
+    workflows: Any = Alone(edge, schedule)
+    return workflows, edge.machines

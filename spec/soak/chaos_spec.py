@@ -150,7 +150,7 @@ def wreck(project: Project, site: Site) -> None:
     dice = random.Random(11)
     for blow in range(KILLS):
         mark = (blow + 1) * PARTITIONS // (KILLS + 4)
-        project.wait_for(lambda mark=mark: done(project, "chaos") >= mark, 240)  # type: ignore[misc]
+        project.wait_for(lambda mark=mark: done(project, "chaos") >= mark, 600)  # type: ignore[misc]
         if blow == 2:
             project.pileus("backfill", "chaos", "--name", "twin")
         if blow == 4:

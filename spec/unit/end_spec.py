@@ -1,13 +1,12 @@
 """What dead workers left: it ends once, and readers see a committed result whole or not at all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from pileus.backfills.control import retry, settle
 from pileus.backfills.end import close_stopped, keep
@@ -16,7 +15,6 @@ from pileus.backfills.record import close
 from pileus.backfills.recover import recover
 from pileus.backfills.status import outcomes
 from pileus.edges.index import MemoryIndex, change_backfill
-from pileus.edges.workflows import StepFunctions
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
@@ -24,6 +22,7 @@ from pileus.messages import GroupTask
 from pileus.models import Group, Manifest, Output, Partition, State
 from pileus.outputs.commit import Fence, fence
 from pileus.wiring import Edges, wire_folder
+from spec.simulation.alone import alone_workflows
 
 PARTITION = Partition("viirs", "001", "2015-01", "a")
 LATE = Failure("States.Timeout", "no worker answered in time")
@@ -145,24 +144,13 @@ class Pausing(MemoryIndex):
         return super().put_backfill(replace(stored, state="paused")) if not backfill.tag else stored
 
 
-class NoWorkflows:
-    def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> NoReturn:
-        raise AssertionError("it is paused")
-
-    def status(self, execution: str) -> NoReturn:
-        raise AssertionError
-
-    def stop(self, execution: str, cause: str) -> None: ...
-
-    def running(self, workflow: str, prefix: str) -> Iterator[str]:
-        return iter(())
-
-
 def test_recovery_goes_on_though_a_backfill_is_paused_meanwhile(left: Left) -> None:
     backfill = left.edges.index.backfill("b")
     assert backfill is not None
     left.edges.store.put(left.edges.internal("backfills/b/backfill.json"), json.dumps(backfill.to_json()).encode())
-    recover(replace(left.edges, index=Pausing()), NoWorkflows(), lambda line: None)
+    workflows, machines = alone_workflows()
+    recover(replace(left.edges, index=Pausing()), workflows, lambda line: None)
+    assert machines.executions == {}, "it is paused"
 
 
 class Committing:
@@ -182,11 +170,12 @@ class Committing:
 
 def test_what_recovery_takes_for_done_is_published(left: Left) -> None:
     index, store = MemoryIndex(), Committing(left)
-    workflows: Any = NoWorkflows()
+    workflows, machines = alone_workflows()
     recover(replace(left.edges, index=index, store=store), workflows, lambda line: None)  # type: ignore[arg-type]
     entry = index.entry(PARTITION)
     assert entry is not None
     assert (entry.state, left.published) == (State.succeeded, True)
+    assert machines.executions == {}
 
 
 def test_what_an_unfinished_run_had_queued_is_not_forgotten_with_the_index(left: Left) -> None:
@@ -197,8 +186,9 @@ def test_what_an_unfinished_run_had_queued_is_not_forgotten_with_the_index(left:
     task = GroupTask("b", 1, queued, {}, {}, Group("b", ()))
     items = json.dumps([{"queue": "", "task": task.to_json()}]).encode()
     edges.store.put(edges.internal("backfills/b/run-1/groups/2015-01.json"), items)
-    index, workflows = MemoryIndex(), NoWorkflows()
+    index, (workflows, machines) = MemoryIndex(), alone_workflows()
     recover(replace(edges, index=index), workflows, lambda line: None)
+    assert machines.executions == {}
     entry = index.entry(other)
     assert entry is not None
     assert (entry.state, entry.run) == (State.queued, "b/1")
@@ -207,15 +197,10 @@ def test_what_an_unfinished_run_had_queued_is_not_forgotten_with_the_index(left:
     ]
 
 
-class Starting(NoWorkflows):
-    def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:  # type: ignore[override]
-        return name
-
-
 def test_a_retry_finds_the_points_that_a_stopped_run_never_listed(left: Left) -> None:
     index = MemoryIndex()
     index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-02", "month", state="cancelled"))
-    retry(replace(left.edges, index=index), Starting(), "b", "failed")
+    retry(replace(left.edges, index=index), alone_workflows()[0], "b", "failed")
     states = {entry.partition.period: entry.state for entry in index.entries("viirs", "001", "2015-01", "2015-02")}
     assert states == {"2015-01": State.cancelled, "2015-02": State.cancelled}
 
@@ -226,26 +211,4 @@ def test_a_run_whose_end_is_written_is_not_begun_again(left: Left, closed: bool,
     backfill = index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-01", "month"))
     if closed:
         close(left.edges, backfill, [])
-    assert settle(replace(left.edges, index=index), Starting(), backfill).run == run
-
-
-class Refusing:
-    """A Step Functions client that refuses."""
-
-    def __init__(self, code: str) -> None:
-        self._code = code
-
-    def start_execution(self, **_: object) -> NoReturn:
-        raise ClientError({"Error": {"Code": self._code}}, "StartExecution")
-
-
-def test_an_execution_that_has_ended_already_is_the_one_that_was_started() -> None:
-    client: Any = Refusing("ExecutionAlreadyExists")
-    arn = StepFunctions(client, "arn:aws:states:us-east-1:0:stateMachine:pileus-").start("Trigger", "b-1", {})
-    assert arn == "arn:aws:states:us-east-1:0:execution:pileus-Trigger:b-1"
-
-
-def test_any_other_refusal_is_told() -> None:
-    client: Any = Refusing("StateMachineDoesNotExist")
-    with pytest.raises(StoreError, match="StateMachineDoesNotExist"):
-        StepFunctions(client, "arn:").start("Trigger", "b-1", {})
+    assert settle(replace(left.edges, index=index), alone_workflows()[0], backfill).run == run

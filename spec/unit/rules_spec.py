@@ -2,14 +2,19 @@
 
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from pileus.backfills.rules import sync
 from pileus.documents import Rule, parse_value
 from pileus.documents.schedule import Cron, Rate, parse
+from pileus.edges.schedules import KeptSchedules
 from pileus.embedded.timezones import in_zones
 from pileus.errors import DocumentError, UsageError
+from pileus.project.registry import Registry
+from pileus.wiring import wire_folder
 
 # --- when
 
@@ -114,3 +119,21 @@ def test_the_embedded_scheduler_is_shown_utc_while_it_ticks_and_only_then() -> N
     in_zones(lambda: seen.append(item["ScheduleExpression"]), {"key": item}, {"key": fired})()
     assert seen == ["cron(0 21 1 7 ? 2026)"]
     assert item["ScheduleExpression"] == "cron(0 6 * * ? *)"
+
+
+def test_schedules_follow_the_rules_of_the_registry(tmp_path: Path) -> None:
+    edges, schedules = wire_folder(tmp_path, {}), KeptSchedules()
+
+    def follow(**changes: str) -> list[tuple[str, str]]:
+        value = {"name": "daily", "collection": {"name": "x"}, "rule": {"type": "scheduled", "value": "rate(1 day)"}}
+        rule = parse_value(Rule, value | changes, "daily.json")
+        return sync(edges, schedules, Registry({}, {}, {"daily": rule}))
+
+    assert follow() == [("daily", "created")]
+    made = schedules.made("daily")
+    assert follow() == []
+    assert follow(state="DISABLED") == [("daily", "updated")]
+    assert schedules.made("daily") == made, "a rate goes on counting"
+    assert not schedules.all()["daily"].enabled
+    assert sync(edges, schedules, Registry({}, {}, {})) == [("daily", "deleted")]
+    assert schedules.all() == {}
