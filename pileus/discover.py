@@ -18,8 +18,10 @@ WINDOW = 4096
 class Lister(Protocol):
     """What discovery needs of a provider."""
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         """Yield the files directly in folder `path`, as the provider orders them; folders are left out.
+
+        Entries are made by `pileus.models.listed`: a name that must not be used is a Problem.
 
         Raises NotFound (no such folder), NotAListing, Refused, Unreachable, Busy.
         """
@@ -31,7 +33,7 @@ class Lister(Protocol):
 
 
 def discover(edge: Lister, path: str, files: Sequence[File]) -> Iterator[Granule | Problem]:
-    """Yield a Granule for each file in `path` whose whole name a regex matches, a Problem for each stranger.
+    """Yield a Granule for each file in `path` whose whole name a regex matches, a Problem for each other file.
 
     The first regex of `files` that matches wins. A file `NAME.md5` (.sha1, .sha256, .sha512, .cksum) beside a
     matched NAME becomes its `sidecar` and is not reported. Sizes that the listing does not show are asked for.
@@ -45,9 +47,12 @@ def discover(edge: Lister, path: str, files: Sequence[File]) -> Iterator[Granule
 
 
 def _parsed(
-    listing: Iterator[Listed], understand: Sequence[tuple[int, re.Pattern[str], str]]
-) -> Iterator[Granule | Listed]:
+    listing: Iterator[Listed | Problem], understand: Sequence[tuple[int, re.Pattern[str], str]]
+) -> Iterator[Granule | Listed | Problem]:
     for file in listing:
+        if isinstance(file, Problem):
+            yield file
+            continue
         for kind, regex, bucket in understand:
             if match := regex.fullmatch(file.name):
                 yield Granule(file, {name: value or "" for name, value in match.groupdict().items()}, bucket, kind)
@@ -56,11 +61,14 @@ def _parsed(
             yield file
 
 
-def _with_sidecars(entries: Iterator[Granule | Listed]) -> Iterator[Granule | Problem]:
+def _with_sidecars(entries: Iterator[Granule | Listed | Problem]) -> Iterator[Granule | Problem]:
     """Join granules and their checksum files, which may come up to WINDOW entries apart in either order."""
     held: deque[Granule | Listed] = deque()
     sidecars: dict[str, str] = {}
     for entry in entries:
+        if isinstance(entry, Problem):
+            yield entry
+            continue
         held.append(entry)
         if isinstance(entry, Listed) and _sidecar_of(entry.name):
             sidecars[entry.name] = entry.url

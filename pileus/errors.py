@@ -9,7 +9,8 @@
     │   ├── Busy                429, 500, 502, 503, 504 and their kin; `retry_after`    (retried)
     │   ├── Refused             401, 403, failed sign-in, redirect off the list
     │   ├── NotFound            404, 410, no such key
-    │   └── NotAListing         the page is not a directory index
+    │   ├── NotAListing         the page is not a directory index
+    │   └── UnsafeName          a name that cannot be one of a file here
     ├── TransferError           bytes that did not arrive as they should
     │   ├── Truncated           fewer bytes than announced                              (retried)
     │   ├── Corrupt             checksum or size differs                                (retried)
@@ -99,6 +100,10 @@ class NotFound(ProviderError):
 
 
 class NotAListing(ProviderError):
+    exit_code = 2
+
+
+class UnsafeName(ProviderError):
     exit_code = 2
 
 

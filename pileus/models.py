@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pileus.errors import UsageError
+from pileus.errors import UnsafeName, UsageError
+from pileus.names import FileName, is_clean, shown_name
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One entry of a provider's listing, before its name has been understood."""
+    """One entry of a provider's listing, before its name has been understood. Raises UnsafeName."""
 
-    name: str
-    """File name without folder, percent-decoded."""
+    name: FileName
+    """Without folder, percent-decoded. Any text is made a FileName, or refused."""
     url: str
-    """Absolute, with scheme; what `open` is given."""
+    """Absolute, with scheme, without control characters; what `open` is given."""
     size: int | None = None
     """Bytes, exact; None where the listing does not say or rounds."""
     modified: str | None = None
@@ -34,6 +35,25 @@ class Listed:
     """`algorithm:hex`, given by the listing; None where it is not."""
     sidecar: str | None = None
     """URL of a listed file that holds its checksum, such as NAME.md5; None where there is none."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", FileName(self.name))
+        if not is_clean(self.url):
+            raise UnsafeName("its URL holds a control character", where=self.name)
+
+
+def listed(name: str, url: str, *facts: Any) -> "Listed | Problem":
+    """Return the entry of a listing, or the problem `unsafe` where its name must not be used.
+
+    `facts`: size, modified and etag, as in Listed.
+
+    >>> listed("../evil.tgz", "ftp://x.org/../evil.tgz")
+    Problem(kind='unsafe', name="'../evil.tgz'", detail='set aside: holds a slash')
+    """
+    try:
+        return Listed(FileName(name), url, *facts)
+    except UnsafeName as exc:
+        return Problem("unsafe", shown_name(name), f"set aside: {exc.message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +122,10 @@ class Problem:
     """Something odd in a listing: reported, never guessed about."""
 
     kind: str
-    """`stranger` (no regex matches), `superseded`, `duplicate`, `empty` (0 bytes) or `unexpected` (value)."""
+    """`stranger` (no regex matches), `superseded`, `duplicate`, `empty` (0 bytes), `unexpected` (value) or `unsafe`
+    (name)."""
     name: str
-    """The file."""
+    """The file; of an unsafe name only what may be shown."""
     detail: str
     """One line for a person."""
 

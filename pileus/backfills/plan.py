@@ -99,7 +99,7 @@ class Plan:
         return {"partitions": [row.to_json() for row in self.rows], "totals": totals, "files_set_aside": aside}
 
 
-Files = list[Listed]
+Files = list[Listed | Problem]
 
 
 class Listings:
@@ -128,7 +128,7 @@ class Listings:
         except PileusError as error:
             return error
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         yield from self._known(path)
 
     def describe(self, file: Listed) -> Listed:
@@ -166,7 +166,7 @@ class _Naming:
     listings: Listings
     point: str
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         yield from self.listings.of_point(path, self.point)
 
     def describe(self, file: Listed) -> Listed:

@@ -24,5 +24,9 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     from rich.console import Console
 
-    Console(stderr=True, soft_wrap=True).print(f"pileus: {message}", style="red", highlight=False, markup=False)
+    from pileus.names import printable
+
+    Console(stderr=True, soft_wrap=True).print(
+        f"pileus: {printable(message)}", style="red", highlight=False, markup=False
+    )
     sys.exit(code)

@@ -10,11 +10,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pileus.names import printable
+
 if TYPE_CHECKING:
     from pileus.backfills.record import Aside
 
-console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-errors = Console(stderr=True, highlight=False)
+
+class SafeConsole(Console):
+    """A console on which a stranger's text cannot steer the terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich does, with control characters of texts written as escapes."""
+        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+console = SafeConsole(soft_wrap=not sys.stdout.isatty(), highlight=False)
+errors = SafeConsole(stderr=True, highlight=False)
 ASIDE = 10
 """Files set aside that are listed."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -37,7 +48,7 @@ def answer(json: bool, value: Any, *lines: str) -> None:
 
 def line(text: str, style: str = "") -> None:
     """Print one line. Square brackets in it are text, not markup."""
-    console.print(Text(text, style=style))
+    console.print(Text(printable(text), style=style))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
@@ -58,7 +69,7 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.0f}"
-    return str(value)
+    return printable(str(value))
 
 
 def set_aside(files: "Sequence[Aside]") -> None:

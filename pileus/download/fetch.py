@@ -14,8 +14,9 @@ from pileus.download.checksum import Checksum
 from pileus.download.partial_file import blocks, open_partial, partial_path
 from pileus.download.source import Cancellation, Opener
 from pileus.download.transfer import BLOCK, Transfer
-from pileus.errors import NoSpace, PileusError, UsageError
+from pileus.errors import NoSpace, PileusError, UnsafeName, UsageError
 from pileus.models import Archive, Granule, Listed
+from pileus.names import FileName, shown_name
 
 SPARE = 16 << 20
 """Bytes that stay free on the volume."""
@@ -214,10 +215,10 @@ def granule_of(url: str) -> Granule:
     >>> granule_of("https://x.org/v10/a%20b.tgz?token=1").file.name
     'a b.tgz'
     """
-    name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise UsageError("names no file", where=url)
-    return Granule(Listed(name, url), {})
+    try:
+        return Granule(Listed(FileName(unquote(urlsplit(url).path.rsplit("/", 1)[-1])), url), {})
+    except UnsafeName as exc:
+        raise UsageError(f"names no file: its name {exc.message}", where=shown_name(url)) from exc
 
 
 class _Stream(io.RawIOBase):

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pileus.errors import ArchiveError
+from pileus.names import printable
 from pileus.stopping import Check, go_on
 from pileus.unpack.streams import CHUNK, Forward, Gunzip, Part, Pushback, Reader, Rest, Whole
 
@@ -160,7 +161,7 @@ def _tar(stream: Forward, name: str, limits: UnpackLimits) -> Iterator[Member]:
             if info.isdir():
                 continue
             stream.skip(info.offset_data - stream.at)
-            where = f"{name}: {info.name}"
+            where = f"{name}: {printable(info.name)}"
             yield Member(info.name, info.size, Forward(Part(stream, info.size), where, info.size), where)
     except tarfile.TarError as exc:
         raise ArchiveError(f"is not a sound tar: {exc}", where=name) from exc
@@ -219,7 +220,7 @@ def _zip(file: BinaryIO, name: str, limits: UnpackLimits, check: Check) -> Itera
             for info in archive.infolist():
                 if info.is_dir():
                     continue
-                where = f"{name}: {info.filename}"
+                where = f"{name}: {printable(info.filename)}"
                 with archive.open(info) as member:
                     stream = Forward(Whole(member), where, info.file_size, check)  # type: ignore[arg-type]
                     yield Member(info.filename, info.file_size, stream, where)

@@ -15,7 +15,7 @@ from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
-from pileus.models import Listed
+from pileus.models import Listed, Problem, listed
 
 FAULTS: tuple[Fault, ...] = (
     (FileNotFoundError, NotFound, "no such file or folder"),
@@ -36,7 +36,7 @@ class FileEdge:
     def now(self) -> float:
         return time.monotonic()
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         """See Lister."""
         folder = self._root / path
         with translated(FAULTS, _url(folder)):
@@ -48,7 +48,7 @@ class FileEdge:
                     status = entry.stat()
                     modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
                     etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
-                    yield Listed(entry.name, _url(entry), status.st_size, modified, etag)
+                    yield listed(entry.name, _url(entry), status.st_size, modified, etag)
 
     def describe(self, file: Listed) -> Listed:
         """See Lister."""

@@ -30,7 +30,7 @@ from pileus.errors import (
     Unreachable,
     UsageError,
 )
-from pileus.models import Listed
+from pileus.models import Listed, Problem, listed
 
 FAULTS: tuple[Fault, ...] = (
     (ftplib.error_proto, Unreachable, "the answer is not FTP"),
@@ -104,12 +104,12 @@ class FtpEdge:
     def now(self) -> float:
         return time.monotonic()
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         """See Lister. MLSD where the server has it, else what `LIST` prints, if that looks like `ls -l`."""
         folder = self._base.folder(path)
         url = self._base.url(folder)
         for name, size, modified in persistently(lambda: self._entries(folder, url), self):
-            yield Listed(name, self._base.url(folder + name), size, modified)
+            yield listed(name, self._base.url(folder + name), size, modified)
 
     def _entries(self, folder: str, url: str) -> Sequence[tuple[str, int | None, str | None]]:
         connection = self._pool.take(None)

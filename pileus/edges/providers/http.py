@@ -31,7 +31,8 @@ from pileus.edges.providers.signin import is_signed, sign_in
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotAListing, Refused, Unreachable
-from pileus.models import Listed
+from pileus.models import Listed, Problem
+from pileus.names import FileName
 from pileus.version import __version__
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -63,12 +64,12 @@ class HttpEdge:
     def now(self) -> float:
         return time.monotonic()
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         """See Lister. A `path` that ends like a list of URLs is one."""
         url = self._base.url(self._base.folder(path), encoded=True)
         with tempfile.SpooledTemporaryFile(max_size=8 << 20) as page:
             # Read whole before the first entry is used, so that no connection is held meanwhile.
-            transfer = Transfer(self, Listed("index.html", url), Cancellation(), restart=lambda: _empty(page))
+            transfer = Transfer(self, Listed(FileName("index.html"), url), Cancellation(), restart=lambda: _empty(page))
             block = memoryview(bytearray(BLOCK))
             try:
                 while count := transfer.readinto(block):

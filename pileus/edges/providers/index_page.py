@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from pileus.edges.providers.address import shown
 from pileus.errors import NotAListing
-from pileus.models import Listed
+from pileus.models import Listed, Problem, listed
 
 CHUNK = 1 << 20
 PAGES = (".html", ".htm", ".php", ".asp", ".aspx", ".css", ".js", ".ico")
@@ -30,7 +30,7 @@ _PLAIN = re.compile(r"[\w.-]+")
 _SIZE = re.compile(r"(?:^|\s)(\d+)\s*(?:B|bytes)?\s*$")
 
 
-def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed]:
+def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed | Problem]:
     """Yield the files that the page at `url` lists, in its order; a million need no more memory than one.
 
     A link counts when it leads to a file directly in the page's folder, whether it is written relative, absolute or
@@ -46,6 +46,9 @@ def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed]:
     for href, rest in _anchors(page, head):
         found = _entry(href, rest, url, folder)
         if found is None:
+            continue
+        if isinstance(found, Problem):
+            yield found
             continue
         if held is not None and held.url == found.url:
             held = Listed(found.name, found.url, held.size or found.size, held.modified or found.modified)
@@ -76,9 +79,9 @@ def _anchors(page: IO[bytes], text: bytes) -> Iterator[tuple[str, bytes]]:
         text = text[max(cut, 0) :] + more
 
 
-def _entry(href: str, rest: bytes, url: str, folder: str) -> Listed | None:
+def _entry(href: str, rest: bytes, url: str, folder: str) -> Listed | Problem | None:
     if _PLAIN.fullmatch(href) and href.strip("."):
-        return Listed(href, folder + href, *_facts(rest))
+        return listed(href, folder + href, *_facts(rest))
     if href.startswith(("?", "#")) or href.endswith("/"):
         return None
     try:
@@ -88,15 +91,9 @@ def _entry(href: str, rest: bytes, url: str, folder: str) -> Listed | None:
         return None
     place, _, last = target.rpartition("/")
     name = unquote(last)
-    if (
-        split.query
-        or split.fragment
-        or unquote(place + "/") != unquote(folder)
-        or name in ("", ".", "..")
-        or "/" in name
-    ):
+    if split.query or split.fragment or unquote(place + "/") != unquote(folder) or name in ("", ".", ".."):
         return None
-    return Listed(name, target, *_facts(rest))
+    return listed(name, target, *_facts(rest))
 
 
 def _facts(rest: bytes) -> tuple[int | None, str | None]:

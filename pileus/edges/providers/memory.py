@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pileus.download.source import Limits
 from pileus.errors import Changed, NotFound, Truncated
-from pileus.models import Listed
+from pileus.models import Listed, Problem, listed
 
 
 class MemoryEdge:
@@ -27,14 +27,14 @@ class MemoryEdge:
     def now(self) -> float:
         return time.monotonic()
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         """See Lister. Names are as long as their paths."""
         folder = f"{path.strip('/')}/" if path.strip("/") else ""
         found = [name for name in self.files if name.startswith(folder) and "/" not in name.removeprefix(folder)]
         if not found:
             raise NotFound("nothing is there", where=f"memory:{folder}")
         for name in found:
-            yield Listed(name.removeprefix(folder), f"memory:{name}", len(self.files[name]))
+            yield listed(name.removeprefix(folder), f"memory:{name}", len(self.files[name]))
 
     def describe(self, file: Listed) -> Listed:
         """See Lister."""

@@ -31,7 +31,7 @@ from pileus.edges.providers.http import HttpEdge
 from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.secrets import Secrets
 from pileus.errors import DocumentError, NotFound, ProviderError, Refused, Unreachable, UsageError
-from pileus.models import Listed
+from pileus.models import Listed, Problem, listed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -71,7 +71,7 @@ class S3Edge:
     def now(self) -> float:
         return time.monotonic()
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         """See Lister. A prefix without objects is NotFound, as a folder would be that is not there."""
         joined = path.strip("/") if path.startswith("/") else f"{self._prefix}/{path}".strip("/")
         prefix = f"{joined}/" if joined else ""
@@ -91,7 +91,7 @@ class S3Edge:
                     continue
                 modified = entry["LastModified"].isoformat()
                 url = f"s3://{self._bucket}/{quote(key)}"
-                yield Listed(key.rpartition("/")[2], url, entry["Size"], modified, entry["ETag"].strip('"'))
+                yield listed(key.rpartition("/")[2], url, entry["Size"], modified, entry["ETag"].strip('"'))
             if not page.get("IsTruncated"):
                 break
             token = {"ContinuationToken": page["NextContinuationToken"]}

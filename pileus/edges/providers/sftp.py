@@ -27,7 +27,7 @@ from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.login import login_of
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotFound, Refused, Truncated, Unreachable, UsageError
-from pileus.models import Listed
+from pileus.models import Listed, Problem, listed
 
 FAULTS: tuple[Fault, ...] = (
     (paramiko.AuthenticationException, Refused, "sign-in refused"),
@@ -94,13 +94,13 @@ class SftpEdge:
     def now(self) -> float:
         return time.monotonic()
 
-    def list(self, path: str) -> Iterator[Listed]:
+    def list(self, path: str) -> Iterator[Listed | Problem]:
         """See Lister."""
         folder = self._base.folder(path)
         url = self._base.url(folder)
         for entry in persistently(lambda: self._entries(folder, url), self):
             modified = datetime.fromtimestamp(entry.st_mtime or 0, UTC).isoformat() if entry.st_mtime else None
-            yield Listed(entry.filename, self._base.url(folder + entry.filename), entry.st_size, modified)
+            yield listed(entry.filename, self._base.url(folder + entry.filename), entry.st_size, modified)
 
     def _entries(self, folder: str, url: str) -> Sequence[paramiko.SFTPAttributes]:
         connection = self._pool.take(None)

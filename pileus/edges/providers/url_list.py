@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pileus.errors import NotAListing
-from pileus.models import Listed
+from pileus.models import Listed, Problem, listed
 
 
-def parse_url_list(text: bytes, url: str) -> Iterator[Listed]:
+def parse_url_list(text: bytes, url: str) -> Iterator[Listed | Problem]:
     """One URL a line, absolute or relative to the list's own; empty lines and `#` comments are left out.
 
     Raises NotAListing with the number of the first line that is no URL.
@@ -24,6 +24,6 @@ def parse_url_list(text: bytes, url: str) -> Iterator[Listed]:
             name = unquote(urlsplit(target).path.rsplit("/", 1)[-1])
         except (UnicodeDecodeError, ValueError) as exc:
             raise NotAListing(f"line {number} is not a URL", where=url) from exc
-        if b" " in line or b"<" in line or not name or "/" in name:
+        if b" " in line or b"<" in line or not name:
             raise NotAListing(f"line {number} is not the URL of a file", where=url)
-        yield Listed(name, target)
+        yield listed(name, target)
