@@ -5,7 +5,7 @@ Their JSON is an event of a Cumulus task: `{"config": {...}, "input": ...}`.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pileus.documents import Collection, Provider, parse_value
@@ -52,6 +52,8 @@ class PointTask:
     """Whether the folder is of this point alone, so that a file there that no regex matches is a mistake."""
     rank: int = 0
     """Its place in the order of the run."""
+    owed: Mapping[str, str] = field(default_factory=dict)
+    """Its groups for which the earlier run of the backfill came to no success, and the state of each."""
 
     @property
     def run_name(self) -> str:

@@ -1,6 +1,7 @@
 """Start, pause, resume, cancel and retry backfills."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -223,7 +224,7 @@ def _again(
     edges: Edges, workflows: Workflows, id: str, *, of: tuple[State, ...], word: str, select: Select | None
 ) -> Backfill:
     def step(now: Backfill) -> Backfill | None:
-        if now.state not in of:
+        if now.state not in of or now.run != before.run:
             return None
         begun = replace(now, state="running", run=now.run + 1, ended=None, problem=None, failures=0)
         return replace(begun, select=select or now.select, execution=None, closed=False)
@@ -244,7 +245,8 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
 
     1. Its command died before the execution was recorded: start the execution, or find the one that runs.
     2. Its execution has ended and nobody recorded it: end the backfill.
-    3. It was stopped, and no worker has one of its partitions any more: write the record of its run.
+    3. Its execution was lost with the engine: start a new run, as the recovery of the engine does.
+    4. It was stopped, and no worker has one of its partitions any more: write the record of its run.
     """
     if backfill.state == "running":
         if backfill.execution is None:
@@ -252,7 +254,11 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
                 return revive(edges, workflows, backfill.id)  # its end was written before the index was lost
             return _run(edges, workflows, backfill)
         ended = workflows.status(backfill.execution)
-        if ended in ("ABORTED", "FAILED", "TIMED_OUT", "GONE"):
+        if ended == "GONE":
+            with suppress(UsageError):  # somebody else has started it, or stopped it
+                return revive(edges, workflows, backfill.id)
+            return find(edges, backfill.id)
+        if ended in ("ABORTED", "FAILED", "TIMED_OUT"):
             end(edges, backfill.id, backfill.run, stopped=ended)
             return find(edges, backfill.id)
     elif backfill.over and backfill.state != "paused" and not backfill.closed:

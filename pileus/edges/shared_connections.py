@@ -261,11 +261,17 @@ class SharedConnections:
 
     def _renew(self, share: Share) -> None:
         """Renew the leases until there are none."""
+        pause = self._seconds / 3
         while True:
-            self._pace.wait(self._never, self._seconds / 3)
+            self._pace.wait(self._never, pause)
             with share.lock:
                 if share.idle:
                     share.renewing = False
                     return
-                with suppress(StoreError, Conflict):
+                try:
                     share.settle()
+                    pause = self._seconds / 3
+                except Conflict:
+                    pause = self._seconds / 3  # all leases are lost
+                except StoreError:
+                    pause = self._seconds / 15  # there is time for a few more tries

@@ -12,6 +12,10 @@ Action = Literal["run", "skip", "wait", "fail"]
 Kind = Literal["new", "failed", "incomplete", "stale", "up to date", "running", "spoilt"]
 
 
+OWED = {"failed": (State.failed, State.cancelled), "incomplete": (State.waiting,)}
+"""What a selection picks of the outcomes of the earlier run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`reason`: one line for a person."""
@@ -21,11 +25,20 @@ class Decision:
     kind: Kind
 
 
-def decide(group: Group, entry: Entry | None, now: Fingerprint, select: Select, *, live: bool = False) -> Decision:
+def decide(
+    group: Group,
+    entry: Entry | None,
+    now: Fingerprint,
+    select: Select,
+    *,
+    live: bool = False,
+    owed: State | None = None,
+) -> Decision:
     """Return what to do with `group`, given its entry in the index and the fingerprint that a run would have now.
 
     `entry`: of the partition, or of the whole point in time where it failed or was cancelled before it was listed.
-    `live`: whether another run may still work on it.
+    `live`: whether another run may still work on it. `owed`: what the earlier run of the same backfill came to for it,
+    where that is no success.
 
     1. Files of it had to be set aside, so that it can never be whole: fail.
     2. Not all of it is published: wait.
@@ -34,7 +47,9 @@ def decide(group: Group, entry: Entry | None, now: Fingerprint, select: Select, 
     5. It failed or was cancelled, was waiting, or another run is at it: that is the reason.
     6. Otherwise it is new.
 
-    Of 3 to 6 the selection picks: `needed` is all but what is up to date, `all` is everything.
+    Of 3 to 6 the selection picks: `needed` is all but what is up to date, `all` is everything. `failed` and
+    `incomplete` also pick what the earlier run owes, whatever other backfills have made of it since, unless it is up
+    to date.
     """
     if group.spoilt:
         return Decision("fail", "; ".join(group.spoilt), "spoilt")
@@ -51,7 +66,7 @@ def decide(group: Group, entry: Entry | None, now: Fingerprint, select: Select, 
         "stale": kind == "stale",
         "all": True,
     }[select]
-    if picked:
+    if picked or (kind != "up to date" and owed in OWED.get(select, ())):
         return Decision("run", reason if kind != "up to date" else "asked for again", kind)
     return Decision("skip", reason, kind)
 

@@ -118,10 +118,13 @@ class _Point:
         meta = self.collection.meta
         now = fingerprint(found.granules, meta.process, meta.task)
         live = entry is not None and entry.run != self.backfill.run_name and is_live(self.edges, entry)
-        decision = decide(found, entry or known.get(WHOLE_POINT), now, self.backfill.select, live=live)
+        owed = self._owed(found)
+        decision = decide(found, entry or known.get(WHOLE_POINT), now, self.backfill.select, live=live, owed=owed)
         if decision.action == "skip":
             if decision.kind == "up to date":
                 self._put_aside(found.key, State.skipped, "")
+            elif owed:
+                self._put_aside(found.key, owed, "not selected")
             return None
         wanted = self._wanted(found, str(now), decision)
         if decision.action == "run":
@@ -130,6 +133,11 @@ class _Point:
         self._note(entry, wanted, failure)
         self._put_aside(found.key, State.failed if failure else State.waiting, str(failure or decision.reason))
         return None
+
+    def _owed(self, found: Group) -> State | None:
+        """Return the state of a group in the earlier run of the backfill, where that is no success."""
+        owed = self.task.owed.get(found.key) or self.task.owed.get(WHOLE_POINT)
+        return State(owed) if owed else None
 
     def _wanted(self, found: Group, print_: str, decision: Decision) -> Entry:
         """Return the entry that the group should have."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pileus.backfills import record
 from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
+from pileus.backfills.status import DONE
 from pileus.documents import Collection, Provider
 from pileus.edges.store import load, split
 from pileus.errors import UsageError
@@ -48,8 +50,11 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     template = registry.collection(backfill.collection, backfill.version)
     provider = registry.provider_of(template, wanted.get("provider"))
     workflow = wanted.get("workflow") or template.workflow
-    points = _points(edges, template, backfill)
-    items = [_item(edges, backfill, point, rank, provider, workflow) for rank, point in enumerate(points)]
+    points, owed = _points(edges, template, backfill), _owed(edges, backfill)
+    items = [
+        _item(edges, backfill, point, provider, workflow, rank=rank, owed=owed.get(point.period.iso, {}))
+        for rank, point in enumerate(points)
+    ]
     url = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}/points.json")
     edges.store.put(url, json.dumps(items).encode(), "application/json")
     bucket, key = split(url)
@@ -74,8 +79,25 @@ def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Poin
     return points
 
 
+def _owed(edges: Edges, backfill: Backfill) -> dict[str, dict[str, str]]:
+    """Return what the earlier run of the backfill came to where that was no success: state by group, by period."""
+    owed: dict[str, dict[str, str]] = {}
+    before = record.closed(edges, backfill.id, backfill.run - 1)
+    for one in before.outcomes if before else ():
+        if one.state not in DONE:
+            owed.setdefault(one.period, {})[one.group] = str(one.state)
+    return owed
+
+
 def _item(
-    edges: Edges, backfill: Backfill, point: Point, rank: int, provider: Provider, workflow: str
+    edges: Edges,
+    backfill: Backfill,
+    point: Point,
+    provider: Provider,
+    workflow: str,
+    *,
+    rank: int,
+    owed: Mapping[str, str],
 ) -> dict[str, Any]:
     task = PointTask(
         backfill.id,
@@ -86,6 +108,7 @@ def _item(
         provider.model_dump(mode="json", exclude_defaults=True),
         point.own_folder,
         rank,
+        owed,
     )
     return {
         "workflow": edges.stack.workflow_arn(workflow),

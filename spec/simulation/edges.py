@@ -146,6 +146,11 @@ class SimulatedConnections:
         self._schedule, self._table, self._seconds = schedule, table, seconds
         self._of: dict[Process, SharedConnections] = {}
 
+    def in_force(self, process: Process, provider: str) -> bool:
+        """Return whether a process has a lease that it may rely on."""
+        share = self._of[process]._shares.get(provider) if process in self._of else None
+        return share is not None and bool(share.leases) and self._schedule.now < share._until
+
     def acquire(self, provider: str, limit: int, pulse: Pulse | None = None) -> Lease:
         process = self._schedule._me().process
         if process not in self._of:

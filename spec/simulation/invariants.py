@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,8 @@ class Invariants:
         self.limits: dict[str, int] = {}
         self.records: dict[str, bytes | None] = {}
         self.working: dict[str, list[Process]] = defaultdict(list)
+        self.has_place: Callable[[Process, str], bool] = lambda _process, _budget: True
+        """Whether a process has a lease of a budget in force."""
         objects.wrote.append(self.wrote)
 
     def broken(self, kind: str, what: str) -> None:
@@ -248,8 +251,10 @@ class Invariants:
         working = self.working[id]
         working[:] = [other for other in working if other.alive]
         working.append(process)
-        # One that was frozen may have lost its place, and needs a heartbeat to learn of it.
-        counted = [other for other in working if not other.frozen or self.schedule.now > other.frozen + LEARNS]
+        # One that was frozen may have lost its place, and needs a heartbeat to learn of it; so does one whose renewals
+        # all failed.
+        awake = [other for other in working if not other.frozen or self.schedule.now > other.frozen + LEARNS]
+        counted = [other for other in awake if self.has_place(other, f"backfill {id}")]
         if id in self.limits and len(counted) > self.limits[id]:
             self.broken("budget", f"{len(counted)} groups of {id} run at once, {self.limits[id]} may")
 

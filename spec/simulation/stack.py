@@ -67,12 +67,14 @@ class Simulated:
             **{f"{name}_dead": f"{url}-dead" for name, url in QUEUES.items()},
         )
         secrets: Any = provider.Secrets(self.site)
+        connections = SimulatedConnections(schedule, self.budgets, self.plan.visibility)
+        self.invariants.has_place = connections.in_force
         self.edges = Edges(
             stack=stack,
             store=self.store,
             index=self.index,
             secrets=secrets,
-            connections=SimulatedConnections(schedule, self.budgets, self.plan.visibility),
+            connections=connections,
             archives=StoreArchives(self.store),
             reports=KeptReports(),
             now=lambda: schedule.now,

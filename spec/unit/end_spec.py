@@ -212,3 +212,14 @@ def test_a_run_whose_end_is_written_is_not_begun_again(left: Left, closed: bool,
     if closed:
         close(left.edges, backfill, [])
     assert settle(replace(left.edges, index=index), alone_workflows()[0], backfill).run == run
+
+
+def test_a_run_whose_execution_was_lost_with_the_engine_begins_again_and_does_not_end(left: Left) -> None:
+    """Also where the recovery of the engine has written its record already, and is about to begin the next run."""
+    backfill = change_backfill(left.edges.index, "b", lambda now: replace(now, execution="arn:gone"))
+    assert backfill is not None
+    close(left.edges, backfill, outcomes(left.edges, backfill, final=True))
+    workflows, _ = alone_workflows()
+    after = settle(left.edges, workflows, backfill)
+    assert (after.state, after.run) == ("running", 2)
+    assert settle(left.edges, workflows, backfill).run == 2, "who comes second finds it begun"

@@ -62,6 +62,21 @@ def test_what_a_selection_picks(select: Any, standing: str) -> None:
     assert decision.reason == ("asked for again" if asked_again else reason)
 
 
+RUNNING = Entry(PARTITION, State.running, "other/1")
+
+
+@pytest.mark.parametrize(
+    ("select", "owed"),
+    [("failed", State.cancelled), ("failed", State.failed), ("incomplete", State.waiting)],
+)
+def test_a_retry_picks_what_its_own_earlier_run_owes_whoever_is_at_it_now(select: Any, owed: State) -> None:
+    """Another backfill has listed the point since, so that the index tells of that one's work alone."""
+    for entry, live in ((None, False), (RUNNING, True), (replace(DONE, fingerprint=str(BIGGER)), False)):
+        assert decide(WHOLE, entry, NOW, select, live=live, owed=owed).action == "run"
+        assert decide(WHOLE, entry, NOW, select, live=live).action == "skip"
+    assert decide(WHOLE, DONE, NOW, select, owed=owed).kind == "up to date"
+
+
 @pytest.mark.parametrize("select", PICKED)
 def test_five_of_six_wait_whatever_is_selected(select: Any) -> None:
     decision = decide(Group("20150101", SIX[:5], ("5",)), DONE, NOW, select)
