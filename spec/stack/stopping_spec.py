@@ -72,17 +72,19 @@ def test_paused_resumed_cancelled_retried_and_killed_succeeded_means_every_month
     two_years = months(24)
     published(stack, site, "tossed", *two_years)
     stack.pileus("populate")
-    site.seconds = 0.4
+    site.open_for(4)
     stack.pileus("backfill", "tossed", "--name", "tossed")
-    stack.wait_for(lambda: ended(stack, "tossed") >= 2)
+    stack.wait_for(lambda: not site.gate.is_set())
     stack.pileus("pause", "tossed")
     stack.pileus("resume", "tossed")
     stack.kill(stack.running.workers[0])
-    stack.wait_for(lambda: ended(stack, "tossed") >= 6)
+    site.open_for(6)
+    stack.wait_for(lambda: not site.gate.is_set(), 120)
     stack.pileus("cancel", "tossed")
     stack.pileus("retry", "tossed", "--only", "failed")
     stack.kill(stack.running.workers[1])
-    stack.wait_for(lambda: stack.json("status", "tossed")["state"] != "running", 120)
+    site.gate.set()
+    stack.wait_for(lambda: stack.json("status", "tossed")["state"] != "running", 180)
     found = stack.json("status", "tossed")
     assert found["state"] == "succeeded", found["counts"]
     assert ended(stack, "tossed") == 24

@@ -18,6 +18,8 @@ class GatedSite:
         self.port, self.served, self.gate = free_port(), [], threading.Event()
         self.asked = threading.Event()
         """Set once an archive was asked for."""
+        self.shuts_after = 0
+        """The gate shuts by itself once so many archives were served; 0: it does not."""
         self.seconds = 0.0
         """How long each archive takes besides."""
         site = self
@@ -26,9 +28,11 @@ class GatedSite:
             def do_GET(self) -> None:  # noqa: N802 - http.server names it
                 if self.path.endswith(".tgz"):
                     site.asked.set()
-                    site.gate.wait(60)
+                    site.gate.wait(120)
                     time.sleep(site.seconds)
                     site.served.append(self.path)
+                    if len(site.served) == site.shuts_after:
+                        site.gate.clear()
                 super().do_GET()
 
         handler: Any = lambda *args: Gated(*args, directory=str(folder))  # noqa: E731
@@ -37,6 +41,11 @@ class GatedSite:
         self.server.handle_error = lambda *args: None  # type: ignore[method-assign]  # clients are killed here
         self.gate.set()
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def open_for(self, count: int) -> None:
+        """Let so many archives through, and shut again."""
+        self.shuts_after = len(self.served) + count
+        self.gate.set()
 
     def close(self) -> None:
         """Let go of whoever waits, and stop."""
