@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 HERE = Path(__file__).parent
-KINDS = {"unit": 120, "contract": 120, "stack": 300, "image": 900, "browser": 120, "simulation": 300, "soak": 3600}
+KINDS = {"unit": 180, "contract": 180, "stack": 600, "image": 900, "browser": 180, "simulation": 600, "soak": 3600}
 """The kinds, which are folders and marks; and the seconds after which a spec of each has failed."""
 EMBEDDED = {"aws", "stack"}
 LONGEST = ("containers", "tutorial", "every_command", "wheel", "backfill", "recovery", "deploy", "rules", "control")
