@@ -105,6 +105,9 @@ class Provider(Document):
     allowedRedirects: tuple[str, ...] = ()
     """Hosts (with port where it is not the usual one) that a redirect may lead to with credentials. Example:
     `["urs.earthdata.nasa.gov"]`."""
+    allowPrivate: bool = False
+    """Whether connections may lead to private addresses: of this machine and of inner networks. A host that is such
+    an address itself is allowed anyway; link-local and metadata addresses never are. Example: `true`."""
     endpoint: str | None = None
     """s3 only: another endpoint than AWS's. Without it: AWS's. Example: `"https://s3.example.org"`."""
     requester_pays: bool = False

@@ -18,6 +18,7 @@ from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.login import login_of
+from pileus.edges.providers.reach import Reach
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
     Busy,
@@ -95,6 +96,7 @@ class FtpEdge:
     def __init__(self, provider: Provider, secrets: Secrets, connections: Connections) -> None:
         self._base = base_of(provider)
         self._provider = provider
+        self._reach = Reach.of(provider, self._base.origin.host)
         self._login = login_of(provider, secrets, self._base.origin.host)
         self._pool = ConnectionPool(
             provider.id, provider.globalConnectionLimit, connections, lambda lease: FtpConnection(lease, self._dial)
@@ -143,8 +145,12 @@ class FtpEdge:
     def _dial(self) -> ftplib.FTP:
         ftp = ftplib.FTP(encoding="utf-8")
         try:
-            ftp.connect(self._base.origin.host, self._base.origin.port, self._provider.connect_seconds)
-            assert ftp.sock is not None
+            # As FTP.connect does, within reach. Data connections lead to the same address: see ftplib.makepasv.
+            ftp.host, ftp.port = self._base.origin.host, self._base.origin.port
+            ftp.timeout = self._provider.connect_seconds
+            ftp.sock = self._reach.connect(ftp.host, ftp.port, ftp.timeout)
+            ftp.af, ftp.file = ftp.sock.family, ftp.sock.makefile("r", encoding=ftp.encoding)
+            ftp.welcome = ftp.getresp()
             ftp.sock.settimeout(self._provider.read_seconds)
             ftp.login(*(self._login.reveal() if self._login else ()))
         except BaseException:

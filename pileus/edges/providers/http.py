@@ -4,6 +4,7 @@ The standard library's client sends the request and reads the head; the body is 
 with one system call for up to a block, which is several times faster than through the client's layers.
 """
 
+import socket
 import ssl
 import tempfile
 import time
@@ -27,6 +28,7 @@ from pileus.edges.providers.http_answer import Answer
 from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.providers.http_connection import FAULTS, Dialler, HttpConnection
 from pileus.edges.providers.index_page import parse_index_page
+from pileus.edges.providers.reach import Reach
 from pileus.edges.providers.signin import is_signed, sign_in
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
@@ -50,9 +52,10 @@ class HttpEdge:
         self._listed = {host.lower() for host in provider.allowedRedirects}
         self._has_credentials = provider.credentials is not None
         context = _context(provider)
-        self._dialler = Dialler(context, provider.connect_seconds, secrets.environ)
-        self._sign_in = sign_in(provider, secrets, self._dialler, self.now)
-        self._cookies, self._has_cookies = CookieJar(), False
+        reach = Reach.of(provider, self._base.origin.host)
+        self._dialler = Dialler(context, provider.connect_seconds, secrets.environ, reach)
+        self._sign_in = sign_in(provider, secrets, self._to_sign_in(provider, context, secrets.environ), self.now)
+        self._cookies: dict[Origin, CookieJar] = {}
         self._pool = ConnectionPool(
             provider.id,
             provider.globalConnectionLimit,
@@ -60,6 +63,18 @@ class HttpEdge:
             lambda lease: HttpConnection(lease, self._dialler, provider.read_seconds),
         )
         self.limits: Limits = limits_of(provider)
+
+    @staticmethod
+    def _to_sign_in(
+        provider: Provider, context: ssl.SSLContext, environ: Mapping[str, str]
+    ) -> Callable[[Origin], socket.socket]:
+        """Return what connects to a sign-in service, which the document names and so may be where it says."""
+
+        def dial(origin: Origin) -> socket.socket:
+            reach = Reach.of(provider, origin.host)
+            return Dialler(context, provider.connect_seconds, environ, reach)(origin)
+
+        return dial
 
     def now(self) -> float:
         return time.monotonic()
@@ -174,8 +189,9 @@ class HttpEdge:
         target = quote(split.path or "/", safe=SAFE) + (f"?{split.query}" if split.query else "")
         answer = connection.ask(origin, method, self._dialler.target(origin, target), headers, pulse)
         if "Set-Cookie" in answer.headers:
-            self._cookies.extract_cookies(answer, Request(url))  # type: ignore[arg-type]
-            self._has_cookies = True
+            # A jar for each scheme, host and port: cookies know no ports.
+            jar = self._cookies.setdefault(origin, CookieJar())
+            jar.extract_cookies(answer, Request(url))  # type: ignore[arg-type]
         return answer
 
     def _headers(self, url: str) -> dict[str, str]:
@@ -187,9 +203,9 @@ class HttpEdge:
             if not (home or self._trusts(origin)) or is_signed(url)
             else dict(self._sign_in.headers(origin, home=home))
         )
-        if self._has_cookies:
+        if origin in self._cookies:
             request = Request(url)
-            self._cookies.add_cookie_header(request)
+            self._cookies[origin].add_cookie_header(request)
             if cookie := request.get_header("Cookie"):
                 headers["Cookie"] = cookie
         return headers

@@ -13,6 +13,7 @@ from pileus.edges.connections import Lease, Pulse
 from pileus.edges.providers.address import Origin
 from pileus.edges.providers.faults import Fault
 from pileus.edges.providers.http_answer import Answer, head_end, parse_head, request
+from pileus.edges.providers.reach import Reach
 from pileus.edges.providers.splice import KernelPipe
 from pileus.errors import Refused, Truncated, Unreachable, UsageError
 
@@ -130,8 +131,10 @@ def receive(sock: socket.socket, most: int) -> bytes | None:
 class Dialler:
     """Opens connections: with the provider's authority, and through a proxy where the environment names one."""
 
-    def __init__(self, context: ssl.SSLContext, connect_seconds: float, environ: Mapping[str, str]) -> None:
-        self._context, self._seconds, self._environ = context, connect_seconds, environ
+    def __init__(
+        self, context: ssl.SSLContext, connect_seconds: float, environ: Mapping[str, str], reach: Reach
+    ) -> None:
+        self._context, self._seconds, self._environ, self._reach = context, connect_seconds, environ, reach
 
     def __call__(self, origin: Origin) -> socket.socket:
         proxy = self._proxy(origin)
@@ -143,6 +146,10 @@ class Dialler:
                 client.set_tunnel(origin.host, origin.port)
         else:
             client = http.client.HTTPConnection(host, port, timeout=self._seconds)
+        if proxy:
+            self._reach.check_literal(origin.host)
+        else:
+            client._create_connection = self._connect  # type: ignore[attr-defined]
         try:
             client.connect()
         except BaseException:
@@ -156,6 +163,10 @@ class Dialler:
             sock.settimeout(None)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SECOND)
         return sock
+
+    def _connect(self, place: tuple[str, int], *_: object) -> socket.socket:
+        """Connect as http.client asks, within reach."""
+        return self._reach.connect(place[0], place[1], self._seconds)
 
     def target(self, origin: Origin, path: str) -> str:
         """Return what the request line names: a proxy for http wants the whole URL."""

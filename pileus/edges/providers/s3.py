@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import boto3
 import botocore
+from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,6 +30,7 @@ from pileus.edges.providers.address import limits_of
 from pileus.edges.providers.faults import Fault, status_error, translated
 from pileus.edges.providers.http import HttpEdge
 from pileus.edges.providers.http_body import HttpResponse
+from pileus.edges.providers.reach import Reach, guarded_pools
 from pileus.edges.secrets import Secrets
 from pileus.errors import DocumentError, NotFound, ProviderError, Refused, Unreachable, UsageError
 from pileus.models import Listed, Problem, listed
@@ -168,6 +170,9 @@ def _client(provider: Provider, secrets: Secrets) -> "S3Client":
         verify=provider.ca_file or None,
         config=config,
     )
+    reach = Reach.of(provider, urlsplit(client.meta.endpoint_url).hostname or "")
+    pools = guarded_pools(reach, http=AWSHTTPConnectionPool, https=AWSHTTPSConnectionPool)
+    client._endpoint.http_session._manager.pool_classes_by_scheme = pools  # type: ignore[attr-defined]
     # A connection ends with its request, for the lease does too.
     client.meta.events.register("before-send.s3", _close_after)
     return client
@@ -186,3 +191,7 @@ def _refusals(url: str) -> Iterator[None]:
         except ClientError as exc:
             status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             raise status_error(status, exc.response.get("Error", {}).get("Code", ""), url) from exc
+        except HTTPClientError as exc:
+            if isinstance(error := exc.kwargs.get("error"), Refused):
+                raise error from exc
+            raise

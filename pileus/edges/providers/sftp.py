@@ -25,6 +25,7 @@ from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.login import login_of
+from pileus.edges.providers.reach import Reach
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotFound, Refused, Truncated, Unreachable, UsageError
 from pileus.models import Listed, Problem, listed
@@ -85,6 +86,7 @@ class SftpEdge:
     def __init__(self, provider: Provider, secrets: Secrets, connections: Connections) -> None:
         self._base = base_of(provider)
         self._provider, self._environ = provider, secrets.environ
+        self._reach = Reach.of(provider, self._base.origin.host)
         self._sign_in = _sign_in(provider, secrets, self._base.origin.host)
         self._pool = ConnectionPool(
             provider.id, provider.globalConnectionLimit, connections, lambda lease: SftpConnection(lease, self._dial)
@@ -133,7 +135,8 @@ class SftpEdge:
 
     def _dial(self) -> paramiko.SFTPClient:
         origin = self._base.origin
-        sock = socket.create_connection((origin.host, origin.port), self._provider.connect_seconds)
+        sock = self._reach.connect(origin.host, origin.port, self._provider.connect_seconds)
+        sock.settimeout(None)
         transport = paramiko.Transport(sock, default_window_size=1 << 26)
         try:
             transport.banner_timeout = transport.auth_timeout = self._provider.connect_seconds

@@ -18,7 +18,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from pileus.documents import Credentials, Provider, SecretRef
-from pileus.edges.providers.address import Origin, origin_of, shown
+from pileus.edges.providers.address import Origin, shown
 from pileus.edges.providers.faults import BUSY
 from pileus.edges.providers.form_post import post_form
 from pileus.edges.providers.login import read_netrc
@@ -128,7 +128,8 @@ class OAuth2:
             code = code if re.fullmatch(r"[a-z_ ]{1,40}", code) else "no token"
             raise Refused(f"sign-in answered {status}: {code}", where=shown(self._url))
         lasts = value.get("expires_in")
-        lasts = float(lasts) if isinstance(lasts, int | float | str) and re.fullmatch(r"[\d.]+", str(lasts)) else 300.0
+        told = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9})?", str(lasts)) if isinstance(lasts, int | float | str) else None
+        lasts = float(told[0]) if told else 300.0
         refresh = value.get("refresh_token")
         self._token, self._refresh = token, refresh if isinstance(refresh, str) else self._refresh
         self._ends = self._now() + max(lasts - EARLY, lasts / 2)
@@ -179,7 +180,6 @@ def sign_in(provider: Provider, secrets: Secrets, dial: Dial, now: Callable[[], 
 
 def _oauth2(credentials: Credentials, secret: Callable[[str], str], dial: Dial, now: Callable[[], float]) -> OAuth2:
     url = credentials.token_url or ""
-    origin_of(url)
     scope = {"scope": credentials.scope} if credentials.scope else {}
 
     def client() -> dict[str, str]:
