@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 SHOWN = 40
 """Most rows that are printed; a file gets all."""
 
-Rasters = Annotated[list[Path], typer.Argument(help="GeoTIFF, anything rasterio opens, .tgz, .tar, .gz or .zip.")]
+Rasters = Annotated[
+    list[Path], typer.Argument(help="GeoTIFF, netCDF, HDF5, GRIB or JPEG 2000; .tgz, .tar, .gz or .zip.")
+]
 ZonesFile = Annotated[Path, typer.Option("--zones", "-z", help="Polygons: GeoJSON, GeoPackage, Shapefile, ...")]
 By = Annotated[str | None, typer.Option("--by", help="Column that names a zone.")]
 Stats = Annotated[str, typer.Option("--stats", "-s", help="Statistics, with commas; percentiles as p5.")]

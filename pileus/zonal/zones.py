@@ -1,4 +1,4 @@
-"""Zones: the polygons that are measured, from any vector format."""
+"""Zones: the polygons that are measured, from vector files of known formats."""
 
 import hashlib
 import io
