@@ -24,7 +24,7 @@ LEASE = 12
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack without workers of its own."""
-    with project_of(tmp_path_factory.mktemp("project"), tmp_path_factory.getbasetemp() / "assemblies") as project:
+    with project_of(tmp_path_factory.mktemp("project")) as project:
         (project.path / "site").mkdir()
         project.up(workers=0, visibility_seconds=LEASE)
         yield project

@@ -114,6 +114,7 @@ def test_the_embedded_scheduler_fires_and_its_schedules_outlive_a_kill(once: Pro
     rule(once, "often", "once", rule={"type": "scheduled", "value": "rate(1 minute)"})
     rule(once, "minutely", "once", rule={"type": "scheduled", "value": "cron(* * * * ? *)", "timezone": "Asia/Tokyo"})
     once.pileus("populate")
+    once.wait_for(lambda: of_rule(once, "once.only"))
     killed = once.running.ministack
     once.kill(killed)
     once.wait_for(lambda: once.running.ready and once.running.ministack not in (0, killed))

@@ -24,7 +24,7 @@ WORKFLOWS = ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules"
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack whose claims are short."""
-    with project_of(tmp_path_factory.mktemp("project"), tmp_path_factory.getbasetemp() / "assemblies") as project:
+    with project_of(tmp_path_factory.mktemp("project")) as project:
         (project.path / "site").mkdir()
         project.up(workers=2, visibility_seconds=6)
         yield project
