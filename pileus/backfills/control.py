@@ -215,13 +215,23 @@ def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed"
     return _again(edges, workflows, id, of=ended, word="retried", select=select)
 
 
-def revive(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Start a new run of a running backfill whose execution was lost."""
-    return _again(edges, workflows, id, of=("running",), word="revived", select=None)
+def revive(edges: Edges, workflows: Workflows, id: str, *, run: int | None = None) -> Backfill:
+    """Start a new run of a running backfill whose execution was lost: that of `run`, where it is given.
+
+    Raises UsageError when it does not run any more, or has a later run.
+    """
+    return _again(edges, workflows, id, of=("running",), word="revived", select=None, run=run)
 
 
 def _again(
-    edges: Edges, workflows: Workflows, id: str, *, of: tuple[State, ...], word: str, select: Select | None
+    edges: Edges,
+    workflows: Workflows,
+    id: str,
+    *,
+    of: tuple[State, ...],
+    word: str,
+    select: Select | None,
+    run: int | None = None,
 ) -> Backfill:
     def step(now: Backfill) -> Backfill | None:
         if now.state not in of or now.run != before.run:
@@ -230,6 +240,8 @@ def _again(
         return replace(begun, select=select or now.select, execution=None, closed=False)
 
     before = find(edges, id)
+    if run is not None and before.run != run:
+        raise UsageError(f"backfill {id} has a later run")
     if before.state in of and not before.closed:
         found = outcomes(edges, before, final=True)
         record.close(edges, before, found)
@@ -256,7 +268,7 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
         ended = workflows.status(backfill.execution)
         if ended == "GONE":
             with suppress(UsageError):  # somebody else has started it, or stopped it
-                return revive(edges, workflows, backfill.id)
+                return revive(edges, workflows, backfill.id, run=backfill.run)
             return find(edges, backfill.id)
         if ended in ("ABORTED", "FAILED", "TIMED_OUT"):
             end(edges, backfill.id, backfill.run, stopped=ended)
