@@ -77,7 +77,7 @@ class Project:
 
     def pileus(self, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         """Run a command here; its output. Fails when the exit code is not `code` (None: any)."""
-        assert not self.taken.intersection(arguments), "another file has a backfill of that name"
+        assert not self.taken.intersection(arguments[1:]), "another file has a backfill of that name"
         done = self._run(*arguments, env=env)
         assert code is None or done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}{self.logs()}"
         return done.stdout + done.stderr
