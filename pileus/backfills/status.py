@@ -117,15 +117,17 @@ def find(edges: Edges, id: str) -> Backfill:
     return backfill
 
 
-def status(edges: Edges, id: str, *, whole: bool = False) -> Status:
+def status(edges: Edges, id: str, *, whole: bool = False, files: bool = False) -> Status:
     """Return the backfill as it is now.
 
-    `whole`: with all details of each partition. Raises UsageError when there is none.
+    `whole`: with all details of each partition. `files`: with the files that grouping set aside, also before the record
+    is written, which takes a request for each point in time that has any. Raises UsageError when there is none.
     """
     backfill = find(edges, id)
     if backfill.closed and (kept := record.closed(edges, id, backfill.run)) is not None:
         return Status(backfill, kept.outcomes, kept.files)
-    return Status(backfill, outcomes(edges, backfill, whole=whole), record.files_aside(edges, backfill))
+    aside = record.files_aside(edges, backfill) if files else ()
+    return Status(backfill, outcomes(edges, backfill, whole=whole), aside)
 
 
 def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bool = False) -> list[Outcome]:

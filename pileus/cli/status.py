@@ -38,7 +38,7 @@ def status(
     if json:
         from pileus.backfills.status import status as whole
 
-        show.as_json(whole(session.edges, id, whole=True).to_json())
+        show.as_json(whole(session.edges, id, whole=True, files=True).to_json())
     elif not html:
         _tell(found)
 
@@ -58,7 +58,7 @@ def _settled(session: Session, id: str) -> "Status":
     from pileus.backfills.status import find, status
 
     settle(session.edges, session.workflows, find(session.edges, id))
-    return status(session.edges, id)
+    return status(session.edges, id, files=True)
 
 
 def _watched(session: Session, id: str, *, quiet: bool) -> "Status":

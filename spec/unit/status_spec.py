@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from pileus.backfills.grid import SYMBOLS, layout, symbol
-from pileus.backfills.record import Outcome
+from pileus.backfills.record import Outcome, note_files
 from pileus.backfills.status import WORST_FIRST, Cell, Status, outcomes, span_of, status
 from pileus.backfills.status_page import page
 from pileus.cli.grid import STYLES, grid, legend
@@ -23,7 +23,7 @@ from pileus.edges.index import Brief, Index, MemoryIndex
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.models import Partition, State
+from pileus.models import Partition, Problem, State
 from pileus.wiring import Edges, wire_folder
 from spec.servers import free_port
 
@@ -232,3 +232,12 @@ def test_a_hundred_thousand_are_counted(edges: Edges) -> None:
 
     found = Status(days, outcomes(replace(edges, index=Many()), days))
     assert found.counts == {State.succeeded: 100_000}
+
+
+def test_files_set_aside_are_read_where_they_are_asked_for_and_not_at_each_look(tmp_path: Path) -> None:
+    edges = wire_folder(tmp_path, {})
+    edges.index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-01", "month"))
+    old = Problem("superseded", "old.tgz", "new.tgz is newer")
+    note_files(edges, "b", 1, "2015-01", [old])
+    assert list(status(edges, "b").files) == []
+    assert list(status(edges, "b", files=True).files) == [("2015-01", old)]
