@@ -261,11 +261,10 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
     4. It was stopped, and no worker has one of its partitions any more: write the record of its run.
     """
     if backfill.state == "running":
-        if backfill.execution is None:
-            if record.closed(edges, backfill.id, backfill.run) is not None:
-                return revive(edges, workflows, backfill.id)  # its end was written before the index was lost
+        if backfill.execution is None and record.closed(edges, backfill.id, backfill.run) is None:
             return _run(edges, workflows, backfill)
-        ended = workflows.status(backfill.execution)
+        # Without an execution, its end was written before the index was lost.
+        ended = workflows.status(backfill.execution) if backfill.execution else "GONE"
         if ended == "GONE":
             with suppress(UsageError):  # somebody else has started it, or stopped it
                 return revive(edges, workflows, backfill.id, run=backfill.run)

@@ -13,7 +13,7 @@ SECONDS = 2.0
 
 
 class LateDelete:
-    """Collects objects and deletes them in batches. For one thread.
+    """Collects objects of one bucket and deletes them in batches. For one thread.
 
     When the process dies, the rest stays: the next cleaning of the prefix deletes it.
     """
@@ -37,10 +37,6 @@ class LateDelete:
 
     def flush(self) -> None:
         """Delete all of it now. What cannot be deleted, because the store cannot be reached, stays for the next try."""
-        by_bucket: dict[str, list[str]] = {}
-        for url in self._urls:
-            by_bucket.setdefault(url.split("/")[2], []).append(url)
         with suppress(StoreError):
-            for urls in by_bucket.values():
-                self._store.delete(*urls)
+            self._store.delete(*self._urls)
             self._urls = []

@@ -268,10 +268,9 @@ class SharedConnections:
                 if share.idle:
                     share.renewing = False
                     return
+                pause = self._seconds / 3
                 try:
-                    share.settle()
-                    pause = self._seconds / 3
-                except Conflict:
-                    pause = self._seconds / 3  # all leases are lost
+                    with suppress(Conflict):  # all leases are lost
+                        share.settle()
                 except StoreError:
                     pause = self._seconds / 15  # there is time for a few more tries
