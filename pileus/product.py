@@ -21,8 +21,12 @@ def product_folder() -> Path:
 
 def product_module(path: str) -> ModuleType:
     """Run a file of the product's folder, such as `infra/settings.py`, and return it as a module."""
-    file = product_folder() / path
-    spec = importlib.util.spec_from_file_location(path.removesuffix(".py").replace("/", "."), file)
+    return run_file(product_folder() / path, path.removesuffix(".py").replace("/", "."))
+
+
+def run_file(file: Path, name: str) -> ModuleType:
+    """Run a .py file, and return it as a module called `name`, which nothing else can import."""
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None  # a .py file always has one
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

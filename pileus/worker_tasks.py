@@ -6,13 +6,13 @@ A new task is one file with a function and one line here, `register(WorkerTask(.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from pileus.errors import UsageError
 from pileus.models import Archive, Partition
-from pileus.near import near_names
+from pileus.near import unknown
 from pileus.stopping import Check
 
 
@@ -45,9 +45,7 @@ class WorkerTask:
 
     def run(self, work: Work) -> None:
         """Do the task."""
-        module, _, name = self.function.partition(":")
-        function: Callable[[Work], None] = getattr(import_module(module), name)
-        function(work)
+        resolve_name(self.function)(work)
 
 
 REGISTERED: dict[str, WorkerTask] = {}
@@ -62,16 +60,14 @@ def register(task: WorkerTask) -> None:
 
 
 def task_of(name: str) -> WorkerTask:
-    """Return the task of this name. Raises UsageError with the near matches and with what there is.
+    """Return the task of this name. Raises UsageError with the near matches, or with what there is.
 
     >>> task_of("inventory").version
     '1'
     """
-    if name in REGISTERED:
-        return REGISTERED[name]
-    close = near_names(name, REGISTERED)
-    guess = f"did you mean {' or '.join(close)}? " if close else ""
-    raise UsageError(f"unknown task {name!r}: {guess}expected one of {', '.join(REGISTERED)}")
+    if name not in REGISTERED:
+        raise UsageError(unknown("task", name, REGISTERED))
+    return REGISTERED[name]
 
 
 register(WorkerTask("inventory", "pileus.tasks.inventory:inventory"))

@@ -111,15 +111,11 @@ def _lambdas() -> Path:
 
 def _of_file(path: Path) -> Step:
     """Return what runs the function `handler` of a file."""
-    from importlib.util import module_from_spec, spec_from_file_location
+    from pileus.product import run_file
 
-    spec = spec_from_file_location(f"pileus_task_{path.resolve().parent.name}", path)
-    assert spec is not None  # a .py file always has one
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    spec.loader.exec_module(module)
-    return _handled(module, "handler", str(path))
+    folder = path.resolve().parent
+    sys.path.insert(0, str(folder))
+    return _handled(run_file(path, f"pileus_task_{folder.name}"), "handler", str(path))
 
 
 def _imported(name: str, function: str) -> Step:

@@ -2,12 +2,12 @@
 
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pileus.deploy.images import engine
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
 from pileus.edges.providers.address import base_of, origin_of
@@ -92,14 +92,12 @@ def docker(settings: Any) -> Check:
     needed = "only `pileus images` and `pileus up --workers docker` need it"
     if shutil.which("docker") is None:
         return Check("Docker", None, "not installed", needed)
-    command = ["docker", "info", "--format", "{{.ServerVersion}}"]
-    try:
-        asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
-    except (OSError, subprocess.SubprocessError):
+    version = engine()
+    if version is None:
         advice = f"start it: `systemctl start docker`, or `dockerd`; {needed}"
         return Check("Docker", None, "its engine does not answer", advice)
     image = settings.worker_image
-    return Check("Docker", True, f"engine {asked.stdout.strip()}; worker_image {image or 'not set'}")
+    return Check("Docker", True, f"engine {version}; worker_image {image or 'not set'}")
 
 
 def disk(root: Path) -> Check:

@@ -18,6 +18,8 @@ from pileus.version import __version__
 
 DEBIAN = "pileus-debian:bookworm"
 """What debootstrap makes."""
+SECONDS = 5.0
+"""How long the engine may take to answer."""
 ONLY_IN_IMAGE = ("awslambdaric",)
 """Makes the worker's image a Lambda container as well."""
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
@@ -52,8 +54,18 @@ def require_engine() -> None:
     """Raise UsageError where no Docker engine answers."""
     if shutil.which("docker") is None:
         raise UsageError("images are built with Docker: install it first")
-    if subprocess.run(["docker", "info"], capture_output=True).returncode:
+    if engine() is None:
         raise UsageError("the Docker engine does not answer: start it first")
+
+
+def engine() -> str | None:
+    """Return the version of the Docker engine; None where none answers within a few seconds."""
+    command = ["docker", "info", "--format", "{{.ServerVersion}}"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout.strip()
 
 
 def names() -> list[str]:
