@@ -1,15 +1,12 @@
 """What a table of connection budgets must hold, in memory as in DynamoDB."""
 
-from uuid import uuid4
-
 import pytest
 
 from pileus.edges.aws import Aws
 from pileus.edges.budget import Holder
 from pileus.edges.budget_table import BudgetTable, DynamoBudgetTable
 from spec.servers import Site
-from spec.servers.sessions import aws_client
-from spec.support.budget_table import MemoryBudgetTable
+from spec.support.budget_table import MemoryBudgetTable, make_budget_table
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -17,14 +14,7 @@ def table(request: pytest.FixtureRequest) -> BudgetTable:
     if request.param == "memory":
         return MemoryBudgetTable()
     site: Site = request.getfixturevalue("aws")
-    name = f"budget-{uuid4().hex}"
-    aws_client(site, "dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "provider", "KeyType": "HASH"}, {"AttributeName": "lease", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("provider", "lease")],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return DynamoBudgetTable(Aws(site.url).dynamodb, name)
+    return DynamoBudgetTable(Aws(site.url).dynamodb, make_budget_table(site))
 
 
 def test_a_holder_is_read_as_it_was_written(table: BudgetTable) -> None:

@@ -18,21 +18,13 @@ from pileus.edges.shared_connections import SharedConnections
 from pileus.errors import StoreError, UsageError
 from pileus.pace import Threads
 from spec.servers import Site
-from spec.servers.sessions import aws_client
-from spec.support.budget_table import MemoryBudgetTable
+from spec.support.budget_table import MemoryBudgetTable, make_budget_table
 
 
 @pytest.fixture(scope="module")
 def aws_table(aws: Site) -> BudgetTable:
     """A table as the stack makes it."""
-    name = f"connections-{uuid4().hex}"
-    aws_client(aws, "dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "provider", "KeyType": "HASH"}, {"AttributeName": "lease", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("provider", "lease")],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return DynamoBudgetTable(Aws(aws.url).dynamodb, name)
+    return DynamoBudgetTable(Aws(aws.url).dynamodb, make_budget_table(aws))
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -27,11 +27,25 @@ class Hostile:
         return f"127.0.0.1:{self.port}"
 
 
-def _serve(listener: socket.socket, talk: object, over: threading.Event) -> None:
-    while not over.is_set():
-        with suppress(TimeoutError, OSError):
-            sock, _ = listener.accept()
-            threading.Thread(target=talk, args=(sock,), daemon=True).start()  # type: ignore[arg-type]
+@contextmanager
+def _serving(listener: socket.socket, talk: Callable[[socket.socket], None]) -> Iterator[None]:
+    """Answer each connection with `talk`, in a thread of its own, while the block runs."""
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            with suppress(TimeoutError, OSError):
+                sock, _ = listener.accept()
+                threading.Thread(target=talk, args=(sock,), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
+        listener.close()
 
 
 def _listener() -> socket.socket:
@@ -43,7 +57,7 @@ def _listener() -> socket.socket:
 @contextmanager
 def ftp(names: Sequence[str], *, mlsd: bool = True, line: str = "") -> Iterator[Hostile]:
     """FTP that lists `names` as they are; `mlsd`: by MLSD, else by LIST. `line`: one more line of the listing."""
-    listener, over = _listener(), threading.Event()
+    listener = _listener()
     site = Hostile(listener.getsockname()[1])
 
     def talk(sock: socket.socket) -> None:
@@ -87,20 +101,14 @@ def ftp(names: Sequence[str], *, mlsd: bool = True, line: str = "") -> Iterator[
                 if verb == "QUIT":
                     return
 
-    thread = threading.Thread(target=_serve, args=(listener, talk, over), daemon=True)
-    thread.start()
-    try:
+    with _serving(listener, talk):
         yield site
-    finally:
-        over.set()
-        thread.join(5)
-        listener.close()
 
 
 @contextmanager
 def sftp(names: Sequence[str]) -> Iterator[Hostile]:
     """SFTP that lists `names` as they are, for any user and password."""
-    listener, over = _listener(), threading.Event()
+    listener = _listener()
     key = paramiko.ECDSAKey.generate()
     site = Hostile(listener.getsockname()[1], host_key=f"{key.get_name()} {key.get_base64()}")
 
@@ -148,13 +156,9 @@ def sftp(names: Sequence[str]) -> Iterator[Hostile]:
         with suppress(paramiko.SSHException, EOFError, OSError):
             transport.start_server(server=Door())
 
-    thread = threading.Thread(target=_serve, args=(listener, talk, over), daemon=True)
-    thread.start()
-    try:
-        yield site
-    finally:
-        over.set()
-        thread.join(5)
-        for transport in transports:
-            transport.close()
-        listener.close()
+    with _serving(listener, talk):
+        try:
+            yield site
+        finally:
+            for transport in transports:
+                transport.close()

@@ -114,7 +114,7 @@ def rows(project: Project, collection: str) -> dict[tuple[str, ...], dict[str, A
 
 
 def counts(project: Project, id: str) -> Counter[str]:
-    return Counter(project.json("status", id)["counts"])
+    return Counter(project.counts(id))
 
 
 def done(project: Project, id: str) -> int:

@@ -13,25 +13,13 @@ from pileus.edges.shared_connections import SharedConnections
 from pileus.errors import UsageError
 from spec.servers import Site
 from spec.servers.faulty import faulty
-from spec.servers.sessions import aws_client
+from spec.support.budget_table import make_budget_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def budgets(site: Site) -> str:
-    """A table as the stack makes it; its name."""
-    name = "connections"
-    aws_client(site, "dynamodb").create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "provider", "KeyType": "HASH"}, {"AttributeName": "lease", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("provider", "lease")],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return name
-
-
 def test_twenty_workers_one_of_them_killed_stay_within_ten_and_bring_all(aws: Site, tmp_path: Path) -> None:
-    table = budgets(aws)
+    table = make_budget_table(aws)
     files = {f"/{worker:02}-{number}.bin": os.urandom(20_000) for worker in range(20) for number in range(4)}
     seconds = 5.0
 

@@ -56,20 +56,15 @@ def go_on(pid: int) -> None:
     os.kill(pid, signal.SIGCONT)
 
 
-def states(project: Project, id: str) -> dict[str, int]:
-    counts: dict[str, int] = project.json("status", id)["counts"]
-    return counts
-
-
 def test_paused_nothing_starts_and_resumed_all_is_done_once(slow: Project) -> None:
     slow.pileus("backfill", "year", "--name", "paused")
-    slow.wait_for(lambda: states(slow, "paused").get("queued", 0) >= 3)
+    slow.wait_for(lambda: slow.counts("paused").get("queued", 0) >= 3)
     said = slow.pileus("pause", "paused")
     assert "nothing new starts" in said
     for pid in slow.running.workers:
         go_on(pid)
     assert slow.json("status", "paused")["state"] == "paused"
-    assert set(states(slow, "paused")) <= {"planned", "running", "succeeded"}
+    assert set(slow.counts("paused")) <= {"planned", "running", "succeeded"}
 
     slow.pileus("resume", "paused", "--wait")
     partitions = slow.json("status", "paused")["partitions"]
@@ -81,7 +76,7 @@ def test_paused_nothing_starts_and_resumed_all_is_done_once(slow: Project) -> No
 def test_cancelled_nothing_starts_and_a_retry_works(slow: Project) -> None:
     tiny.publish(slow, "year", *YEAR, body=tiny.archive() + b"\0" * 3)  # all stale, so all would run
     slow.pileus("backfill", "year", "--name", "cancelled")
-    slow.wait_for(lambda: states(slow, "cancelled").get("queued", 0) >= 3)
+    slow.wait_for(lambda: slow.counts("cancelled").get("queued", 0) >= 3)
     slow.pileus("cancel", "cancelled")
     queued = slow.aws.stepfunctions.list_executions(
         stateMachineArn=f"{slow.running.stack['PILEUS_WORKFLOWS']}DiscoverAndProcessGranules", statusFilter="RUNNING"
@@ -92,7 +87,7 @@ def test_cancelled_nothing_starts_and_a_retry_works(slow: Project) -> None:
     ended = slow.json("status", "cancelled")["partitions"]
     assert {p["state"] for p in ended} == {"cancelled"}, "all were stale, and none was done"
     slow.pileus("retry", "cancelled", "--wait")
-    assert states(slow, "cancelled") == {"succeeded": 12}
+    assert slow.counts("cancelled") == {"succeeded": 12}
 
 
 def test_retry_only_failed_leaves_the_good_ones(year: Project) -> None:
@@ -101,7 +96,7 @@ def test_retry_only_failed_leaves_the_good_ones(year: Project) -> None:
     tiny.publish(year, "bad", "201502", body=b"no archive")
     year.pileus("populate")
     year.pileus("backfill", "bad", "--name", "bad", "--wait", code=1)
-    assert states(year, "bad") == {"succeeded": 2, "failed": 1}
+    assert year.counts("bad") == {"succeeded": 2, "failed": 1}
     lines = year.json("logs", "bad", "2015-02")
     assert [line["message"] for line in lines] == ["failed"]
     assert "no .tgz" in year.pileus("logs", "bad", "2015-02/201502")

@@ -22,13 +22,13 @@ def test_36_months_are_worked_on_in_their_order(project: Project, order: str) ->
     project.pileus("populate")
     id = project.json("backfill", "years", "--order", order)["id"]
     window = SETTINGS["point_concurrency"]
-    project.wait_for(lambda: project.json("status", id)["counts"].get("queued", 0) == window)
+    project.wait_for(lambda: project.counts(id).get("queued", 0) == window)
     environment = os.environ | CREDENTIALS | project.running.stack | {"AWS_ENDPOINT_URL": project.running.endpoint}
     worker = subprocess.Popen(
         [sys.executable, "-m", "pileus", "worker"], cwd=project.path, env=environment, stderr=subprocess.DEVNULL
     )
     try:
-        project.wait_for(lambda: project.json("status", id)["counts"].get("succeeded", 0) == len(MONTHS))
+        project.wait_for(lambda: project.counts(id).get("succeeded", 0) == len(MONTHS))
     finally:
         worker.terminate()
         worker.wait(30)

@@ -45,7 +45,7 @@ def repaired(project: Project) -> dict[str, Any]:
     value = project.json("reconcile", "whole", "--repair")
     if value["backfill"]:
         project.wait_for(lambda: project.json("status", value["backfill"])["state"] != "running")
-        counts: dict[str, Any] = project.json("status", value["backfill"])["counts"]
+        counts: dict[str, Any] = project.counts(value["backfill"])
         return counts
     return {}
 

@@ -35,11 +35,6 @@ def prepared(project: Project, site: GatedSite, workers: int = 1, **settings: in
     project.pileus("populate")
 
 
-def counts(project: Project, id: str) -> dict[str, int]:
-    found: dict[str, int] = project.json("status", id)["counts"]
-    return found
-
-
 def test_after_kill_9_of_everything_finished_work_is_still_known(project: Project, site: GatedSite) -> None:
     prepared(project, site)
     project.pileus("backfill", "sample", "--name", "once", "--wait")
@@ -48,7 +43,7 @@ def test_after_kill_9_of_everything_finished_work_is_still_known(project: Projec
         project.kill(pid)
 
     project.up(workers=1)
-    assert counts(project, "once") == {"succeeded": 3}
+    assert project.counts("once") == {"succeeded": 3}
     assert "nothing to do" in project.pileus("backfill", "sample", "--wait")
     assert len(site.served) == served
 
@@ -62,7 +57,7 @@ def test_a_backfill_goes_on_after_kill_9_of_the_embedded_aws(project: Project, s
     project.kill(before)
     project.wait_for(lambda: project.running.ready and project.running.ministack != before)
     site.gate.set()
-    project.wait_for(lambda: counts(project, "on") == {"succeeded": 3}, 90)
+    project.wait_for(lambda: project.counts("on") == {"succeeded": 3}, 90)
 
 
 def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Project, site: GatedSite) -> None:
@@ -73,7 +68,7 @@ def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Pr
     (victim,) = project.running.workers
     project.kill(victim)
     site.gate.set()
-    project.wait_for(lambda: counts(project, "lost") == {"succeeded": 3}, 90)
+    project.wait_for(lambda: project.counts("lost") == {"succeeded": 3}, 90)
     attempts = [p["attempt"] for p in project.json("status", "lost")["partitions"]]
     assert sorted(attempts) == [1, 1, 2], "one group was begun twice, once by the worker that died"
 
@@ -87,7 +82,7 @@ def test_down_hands_back_what_is_under_way_and_up_finishes_it(project: Project, 
     assert "handed back" in (project.home.logs / "worker-0.log").read_text()
     site.gate.set()
     project.up(workers=1)
-    project.wait_for(lambda: counts(project, "back") == {"succeeded": 3}, 90)
+    project.wait_for(lambda: project.counts("back") == {"succeeded": 3}, 90)
 
 
 def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: GatedSite) -> None:
@@ -97,7 +92,7 @@ def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: GatedS
     assert site.asked.wait(60)
     project.kill(project.running.workers[0])
     site.gate.set()
-    project.wait_for(lambda: counts(project, "swept") == {"succeeded": 3}, 90)
+    project.wait_for(lambda: project.counts("swept") == {"succeeded": 3}, 90)
     assert not list(project.home.scratch.rglob("*.part"))
     assert not list(project.home.scratch.rglob("*.tgz")), "whoever took the group up went on with its downloads"
 

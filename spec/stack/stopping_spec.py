@@ -37,13 +37,8 @@ def site(stack: Project) -> Iterator[GatedSite]:
     made.close()
 
 
-def counts(project: Project, id: str) -> dict[str, int]:
-    found: dict[str, int] = project.json("status", id)["counts"]
-    return found
-
-
 def ended(project: Project, id: str) -> int:
-    found = counts(project, id)
+    found = project.counts(id)
     return found.get("succeeded", 0) + found.get("skipped", 0)
 
 

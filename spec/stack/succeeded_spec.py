@@ -35,16 +35,16 @@ def published(project: Project, name: str, *months: str, **changes: Any) -> None
 
 
 def queued(project: Project, id: str, count: int) -> None:
-    project.wait_for(lambda: project.json("status", id)["counts"].get("queued", 0) >= count)
+    project.wait_for(lambda: project.counts(id).get("queued", 0) >= count)
 
 
 def test_a_month_that_was_404_and_is_there_now_is_run_by_a_retry_of_what_failed(stack: Project) -> None:
     published(stack, "late", "201501", "201503")
     stack.pileus("backfill", "late", "--name", "late", "--wait", code=1)
-    assert stack.json("status", "late")["counts"] == {"succeeded": 2, "failed": 1}
+    assert stack.counts("late") == {"succeeded": 2, "failed": 1}
     tiny.publish(stack, "late", "201502")
     stack.pileus("retry", "late", "--only", "failed", "--wait")
-    assert stack.json("status", "late")["counts"] == {"succeeded": 3}
+    assert stack.counts("late") == {"succeeded": 3}
     assert {row["period"] for row in stack.json("outputs", "show", "late")} == {"2015-01", "2015-02", "2015-03"}
 
 
@@ -53,10 +53,10 @@ def test_a_retry_of_what_failed_takes_what_was_cancelled(idle: Project) -> None:
     idle.pileus("backfill", "dropped", "--name", "dropped")
     queued(idle, "dropped", 3)
     idle.pileus("cancel", "dropped")
-    assert idle.json("status", "dropped")["counts"] == {"cancelled": 3}
+    assert idle.counts("dropped") == {"cancelled": 3}
     wake(idle)
     idle.pileus("retry", "dropped", "--only", "failed", "--wait")
-    assert idle.json("status", "dropped")["counts"] == {"succeeded": 3}
+    assert idle.counts("dropped") == {"succeeded": 3}
     assert len(idle.json("outputs", "show", "dropped")) == 3
 
 
@@ -72,7 +72,7 @@ def test_a_backfill_that_another_overlaps_is_made_after_it_and_not_dropped(idle:
     wake(idle)
     for id in ("before", "after"):
         idle.wait_for(lambda id=id: idle.json("status", id)["state"] == "succeeded", 120)  # type: ignore[misc]
-        assert idle.json("status", id)["counts"] == {"succeeded": 3}
+        assert idle.counts(id) == {"succeeded": 3}
     assert idle.json("plan", "twice")["totals"]["actions"] == {"skip": 3}, "what is there is the second one's"
 
 
@@ -86,7 +86,7 @@ def test_a_backfill_reads_the_same_after_a_later_one_was_cancelled(idle: Project
     idle.pileus("backfill", "first", "--name", "theirs", "--select", "all")
     queued(idle, "theirs", 3)
     idle.pileus("cancel", "theirs")
-    assert idle.json("status", "theirs")["counts"] == {"cancelled": 3}
+    assert idle.counts("theirs") == {"cancelled": 3}
     assert idle.json("status", "mine") == before
 
 
@@ -126,7 +126,7 @@ def test_a_run_that_fails_after_its_tables_were_made_changes_nothing_that_is_rea
     wider = PLAIN | {"archive": True, "stats": ["mean"]}
     published(stack, "strict", **changes | {"meta": {"process": wider}})
     stack.pileus("backfill", "strict", "--name", "stricter", "--wait", code=1)
-    assert stack.json("status", "stricter")["counts"] == {"failed": 3}
+    assert stack.counts("stricter") == {"failed": 3}
     for url in tables:
         assert edges.store.get(url) == before[url]
     assert {url for url, _ in edges.store.list(edges.protected("")) if "strict" in url} == set(before)

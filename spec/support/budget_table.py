@@ -1,8 +1,11 @@
-"""The table of connection budgets in memory."""
+"""The table of connection budgets: in memory, and as the stack makes it on an embedded AWS."""
 
 from collections.abc import Collection
+from uuid import uuid4
 
+from pileus.edges.aws import Aws
 from pileus.edges.budget import Holder
+from spec.servers import Site
 
 
 class MemoryBudgetTable:
@@ -39,3 +42,16 @@ class MemoryBudgetTable:
     def free(self, provider: str, slot: int, *, worker: str, token: str | None = None) -> None:
         if (found := self.slots.get((provider, slot))) and found[0] == worker and token in (None, found[1]):
             del self.slots[provider, slot]
+
+
+def make_budget_table(aws: Site) -> str:
+    """Make a table as the stack has it, and return its name."""
+    name = f"connections-{uuid4().hex}"
+    keys = {"provider": "HASH", "lease": "RANGE"}
+    Aws(aws.url).dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],  # type: ignore[typeddict-item]
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name

@@ -101,6 +101,11 @@ class Project:
         """The same with --json, read."""
         return json.loads(self.pileus(*arguments, "--json", code=code))
 
+    def counts(self, id: str) -> dict[str, int]:
+        """Return how many partitions of a backfill are in each state."""
+        found: dict[str, int] = self.json("status", id)["counts"]
+        return found
+
     def document(self, name: str, value: dict[str, Any]) -> None:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
