@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ class Project:
 
     def pileus(self, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         """Run a command here; its output. Fails when the exit code is not `code` (None: any)."""
-        assert not self.taken.intersection(arguments[1:]), "another file has a backfill of that name"
+        for option, value in pairwise(arguments):
+            assert option != "--name" or value not in self.taken, f"another file has a backfill {value!r}"
         done = self._run(*arguments, env=env)
         assert code is None or done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}{self.logs()}"
         return done.stdout + done.stderr
