@@ -185,7 +185,7 @@ class Invariants:
         if before is not None and before.state is State.running and before.lease > self.schedule.now:
             if before.run != after.run:
                 self.broken("index", f"{after.run} took {after.partition.key} while a worker had it for {before.run}")
-            elif after.state is State.running and claim != before.claim:
+            elif after.state is State.running and claim not in (None, before.claim):  # None: the workflow gave it up
                 self.broken("index", f"{after.owner} took {after.partition.key} while {before.owner} had it")
 
     def _backfill(self, before: Backfill | None, after: Backfill) -> None:

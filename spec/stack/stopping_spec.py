@@ -1,7 +1,9 @@
 """Pause, resume, cancel and retry while groups end and workers die; from the command line and from the page."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import threading
 import urllib.request
@@ -138,7 +140,7 @@ def dashboard(project: Project) -> Iterator[Page]:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        found = re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", line)
         assert found, line
         yield Page(found[0])
     finally:
@@ -147,6 +149,25 @@ def dashboard(project: Project) -> Iterator[Page]:
         process.wait(30)
         assert process.stdout is not None
         process.stdout.close()
+
+
+@contextmanager
+def asleep(*pids: int) -> Iterator[None]:
+    """Stop processes while the block runs."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def looked(project: Project, name: str, *, run: int) -> int:
+    """How many months a run has listed and decided on."""
+    edges = project.edges
+    folder = edges.internal(f"backfills/{name}/run-{run}/groups/")
+    return len(list(edges.store.list(folder)))
 
 
 @pytest.mark.parametrize("face", ["command", "page"])
@@ -165,9 +186,12 @@ def test_resumed_at_once_after_a_pause_what_a_worker_still_has_is_done_all_the_s
 
         stack.pileus("backfill", name, "--name", name)
         assert site.asked.wait(60)
-        act("pause")
-        assert stack.json("status", name)["state"] == "paused"
-        act("resume")
+        stack.wait_for(lambda: stack.counts(name).get("running") == 2)
+        with asleep(*stack.running.workers):  # they hear of nothing before run 2 has looked
+            act("pause")
+            assert stack.json("status", name)["state"] == "paused"
+            act("resume")
+            stack.wait_for(lambda: looked(stack, name, run=2) == len(quarter))
         site.gate.set()
         stack.wait_for(lambda: stack.json("status", name)["state"] != "running", 90)
     found = stack.json("status", name)

@@ -104,11 +104,32 @@ def test_nothing_that_matches_is_no_success(stack: Project, name: str, there: st
 
 
 def test_a_regex_without_named_groups_takes_all_files_of_a_month_as_one_group(stack: Project) -> None:
-    published(stack, "plain", *QUARTER, files=[{"regex": r"tiny_\d{6}\.tgz"}], meta={"process": PLAIN})
+    published(stack, "plain", *QUARTER, files=[{"regex": r"tiny_\w+\.tgz"}], meta={"process": PLAIN})
+    for month in QUARTER:
+        folder = stack.path / "site/plain" / month
+        for tile in "abcdef":
+            (folder / f"tiny_{month}_{tile}.tgz").write_bytes(tiny.archive())
+        (folder / f"tiny_{month}.tgz").unlink()
     stack.pileus("backfill", "plain", "--name", "plain", "--wait")
     partitions = stack.json("status", "plain")["partitions"]
-    assert [(one["state"], one["files"]) for one in partitions] == [("succeeded", 1)] * 3
-    assert [row["count"] for row in stack.json("outputs", "show", "plain")] == [16] * 3
+    assert [(one["state"], one["files"]) for one in partitions] == [("succeeded", 6)] * 3
+
+
+@pytest.mark.parametrize(
+    ("there", "state", "ends"), [("", "waiting", "incomplete"), ("readme.txt", "failed", "failed")]
+)
+def test_nothing_that_matches_is_no_success_without_named_groups_either(
+    stack: Project, there: str, state: str, ends: str
+) -> None:
+    name = f"bare-{state}"
+    published(stack, name, "201501", "201503", files=[{"regex": r"tiny_\d{6}\.tgz"}], meta={"process": PLAIN})
+    folder = stack.path / "site" / name / "201502"
+    folder.mkdir()
+    if there:
+        (folder / there).write_text("not an archive of ours")
+    stack.pileus("backfill", name, "--name", name, "--wait", code=1)
+    found = stack.json("status", name)
+    assert (found["state"], found["counts"]) == (ends, {"succeeded": 2, state: 1})
 
 
 PLAIN = {"band": "light", "zones": "data/zones/tiny.geojson"}
