@@ -11,11 +11,12 @@ resolves to something else a moment later wins nothing. Redirects and lists of U
 
 import ipaddress
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pileus.documents import Provider
-from pileus.errors import Refused
+from pileus.errors import ProviderError, Refused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -113,8 +114,11 @@ def _is_private_host(host: str) -> bool:
     return address is not None and not _plain(address).is_global
 
 
-def guarded_pools(reach: Reach, **pools: Any) -> dict[str, Any]:
-    """Return urllib3's connection pools by scheme, whose connections raise Refused where they must not lead."""
+def guarded_pools(reach: Reach, most: int, **pools: Any) -> dict[str, Any]:
+    """Return urllib3's connection pools by scheme, whose connections raise Refused where they must not lead.
+
+    Their answers raise ProviderError after `most` bytes, for they are held in memory.
+    """
 
     def guarded(pool: Any) -> Any:
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
@@ -127,6 +131,23 @@ def guarded_pools(reach: Reach, **pools: Any) -> dict[str, Any]:
                     raise
                 return sock
 
+            def getresponse(self) -> Any:
+                answer = super().getresponse()
+                answer.stream = _bounded(answer.stream, most, self.host)
+                return answer
+
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
     return {scheme: guarded(pool) for scheme, pool in pools.items()}
+
+
+def _bounded(stream: Callable[..., Iterator[bytes]], most: int, host: str) -> Callable[..., Iterator[bytes]]:
+    def bounded(*options: Any, **named: Any) -> Iterator[bytes]:
+        came = 0
+        for block in stream(*options, **named):
+            came += len(block)
+            if came > most:
+                raise ProviderError(f"an answer is longer than {most:,} bytes, the most that is read", where=host)
+            yield block
+
+    return bounded
