@@ -109,6 +109,7 @@ def _tags(source: _Pages, where: str) -> Iterator[tuple[bytes, bool, bytes, byte
         if skipped := mark[1] or mark[2]:
             yield before, False, b"", b""
             _skip(source, _ENDS[skipped.lower()])
+            yield b"" if mark[1] else b"<", False, b"", b""  # what follows is the rest of a closing tag
             continue
         while (end := _TAG.match(source.text, source.at, source.at + LONGEST_TAG)) is None:
             if len(source.text) - source.at >= LONGEST_TAG:

@@ -53,8 +53,8 @@ FAULTS: tuple[Fault, ...] = (
     (NoCredentialsError, Refused, "there are no AWS credentials"),
     (NoConnection, Unreachable, "the connection failed: {detail}"),
     (HTTPClientError, Unreachable, "the connection failed: {detail}"),
-    (ResponseParserError, Unreachable, "the answer is not S3's"),
     (BotoCoreError, ProviderError, "S3 could not be asked: {detail}"),
+    *((foreign, Unreachable, "the answer is not S3's") for foreign in (ResponseParserError, ValueError, RuntimeError)),
 )
 MOST_BYTES = 32 << 20
 """Bytes of one page of a listing, which has 1,000 keys."""
