@@ -88,7 +88,10 @@ def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[
 
     by_place: dict[tuple[str, str], list[Granule]] = {}
     for url in urls:
-        split = urlsplit(url)
+        try:
+            split = urlsplit(url)
+        except ValueError as exc:
+            raise UsageError(f"not a URL: {exc}", where=url) from exc
         if split.scheme not in REGISTERED:
             raise UsageError(f"expected a URL with one of {', '.join(REGISTERED)}", where=url)
         by_place.setdefault((split.scheme, split.netloc), []).append(granule_of(url))
