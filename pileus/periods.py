@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pileus.errors import UsageError
 
-_RELATIVE = re.compile(r"([+-][0-9]+)\s*(day|month|year)s?$")
+_RELATIVE = re.compile(r"([+-][0-9]{1,9})\s*(day|month|year)s?$")
 
 
 class Unit(StrEnum):

@@ -183,7 +183,7 @@ class File(Document):
         except DocumentError as exc:
             raise ValueError(exc.message) from exc
         if parts is None:
-            raise ValueError(f"regex does not match sampleFileName {self.sampleFileName!r}")
+            raise ValueError(f"regex does not match sampleFileName {self.sampleFileName[:80]!r}")
         return self
 
 
@@ -245,7 +245,7 @@ class Collection(Document):
     def _grouping_is_of_the_regex(cls, meta: Meta, info: Any) -> Meta:
         wanted = {*meta.group.by, *filter(None, (meta.group.each, meta.group.newest))}
         for index, file in enumerate(info.data.get("files", ())):
-            if lacking := wanted - NamePattern(file.regex).names:
+            if lacking := wanted.difference(NamePattern(file.regex).names):
                 names = ", ".join(sorted(lacking))
                 raise ValueError(f"group names {names}, which files[{index}].regex does not define as (?P<name>...)")
         return meta

@@ -13,7 +13,7 @@ from pileus.errors import DocumentError
 from pileus.models import Granule
 from pileus.patterns import NamePattern
 
-LONG = "a" * 200 + "!"
+LONG = "a" * 200
 
 
 @pytest.mark.timeout(60)
@@ -27,22 +27,21 @@ def test_a_pattern_without_looking_around_answers_for_any_name(pattern: str) -> 
 @pytest.mark.timeout(60)
 def test_a_pattern_that_needs_to_go_back_ends_with_a_sentence() -> None:
     with pytest.raises(DocumentError, match="takes too long for the name of a file: avoid a repetition") as caught:
-        list(discover(MemoryEdge({LONG: b"x"}), "", [File(regex=r"(?=a)(?:a|a)*b")]))
+        list(discover(MemoryEdge({LONG: b"x"}), "", [File(regex=r"(?=x*)(a|a)+b")]))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.timeout(60)
 def test_the_time_of_all_names_of_a_listing_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pileus.patterns.ALL_SECONDS", 0.2)
-    pattern = NamePattern(r"(?=a)(?:a|a)*b")
+    pattern = NamePattern(r"(?=x*)(a|a)+b")
     with pytest.raises(DocumentError):
-        for length in range(10, 200):
-            pattern.parts("a" * length)
+        any(pattern.parts("a" * length) for length in range(10, 200))
 
 
 @pytest.mark.timeout(60)
 def test_a_sample_that_takes_too_long_is_told_when_the_document_is_read() -> None:
-    value = {"name": "x", "files": [{"regex": r"(?=a)(?:a|a)*b", "sampleFileName": LONG}]}
+    value = {"name": "x", "files": [{"regex": r"(?=x*)(a|a)+b", "sampleFileName": LONG}]}
     with pytest.raises(DocumentError, match=r"^x\.json: files\[0\]: the regular expression takes too long"):
         parse_value(Collection, value, "x.json")
 
