@@ -55,7 +55,8 @@ def download(
                 archives.append(result)
     if json:
         files = [
-            {"name": a.path.name, "path": str(a.path), "url": a.granule.file.url, "size": a.size} for a in archives
+            {"name": a.path.name, "path": str(a.path), "url": a.granule.recorded.file.url, "size": a.size}
+            for a in archives
         ]
         failed = [{"url": f.where, "error": type(f).__name__, "message": f.message} for f in failures]
         show.as_json({"files": files, "failed": failed})

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pileus.documents import Provider
 from pileus.errors import ProviderError, Refused
@@ -112,6 +113,19 @@ def _is_private_host(host: str) -> bool:
         return True
     address = literal(host)
     return address is not None and not _plain(address).is_global
+
+
+def sent_in_clear(provider: Provider) -> str | None:
+    """Return a warning where a provider's secrets cross a public network without encryption, else None."""
+    credentials = provider.credentials
+    if credentials is None or provider.protocol not in ("http", "ftp"):
+        return None
+    text = provider.host if "://" in provider.host else f"{provider.protocol}://{provider.host}"
+    if Reach.of(provider, urlsplit(text).hostname or "").private:
+        return None
+    better = {"http": "https", "ftp": "sftp"}[provider.protocol]
+    kind = f"credentials of type {credentials.type} are sent over plain {provider.protocol}"
+    return f"provider {provider.id}: {kind}, where anybody on the way can read them: use {better} if it has it"
 
 
 def guarded_pools(reach: Reach, most: int, **pools: Any) -> dict[str, Any]:
