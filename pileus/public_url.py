@@ -7,8 +7,9 @@ failed partition lists the provider anew, and gets new signatures with that.
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 SECRETS = (
-    "signature", "credential", "token", "secret", "password", "passwd", "pwd", "policy", "authorization", "oauth", "session",
-    "apikey", "api_key", "api-key", "access_key", "accesskey", "access-key", "accessid", "key-pair-id", "x-amz-", "x-goog-",
+    "signature", "credential", "token", "secret", "password", "passwd", "pwd", "policy", "authorization", "oauth",
+    "session", "apikey", "api_key", "api-key", "access_key", "accesskey", "access-key", "accessid", "key-pair-id",
+    "x-amz-", "x-goog-",
 )  # fmt: skip
 """Parts of names of query parameters that sign or open something."""
 UNSIGNED = ("s3://", "file://")

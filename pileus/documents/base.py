@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pileus.errors import DocumentError
 from pileus.near import near_names
@@ -33,7 +33,7 @@ def _regex(pattern: str) -> str:
     return pattern
 
 
-Regex = Annotated[str, BeforeValidator(_regex)]
+Regex = Annotated[str, AfterValidator(_regex)]
 
 
 def parse(model: type[D], text: str | bytes, source: str) -> D:
