@@ -4,8 +4,9 @@ boto3 lists and signs; the bytes come through the HTTP edge by signed URLs, with
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -31,7 +32,7 @@ from pileus.edges.providers.address import limits_of
 from pileus.edges.providers.faults import Fault, status_error, translated
 from pileus.edges.providers.http import HttpEdge
 from pileus.edges.providers.http_body import HttpResponse
-from pileus.edges.providers.listing_limits import ListingLimits
+from pileus.edges.providers.listing_limits import DIGITS, ListingLimits
 from pileus.edges.providers.reach import Reach, guarded_pools
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
@@ -106,13 +107,10 @@ class S3Edge:
             found = found or bool(page.get("Contents") or page.get("CommonPrefixes"))
             for entry in page.get("Contents", []):
                 limits.entry()
-                key = entry.get("Key", "")
+                key, *facts = _facts(entry, where)
                 limits.came(len(key))
-                if key in ("", prefix):
-                    continue
-                modified = entry["LastModified"].isoformat() if "LastModified" in entry else None
-                url = f"s3://{self._bucket}/{quote(key)}"
-                yield listed(key.rpartition("/")[2], url, entry.get("Size"), modified, entry.get("ETag", "").strip('"'))
+                if key not in ("", prefix):
+                    yield listed(key.rpartition("/")[2], f"s3://{self._bucket}/{quote(key)}", *facts)
             if not page.get("IsTruncated"):
                 break
             limits.came(PAGE)
@@ -164,6 +162,15 @@ class S3Edge:
         """See ProviderEdge."""
         self._http.close()
         self._client.close()
+
+
+def _facts(entry: Mapping[str, Any], where: str) -> tuple[str, int | None, str | None, str | None]:
+    """Return key, size, date and entity tag. botocore makes a list of what comes twice, which no S3 sends."""
+    key, size, modified, etag = (entry.get(name) for name in ("Key", "Size", "LastModified", "ETag"))
+    whole = isinstance(key, str) and isinstance(size, int | None) and isinstance(etag, str | None)
+    if not (whole and isinstance(modified, datetime | None)) or (size is not None and not 0 <= size < 10**DIGITS):
+        raise Unreachable("the answer is not S3's", where=where)
+    return str(key), size, modified.isoformat() if modified else None, etag.strip('"') if etag else None
 
 
 def _client(provider: Provider, secrets: Secrets) -> "S3Client":
