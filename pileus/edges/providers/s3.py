@@ -55,7 +55,10 @@ FAULTS: tuple[Fault, ...] = (
     (NoConnection, Unreachable, "the connection failed: {detail}"),
     (HTTPClientError, Unreachable, "the connection failed: {detail}"),
     (BotoCoreError, ProviderError, "S3 could not be asked: {detail}"),
-    *((foreign, Unreachable, "the answer is not S3's") for foreign in (ResponseParserError, ValueError, RuntimeError)),
+    *(
+        (foreign, Unreachable, "the answer is not S3's")
+        for foreign in (ResponseParserError, TypeError, ValueError, RuntimeError)
+    ),
 )
 MOST_BYTES = 32 << 20
 """Bytes of one page of a listing, which has 1,000 keys."""
