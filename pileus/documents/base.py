@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pileus.errors import DocumentError
+from pileus.names import one_line
 from pileus.near import near_names
 from pileus.patterns import NamePattern
 from pileus.strict_json import parse_json
@@ -53,7 +54,7 @@ def parse_value(model: type[D], value: object, source: str) -> D:
         return model.model_validate(value)
     except ValidationError as exc:
         told = [_explain(model, error) for error in exc.errors(include_url=False)]
-        raise DocumentError("; ".join(told), where=source) from exc
+        raise DocumentError(one_line("; ".join(told)), where=source) from exc
 
 
 def _fields(model: Any, loc: Sequence[int | str]) -> set[str]:
