@@ -3,8 +3,8 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -72,6 +72,21 @@ class Home:
         self.path.mkdir(mode=PRIVATE, exist_ok=True)
         if self.path.stat().st_mode & 0o777 != PRIVATE:
             self.path.chmod(PRIVATE)
+
+    def secret(self, name: str, make: Callable[[], str]) -> str:
+        """Return the secret of this name, which `make` makes once. Only this user can read it."""
+        path = self.path / name
+        self.make()
+        try:
+            return path.read_text()
+        except FileNotFoundError:
+            part = self.path / f".{name}.{os.getpid()}.part"
+            part.touch(mode=0o600)
+            part.write_text(make())
+            with suppress(FileExistsError):  # another process was first
+                os.link(part, path)
+            part.unlink()
+            return path.read_text()
 
     def forget(self) -> None:
         self._state.unlink(missing_ok=True)
