@@ -1,6 +1,5 @@
 """Discover: the files of a provider's folder, their names understood by the collection's regexes."""
 
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,6 +7,7 @@ from typing import Protocol
 
 from pileus.documents import File
 from pileus.models import Granule, Listed, Problem
+from pileus.patterns import NamePattern
 
 SIDECARS = ("md5", "sha1", "sha256", "sha512", "cksum")
 """Endings of files that hold the checksum of the file they are named after."""
@@ -37,9 +37,10 @@ def discover(edge: Lister, path: str, files: Sequence[File]) -> Iterator[Granule
 
     The first regex of `files` that matches wins. A file `NAME.md5` (.sha1, .sha256, .sha512, .cksum) beside a
     matched NAME becomes its `sidecar` and is not reported. Sizes that the listing does not show are asked for.
-    Raises what `edge.list` raises: a folder that is not there is NotFound, for the caller to judge.
+    Raises DocumentError for a regex that takes too long, and what `edge.list` raises: a folder that is not there is
+    NotFound, for the caller to judge.
     """
-    understand = [(kind, re.compile(file.regex), file.bucket) for kind, file in enumerate(files)]
+    understand = [(kind, NamePattern(file.regex), file.bucket) for kind, file in enumerate(files)]
     for found in _with_sidecars(_parsed(edge.list(path), understand)):
         if isinstance(found, Granule) and found.file.size is None:
             found = replace(found, file=edge.describe(found.file))
@@ -47,15 +48,15 @@ def discover(edge: Lister, path: str, files: Sequence[File]) -> Iterator[Granule
 
 
 def _parsed(
-    listing: Iterator[Listed | Problem], understand: Sequence[tuple[int, re.Pattern[str], str]]
+    listing: Iterator[Listed | Problem], understand: Sequence[tuple[int, NamePattern, str]]
 ) -> Iterator[Granule | Listed | Problem]:
     for file in listing:
         if isinstance(file, Problem):
             yield file
             continue
         for kind, regex, bucket in understand:
-            if match := regex.fullmatch(file.name):
-                yield Granule(file, {name: value or "" for name, value in match.groupdict().items()}, bucket, kind)
+            if (parts := regex.parts(file.name)) is not None:
+                yield Granule(file, parts, bucket, kind)
                 break
         else:
             yield file

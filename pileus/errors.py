@@ -30,10 +30,13 @@
     └── Cancelled               the backfill was cancelled or paused while the partition ran
 
 `retryable` says whether the same work may succeed if tried again with nothing changed; only such errors
-are retried. `where` is what the error is about: a URL, a file, a path in a document, a partition.
+are retried. `where` is what the error is about: a URL (without what signs it), a file, a path in a document, a
+partition.
 """
 
 from typing import ClassVar
+
+from pileus.public_url import public_url
 
 
 class PileusError(Exception):
@@ -45,7 +48,7 @@ class PileusError(Exception):
     def __init__(self, message: str, *, where: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.where = where
+        self.where = public_url(where) if where else where
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message

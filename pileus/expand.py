@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from pileus.documents import Collection, parse_value
 from pileus.errors import DocumentError, UsageError
-from pileus.periods import Period, span
+from pileus.periods import Period, count, span
 
+MOST_POINTS = 40_000
+"""Points in time of one template: a day for each of 109 years."""
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -27,8 +29,12 @@ def expand(template: Collection, first: Period, last: Period) -> list[Point]:
     """Return one concrete collection for every period from `first` to `last`, both included, in that order.
 
     `{{pointInTime}}`, `{{year}}`, `{{month}}` and `{{day}}` are replaced anywhere in the template's text.
-    Raises DocumentError when two points in time get one name, UsageError when `first` is after `last`.
+    Raises DocumentError when two points in time get one name, or when there are more than 40,000; UsageError when
+    `first` is after `last`.
     """
+    if (steps := count(first, last)) > MOST_POINTS:
+        words = f"the span from {first.iso} to {last.iso} has {steps:,} {first.unit}s: {MOST_POINTS:,} are the most"
+        raise DocumentError(f"options: {words}", where=template.name)
     text = json.dumps(template.to_json() | {"name": template.templated_name or template.name})
     folder = json.dumps(template.provider_path)
     points = [

@@ -131,7 +131,10 @@ def _newest_of_each(
         for twin in newest[1:] if len(different) == 1 else ():
             problems.add(Problem("duplicate", twin.file.name, "listed more than once, the same each time"))
         for rival in newest if len(different) > 1 else ():
-            others = ", ".join(sorted({g.file.url for g in newest} - {rival.file.url})) or "another of this name"
+            others = (
+                ", ".join(sorted({g.recorded.file.url for g in newest} - {rival.recorded.file.url}))
+                or "another of this name"
+            )
             problems.add(Problem("duplicate", rival.file.name, f"stands for the same as {others}: neither is used"))
         if len(different) == 1:
             chosen.append(newest[0])

@@ -6,7 +6,7 @@ The documents a user writes (collection, provider, rule) are in `documents.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 
 from pileus.errors import UnsafeName, UsageError
 from pileus.names import FileName, is_clean, shown_name
+from pileus.public_url import public_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,12 @@ class Granule:
     """Key of the bucket that keeps the archive when the collection asks for that."""
     kind: int = 0
     """Which of the collection's `files` its name matched, counted from 0."""
+
+    @property
+    def recorded(self) -> "Granule":
+        """Return it as records name it: without what signs or opens its addresses."""
+        sidecar = public_url(self.file.sidecar) if self.file.sidecar else None
+        return replace(self, file=replace(self.file, url=public_url(self.file.url), sidecar=sidecar))
 
     def to_json(self) -> dict[str, Any]:
         listed = {name: getattr(self.file, name) for name in Listed.__slots__ if getattr(self.file, name) is not None}
@@ -284,7 +291,7 @@ class Manifest:
         return {
             "partition": self.partition.key,
             "fingerprint": self.fingerprint,
-            "inputs": [granule.to_json() for granule in self.inputs],
+            "inputs": [granule.recorded.to_json() for granule in self.inputs],
             "parameters": dict(self.parameters),
             "outputs": [output.to_json() for output in self.outputs],
             "code": self.code,

@@ -93,5 +93,14 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or not _steers(c) else c.encode("unicode_escape").decode() for c in text)
 
 
+def one_line(text: str) -> str:
+    r"""Return a text with each character that cannot be printed written as an escape, line breaks too.
+
+    >>> print(one_line("a\nb\u200bc"))
+    a\nb\u200bc
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _steers(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")

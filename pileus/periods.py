@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pileus.errors import UsageError
 
-_RELATIVE = re.compile(r"([+-][0-9]+)\s*(day|month|year)s?$")
+_RELATIVE = re.compile(r"([+-][0-9]{1,9})\s*(day|month|year)s?$")
 
 
 class Unit(StrEnum):
@@ -92,12 +92,12 @@ class Period:
         plain = re.fullmatch(r"[0-9]{4}(-?[0-9]{2}(-?[0-9]{2})?)?", text)
         if not plain or len(digits) != _DIGITS[unit]:
             raise UsageError(
-                f"{text!r} is not a {unit}: expected {_EXAMPLE[unit]}, 'now' or relative such as '-2 {unit}s'"
+                f"{text[:60]!r} is not a {unit}: expected {_EXAMPLE[unit]}, 'now' or relative such as '-2 {unit}s'"
             )
         try:
             return cls(date(int(digits[:4]), int(digits[4:6] or 1), int(digits[6:8] or 1)), unit)
         except ValueError as exc:
-            raise UsageError(f"{text!r} is not a {unit}: {exc}") from exc
+            raise UsageError(f"{text[:60]!r} is not a {unit}: {exc}") from exc
 
 
 def _shift(day: date, steps: int, unit: Unit) -> date:

@@ -55,7 +55,8 @@ def download(
                 archives.append(result)
     if json:
         files = [
-            {"name": a.path.name, "path": str(a.path), "url": a.granule.file.url, "size": a.size} for a in archives
+            {"name": a.path.name, "path": str(a.path), "url": a.granule.recorded.file.url, "size": a.size}
+            for a in archives
         ]
         failed = [{"url": f.where, "error": type(f).__name__, "message": f.message} for f in failures]
         show.as_json({"files": files, "failed": failed})
@@ -88,7 +89,10 @@ def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[
 
     by_place: dict[tuple[str, str], list[Granule]] = {}
     for url in urls:
-        split = urlsplit(url)
+        try:
+            split = urlsplit(url)
+        except ValueError as exc:
+            raise UsageError(f"not a URL: {exc}", where=url) from exc
         if split.scheme not in REGISTERED:
             raise UsageError(f"expected a URL with one of {', '.join(REGISTERED)}", where=url)
         by_place.setdefault((split.scheme, split.netloc), []).append(granule_of(url))

@@ -17,11 +17,15 @@ def populate(
 ) -> None:
     """Validate every document of the project, then give them to the stack: all or none."""
     from pileus.backfills.rules import apply
+    from pileus.edges.providers.reach import sent_in_clear
     from pileus.project.populate import populate as write
     from pileus.project.populate import validate
 
     session = Session()
     registry, zones = validate(session.project, datetime.now(UTC).date())
+    for provider in registry.providers.values():
+        if warning := sent_in_clear(provider):
+            show.errors.print(f"pileus: {warning}", style="yellow", markup=False, soft_wrap=True)
     if check:
         counts = {kind: len(getattr(registry, kind)) for kind in ("collections", "providers", "rules")}
         show.answer(json, {"valid": True} | counts, f"{sum(counts.values())} documents are valid")

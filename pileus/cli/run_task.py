@@ -1,6 +1,5 @@
 """pileus run-task: any Lambda handler or worker task in this process, with no AWS at all."""
 
-import json as js
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -41,11 +40,12 @@ def run_task(
     it works on FOLDER; any other handler works on what the environment names.
     """
     from pileus.errors import DocumentError
+    from pileus.strict_json import parse_json
     from pileus.wiring import wire_folder
 
     step = find_step(name, folder)
     try:
-        event = js.loads(input.read_text())
+        event = parse_json(input.read_bytes())
     except (OSError, ValueError) as exc:
         raise DocumentError(f"cannot be read as JSON: {exc}", where=str(input)) from exc
     edges = wire_folder(folder, os.environ)

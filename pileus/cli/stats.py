@@ -218,13 +218,14 @@ def _writer(output: Path | None) -> Callable[["pa.Table"], None] | None:
         raise UsageError("its folder does not exist", where=str(output))
 
     def write(table: "pa.Table") -> None:
-        import pyarrow.csv
         import pyarrow.parquet
+
+        from pileus.outputs.tables import to_csv
 
         temporary = output.with_name(f".{output.name}.part")
         try:
             if output.suffix.lower() == ".csv":
-                pyarrow.csv.write_csv(table, temporary)
+                temporary.write_bytes(to_csv(table))
             else:
                 pyarrow.parquet.write_table(table, temporary, compression="zstd")
             temporary.replace(output)

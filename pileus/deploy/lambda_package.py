@@ -13,7 +13,7 @@ from pathlib import Path
 from pileus.errors import UsageError
 from pileus.product import CARRIED, PACKAGE, product_folder
 
-NEEDS = ("paramiko", "pydantic>=2")
+NEEDS = ("google-re2", "paramiko", "pydantic>=2", "regex")
 """What the Lambdas import; they list and decide, and never open a raster."""
 PYTHON = "3.12"
 """Lambda's; the functions' runtime in infra/core.py."""

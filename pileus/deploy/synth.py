@@ -19,6 +19,7 @@ from pileus.edges.cloudformation import Assembly
 from pileus.errors import UsageError
 from pileus.product import CARRIED, PACKAGE, product_folder, product_module
 from pileus.project.folder import Project
+from pileus.strict_json import parse_json
 
 
 def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
@@ -74,9 +75,9 @@ def read_settings(environ: Mapping[str, str], path: Path | None = None) -> dict[
     found: dict[str, Any] = {}
     for where, text in ((str(path), _text(path)), ("PILEUS_SETTINGS", environ.get("PILEUS_SETTINGS", "{}"))):
         try:
-            value = json.loads(text)
-        except json.JSONDecodeError as exc:
-            raise UsageError(f"is not JSON: {exc}", where=where) from exc
+            value = parse_json(text)
+        except ValueError as exc:
+            raise UsageError(str(exc), where=where) from exc
         if not isinstance(value, dict):
             raise UsageError("is not a JSON object", where=where)
         found |= value
@@ -88,6 +89,8 @@ def _text(path: Path | None) -> str:
         return "{}"
     try:
         return path.read_text()
+    except UnicodeDecodeError as exc:
+        raise UsageError("is not in UTF-8", where=str(path)) from exc
     except OSError as exc:
         raise UsageError(f"cannot be read: {exc.strerror}", where=str(path)) from exc
 

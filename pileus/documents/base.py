@@ -1,16 +1,19 @@
 """What all documents share: how one is read, and the messages when it is wrong."""
 
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from pileus.errors import DocumentError
+from pileus.names import one_line
 from pileus.near import near_names
+from pileus.patterns import NamePattern
+from pileus.strict_json import parse_json
 
+LONGEST = 16 << 20
+"""Bytes of a document."""
 NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 
 
@@ -25,21 +28,21 @@ D = TypeVar("D", bound=Document)
 
 def _regex(pattern: str) -> str:
     try:
-        re.compile(pattern)
-    except re.error as exc:
-        raise ValueError(f"not a regular expression: {exc}") from exc
+        NamePattern(pattern)
+    except DocumentError as exc:
+        raise ValueError(exc.message) from exc
     return pattern
 
 
-Regex = Annotated[str, BeforeValidator(_regex)]
+Regex = Annotated[str, AfterValidator(_regex)]
 
 
-def parse(model: type[D], text: str, source: str) -> D:
+def parse(model: type[D], text: str | bytes, source: str) -> D:
     """Read one document. Raises DocumentError with `source`, the path in the document and what was expected."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as exc:
-        raise DocumentError(f"not JSON: {exc.msg} at line {exc.lineno} column {exc.colno}", where=source) from exc
+        value = parse_json(text)
+    except ValueError as exc:
+        raise DocumentError(str(exc), where=source) from exc
     if isinstance(value, dict):
         value.pop("$schema", None)  # for editors
     return parse_value(model, value, source)
@@ -51,7 +54,7 @@ def parse_value(model: type[D], value: object, source: str) -> D:
         return model.model_validate(value)
     except ValidationError as exc:
         told = [_explain(model, error) for error in exc.errors(include_url=False)]
-        raise DocumentError("; ".join(told), where=source) from exc
+        raise DocumentError(one_line("; ".join(told)), where=source) from exc
 
 
 def _fields(model: Any, loc: Sequence[int | str]) -> set[str]:
@@ -90,7 +93,10 @@ def _explain(model: type[BaseModel], error: Any) -> str:
 def read(model: type[D], path: Path) -> D:
     """Read a document from a file. Raises DocumentError."""
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise DocumentError(f"cannot be read: {exc}", where=str(path)) from exc
+        with path.open("rb") as file:
+            text = file.read(LONGEST + 1)
+    except OSError as exc:
+        raise DocumentError(f"cannot be read: {exc.strerror}", where=str(path)) from exc
+    if len(text) > LONGEST:
+        raise DocumentError(f"is longer than {LONGEST:,} bytes, the most that a document has", where=str(path))
     return parse(model, text, str(path))

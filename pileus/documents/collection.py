@@ -1,6 +1,5 @@
 """The collection, or the template of many."""
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, Self
@@ -9,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PositiveFloat, 
 
 from pileus.documents.base import NAME, Document, Regex
 from pileus.errors import DocumentError, UsageError
+from pileus.patterns import NamePattern
 from pileus.periods import Period, Unit
 from pileus.statistics import statistic_of
 from pileus.worker_tasks import task_of
@@ -176,8 +176,14 @@ class File(Document):
 
     @model_validator(mode="after")
     def _sample_matches(self) -> Self:
-        if self.sampleFileName is not None and not re.fullmatch(self.regex, self.sampleFileName):
-            raise ValueError(f"regex does not match sampleFileName {self.sampleFileName!r}")
+        if self.sampleFileName is None:
+            return self
+        try:
+            parts = NamePattern(self.regex).parts(self.sampleFileName)
+        except DocumentError as exc:
+            raise ValueError(exc.message) from exc
+        if parts is None:
+            raise ValueError(f"regex does not match sampleFileName {self.sampleFileName[:80]!r}")
         return self
 
 
@@ -239,7 +245,7 @@ class Collection(Document):
     def _grouping_is_of_the_regex(cls, meta: Meta, info: Any) -> Meta:
         wanted = {*meta.group.by, *filter(None, (meta.group.each, meta.group.newest))}
         for index, file in enumerate(info.data.get("files", ())):
-            if lacking := wanted - set(re.compile(file.regex).groupindex):
+            if lacking := wanted.difference(NamePattern(file.regex).names):
                 names = ", ".join(sorted(lacking))
                 raise ValueError(f"group names {names}, which files[{index}].regex does not define as (?P<name>...)")
         return meta
@@ -247,7 +253,7 @@ class Collection(Document):
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> Self:
         for where, text in _texts(self.model_dump(mode="json", exclude_none=True)):
-            for name in re.findall(r"\{\{\s*(.*?)\s*\}\}", text):
+            for name in _placeholders(text):
                 if name not in PLACEHOLDERS:
                     known = ", ".join(f"{{{{{p}}}}}" for p in PLACEHOLDERS)
                     raise ValueError(f"{where}: unresolved placeholder {{{{{name}}}}}: expected one of {known}")
@@ -259,6 +265,15 @@ class Collection(Document):
         """Return the document as a user would write it: without keys that have their default."""
         value = self.model_dump(mode="json", exclude_defaults=True)
         return {"name": self.name, "version": self.version, **value}
+
+
+def _placeholders(text: str) -> list[str]:
+    """Return what stands in double braces.
+
+    >>> _placeholders("{{ a }}/{{b}}/{{c")
+    ['a', 'b']
+    """
+    return [part.partition("}}")[0].strip() for part in text.split("{{")[1:] if "}}" in part]
 
 
 def _texts(value: object, where: str = "") -> list[tuple[str, str]]:

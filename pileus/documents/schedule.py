@@ -9,6 +9,7 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +22,10 @@ DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 HORIZON = 8 * 366
 """Days that are searched for the next firing: the next 29 February is always within them."""
+LONGEST = 256
+"""Characters of an expression."""
+SLOWEST = 3652 * 86400
+"""Seconds of the slowest rate."""
 _PART = re.compile(r"(\*|[0-9]+|[A-Z]{3})(?:-([0-9]+|[A-Z]{3}))?(?:/([0-9]+))?")
 
 
@@ -78,14 +83,23 @@ class Cron:
 def parse(text: str) -> Rate | Cron:
     """Read an expression. Raises UsageError, naming the field that is wrong and what was expected.
 
+    A longer one than EventBridge takes is refused, and a rate of more than ten years.
+
     >>> parse("rate(5 minutes)")
     Rate(seconds=300)
     """
+    if len(text) > LONGEST:
+        raise UsageError(f"{text[:60]!r}...: is longer than {LONGEST} characters, the most that EventBridge takes")
     if rate := re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)(s?)\)", text):
         count = int(rate[1])
         if count == 0 or (count == 1) == bool(rate[3]):
             raise UsageError(f"{text!r}: expected rate(1 {rate[2]}) or rate(2 {rate[2]}s), with a number above 0")
-        return Rate(count * UNITS[rate[2]])
+        seconds = count * UNITS[rate[2]]
+        if seconds > SLOWEST:
+            raise UsageError(
+                f"{text!r}: expected at most {SLOWEST // UNITS[rate[2]]:,} {rate[2]}s, which are ten years"
+            )
+        return Rate(seconds)
     cron = re.fullmatch(r"cron\((.*)\)", text)
     fields = cron[1].upper().split() if cron else []
     if len(fields) != 6:
@@ -129,7 +143,8 @@ Zone = Annotated[str, AfterValidator(_zone)]
 """A time zone that is known, in a document."""
 
 
-def _numbers(text: str, name: str, field: str, low: int, high: int, names: tuple[str, ...] = ()) -> set[int]:
+@lru_cache(1024)
+def _numbers(text: str, name: str, field: str, low: int, high: int, names: tuple[str, ...] = ()) -> frozenset[int]:
     """Return what a field matches. Raises UsageError."""
     found: set[int] = set()
     for part in field.split(","):
@@ -142,7 +157,7 @@ def _numbers(text: str, name: str, field: str, low: int, high: int, names: tuple
         if not (low <= first <= last <= high) or step == 0:
             raise UsageError(f"{text!r}: {name} {part!r}: expected {low} to {high}")
         found |= set(range(first, last + 1, step))
-    return found
+    return frozenset(found)
 
 
 def _number(text: str, low: int, names: tuple[str, ...]) -> int:
@@ -154,11 +169,11 @@ def _number(text: str, low: int, names: tuple[str, ...]) -> int:
 def _check_days(text: str, month_days: str, week_days: str) -> None:
     for part in month_days.split(","):
         nearest = re.fullmatch(r"([0-9]+)W", part)
-        if part in ("?", "L", "LW") or (nearest and 1 <= int(nearest[1]) <= 31):
+        if month_days == "?" or part in ("L", "LW") or (nearest and 1 <= int(nearest[1]) <= 31):
             continue
         _numbers(text, "day-of-month", part, 1, 31)
     for part in week_days.split(","):
-        if part in ("?", "L"):
+        if week_days == "?" or part == "L":
             continue
         plain = re.fullmatch(r"([0-9]|[A-Z]{3})(?:L|#[1-5])", part)
         _numbers(text, "day-of-week", plain[1] if plain else part, 1, 7, DAYS)

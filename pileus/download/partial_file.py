@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import NoSpace, UsageError
+from pileus.public_url import public_url
 
 NOTED = 8 << 20
 """Bytes from which a file gets a note beside its partial file, so that a later process can continue it."""
@@ -86,7 +87,7 @@ class PartialFile:
             note = json.loads(self._note.read_text()) if position else {}
         except (OSError, ValueError):
             note = {}
-        if note.get("url") == url and position <= note["size"]:
+        if note.get("url") == public_url(url) and position <= note["size"]:
             os.lseek(self._fd, 0, os.SEEK_END)
             transfer.resume(position, note["size"], note["validator"], lambda: blocks(Path(self._path)))
             self.noted = True
@@ -106,7 +107,7 @@ class PartialFile:
     def note(self, transfer: Transfer, url: str) -> None:
         """Write the note that lets a later process continue the file, once, if the file is large enough."""
         if not self.noted and transfer.validator and (transfer.size or 0) >= NOTED:
-            note = {"url": url, "size": transfer.size, "validator": transfer.validator}
+            note = {"url": public_url(url), "size": transfer.size, "validator": transfer.validator}
             self._note.write_text(json.dumps(note))
             self.noted = True
             _set_aside(self._fd, transfer.size or 0)

@@ -26,6 +26,12 @@ class Limits:
     backoff_seconds: float = 0.5
     """Longest wait after the first failure; it doubles with each. The wait is random, from half of it to all."""
     backoff_max_seconds: float = 60
+    listing_bytes: int = 256 << 20
+    """Most bytes of one listing; an index page of a million entries has about 70 MB."""
+    listing_entries: int = 2_000_000
+    """Most entries of one listing, folders among them."""
+    listing_seconds: float = 1800
+    """Longest time in which one listing comes."""
 
     def backoff(self, failures: int) -> float:
         """Return the seconds to wait after so many failures in a row: doubled each time, random in the upper half.

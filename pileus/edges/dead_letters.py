@@ -1,6 +1,5 @@
 """The dead-letter queues: read their messages and leave them there, or remove one."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pileus.edges.queues import QUEUES, Queue
 from pileus.errors import UsageError
 from pileus.models import Partition
+from pileus.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -31,11 +31,11 @@ class DeadLetter:
     def task(self) -> Mapping[str, Any]:
         """Return the task of a group; empty when the message is not a task of Pileus."""
         try:
-            value = json.loads(self.body)
+            value = parse_json(self.body)
             task: Mapping[str, Any] = value["task"]
             Partition.parse(task["config"]["partition"])
             return task if task["config"]["backfill"] else {}
-        except (json.JSONDecodeError, LookupError, TypeError, AttributeError, UsageError):
+        except (ValueError, LookupError, TypeError, AttributeError, UsageError):
             return {}
 
     @property

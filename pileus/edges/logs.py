@@ -61,6 +61,6 @@ def _is_of(line: Line, backfill: str, partition: str) -> bool:
 def _line(text: str) -> Line | None:
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None  # a library's warning, or a line that a kill cut short
     return value if isinstance(value, dict) else None

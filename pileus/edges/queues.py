@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pileus.edges.aws_errors import translated
 from pileus.errors import StoreError
 from pileus.lifecycle.partition import Failure
+from pileus.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -158,9 +159,9 @@ class SqsQueues:
         receipt, text = found["ReceiptHandle"], found["Body"]
         received = int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1))
         try:
-            body = json.loads(text)
+            body = parse_json(text)
             return Message(queue, receipt, text, body["token"], body["task"], received)
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             self._refuse(Message(queue, receipt, text, _token_of(text), {}))
             return None
 
@@ -266,8 +267,8 @@ def _entries(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _token_of(text: str) -> str:
     try:
-        token = json.loads(text)["token"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+        token = parse_json(text)["token"]
+    except (ValueError, KeyError, TypeError):
         return ""
     return token if isinstance(token, str) else ""
 

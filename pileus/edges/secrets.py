@@ -1,6 +1,5 @@
 """Secrets by reference: from Secrets Manager, the SSM parameter store or the environment."""
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pileus.documents import SecretRef
 from pileus.edges.aws_errors import translated
 from pileus.errors import DocumentError, StoreError, Unavailable
+from pileus.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -102,7 +102,7 @@ def _place(ref: SecretRef) -> str:
 
 def _part(text: str, key: str, where: str) -> str:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         if isinstance(value, dict) and isinstance(value.get(key), str):
             return str(value[key])
     except ValueError:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, DocumentError, UsageError)
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError, DocumentError, UsageError)
 """Errors of a parser whose bytes are damaged."""
 
 

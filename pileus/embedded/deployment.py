@@ -11,6 +11,7 @@ from pileus.edges.cloudformation import Assembly, deploy
 from pileus.embedded.home import Home
 from pileus.errors import UsageError
 from pileus.project.folder import Project
+from pileus.strict_json import parse_json
 from pileus.version import __version__
 
 SETTINGS: dict[str, Any] = {
@@ -40,9 +41,9 @@ def settings(environ: Mapping[str, str]) -> dict[str, Any]:
     JSON.
     """
     try:
-        changes: dict[str, Any] = json.loads(environ.get("PILEUS_SETTINGS", "{}"))
-    except json.JSONDecodeError as exc:
-        raise UsageError(f"PILEUS_SETTINGS is not JSON: {exc}") from exc
+        changes: dict[str, Any] = parse_json(environ.get("PILEUS_SETTINGS", "{}"))
+    except ValueError as exc:
+        raise UsageError(f"PILEUS_SETTINGS {exc}") from exc
     return SETTINGS | changes
 
 

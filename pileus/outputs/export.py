@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from pileus.errors import UsageError
 from pileus.near import unknown
+from pileus.outputs.tables import to_csv
 
 Shapes = Mapping[str, Mapping[str, Any]]
 """GeoJSON geometry of each zone, by the zone's id."""
 EXCEL_ROWS = 1_048_576
-RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets read a text cell that begins with one of these as a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +60,7 @@ def export(table: pa.Table, format: str, shapes: Shapes | None = None) -> bytes:
 
 
 def _csv(table: pa.Table, _shapes: Shapes) -> bytes:
-    sink = io.BytesIO()
-    pa.csv.write_csv(table, sink)
-    return sink.getvalue()
+    return to_csv(table)
 
 
 def _parquet(table: pa.Table, _shapes: Shapes) -> bytes:
@@ -95,23 +91,23 @@ def _xlsx(table: pa.Table, _shapes: Shapes) -> bytes:
     sheet = book.active
     assert sheet is not None  # a new workbook has one
     sheet.title = "statistics"
-    sheet.append(table.column_names)
+    sheet.append([_cell(name) for name in table.column_names])
     for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
         sheet.append([_cell(value) for value in row])
     for cell in sheet[1]:
         cell.font = Font(bold=True)
     for number, name in enumerate(table.column_names, 1):
         sheet.column_dimensions[get_column_letter(number)].width = max(12, len(name) + 2)
-        if name in ("zone", "zone_name"):
-            for (cell,) in sheet.iter_rows(min_row=2, min_col=number, max_col=number):
-                cell.data_type = "s"  # never a formula, whatever a name begins with
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = sheet.dimensions
     columns = book.create_sheet("columns")
     columns.append(["column", "unit", "description"])
     for field in table.schema:
         told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-        columns.append([field.name, told.get("unit", ""), told.get("description", "")])
+        columns.append([_cell(text) for text in (field.name, told.get("unit", ""), told.get("description", ""))])
+    for cell in (cell for part in (sheet, columns) for row in part.iter_rows() for cell in row):
+        if cell.data_type == "f":  # a text, whatever it begins with, and also after somebody edits it
+            cell.data_type, cell.quotePrefix = "s", True
     sink = io.BytesIO()
     book.save(sink)
     return sink.getvalue()

@@ -126,7 +126,11 @@ def _links() -> list[dict[str, str]]:
 
 
 def _source(granule: Granule) -> dict[str, Any]:
-    link: dict[str, Any] = {"rel": "derived_from", "href": _encoded(granule.file.url), "title": granule.file.name}
+    link: dict[str, Any] = {
+        "rel": "derived_from",
+        "href": _encoded(granule.recorded.file.url),
+        "title": granule.file.name,
+    }
     if granule.file.size is not None:
         link["file:size"] = granule.file.size
     return link

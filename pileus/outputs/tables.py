@@ -9,6 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from pileus.models import Partition
+from pileus.outputs.cells import safe_table
 from pileus.statistics import statistic_of
 
 CLASSIC_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
@@ -50,9 +51,9 @@ def _described(field: pa.Field, unit: str) -> pa.Field:
 
 
 def to_csv(table: pa.Table) -> bytes:
-    """Return CSV bytes with a header; missing values are empty."""
+    """Return CSV bytes with a header; missing values are empty, and no text is a formula: see `safe_table`."""
     sink = io.BytesIO()
-    pa.csv.write_csv(table, sink)
+    pa.csv.write_csv(safe_table(table), sink)
     return sink.getvalue()
 
 

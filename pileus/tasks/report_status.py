@@ -1,6 +1,5 @@
 """ReportStatus: record in the index what failed or ended outside a worker, and publish it on the topic."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from pileus.backfills.failures import fail_group, fail_point
 from pileus.errors import UsageError
 from pileus.lifecycle.partition import Failure
 from pileus.messages import GroupTask, PointTask, part
+from pileus.strict_json import parse_json
 from pileus.wiring import Edges
 
 
@@ -58,8 +58,8 @@ def explain(error: Any) -> Failure:
     kind, cause = error.get("Error", "Unknown"), error.get("Cause", "")
     for _ in range(4):
         try:
-            value = json.loads(cause)
-        except (TypeError, json.JSONDecodeError):
+            value = parse_json(cause)
+        except (TypeError, ValueError):
             break
         if not isinstance(value, dict):
             break

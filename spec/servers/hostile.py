@@ -2,9 +2,11 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import paramiko
 
@@ -55,8 +57,19 @@ def _listener() -> socket.socket:
 
 
 @contextmanager
-def ftp(names: Sequence[str], *, mlsd: bool = True, line: str = "") -> Iterator[Hostile]:
-    """FTP that lists `names` as they are; `mlsd`: by MLSD, else by LIST. `line`: one more line of the listing."""
+def ftp(
+    names: Sequence[str],
+    *,
+    mlsd: bool = True,
+    line: str = "",
+    forever: bytes = b"",
+    pause: float = 0.0,
+    welcome: str = "220 welcome",
+) -> Iterator[Hostile]:
+    """FTP that lists `names` as they are; `mlsd`: by MLSD, else by LIST. `line`: one more line of the listing.
+
+    `forever`: a listing then repeats it without end, with `pause` seconds between. `welcome`: the first answer.
+    """
     listener = _listener()
     site = Hostile(listener.getsockname()[1])
 
@@ -72,9 +85,12 @@ def ftp(names: Sequence[str], *, mlsd: bool = True, line: str = "") -> Iterator[
                 say("150 it comes")
                 with data.accept()[0] as out:
                     out.sendall(body)
+                    while forever:
+                        out.sendall(forever)
+                        time.sleep(pause)
                 say("226 done")
 
-            say("220 welcome")
+            say(welcome)
             for command in commands:
                 text = command.decode(errors="replace").strip()
                 site.asked.append(text)
@@ -106,8 +122,8 @@ def ftp(names: Sequence[str], *, mlsd: bool = True, line: str = "") -> Iterator[
 
 
 @contextmanager
-def sftp(names: Sequence[str]) -> Iterator[Hostile]:
-    """SFTP that lists `names` as they are, for any user and password."""
+def sftp(names: Sequence[str], *, forever: bool = False) -> Iterator[Hostile]:
+    """SFTP that lists `names` as they are, for any user and password; `forever`: over and over."""
     listener = _listener()
     key = paramiko.ECDSAKey.generate()
     site = Hostile(listener.getsockname()[1], host_key=f"{key.get_name()} {key.get_base64()}")
@@ -128,9 +144,16 @@ def sftp(names: Sequence[str]) -> Iterator[Hostile]:
         found.st_atime = found.st_mtime
         return found
 
+    class Endless(list[paramiko.SFTPAttributes]):
+        """Never shorter for what is taken from its front."""
+
+        def __getitem__(self, place: Any) -> Any:
+            return self if isinstance(place, slice) and place.start else super().__getitem__(place)
+
     class Files(paramiko.SFTPServerInterface):
         def list_folder(self, path: str) -> list[paramiko.SFTPAttributes]:
-            return [facts(name) for name in names]
+            found = [facts(name) for name in names]
+            return Endless(found) if forever else found
 
         def stat(self, path: str) -> paramiko.SFTPAttributes:
             return facts(path)
@@ -162,3 +185,32 @@ def sftp(names: Sequence[str]) -> Iterator[Hostile]:
         finally:
             for transport in transports:
                 transport.close()
+
+
+@contextmanager
+def web(body: Callable[[int], Iterator[bytes]], *, kind: str = "text/html", head: bytes = b"") -> Iterator[Hostile]:
+    """HTTP that answers the n-th request with the chunks of `body(n)`, for as long as they come. `head`: more of it."""
+    listener = _listener()
+    site = Hostile(listener.getsockname()[1])
+    lock = threading.Lock()
+
+    def talk(sock: socket.socket) -> None:
+        with sock, suppress(OSError), sock.makefile("rb") as lines:
+            while asked := lines.readline():
+                while lines.readline().strip():
+                    pass
+                with lock:
+                    site.asked.append(asked.decode(errors="replace").strip())
+                    number = len(site.asked)
+                sock.sendall(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+                    + f"Content-Type: {kind}\r\n".encode()
+                    + head
+                    + b"\r\n"
+                )
+                for block in body(number):
+                    sock.sendall(f"{len(block):x}\r\n".encode() + block + b"\r\n")
+                sock.sendall(b"0\r\n\r\n")
+
+    with _serving(listener, talk):
+        yield site

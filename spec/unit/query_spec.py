@@ -18,6 +18,7 @@ from pileus import keys
 from pileus.cli.main import app
 from pileus.errors import UsageError
 from pileus.outputs import athena, export
+from pileus.outputs.cells import safe_cell
 from pileus.outputs.shapes import geojson
 from pileus.outputs.tables import KEYS
 from pileus.statistics import statistic_of
@@ -80,7 +81,8 @@ def test_csv_and_parquet_hold_a_row_for_each_zone_and_month(hostile: Made, forma
     assert list(frame.columns) == ["version", "period", "group", *(name for name, _ in COLUMNS)]
     months = ("2015-01", "2015-02", "2015-03")
     rows = set(zip(frame["version"], frame["period"], frame["zone"], strict=True))
-    assert rows == {("001", month, zone) for month in months for zone in HOSTILE}
+    zones = [safe_cell(zone) if format == "csv" else zone for zone in HOSTILE]
+    assert rows == {("001", month, zone) for month in months for zone in zones}
     assert len(frame) == len(rows)
     city, haze, *_ = HOSTILE
     means = frame.sort_values("period").groupby("zone")["mean"]

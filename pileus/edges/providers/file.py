@@ -12,6 +12,7 @@ from pileus.download.source import Limits
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import LISTS, limits_of, shown
 from pileus.edges.providers.faults import Fault, translated
+from pileus.edges.providers.listing_limits import ListingLimits
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
@@ -39,11 +40,20 @@ class FileEdge:
     def list(self, path: str) -> Iterator[Listed | Problem]:
         """See Lister."""
         folder = self._root / path
+        limits = ListingLimits(self.limits, self.now, _url(folder))
         with translated(FAULTS, _url(folder)):
             if path.lower().endswith(LISTS):
-                yield from parse_url_list(folder.read_bytes(), _url(folder))
+                with folder.open("rb") as text:
+                    body = text.read(self.limits.listing_bytes + 1)
+                limits.came(len(body))
+                entries = parse_url_list(body, _url(folder))
+                for found in entries:
+                    limits.entry()
+                    yield found
                 return
             for entry in folder.iterdir():
+                limits.entry()
+                limits.check_time()
                 if entry.is_file():
                     status = entry.stat()
                     modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()

@@ -12,11 +12,12 @@ from urllib.parse import unquote, urlsplit
 
 from pileus.documents import Provider
 from pileus.download.source import Limits
-from pileus.download.transfer import persistently
+from pileus.download.transfer import BLOCK, persistently
 from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
+from pileus.edges.providers.listing_limits import ListingLimits, number_of
 from pileus.edges.providers.login import login_of
 from pileus.edges.providers.reach import Reach
 from pileus.edges.secrets import Secrets
@@ -43,6 +44,10 @@ FAULTS: tuple[Fault, ...] = (
     (UnicodeError, UsageError, "a name that FTP cannot write"),
     (OSError, Unreachable, "the connection failed: {detail}"),
 )
+MOST_LINES = 1000
+"""Lines of an answer, such as a welcome."""
+LONGEST_LINE = 8192
+"""Bytes of a line of a listing."""
 FAREWELL = 0.5
 """Seconds that a server gets to say goodbye."""
 SECOND = struct.pack("@ll", 1, 0)
@@ -50,10 +55,24 @@ _UNIX = re.compile(r"-\S{9}\S?\s+\d+\s+\S+\s+\S+\s+(\d+)\s+\w{3}\s+\d+\s+[\d:]+\
 """A file in the output of `ls -l`: size and name."""
 
 
+class _Session(ftplib.FTP):
+    """Refuses an answer of more lines than any has."""
+
+    def getmultiline(self) -> str:
+        self._lines = 0
+        return super().getmultiline()
+
+    def getline(self) -> str:
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            raise ftplib.error_proto(f"an answer of more than {MOST_LINES} lines")
+        return super().getline()
+
+
 class FtpConnection:
     """One session. See PooledConnection."""
 
-    def __init__(self, lease: Lease, dial: Callable[[], ftplib.FTP]) -> None:
+    def __init__(self, lease: Lease, dial: Callable[[ftplib.FTP], None]) -> None:
         self.lease = lease
         self._dial = dial
         self._ftp: ftplib.FTP | None = None
@@ -70,9 +89,21 @@ class FtpConnection:
                 return self._ftp
             except (*ftplib.all_errors,):
                 self.hang_up()
-        self._ftp = self._dial()
-        self._ftp.voidcmd("TYPE I")
-        return self._ftp
+        self._ftp = ftp = _Session(encoding="utf-8")
+        try:
+            self._dial(ftp)
+            ftp.voidcmd("TYPE I")
+        except BaseException:
+            self.break_off()
+            raise
+        return ftp
+
+    def cut(self) -> None:
+        """End what waits, from another thread."""
+        sock = self._ftp.sock if self._ftp is not None else None
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def hang_up(self) -> None:
         if self._ftp is not None:
@@ -117,7 +148,9 @@ class FtpEdge:
         connection = self._pool.take(None)
         try:
             with translated(FAULTS, url), answers(url):
-                return [*_entries(connection.session(), folder, url)]
+                limits = ListingLimits(self.limits, self.now, shown(url))
+                with limits.cutting(connection.cut):
+                    return [*_entries(connection.session(), folder, url, limits)]
         finally:
             self._pool.drop(connection)
 
@@ -142,21 +175,15 @@ class FtpEdge:
         """See ProviderEdge."""
         self.rest()
 
-    def _dial(self) -> ftplib.FTP:
-        ftp = ftplib.FTP(encoding="utf-8")
-        try:
-            # As FTP.connect does, within reach. Data connections lead to the same address: see ftplib.makepasv.
-            ftp.host, ftp.port = self._base.origin.host, self._base.origin.port
-            ftp.timeout = self._provider.connect_seconds
-            ftp.sock = self._reach.connect(ftp.host, ftp.port, ftp.timeout)
-            ftp.af, ftp.file = ftp.sock.family, ftp.sock.makefile("r", encoding=ftp.encoding)
-            ftp.welcome = ftp.getresp()
-            ftp.sock.settimeout(self._provider.read_seconds)
-            ftp.login(*(self._login.reveal() if self._login else ()))
-        except BaseException:
-            ftp.close()
-            raise
-        return ftp
+    def _dial(self, ftp: ftplib.FTP) -> None:
+        # As FTP.connect does, within reach. Data connections lead to the same address: see ftplib.makepasv.
+        ftp.host, ftp.port = self._base.origin.host, self._base.origin.port
+        ftp.timeout = self._provider.connect_seconds
+        ftp.sock = self._reach.connect(ftp.host, ftp.port, ftp.timeout)
+        ftp.af, ftp.file = ftp.sock.family, ftp.sock.makefile("r", encoding=ftp.encoding)
+        ftp.welcome = ftp.getresp()
+        ftp.sock.settimeout(self._provider.read_seconds)
+        ftp.login(*(self._login.reveal() if self._login else ()))
 
 
 class FtpResponse:
@@ -233,23 +260,43 @@ def answers(url: str) -> Iterator[None]:
         raise kind(words, where=where) from exc
 
 
-def _entries(ftp: ftplib.FTP, folder: str, url: str) -> Iterator[tuple[str, int | None, str | None]]:
+def _entries(
+    ftp: ftplib.FTP, folder: str, url: str, limits: ListingLimits
+) -> Iterator[tuple[str, int | None, str | None]]:
     """Name, size and date of each file."""
     ftp.cwd(folder)
     if "MLST" in _try(ftp, "FEAT").upper():
-        for name, facts in ftp.mlsd(facts=["type", "size", "modify"]):
-            if facts.get("type", "file") == "file":
+        _try(ftp, "OPTS MLST type;size;modify;")
+        for line in _lines(ftp, "MLSD", url, limits):
+            told, _, name = line.partition(" ")
+            facts = {key.lower(): value for key, _, value in (fact.partition("=") for fact in told.split(";"))}
+            if facts.get("type", "file").lower() == "file":
                 stamp = _time(facts.get("modify", ""))
                 modified = datetime.fromtimestamp(stamp, UTC).isoformat() if stamp is not None else None
-                yield name, int(facts["size"]) if "size" in facts else None, modified
+                yield name, number_of(facts.get("size", "")), modified
         return
-    lines: list[str] = []
-    ftp.retrlines("LIST", lines.append)
-    for line in lines:
+    for line in _lines(ftp, "LIST", url, limits):
         if match := _UNIX.fullmatch(line):
-            yield match[2], int(match[1]), None
+            yield match[2], number_of(match[1]), None
         elif line[:1] not in "dlcbpst":
             raise NotAListing(f"a line of the listing is not understood: {line[:60]!r}", where=shown(url))
+
+
+def _lines(ftp: ftplib.FTP, command: str, url: str, limits: ListingLimits) -> Iterator[str]:
+    """Yield the lines that come for a command. A byte that is not UTF-8 is written with a backslash, as no name is."""
+    rest = b""
+    with ftp.transfercmd(command) as sock:
+        while block := sock.recv(BLOCK):
+            limits.came(len(block))
+            *lines, rest = (rest + block).split(b"\n")
+            if len(rest) > LONGEST_LINE:
+                raise NotAListing(f"a line of the listing is longer than {LONGEST_LINE:,} bytes", where=shown(url))
+            for line in filter(None, lines):
+                limits.entry()
+                yield line.removesuffix(b"\r").decode("utf-8", "backslashreplace")
+    if rest:
+        yield rest.removesuffix(b"\r").decode("utf-8", "backslashreplace")
+    ftp.voidresp()
 
 
 def _try(ftp: ftplib.FTP, command: str) -> str:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import Request
 
 from pileus.documents import Provider
-from pileus.download.source import Cancellation, Limits
+from pileus.download.source import Limits
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import SAFE, Origin, base_of, limits_of, origin_of, shown
@@ -28,13 +28,14 @@ from pileus.edges.providers.http_answer import Answer
 from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.providers.http_connection import FAULTS, Dialler, HttpConnection
 from pileus.edges.providers.index_page import parse_index_page
+from pileus.edges.providers.listing_limits import ListingLimits, Timely, number_of
 from pileus.edges.providers.reach import Reach
 from pileus.edges.providers.signin import is_signed, sign_in
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotAListing, Refused, Unreachable
 from pileus.models import Listed, Problem
-from pileus.names import FileName
+from pileus.names import FileName, shown_name
 from pileus.version import __version__
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -84,10 +85,13 @@ class HttpEdge:
         url = self._base.url(self._base.folder(path), encoded=True)
         with tempfile.SpooledTemporaryFile(max_size=8 << 20) as page:
             # Read whole before the first entry is used, so that no connection is held meanwhile.
-            transfer = Transfer(self, Listed(FileName("index.html"), url), Cancellation(), restart=lambda: _empty(page))
+            limits = ListingLimits(self.limits, self.now, shown(url))
+            index = Listed(FileName("index.html"), url)
+            transfer = Transfer(self, index, Timely(limits), restart=lambda: _empty(page))
             block = memoryview(bytearray(BLOCK))
             try:
                 while count := transfer.readinto(block):
+                    limits.came(count)
                     page.write(block[:count])
             finally:
                 transfer.close()
@@ -95,11 +99,15 @@ class HttpEdge:
             page.seek(0)
             kind = (transfer.content_type or "text/html").partition(";")[0].strip().lower()
             if kind == "text/plain":
-                yield from parse_url_list(page.read(), transfer.url)
+                entries = parse_url_list(page.read(), transfer.url)
             elif kind in ("text/html", "application/xhtml+xml"):
-                yield from parse_index_page(page, transfer.url)
+                entries = parse_index_page(page, transfer.url)
             else:
-                raise NotAListing(f"expected an index page or a list of URLs, got {kind}", where=shown(transfer.url))
+                told = shown_name(kind)
+                raise NotAListing(f"expected an index page or a list of URLs, got {told}", where=shown(transfer.url))
+            for entry in entries:
+                limits.entry()
+                yield entry
 
     def describe(self, file: Listed) -> Listed:
         """See Lister. Asks with HEAD; a provider that does not answer it leaves the file as it was."""
@@ -115,7 +123,7 @@ class HttpEdge:
         modified = datetime.fromtimestamp(response.modified, UTC).isoformat() if response.modified else None
         return replace(
             file,
-            size=int(length) if length.isdecimal() else file.size,
+            size=file.size if (told := number_of(length)) is None else told,
             modified=file.modified or modified,
             etag=etag or file.etag,
         )
@@ -249,10 +257,10 @@ def _drain(connection: HttpConnection, answer: Answer) -> None:
 def _retry_after(answer: Answer) -> float | None:
     """Seconds, from a number or a date.  None where there is neither."""
     told = answer.headers.get("Retry-After").strip()
-    if told.isdecimal():
-        return float(told)
+    if (seconds := number_of(told)) is not None:
+        return float(seconds)
     try:
         date = parsedate_to_datetime(answer.headers.get("Date"))
         return max(0.0, (parsedate_to_datetime(told) - date).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 MOST = 1 << 18
 """Bytes of the longest head that is read."""
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _BREAK = re.compile(r"[\r\n\x00]")
 
 
@@ -89,7 +90,7 @@ def parse_head(text: bytes, end: int, method: str) -> Answer:
     first, *lines = text[: end - 4].decode("latin-1").split("\r\n")
     version, _, told = first.partition(" ")
     code, _, reason = told.strip().partition(" ")
-    if not (code.isdecimal() and len(code) == 3):
+    if not (code.isascii() and code.isdecimal() and len(code) == 3):
         raise http.client.BadStatusLine(first[:40])
     headers = Headers()
     for line in lines:
@@ -102,7 +103,7 @@ def parse_head(text: bytes, end: int, method: str) -> Answer:
     if method == "HEAD" or answer.status in (204, 304) or answer.status < 200:
         answer.length, answer.chunked = 0, False
     elif not answer.chunked and length:
-        if not length.isdecimal() or len(set(headers.get_all("Content-Length"))) > 1:
+        if not _LENGTH.fullmatch(length) or len(set(headers.get_all("Content-Length"))) > 1:
             raise http.client.BadStatusLine(f"Content-Length: {length[:40]}")
         answer.length = int(length)
     connection = headers.get("Connection").lower()

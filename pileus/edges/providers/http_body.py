@@ -32,7 +32,11 @@ class HttpResponse:
         self.url = url
         headers = answer.headers
         partial = answer.status == 206
-        span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range")) if partial else None
+        span = (
+            re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", headers.get("Content-Range"))
+            if partial
+            else None
+        )
         if partial and not span:
             raise Corrupt("a part came that does not say which", where=shown(url))
         self._left = answer.length
@@ -150,6 +154,8 @@ class HttpResponse:
                 raise self._truncated("a chunk")
             text += more or b""
         line, found, rest = text.partition(b"\r\n")
+        if not found and len(text) > BUFFER:
+            raise Corrupt("a chunk came whose first line does not end", where=shown(self.url))
         self._head = memoryview(rest if found else text)
         return line if found else None
 
@@ -240,5 +246,5 @@ def checksum_of(headers: Headers) -> str | None:
 def _modified(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp() if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -4,6 +4,7 @@ import http.client
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
@@ -34,6 +35,8 @@ STALE = (ConnectionError, http.client.BadStatusLine, ssl.SSLError)
 BUFFER = 1 << 16
 SECOND = struct.pack("@ll", 1, 0)
 """Longest wait in one read."""
+LONGEST_HEAD = 120.0
+"""Seconds in which a head that has begun must be whole, unless `read_seconds` is more."""
 FAREWELL = 0.5
 """Seconds that a server gets to close its side."""
 
@@ -68,8 +71,10 @@ class HttpConnection:
 
     def _ask(self, sock: socket.socket, words: bytes, method: str, pulse: Pulse | None) -> Answer:
         sock.sendall(words)
-        came, waited = b"", 0.0
+        came, waited, asked = b"", 0.0, time.monotonic()
         while True:
+            if came and time.monotonic() - asked >= max(self._read_seconds, LONGEST_HEAD):
+                raise TimeoutError
             block = receive(sock, BUFFER)
             if block is None:
                 waited += 1

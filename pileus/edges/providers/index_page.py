@@ -4,30 +4,33 @@ import html
 import re
 from calendar import month_abbr
 from collections.abc import Iterator
+from io import BytesIO
 from typing import IO
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pileus.edges.providers.address import shown
+from pileus.edges.providers.listing_limits import number_of
+from pileus.edges.providers.page_links import Heading, Link, marks
 from pileus.errors import NotAListing
 from pileus.models import Listed, Problem, listed
+from pileus.names import shown_name
 
-CHUNK = 1 << 20
+HEAD = 1 << 20
+"""Bytes in which a page says that it is an index."""
+LONGEST_LINK = 4096
+"""Bytes of the longest link that can lead to a file."""
 PAGES = (".html", ".htm", ".php", ".asp", ".aspx", ".css", ".js", ".ico")
 """Files that any web page links to; alone they do not make it an index."""
-_TITLE = re.compile(rb"<(?:title|h1)[^>]*>\s*(?:index of|directory listing|directory:|listing of)", re.I)
-_ANCHOR = re.compile(
-    rb"<a\s[^>]*?href\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))[^>]*>.*?</a\s*>(.*?)(?=<a[\s>]|\Z)", re.I | re.S
-)
-_TAGS = re.compile(rb"<[^>]*>")
+TITLES = ("index of", "directory listing", "directory:", "listing of")
 _DATE = re.compile(
     r"\b(?:(?P<y>\d{4})-(?P<m>\d\d|[A-Z][a-z]{2})-(?P<d>\d\d)|(?P<D>\d\d)-(?P<M>[A-Z][a-z]{2})-(?P<Y>\d{4}))"
-    r"[ T](?P<time>\d\d:\d\d(?::\d\d)?)"
+    r"[ T](?P<time>\d\d:\d\d(?::\d\d)?)",
+    re.ASCII,
 )
 """2022-01-05 04:18 (Apache), 2022-Jan-05 04:18:07 (lighttpd), 05-Jan-2022 04:18 (nginx)."""
-_MONTHS = {name: f"{number:02}" for number, name in enumerate(month_abbr)}
+_MONTHS = {name: f"{number:02}" for number, name in enumerate(month_abbr) if name}
 _PLAIN = re.compile(r"[\w.-]+")
 """A link that is just the name of a file in the same folder."""
-_SIZE = re.compile(r"(?:^|\s)(\d+)\s*(?:B|bytes)?\s*$")
 
 
 def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed | Problem]:
@@ -39,12 +42,12 @@ def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed | Problem]:
     Raises NotAListing when the page neither calls itself an index nor links to any file but web pages.
     """
     folder = urljoin(url, ".")
-    head = page.read(CHUNK)
-    named = bool(_TITLE.search(head))
+    head = page.read(HEAD)
+    named = any(_is_title(mark) for mark in marks(BytesIO(head), b"", shown(url)))
     files = 0
     held: Listed | None = None
-    for href, rest in _anchors(page, head):
-        found = _entry(href, rest, url, folder)
+    for mark in marks(page, head, shown(url)):
+        found = _entry(mark, url, folder) if isinstance(mark, Link) else None
         if found is None:
             continue
         if isinstance(found, Problem):
@@ -65,23 +68,17 @@ def parse_index_page(page: IO[bytes], url: str) -> Iterator[Listed | Problem]:
         raise NotAListing("this page is not a directory index", where=shown(url))
 
 
-def _anchors(page: IO[bytes], text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield each link and the text after it, up to the next link."""
-    while True:
-        more = page.read(CHUNK)
-        # The last link of the text so far may go on in what follows.
-        cut = max(text.rfind(b"<a "), text.rfind(b"<A "), text.rfind(b"<a\n")) if more else len(text)
-        for match in _ANCHOR.finditer(text, 0, cut if cut > 0 else 0):
-            href = next(part for part in match.groups()[:3] if part is not None)
-            yield html.unescape(href.decode("utf-8", "replace")), match[4]
-        if not more:
-            return
-        text = text[max(cut, 0) :] + more
+def _is_title(mark: Link | Heading) -> bool:
+    return isinstance(mark, Heading) and mark.text.decode("utf-8", "replace").lstrip().lower().startswith(TITLES)
 
 
-def _entry(href: str, rest: bytes, url: str, folder: str) -> Listed | Problem | None:
+def _entry(link: Link, url: str, folder: str) -> Listed | Problem | None:
+    if len(link.href) > LONGEST_LINK:
+        name = shown_name(link.href[:200].decode("utf-8", "replace"))
+        return Problem("unsafe", name, f"set aside: its link is longer than {LONGEST_LINK:,} bytes")
+    href = html.unescape(link.href.decode("utf-8", "replace"))
     if _PLAIN.fullmatch(href) and href.strip("."):
-        return listed(href, folder + href, *_facts(rest))
+        return listed(href, folder + href, *_facts(link))
     if href.startswith(("?", "#")) or href.endswith("/"):
         return None
     try:
@@ -93,16 +90,31 @@ def _entry(href: str, rest: bytes, url: str, folder: str) -> Listed | Problem | 
     name = unquote(last)
     if split.query or split.fragment or unquote(place + "/") != unquote(folder) or name in ("", ".", ".."):
         return None
-    return listed(name, target, *_facts(rest))
+    return listed(name, target, *_facts(link))
 
 
-def _facts(rest: bytes) -> tuple[int | None, str | None]:
+def _facts(link: Link) -> tuple[int | None, str | None]:
     """Return the exact size and the date, as ISO 8601, in what follows a link."""
-    text = html.unescape(_TAGS.sub(b" ", rest).decode("utf-8", "replace"))
+    # Each piece after a `<` is the rest of a tag, and the text behind it.
+    first, *pieces = link.rest.split(b"<")
+    plain = b" ".join([first, *(piece.partition(b">")[2] for piece in pieces)])
+    text = html.unescape(plain.decode("utf-8", "replace"))
     match = _DATE.search(text)
     if match is None:
         return None, None
     year, month, day = match["y"] or match["Y"], match["m"] or match["M"], match["d"] or match["D"]
-    size = _SIZE.search(text, match.end())
-    modified = f"{year}-{_MONTHS.get(month, month)}-{day}T{match['time']}"
-    return int(size[1]) if size else None, modified
+    month = _MONTHS.get(month, month)
+    modified = f"{year}-{month}-{day}T{match['time']}" if month.isdecimal() else None
+    return None if link.cut else _size(text[match.end() :]), modified
+
+
+def _size(text: str) -> int | None:
+    """Return the number that a text ends with, if it counts bytes.
+
+    >>> _size(" 268804 "), _size("12 bytes"), _size("7B"), _size("0.3M"), _size("12 K")
+    (268804, 12, 7, None, None)
+    """
+    words = text.split()[-2:]
+    if len(words) > 1 and words[-1] in ("B", "bytes"):
+        words.pop()
+    return number_of(words[-1].removesuffix("bytes").removesuffix("B")) if words else None

@@ -11,11 +11,13 @@ resolves to something else a moment later wins nothing. Redirects and lists of U
 
 import ipaddress
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pileus.documents import Provider
-from pileus.errors import Refused
+from pileus.errors import ProviderError, Refused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -113,8 +115,24 @@ def _is_private_host(host: str) -> bool:
     return address is not None and not _plain(address).is_global
 
 
-def guarded_pools(reach: Reach, **pools: Any) -> dict[str, Any]:
-    """Return urllib3's connection pools by scheme, whose connections raise Refused where they must not lead."""
+def sent_in_clear(provider: Provider) -> str | None:
+    """Return a warning where a provider's secrets cross a public network without encryption, else None."""
+    credentials = provider.credentials
+    if credentials is None or provider.protocol not in ("http", "ftp"):
+        return None
+    text = provider.host if "://" in provider.host else f"{provider.protocol}://{provider.host}"
+    if Reach.of(provider, urlsplit(text).hostname or "").private:
+        return None
+    better = {"http": "https", "ftp": "sftp"}[provider.protocol]
+    kind = f"credentials of type {credentials.type} are sent over plain {provider.protocol}"
+    return f"provider {provider.id}: {kind}, where anybody on the way can read them: use {better} if it has it"
+
+
+def guarded_pools(reach: Reach, most: int, **pools: Any) -> dict[str, Any]:
+    """Return urllib3's connection pools by scheme, whose connections raise Refused where they must not lead.
+
+    Their answers raise ProviderError after `most` bytes, for they are held in memory.
+    """
 
     def guarded(pool: Any) -> Any:
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
@@ -127,6 +145,23 @@ def guarded_pools(reach: Reach, **pools: Any) -> dict[str, Any]:
                     raise
                 return sock
 
+            def getresponse(self) -> Any:
+                answer = super().getresponse()
+                answer.stream = _bounded(answer.stream, most, self.host)
+                return answer
+
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
     return {scheme: guarded(pool) for scheme, pool in pools.items()}
+
+
+def _bounded(stream: Callable[..., Iterator[bytes]], most: int, host: str) -> Callable[..., Iterator[bytes]]:
+    def bounded(*options: Any, **named: Any) -> Iterator[bytes]:
+        came = 0
+        for block in stream(*options, **named):
+            came += len(block)
+            if came > most:
+                raise ProviderError(f"an answer is longer than {most:,} bytes, the most that is read", where=host)
+            yield block
+
+    return bounded

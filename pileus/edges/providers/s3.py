@@ -4,8 +4,9 @@ boto3 lists and signs; the bytes come through the HTTP edge by signed URLs, with
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -22,6 +23,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as NoConnection,
 )
+from botocore.parsers import ResponseParserError
 
 from pileus.documents import Provider
 from pileus.download.source import Limits
@@ -30,9 +32,19 @@ from pileus.edges.providers.address import limits_of
 from pileus.edges.providers.faults import Fault, status_error, translated
 from pileus.edges.providers.http import HttpEdge
 from pileus.edges.providers.http_body import HttpResponse
+from pileus.edges.providers.listing_limits import DIGITS, ListingLimits
 from pileus.edges.providers.reach import Reach, guarded_pools
 from pileus.edges.secrets import Secrets
-from pileus.errors import DocumentError, NotFound, ProviderError, Refused, Unreachable, UsageError
+from pileus.errors import (
+    DocumentError,
+    NotAListing,
+    NotFound,
+    PileusError,
+    ProviderError,
+    Refused,
+    Unreachable,
+    UsageError,
+)
 from pileus.models import Listed, Problem, listed
 
 if TYPE_CHECKING:
@@ -43,7 +55,15 @@ FAULTS: tuple[Fault, ...] = (
     (NoConnection, Unreachable, "the connection failed: {detail}"),
     (HTTPClientError, Unreachable, "the connection failed: {detail}"),
     (BotoCoreError, ProviderError, "S3 could not be asked: {detail}"),
+    *(
+        (foreign, Unreachable, "the answer is not S3's")
+        for foreign in (ResponseParserError, TypeError, ValueError, RuntimeError)
+    ),
 )
+MOST_BYTES = 32 << 20
+"""Bytes of one page of a listing, which has 1,000 keys."""
+PAGE = 1 << 10
+"""Bytes that a page of a listing counts, beside its keys: pages without any do not come for ever."""
 SIGNED_SECONDS = 3600
 """Life of a signed URL; a transfer that continues later signs anew."""
 
@@ -79,8 +99,9 @@ class S3Edge:
         prefix = f"{joined}/" if joined else ""
         where = f"s3://{self._bucket}/{prefix}"
         token: dict[str, Any] = {}
-        found = False
+        found, limits = False, ListingLimits(self.limits, self.now, where)
         while True:
+            limits.check_time()
             lease = self._connections.acquire(self._provider.id, self._provider.globalConnectionLimit)
             with lease, _refusals(where):
                 page = self._client.list_objects_v2(
@@ -88,15 +109,18 @@ class S3Edge:
                 )
             found = found or bool(page.get("Contents") or page.get("CommonPrefixes"))
             for entry in page.get("Contents", []):
-                key = entry["Key"]
-                if key == prefix:
-                    continue
-                modified = entry["LastModified"].isoformat()
-                url = f"s3://{self._bucket}/{quote(key)}"
-                yield listed(key.rpartition("/")[2], url, entry["Size"], modified, entry["ETag"].strip('"'))
+                limits.entry()
+                key, *facts = _facts(entry, where)
+                limits.came(len(key))
+                if key not in ("", prefix):
+                    yield listed(key.rpartition("/")[2], f"s3://{self._bucket}/{quote(key)}", *facts)
             if not page.get("IsTruncated"):
                 break
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+            limits.came(PAGE)
+            following = {"ContinuationToken": page.get("NextContinuationToken", "")}
+            if following == token or not all(following.values()):
+                raise NotAListing("a page of the listing does not say how it continues", where=where)
+            token = following
         if not found:
             raise NotFound("nothing is under this prefix", where=where)
 
@@ -143,6 +167,15 @@ class S3Edge:
         self._client.close()
 
 
+def _facts(entry: Mapping[str, Any], where: str) -> tuple[str, int | None, str | None, str | None]:
+    """Return key, size, date and entity tag. botocore makes a list of what comes twice, which no S3 sends."""
+    key, size, modified, etag = (entry.get(name) for name in ("Key", "Size", "LastModified", "ETag"))
+    whole = isinstance(key, str) and isinstance(size, int | None) and isinstance(etag, str | None)
+    if not (whole and isinstance(modified, datetime | None)) or (size is not None and not 0 <= size < 10**DIGITS):
+        raise Unreachable("the answer is not S3's", where=where)
+    return str(key), size, modified.isoformat() if modified else None, etag.strip('"') if etag else None
+
+
 def _client(provider: Provider, secrets: Secrets) -> "S3Client":
     """Signs with the provider's keys, else with those of the machine, else not at all (public buckets)."""
     credentials = provider.credentials
@@ -171,7 +204,7 @@ def _client(provider: Provider, secrets: Secrets) -> "S3Client":
         config=config,
     )
     reach = Reach.of(provider, urlsplit(client.meta.endpoint_url).hostname or "")
-    pools = guarded_pools(reach, http=AWSHTTPConnectionPool, https=AWSHTTPSConnectionPool)
+    pools = guarded_pools(reach, MOST_BYTES, http=AWSHTTPConnectionPool, https=AWSHTTPSConnectionPool)
     client._endpoint.http_session._manager.pool_classes_by_scheme = pools  # type: ignore[attr-defined]
     # A connection ends with its request, for the lease does too.
     client.meta.events.register("before-send.s3", _close_after)
@@ -192,6 +225,6 @@ def _refusals(url: str) -> Iterator[None]:
             status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             raise status_error(status, exc.response.get("Error", {}).get("Code", ""), url) from exc
         except HTTPClientError as exc:
-            if isinstance(error := exc.kwargs.get("error"), Refused):
+            if isinstance(error := exc.kwargs.get("error"), PileusError):
                 raise error from exc
             raise

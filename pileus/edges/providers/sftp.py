@@ -6,6 +6,7 @@ import io
 import os
 import queue
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +25,11 @@ from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
+from pileus.edges.providers.listing_limits import ListingLimits
 from pileus.edges.providers.login import login_of
 from pileus.edges.providers.reach import Reach
 from pileus.edges.secrets import Secrets
-from pileus.errors import Changed, DocumentError, NotFound, Refused, Truncated, Unreachable, UsageError
+from pileus.errors import Changed, DocumentError, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
 from pileus.models import Listed, Problem, listed
 
 FAULTS: tuple[Fault, ...] = (
@@ -36,6 +38,8 @@ FAULTS: tuple[Fault, ...] = (
     (paramiko.SSHException, Unreachable, "SSH failed: {detail}"),
     (UnknownKeyType, Refused, "its host key is of a kind that is not known"),
     (paramiko.SFTPError, Unreachable, "SFTP failed: {detail}"),
+    (UnicodeError, NotAListing, "a name is not in UTF-8"),
+    (struct.error, Unreachable, "the answer is not SFTP"),
     (FileNotFoundError, NotFound, "no such file or folder"),
     (PermissionError, Refused, "may not be read"),
     (socket.gaierror, Unreachable, "the host name is not known"),
@@ -108,7 +112,15 @@ class SftpEdge:
         connection = self._pool.take(None)
         try:
             with translated(FAULTS, url):
-                return [entry for entry in connection.session().listdir_iter(folder) if S_ISREG(entry.st_mode or 0)]
+                session, limits = connection.session(), ListingLimits(self.limits, self.now, shown(url))
+                found = []
+                with limits.cutting(connection.hang_up):
+                    for entry in session.listdir_iter(folder):
+                        limits.entry()
+                        limits.came(len(entry.filename) + len(getattr(entry, "longname", "")))
+                        if S_ISREG(entry.st_mode or 0):
+                            found.append(entry)
+                return found
         finally:
             self._pool.drop(connection)
 

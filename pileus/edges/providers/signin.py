@@ -8,7 +8,6 @@
 """
 
 import base64
-import json
 import netrc
 import re
 import threading
@@ -24,6 +23,7 @@ from pileus.edges.providers.form_post import post_form
 from pileus.edges.providers.login import read_netrc
 from pileus.edges.secrets import Secret, Secrets
 from pileus.errors import Busy, DocumentError, Refused
+from pileus.strict_json import parse_json
 
 SIGNATURES = ("x-amz-signature=", "signature=", "x-goog-signature=", "sig=")
 Dial = Callable[[Origin], socket]
@@ -118,7 +118,7 @@ class OAuth2:
         if status in BUSY:
             raise Busy(f"sign-in answered {status}", where=shown(self._url))
         try:
-            value = json.loads(body)
+            value = parse_json(body)
         except ValueError:
             value = {}
         token = value.get("access_token") if isinstance(value, dict) else None
