@@ -9,8 +9,8 @@ from pileus.documents import Collection, parse_value
 from pileus.errors import DocumentError, UsageError
 from pileus.periods import Period, count, span
 
-MOST_POINTS = 40_000
-"""Points in time of one template: a day for each of 109 years."""
+MOST_POINTS = 200_000
+"""Points in time of one template: an hour for each of 22 years, or a day for each of 547."""
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -29,7 +29,7 @@ def expand(template: Collection, first: Period, last: Period) -> list[Point]:
     """Return one concrete collection for every period from `first` to `last`, both included, in that order.
 
     `{{pointInTime}}`, `{{year}}`, `{{month}}` and `{{day}}` are replaced anywhere in the template's text.
-    Raises DocumentError when two points in time get one name, or when there are more than 40,000; UsageError when
+    Raises DocumentError when two points in time get one name, or when there are more than 200,000; UsageError when
     `first` is after `last`.
     """
     if (steps := count(first, last)) > MOST_POINTS:
