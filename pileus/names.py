@@ -93,5 +93,15 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or not _steers(c) else c.encode("unicode_escape").decode() for c in text)
 
 
+def one_line(text: str, longest: int = 200) -> str:
+    r"""Return a stranger's text as part of a message: without line breaks and what steers a terminal, and not long.
+
+    >>> print(one_line("a\nb  c\x1b"))
+    a b c\x1b
+    """
+    shown = printable(" ".join(text.split()))
+    return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
+
+
 def _steers(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
