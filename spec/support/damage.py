@@ -99,3 +99,27 @@ def damaged(
         if data:
             data = chance.choice(ways)(data, chance)
     return bytes(data)
+
+
+def tiff_field(data: bytearray, chance: random.Random) -> bytearray:
+    """Change a field of an entry in a TIFF's first directory, or its values."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    if len(data) < 16:
+        return bits(data, chance)
+    (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    size, start = (20, at + 8) if big else (12, at + 2)
+    if start + size > len(data):
+        return number(data, chance)
+    place = start + size * chance.randrange(max(1, min(24, (len(data) - start) // size)))
+    value = chance.choice((*NUMBERS, chance.randrange(1 << 16)))
+    offset, form = chance.choice(((0, "H"), (2, "H"), (4, "I"), (8, "I"), (8, "H"), (4, "Q") if big else (8, "I")))
+    extreme = struct.pack(order + "d", chance.choice((float("nan"), float("inf"), -1e308, 1e308, 5e-324, 0.0, -1.0)))
+    if chance.random() < 0.2:
+        return _put(data, chance.randrange(0, len(data), 2), extreme)
+    return _put(data, place + offset, struct.pack(order + form, value & ((1 << (8 * struct.calcsize(form))) - 1)))
+
+
+RASTERS: tuple[Callable[[bytearray, random.Random], bytearray], ...] = (
+    bits, cut, doubled, number, tiff_field, tiff_field, tiff_field, tiff_field,
+)  # fmt: skip
