@@ -20,7 +20,7 @@ def bits(data: bytearray, chance: random.Random) -> bytearray:
 
 
 def cut(data: bytearray, chance: random.Random) -> bytearray:
-    return data[: chance.randrange(1, len(data))]
+    return data[: chance.randint(1, len(data))]
 
 
 def doubled(data: bytearray, chance: random.Random) -> bytearray:
