@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from pileus import keys
 from pileus.backfills import record
 from pileus.backfills.status import status
+from pileus.cli.main import collect_seldom
 from pileus.edges.aws import Aws
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.lifecycle.backfill import Backfill
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
+    collect_seldom()
     with tempfile.TemporaryDirectory() as folder, ministack(Path(folder) / "aws") as site:
         edges = filled(Path(folder), site.url, arguments.partitions)
         running = timed(lambda: status(edges, "long"), arguments.runs)

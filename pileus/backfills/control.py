@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from pileus.backfills import record
-from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted
+from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted, report
 from pileus.backfills.status import find, outcomes
 from pileus.documents import Collection, resolve_span
 from pileus.edges.aws import Stack
@@ -237,7 +237,7 @@ def _again(
         if now.state not in of or now.run != before.run:
             return None
         begun = replace(now, state="running", run=now.run + 1, ended=None, problem=None, failures=0)
-        return replace(begun, select=select or now.select, execution=None, closed=False)
+        return replace(begun, select=select or now.select, execution=None, closed=False, untold=False)
 
     before = find(edges, id)
     if run is not None and before.run != run:
@@ -246,6 +246,8 @@ def _again(
         found = outcomes(edges, before, final=True)
         record.close(edges, before, found)
         mark_unlisted(edges, before, found)
+    elif before.untold:
+        report(edges, before)
     backfill = change_backfill(edges.index, id, step)
     if backfill is None:
         raise UsageError(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {word}")
@@ -259,6 +261,7 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
     2. Its execution has ended and nobody recorded it: end the backfill.
     3. Its execution was lost with the engine: start a new run, as the recovery of the engine does.
     4. It was stopped, and no worker has one of its partitions any more: write the record of its run.
+    5. It has ended, and who ended it died before the report: tell it.
     """
     if backfill.state == "running":
         if backfill.execution is None and record.closed(edges, backfill.id, backfill.run) is None:
@@ -272,6 +275,8 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
         if ended in ("ABORTED", "FAILED", "TIMED_OUT"):
             end(edges, backfill.id, backfill.run, stopped=ended)
             return find(edges, backfill.id)
-    elif backfill.over and backfill.state != "paused" and not backfill.closed:
+    elif backfill.state != "paused" and not backfill.closed:
         return close_stopped(edges, backfill)
+    elif backfill.untold:
+        return report(edges, backfill)
     return backfill

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,16 +13,14 @@ from pileus.backfills import record
 from pileus.backfills.record import Outcome
 from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
 from pileus.edges.index import Brief, change, change_backfill
-from pileus.errors import Conflict, NotFound, StoreError
+from pileus.edges.store import revise
+from pileus.errors import StoreError
 from pileus.lifecycle.backfill import Backfill, State
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from pileus.models import State as PartitionState
 from pileus.outputs.commit import claims, clean, fence
 from pileus.wiring import Edges
-
-TRIES = 20
-"""How often writing a backfill to S3 is tried while other processes write it too."""
 
 
 def keep(edges: Edges, backfill: Backfill) -> Backfill:
@@ -32,19 +29,15 @@ def keep(edges: Edges, backfill: Backfill) -> Backfill:
 
     A slow writer never overwrites a newer state. Raises StoreError when the index has no such backfill any more.
     """
-    url = edges.internal(f"backfills/{backfill.id}/backfill.json")
-    for _ in range(TRIES):
-        try:
-            tag: str | None = edges.store.tagged(url)[1]
-        except NotFound:
-            tag = None
+
+    def step(_: bytes | None) -> bytes:
         now = edges.index.backfill(backfill.id)  # read after the tag: who changes it later also writes it later
         if now is None:
             raise StoreError("the index was lost: try again when it is back", where=backfill.id)
-        with suppress(Conflict):
-            edges.store.swap(url, json.dumps(now.to_json()).encode(), tag, "application/json")
-            return now
-    raise StoreError(f"changed {TRIES} times while it was written to S3", where=backfill.id)
+        return json.dumps(now.to_json()).encode()
+
+    _, body, _ = revise(edges.store, edges.internal(f"backfills/{backfill.id}/backfill.json"), step)
+    return Backfill.from_json(json.loads(body))
 
 
 def iso(edges: Edges) -> str:
@@ -70,6 +63,8 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
     then cancelled or failed.
     """
     backfill = edges.index.backfill(id)
+    if backfill is not None and backfill.run == run and backfill.untold:
+        return {"backfill": id, "run": run, "state": report(edges, backfill).state}
     if backfill is None or backfill.run != run or backfill.state == "paused" or backfill.closed:
         return {"backfill": id, "run": run, "state": "ended before"}
     if backfill.over:
@@ -86,14 +81,31 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
     def step(now: Backfill) -> Backfill | None:
         if not now.runs(backfill.run_name):
             return None
-        return replace(now, state=came_to, ended=iso(edges), problem=problem, closed=True)
+        return replace(now, state=came_to, ended=iso(edges), problem=problem, closed=True, untold=True)
 
     ended = change_backfill(edges.index, id, step)
     if ended is not None:
         mark_unlisted(edges, ended, found)
         keep(edges, ended)
-        edges.reports.tell(f"Backfill {id} {ended.state}", ended.to_json())
+        report(edges, ended)
     return {"backfill": id, "run": run, "state": ended.state if ended else "ended before"}
+
+
+def report(edges: Edges, backfill: Backfill) -> Backfill:
+    """Tell the topic what a closed run came to, and return the backfill, which owes no report any more.
+
+    A process that dies in between leaves the report owed: `end` and `settle` tell it then, so it is told at least once.
+    """
+    said = {name: value for name, value in backfill.to_json().items() if name != "untold"}
+    edges.reports.tell(f"Backfill {backfill.id} {backfill.state}", said)
+    told = change_backfill(
+        edges.index,
+        backfill.id,
+        lambda now: replace(now, untold=False) if (now.run, now.untold) == (backfill.run, True) else None,
+    )
+    if told is None:
+        return find(edges, backfill.id)
+    return keep(edges, told)
 
 
 def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
@@ -106,13 +118,13 @@ def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
     closed = change_backfill(
         edges.index,
         backfill.id,
-        lambda now: replace(now, closed=True) if (now.run, now.over) == (backfill.run, True) else None,
+        lambda now: replace(now, closed=True, untold=True) if (now.run, now.over) == (backfill.run, True) else None,
     )
     if closed is None:
         return find(edges, backfill.id)
     mark_unlisted(edges, closed, found)
     keep(edges, closed)
-    return closed
+    return report(edges, closed)
 
 
 def _take_back(edges: Edges, backfill: Backfill) -> None:

@@ -22,9 +22,9 @@ from pileus.errors import PileusError
 from pileus.expand import Point, expand
 from pileus.group import group, refuse_strangers, set_aside
 from pileus.lifecycle.backfill import Backfill, Order
-from pileus.lifecycle.decide import decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry
+from pileus.lifecycle.selection import decide
 from pileus.models import Listed, Partition, Problem
 from pileus.periods import Period, Unit
 from pileus.scratch.need import Need, learnt

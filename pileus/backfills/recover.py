@@ -8,7 +8,7 @@ from dataclasses import replace
 from pileus import keys
 from pileus.backfills import record
 from pileus.backfills.control import read_registry, revive
-from pileus.backfills.rules import sync
+from pileus.backfills.rules import fire_lost, sync
 from pileus.edges.index import change, new_tag
 from pileus.edges.schedules import Schedules
 from pileus.edges.store import load
@@ -62,15 +62,17 @@ def finish_publications(edges: Edges) -> None:
         clean(edges.place(partition), claim)
 
 
-def restore_schedules(edges: Edges, schedules: Schedules) -> None:
-    """Create the schedules of the populated rules again. A onetime rule that has fired does not fire again: S3 records
-    it.
+def restore_rules(edges: Edges, workflows: Workflows, schedules: Schedules) -> None:
+    """Create the schedules of the populated rules again, and start the onetime rules whose backfill was never written.
+
+    A onetime rule whose backfill is in S3 does not fire again.
     """
     try:
         registry = read_registry(edges.store, edges.stack)
     except (UsageError, DamagedObject):
         return  # nothing is populated, or it is damaged: every command that reads it says so
     sync(edges, schedules, registry)
+    fire_lost(edges, workflows, registry)
 
 
 def recorded(edges: Edges) -> Iterator[Entry]:

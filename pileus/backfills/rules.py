@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -71,11 +72,42 @@ def fire_onetime(edges: Edges, workflows: Workflows, registry: Registry) -> list
         mark = edges.internal(f"rules/{rule.name}/fired.json")
         if _fired(edges, mark) == text:
             continue
-        # The name comes from the content: a second start, after a crash before the mark, is the same execution.
-        workflows.start(TRIGGER, f"{rule.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}", input_of(rule))
+        workflows.start(TRIGGER, _firing(rule), input_of(rule))
         edges.store.put(mark, text.encode(), "application/json")
         changes.append((rule.name, "started"))
     return changes
+
+
+def fire_lost(edges: Edges, workflows: Workflows, registry: Registry) -> list[Change]:
+    """Start each onetime rule again whose firing was lost with the engine, before its backfill was written to S3.
+
+    Return what was done.
+    """
+    changes: list[Change] = []
+    for rule in registry.rules.values():
+        if rule.rule.type != "onetime" or rule.state != "ENABLED":
+            continue
+        fired = _fired(edges, edges.internal(f"rules/{rule.name}/fired.json"))
+        begun = edges.internal(f"backfills/{backfill_id(rule.name, _firing(rule))}/backfill.json")
+        if fired == json.dumps(input_of(rule), sort_keys=True) and not any(edges.store.list(begun)):
+            workflows.start(TRIGGER, _firing(rule), input_of(rule))
+            changes.append((rule.name, "started"))
+    return changes
+
+
+def backfill_id(rule: str, execution: str) -> str:
+    """Return the id of the backfill that a rule's execution of this name begins.
+
+    >>> backfill_id("monthly night lights", "monthly-0a1b2c3d4e5f")
+    'monthly-night-lights-0a1b2c3d4e5f'
+    """
+    return f"{re.sub('[^A-Za-z0-9_-]', '-', rule)[:47]}-{execution[-12:]}"
+
+
+def _firing(rule: Rule) -> str:
+    """Return the name of a onetime rule's execution, which comes from its content: a second start is the same one."""
+    text = json.dumps(input_of(rule), sort_keys=True)
+    return f"{rule.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _fired(edges: Edges, mark: str) -> str | None:

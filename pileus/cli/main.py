@@ -1,5 +1,6 @@
 """The command line: one module per command, with its name. Each parses, makes one library call and prints."""
 
+import gc
 import os
 import sys
 
@@ -11,6 +12,7 @@ from pileus.raster.gdal import harden
 def main() -> None:
     """Run the command line. For a known error, print one line on standard error and exit with its code."""
     harden(os.environ)
+    collect_seldom()
     try:
         app()
     except PileusError as error:
@@ -21,6 +23,14 @@ def main() -> None:
     except OSError as error:  # a file or folder of the user's that cannot be read or written
         reason = error.strerror or str(error)
         _fail(f"{error.filename}: {reason}" if error.filename else reason, 1)
+
+
+def collect_seldom() -> None:
+    """Let Python search for unreachable cycles after 100,000 new objects, not after 700.
+
+    A command that reads 100,000 partitions makes many objects and no cycles: the searches take a third of its time.
+    """
+    gc.set_threshold(100_000, 20, 20)
 
 
 def _fail(message: str, code: int) -> None:

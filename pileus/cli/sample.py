@@ -88,10 +88,10 @@ def _populate(session: Session) -> "Registry":
 def _show(session: Session, collection: str) -> None:
     from pileus.outputs.read import objects, read_stats
 
+    for url, _ in objects(session.edges.store, session.stack.protected, collection):
+        show.line(url)
     table = read_stats(session.edges.store, session.stack.protected, collection)
     if table.num_rows:
         columns = ("zone", "period", "count", "mean", "min", "max", "stddev", "valid_share")
         rows = table.sort_by([("zone", "ascending"), ("period", "ascending")]).to_pylist()
         show.table(columns, ([row[name] for name in columns] for row in rows))
-    for url, _ in objects(session.edges.store, session.stack.protected, collection):
-        show.line(url)

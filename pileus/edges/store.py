@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pileus.edges.aws_errors import translated
-from pileus.errors import Conflict, DamagedObject, DocumentError, NotFound, UsageError
+from pileus.errors import Conflict, DamagedObject, DocumentError, NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -84,6 +84,30 @@ def parsed(url: str, body: bytes, parse: Callable[[bytes], T]) -> T:
     except UNREADABLE as exc:
         reason = " ".join(str(exc).split())[:200]
         raise DamagedObject(f"is damaged: {type(exc).__name__}: {reason}", where=url) from exc
+
+
+REVISIONS = 20
+"""How often `revise` tries while other processes write the same object."""
+
+
+def revise(
+    store: Store, url: str, step: Callable[[bytes | None], bytes], *, fresh: bool = False
+) -> tuple[bytes | None, bytes, str]:
+    """Write what `step` makes of an object's bytes (None: there is none), though other processes write it too.
+
+    Return the bytes before, the bytes written and their entity tag. `fresh`: there is probably no object yet, so that
+    the first try does not read. Raises StoreError when the object changes again and again.
+    """
+    for attempt in range(REVISIONS):
+        before: bytes | None = None
+        tag: str | None = None
+        if attempt or not fresh:
+            with suppress(NotFound):
+                before, tag = store.tagged(url)
+        body = step(before)
+        with suppress(Conflict):
+            return before, body, store.swap(url, body, tag, "application/json")
+    raise StoreError(f"changed {REVISIONS} times while it was written", where=url)
 
 
 DELETES = 1000

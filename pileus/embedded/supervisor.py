@@ -17,7 +17,7 @@ from collections.abc import Callable
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from pileus.backfills.recover import recover, restore_schedules
+from pileus.backfills.recover import recover, restore_rules
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.containers import Containers, find_image, sweep_containers
 from pileus.embedded.deployment import deploy_embedded
@@ -92,8 +92,9 @@ class Supervisor:
         self._stack = deploy_embedded(aws, self._home)
         self._note("reading the index from S3", ready=False)
         edges = wire(os.environ, aws, self._stack)
-        recover(edges, wire_workflows(aws, self._stack), self._tell)
-        restore_schedules(edges, wire_schedules(aws, self._stack))
+        workflows = wire_workflows(aws, self._stack)
+        recover(edges, workflows, self._tell)
+        restore_rules(edges, workflows, wire_schedules(aws, self._stack))
         while len(self._workers) < self._count and not self._stopping.is_set():
             self._workers.append(self._start_worker(len(self._workers)))
         if self._contained:

@@ -63,6 +63,8 @@ class Backfill:
     ended: str | None = None
     closed: bool = False
     """Whether the record of its present run is written in S3, and tells what it came to for good."""
+    untold: bool = False
+    """Whether the report of its end is still owed to the topic."""
     problem: str | None = None
     """Why the backfill as a whole failed, if it is not for its partitions."""
 

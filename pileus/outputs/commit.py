@@ -24,13 +24,11 @@ from typing import Any
 
 from pileus import keys
 from pileus.edges.parallel_put import Batch
-from pileus.edges.store import Store
-from pileus.errors import Conflict, NotFound, StoreError, Unpublished
+from pileus.edges.store import Store, revise
+from pileus.errors import NotFound, StoreError, Unpublished
 from pileus.models import Manifest, Output, Partition
 
 STAGED = "staged"
-TRIES = 20
-"""Times that a fence is tried while others write the same manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +106,18 @@ def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
 
     Raises StoreError when other processes write the manifest again and again.
     """
-    for attempt in range(TRIES):
-        value, tag = ({"partition": place.partition.key}, None) if fresh and not attempt else _read(place)
-        try:
-            body = _bytes({**value, "next": claim})
-            held = place.store.swap(place.manifest, body, tag, "application/json")
-        except Conflict:
-            continue
-        before = manifest_of(value)
-        if before is not None:
-            roll_forward(place, before)
-        return Fence(place, claim, held, before)
-    raise StoreError(f"changed {TRIES} times while it was fenced", where=place.manifest)
+    value: Mapping[str, Any] = {}
+
+    def step(body: bytes | None) -> bytes:
+        nonlocal value
+        value = _value(place, body)
+        return _bytes({**value, "next": claim})
+
+    _, _, tag = revise(place.store, place.manifest, step, fresh=fresh)
+    before = manifest_of(value)
+    if before is not None:
+        roll_forward(place, before)
+    return Fence(place, claim, tag, before)
 
 
 def roll_forward(place: Place, manifest: Manifest) -> int:
@@ -180,18 +178,23 @@ def void(place: Place, token: str) -> None:
 
 
 def _read(place: Place) -> tuple[Mapping[str, Any], str | None]:
-    """Return the manifest object and its tag. A damaged one counts as none."""
-    nothing = {"partition": place.partition.key}
+    """Return the manifest object and its tag."""
     try:
         body, tag = place.store.tagged(place.manifest)
     except NotFound:
-        return nothing, None
+        return _value(place, None), None
+    return _value(place, body), tag
+
+
+def _value(place: Place, body: bytes | None) -> Mapping[str, Any]:
+    """Return the manifest object of these bytes. A damaged one counts as none."""
+    nothing = {"partition": place.partition.key}
     try:
-        value = json.loads(body)
+        value = nothing if body is None else json.loads(body)
         manifest_of(value)
     except ValueError:
-        return nothing, tag
-    return value, tag
+        return nothing
+    return value
 
 
 def _publish(place: Place, manifest: Manifest, staged: list[str], delete: Callable[..., None]) -> None:

@@ -18,9 +18,9 @@ from pileus.edges.store import split
 from pileus.errors import Cancelled, Conflict, PileusError, StoreError
 from pileus.group import Grouped, group, refuse_strangers, set_aside
 from pileus.lifecycle.backfill import Backfill
-from pileus.lifecycle.decide import Decision, decide
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.lifecycle.selection import Decision, decide
 from pileus.messages import INLINE, GroupTask, PointTask, part
 from pileus.models import Group, Partition, State
 from pileus.wiring import Edges

@@ -1,13 +1,13 @@
 """GenerateCollections: expand the template of a backfill and list one piece of work per point in time."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pileus.backfills import record
 from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
+from pileus.backfills.rules import backfill_id
 from pileus.backfills.status import DONE
 from pileus.documents import Collection, Provider
 from pileus.edges.store import load, split
@@ -40,7 +40,7 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
             first=wanted.get("spanStart"),
             last=wanted.get("spanEnd"),
             onward=True,
-            id=f"{re.sub('[^A-Za-z0-9_-]', '-', rule)[:47]}-{part(event, 'config', 'name')[-12:]}",
+            id=backfill_id(rule, part(event, "config", "name")),
             queue="ingest",
             started_by=f"rule {rule}",
             now=edges.now(),

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pileus.zonal.columns import statistics
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import accumulate_band, empty, merge
 from pileus.zonal.quantiles import Sample, exact_zones, gather, joined
-from pileus.zonal.statistics import statistics
 from pileus.zonal.validity import Validity
 
 

@@ -139,6 +139,19 @@ class SimulatedBudgetTable(MemoryBudgetTable):
         return done
 
 
+class SimulatedReports:
+    """A topic, each report an effect."""
+
+    def __init__(self, schedule: Schedule, down: Callable[[], bool]) -> None:
+        self._schedule, self._down = schedule, down
+        self.told: set[tuple[str, int, str]] = set()
+        """Backfill, run and state of each report that arrived."""
+
+    def tell(self, subject: str, report: Mapping[str, Any]) -> None:
+        what = (report["id"], report["run"], report["state"])
+        self._schedule.effect(f"tell {subject}", lambda: self.told.add(what), self._down)
+
+
 class SimulatedConnections:
     """The real budget of each simulated process, over one table."""
 

@@ -9,7 +9,6 @@ from pileus.backfills import control
 from pileus.backfills.recover import recover
 from pileus.edges.archives import StoreArchives
 from pileus.edges.aws import Stack
-from pileus.edges.reports import KeptReports
 from pileus.errors import StoreError
 from pileus.tasks.discover_granules import discover_granules
 from pileus.tasks.generate_collections import generate_collections
@@ -17,7 +16,13 @@ from pileus.tasks.report_status import report_status
 from pileus.wiring import Edges
 from pileus.worker.loop import Worker
 from spec.simulation import site as provider
-from spec.simulation.edges import SimulatedBudgetTable, SimulatedConnections, SimulatedIndex, SimulatedWorkflows
+from spec.simulation.edges import (
+    SimulatedBudgetTable,
+    SimulatedConnections,
+    SimulatedIndex,
+    SimulatedReports,
+    SimulatedWorkflows,
+)
 from spec.simulation.executions import Execution, Failed
 from spec.simulation.invariants import Invariants
 from spec.simulation.machines import Machines
@@ -56,6 +61,7 @@ class Simulated:
         self.queues = SimulatedQueues(schedule, down, QUEUES, self.plan.visibility, self.plan.doubled)
         self.workflows = SimulatedWorkflows(schedule, down)
         self.budgets = SimulatedBudgetTable(schedule, down)
+        self.reports = SimulatedReports(schedule, down)
         names = {name: name for name in ("internal", "protected", "partitions", "backfills", "connections", "topic")}
         stack = Stack(
             stack="sim",
@@ -76,7 +82,7 @@ class Simulated:
             secrets=secrets,
             connections=connections,
             archives=StoreArchives(self.store),
-            reports=KeptReports(),
+            reports=self.reports,
             now=lambda: schedule.now,
         )
         self.bench = Bench(schedule, broken=self.plan.broken)

@@ -182,6 +182,7 @@ class World(Simulated):
     def open(self) -> list[str]:
         """What has not ended."""
         found = [f"backfill {b.id}/{b.run} is {b.state}" for b in self.index.inner.backfills() if not b.over]
+        found += [f"backfill {b.id}/{b.run} owes a report" for b in self.index.inner.backfills() if b.untold]
         found += [f"{e.name} runs" for e in self.machines.executions.values() if e.status == "RUNNING"]
         found += [
             f"{posted.receives} times received: {json.loads(posted.body)['task']['config']['partition']}"
@@ -197,6 +198,8 @@ class World(Simulated):
             self.invariants.broken("end", f"has not ended {PATIENCE / 3600:g} hours after the last fault: {text}")
         self.invariants.at_the_end()
         for backfill in self.index.inner.backfills():
+            if backfill.closed and (backfill.id, backfill.run, backfill.state) not in self.reports.told:
+                self.invariants.broken("end", f"nobody was told that {backfill.id}/{backfill.run} is {backfill.state}")
             if backfill.state != "succeeded" and (self.plan.repeat or self.plan.calm):
                 self.invariants.broken(
                     "end", f"{backfill.id}/{backfill.run} is {backfill.state}, and nothing hinders it"

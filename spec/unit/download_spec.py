@@ -22,8 +22,8 @@ from pileus.download.partial_file import NOTED
 from pileus.download.source import Cancellation
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.providers import ProviderEdge, connect
+from pileus.edges.providers.kernel_copy import KernelPipe
 from pileus.edges.providers.memory import MemoryEdge
-from pileus.edges.providers.splice import KernelPipe
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
     Busy,

@@ -1,7 +1,7 @@
 """What dead workers left: it ends once, and readers see a committed result whole or not at all."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from pileus.backfills.control import retry, settle
-from pileus.backfills.end import close_stopped, keep
+from pileus.backfills.end import close_stopped, end, keep
 from pileus.backfills.failures import give_up
 from pileus.backfills.record import close
 from pileus.backfills.recover import recover
-from pileus.backfills.status import outcomes
+from pileus.backfills.status import find, outcomes
 from pileus.edges.index import MemoryIndex, change_backfill
+from pileus.edges.reports import KeptReports
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
@@ -223,3 +224,43 @@ def test_a_run_whose_execution_was_lost_with_the_engine_begins_again_and_does_no
     after = settle(left.edges, workflows, backfill)
     assert (after.state, after.run) == ("running", 2)
     assert settle(left.edges, workflows, backfill).run == 2, "who comes second finds it begun"
+
+
+class Refusing(KeptReports):
+    """A topic that refuses the first report."""
+
+    refused = False
+
+    def tell(self, subject: str, report: Mapping[str, Any]) -> None:
+        if not self.refused:
+            self.refused = True
+            raise StoreError("is throttled", where="topic")
+        super().tell(subject, report)
+
+
+@pytest.mark.parametrize("again", ["report", "look", "retry"])
+def test_a_report_that_was_refused_is_told_by_whoever_comes_next(left: Left, again: str) -> None:
+    topic = Refusing()
+    edges, workflows = replace(left.edges, reports=topic), alone_workflows()[0]
+    with pytest.raises(StoreError):
+        end(edges, "b", 1)
+    backfill = edges.index.backfill("b")
+    assert backfill is not None
+    assert (backfill.closed, topic.told) == (True, [])
+    if again == "report":
+        end(edges, "b", 1)
+    elif again == "look":
+        settle(edges, workflows, backfill)
+    else:
+        retry(edges, workflows, "b")
+    assert [subject for subject, _ in topic.told] == ["Backfill b failed"]
+    settle(edges, workflows, find(edges, "b"))
+    assert len(topic.told) == 1, "nothing is owed any more"
+
+
+def test_the_end_of_a_cancelled_run_is_told_once(left: Left) -> None:
+    topic = KeptReports()
+    left.edges = replace(left.edges, reports=topic)
+    assert stopped(left).closed
+    settle(left.edges, alone_workflows()[0], find(left.edges, "b"))
+    assert [(subject, report["state"]) for subject, report in topic.told] == [("Backfill b cancelled", "cancelled")]

@@ -7,14 +7,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pileus.backfills.rules import sync
+from pileus.backfills.control import record_started
+from pileus.backfills.rules import backfill_id, fire_lost, fire_onetime, sync
 from pileus.documents import Rule, parse_value
 from pileus.documents.schedule import Cron, Rate, parse
 from pileus.edges.schedules import KeptSchedules
 from pileus.embedded.timezones import in_zones
 from pileus.errors import DocumentError, UsageError
+from pileus.lifecycle.backfill import Backfill
 from pileus.project.registry import Registry
 from pileus.wiring import wire_folder
+from spec.simulation.alone import alone_workflows
 
 # --- when
 
@@ -137,3 +140,18 @@ def test_schedules_follow_the_rules_of_the_registry(tmp_path: Path) -> None:
     assert not schedules.all()["daily"].enabled
     assert sync(edges, schedules, Registry({}, {}, {})) == [("daily", "deleted")]
     assert schedules.all() == {}
+
+
+def test_a_onetime_rule_whose_engine_died_before_its_backfill_was_written_fires_again(tmp_path: Path) -> None:
+    edges = wire_folder(tmp_path, {})
+    value = {"name": "now", "collection": {"name": "x"}, "rule": {"type": "onetime"}}
+    registry = Registry({}, {}, {"now": parse_value(Rule, value, "now.json")})
+    (workflows, _), (after, machines) = alone_workflows(), alone_workflows()
+    assert fire_lost(edges, workflows, registry) == [], "it was never populated"
+    assert fire_onetime(edges, workflows, registry) == [("now", "started")]
+    assert fire_lost(edges, after, registry) == [("now", "started")], "the execution was lost with the engine"
+    (arn,) = machines.executions
+    id = backfill_id("now", arn.rpartition(":")[2])
+    record_started(edges, Backfill(id, "x", "001", "2015-01", "2015-01", "month"))
+    assert fire_lost(edges, alone_workflows()[0], registry) == [], "the recovery of the index goes on with it"
+    assert fire_onetime(edges, workflows, registry) == []

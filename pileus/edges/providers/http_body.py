@@ -13,7 +13,7 @@ from pileus.edges.providers.address import shown
 from pileus.edges.providers.faults import translate
 from pileus.edges.providers.http_answer import Answer, Headers
 from pileus.edges.providers.http_connection import BUFFER, FAULTS, HttpConnection, receive
-from pileus.edges.providers.splice import PLENTY, POURS
+from pileus.edges.providers.kernel_copy import PLENTY, POURS
 from pileus.errors import Corrupt, Truncated, Unreachable
 
 _DIGEST = re.compile(r"(sha-256|md5)=:?([A-Za-z0-9+/]+=*)", re.IGNORECASE)

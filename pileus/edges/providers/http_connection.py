@@ -13,8 +13,8 @@ from pileus.edges.connections import Lease, Pulse
 from pileus.edges.providers.address import Origin
 from pileus.edges.providers.faults import Fault
 from pileus.edges.providers.http_answer import Answer, head_end, parse_head, request
+from pileus.edges.providers.kernel_copy import KernelPipe
 from pileus.edges.providers.reach import Reach
-from pileus.edges.providers.splice import KernelPipe
 from pileus.errors import Refused, Truncated, Unreachable, UsageError
 
 FAULTS: tuple[Fault, ...] = (

@@ -1,4 +1,4 @@
-"""Decide what to do with one group, and why."""
+"""Selection: decide whether a run takes one group, and why."""
 
 from dataclasses import dataclass
 from typing import Literal
