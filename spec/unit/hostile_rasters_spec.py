@@ -1,6 +1,7 @@
 """Rasters that lie are refused in one sentence, before they cost memory."""
 
 import io
+import os
 import random
 import subprocess
 import sys
@@ -143,3 +144,17 @@ def test_a_hardened_process_has_no_driver_that_reads_something_else_and_says_not
     assert set(done.stdout.strip().split("|")) <= kept | zones | HARMLESS
     assert done.stderr == ""
     assert not (kept | zones) & set(SKIPPED)
+
+
+MAIN = "import sys; sys.argv = ['pileus', '--version']; from pileus.cli.main import main; main()"
+WORKER = "from pileus.cli.worker import work; work()"
+
+
+@pytest.mark.parametrize("start", [MAIN, WORKER], ids=["the command line", "a worker"])
+def test_every_process_that_opens_such_files_is_hardened_before_gdal_is_loaded(start: str, tmp_path: Path) -> None:
+    code = f"try:\n    {start}\nexcept (SystemExit, Exception):\n    pass\n{DRIVERS}"
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60)
+    drivers = done.stdout.splitlines()[-1].split("|")
+    assert "GTiff" in drivers
+    assert not {"VRT", "WMS", "OGR_VRT", "WFS", "HTTP", "MRF"} & set(drivers)
