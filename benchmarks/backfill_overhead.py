@@ -22,14 +22,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pileus.documents import Process
-from pileus.edges.aws import Aws, Stack
+from pileus.edges.aws import Stack
 from pileus.edges.queues import Message, SqsQueues
-from pileus.embedded.supervisor import CREDENTIALS
+from pileus.embedded.home import Home
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.models import Granule, Listed
 from pileus.wiring import queues_of, wire
@@ -126,9 +124,9 @@ def keeping(project: Path, skip: int, count: int) -> float:
     """Milliseconds from a message in hand, its fingerprint made too, to its answer; the task itself does nothing."""
     first, last = FIRST + timedelta(skip), FIRST + timedelta(skip + count - 1)
     pileus(project, "backfill", "tiny", "--from", str(first), "--to", str(last), "--name", "keeping")
-    running = json.loads((project / ".pileus/state.json").read_text())
-    os.environ |= CREDENTIALS
-    aws, stack, spent = Aws(running["endpoint"]), Stack.from_env(running["stack"]), []
+    running = Home(project).running()
+    assert running is not None
+    aws, stack, spent = running.aws, Stack.from_env(running.stack), []
     tile = Granule(Listed("tiny.tgz", "file:///tiny.tgz", size=300, modified="2015-01-01T00:00:00"), {})
     process = Process(band="light", zones="s3://zones/0123456789ab.geojson")
 
@@ -160,14 +158,9 @@ def keeping(project: Path, skip: int, count: int) -> float:
 
 def largest_payloads(project: Path) -> dict[str, int]:
     """The largest input or output of an execution, and of any state in the last hundred of them."""
-    running = json.loads((project / ".pileus/state.json").read_text())
-    client = boto3.client(
-        "stepfunctions",
-        endpoint_url=running["endpoint"],
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    running = Home(project).running()
+    assert running is not None
+    client = running.aws.stepfunctions
     events = [0]
     for machine in client.list_state_machines()["stateMachines"]:
         for execution in client.list_executions(stateMachineArn=machine["stateMachineArn"], maxResults=100)[

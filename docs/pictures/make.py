@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from pileus.dashboard.server import Dashboard  # noqa: E402
-from pileus.edges.aws import Aws, Stack  # noqa: E402
+from pileus.edges.aws import Stack  # noqa: E402
 from pileus.embedded.home import Home  # noqa: E402
 from pileus.models import Partition, State  # noqa: E402
 from pileus.outputs import chart, frames, gather, series  # noqa: E402
@@ -107,7 +107,7 @@ def _tutorial(folder: Path, page: Page) -> None:
         pileus("backfill", "viirs_sample", "--wait")
         running = Home(folder).running()
         assert running is not None
-        edges = wire(os.environ, Aws(running.endpoint), Stack.from_env(running.stack))
+        edges = wire(os.environ, running.aws, Stack.from_env(running.stack))
         with _served(edges) as url:
             _shoot(page, f"{url}#/places/viirs_sample/avg_rade9h/mean/2015-03/seam", ".chart", "tutorial-map")
     finally:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,13 +15,16 @@ from pileus.backfills.record import Outcome
 from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
 from pileus.edges.index import Brief, change, change_backfill
 from pileus.edges.store import revise
-from pileus.errors import StoreError
+from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill, State
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from pileus.models import State as PartitionState
 from pileus.outputs.commit import claims, clean, fence
 from pileus.wiring import Edges
+
+TRIES = 20
+"""How often a partition is fenced while workers claim it."""
 
 
 def keep(edges: Edges, backfill: Backfill) -> Backfill:
@@ -146,21 +150,27 @@ def fenced(edges: Edges, partition: Partition, run: str, failure: Failure | None
     """Fence the worker that has the partition, and end the partition. Return its entry, None when nothing ended.
 
     It succeeded when the worker had committed. Else it failed with `failure`; where `failure` is None it is left alone.
+    The claim goes before the fence, so that a worker that has claimed and not fenced yet cannot fence any more. Raises
+    StoreError when workers claim the partition again and again.
     """
-    stored = edges.index.entry(partition)
-    if stored is None or stored.run != run or stored.state.ended:
-        return None
-    place = edges.place(partition)
-    before = fence(place, uuid4().hex).before
-    made = before is not None and (before.run_name, before.fingerprint) == (run, stored.fingerprint)
-
-    def step(entry: Entry | None) -> Entry | None:
-        ended = lifecycle.give_up(entry, run, failure or Failure("", ""), now=edges.now())
-        if ended is None or not made:
-            return ended if failure else None
-        return replace(ended, state=PartitionState.succeeded, failure=None, manifest=place.manifest)
-
-    return change(edges.index, partition, step)
+    for _ in range(TRIES):
+        stored = edges.index.entry(partition)
+        voided = lifecycle.void(stored, run, now=edges.now()) if stored else None
+        if voided is None:
+            return None
+        with suppress(Conflict):
+            if voided is not stored:
+                voided = edges.index.put(voided)
+            place = edges.place(partition)
+            before = fence(place, uuid4().hex).before
+            made = before is not None and (before.run_name, before.fingerprint) == (run, voided.fingerprint)
+            ended = lifecycle.give_up(voided, run, failure or Failure("", ""), now=edges.now())
+            if ended is None or not (made or failure):
+                return None
+            if made:
+                ended = replace(ended, state=PartitionState.succeeded, failure=None, manifest=place.manifest)
+            return edges.index.put(ended)
+    raise StoreError(f"claimed {TRIES} times while it was ended", where=partition.key)
 
 
 def mark_unlisted(edges: Edges, backfill: Backfill, found: Iterable[Outcome]) -> None:

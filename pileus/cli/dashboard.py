@@ -19,9 +19,12 @@ def dashboard(
     read_only: Annotated[bool, typer.Option("--read-only", help="Hide the buttons that change a backfill.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Serve a page with maps, series and backfills on 127.0.0.1, until Ctrl-C."""
+    """Serve a page with maps, series and backfills on 127.0.0.1, until Ctrl-C.
+
+    The address that is printed holds a key, as other users of the machine can reach the port. Keep it to yourself.
+    """
     from pileus.backfills.control import settle
-    from pileus.dashboard.server import Dashboard
+    from pileus.dashboard.server import Dashboard, new_key
     from pileus.errors import UsageError
 
     session = Session()
@@ -33,6 +36,7 @@ def dashboard(
             actions=_actions(session),
             read_only=read_only,
             settle=lambda backfill: settle(edges, workflows, backfill),
+            key=session.home.secret("page-key", new_key),
         )
     except OSError as exc:
         raise UsageError(f"port {port} cannot be opened: {exc.strerror}; choose another with --port") from exc

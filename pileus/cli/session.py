@@ -61,7 +61,7 @@ class Session:
         from pileus.edges.aws import Aws
 
         running = None if os.environ.get("PILEUS_STACK") else self.home.running()
-        return Aws(running.endpoint if running else None)
+        return running.aws if running else Aws()
 
     @cached_property
     def edges(self) -> "Edges":

@@ -26,7 +26,7 @@ def up(
 
     processes, containers = count_workers(workers)
     home = Session().home
-    home.path.mkdir(exist_ok=True)
+    home.make()
     if home.supervised():
         running = home.running()
         if running is None:

@@ -2,8 +2,10 @@
 
 Who may do what:
 1. The Host header must name this server, or the answer is 403: a foreign name that resolves here is refused.
-2. GET reads. No answer allows another origin to read it.
-3. POST acts, and needs the token that only a page of this server can read, JSON, and an Origin that is this server
+2. Each path begins with the key of the page's address, which only this user is told: other users of the machine can
+   reach the port, and get 403.
+3. GET reads. No answer allows another origin to read it.
+4. POST acts, and needs the token that only a page of this server can read, JSON, and an Origin that is this server
    or none. With `read_only` it is refused in any case.
 """
 
@@ -18,7 +20,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pileus.dashboard.page_files import PageFiles, Settle, compact
-from pileus.errors import NotFound, PileusError, StoreError, UsageError
+from pileus.errors import NotFound, PileusError, StoreError, UnsafeName, UsageError
+from pileus.names import FileName
 from pileus.wiring import Edges
 
 Action = Callable[[str], Any]
@@ -37,6 +40,8 @@ HEADERS = {
 }
 LONGEST = 10_000
 """Bytes of a request's body."""
+PATIENCE = 10
+"""Seconds for which the rest of a request is waited for."""
 
 
 class Dashboard(ThreadingHTTPServer):
@@ -52,22 +57,34 @@ class Dashboard(ThreadingHTTPServer):
         actions: dict[str, Action],
         read_only: bool,
         settle: Settle | None = None,
+        key: str = "",
     ) -> None:
+        """`key`: the first part of every path; empty: a new one."""
         super().__init__(("127.0.0.1", port), _Handler)
         self.edges = edges
         self.source = PageFiles(edges, live=True, pictures="pictures/", settle=None if read_only else settle)
         self.actions = {} if read_only else actions
         self.token = secrets.token_urlsafe(32)
+        self.key = key or new_key()
         self.static = page_files()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
+        return f"{self.origin}/{self.key}/"
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
 
     @property
     def hosts(self) -> set[str]:
         """Return the values that a Host header may have."""
         return {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
+
+
+def new_key() -> str:
+    """Return a key for the page's address: 192 random bits."""
+    return secrets.token_urlsafe(24)
 
 
 def page_files() -> dict[str, bytes]:
@@ -81,6 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "pileus"
     sys_version = ""
+    timeout = PATIENCE
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing: the terminal belongs to the command."""
@@ -99,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if self.headers.get("Host") not in self.server.hosts:
                 raise _Forbidden("this server answers to 127.0.0.1 and localhost alone")
-            kind, body = act(unquote(urlsplit(self.path).path).lstrip("/"))
+            kind, body = act(self._asked())
             code = HTTPStatus.OK
         except _Forbidden as error:
             kind, body, code = _problem(error, HTTPStatus.FORBIDDEN)
@@ -112,6 +130,16 @@ class _Handler(BaseHTTPRequestHandler):
         except PileusError as error:
             kind, body, code = _problem(error, HTTPStatus.INTERNAL_SERVER_ERROR)
         self._send(code, kind, body)
+
+    def _asked(self) -> str:
+        """Return the path that is asked for, without the key. Raises NotFound for one that is not plain names."""
+        key, _, path = unquote(urlsplit(self.path).path).removeprefix("/").partition("/")
+        if not hmac.compare_digest(key.encode(), self.server.key.encode()):
+            raise _Forbidden("open the address that `pileus dashboard` has printed")
+        try:
+            return "/".join(map(FileName, path.split("/"))) if path else ""
+        except UnsafeName as error:
+            raise NotFound("there is no such file", where=path) from error
 
     def _send(self, code: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(code)
@@ -136,11 +164,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _post(self, path: str) -> tuple[str, bytes]:
         """`live/backfills/ID/ACTION`."""
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > LONGEST:
+        length = self.headers.get("Content-Length") or "0"
+        if not (length.isascii() and length.isdecimal()) or len(length) > 9 or int(length) > LONGEST:
             self.close_connection = True
-            raise UsageError("the body is too long")
-        self.rfile.read(length)
+            raise UsageError(f"expected a body of at most {LONGEST} bytes, and its length")
+        self.rfile.read(int(length))
         self._trusted()
         match path.split("/"):
             case ["live", "backfills", id, action] if action in self.server.actions:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class Stack:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Stack":
         """Return the stack that the environment of a Lambda or worker names. Raises UsageError when it names none."""
-        names = {field.name: f"PILEUS_{field.name.upper()}" for field in fields(cls)}
+        names = {one.name: f"PILEUS_{one.name.upper()}" for one in fields(cls)}
         if "PILEUS_INTERNAL" not in environ:
             raise UsageError(
                 "this process knows no stack: expected PILEUS_INTERNAL and the other names in the environment"
@@ -70,12 +70,12 @@ class Stack:
     @classmethod
     def from_outputs(cls, outputs: Mapping[str, str]) -> "Stack":
         """Return the stack from the outputs of its CloudFormation stack."""
-        names = {field.name: "Pileus" + field.name.title().replace("_", "") for field in fields(cls)}
+        names = {one.name: "Pileus" + one.name.title().replace("_", "") for one in fields(cls)}
         return cls(**{name: outputs[key] for name, key in names.items() if key in outputs})
 
     def to_env(self) -> dict[str, str]:
         """Return the environment that `from_env` reads."""
-        return {f"PILEUS_{field.name.upper()}": getattr(self, field.name) for field in fields(self)}
+        return {f"PILEUS_{one.name.upper()}": getattr(self, one.name) for one in fields(self)}
 
     def workflow_arn(self, name: str) -> str:
         return f"{self.workflows}{name}"
@@ -85,14 +85,39 @@ class Stack:
         return self.ingest if name == "ingest" else self.backfill
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key of AWS, its secret, and the token of its session."""
+
+    key: str
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+
+    def to_env(self) -> dict[str, str]:
+        """Return the environment variables that AWS's libraries read."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_SESSION_TOKEN": self.token,
+            "AWS_REGION": EMBEDDED_REGION,
+        }
+
+
+EMBEDDED_REGION = "us-east-1"
+
+
 class Aws:
     """Clients of AWS, each made at its first use.
 
-    `endpoint`: address of the embedded AWS; None: boto3 reads it from the environment.
+    `endpoint`: address of the embedded AWS; None: boto3 reads it from the environment. `credentials`: the embedded
+    AWS's; None: those of the environment.
     """
 
-    def __init__(self, endpoint: str | None = None, *, connections: int = 20) -> None:
+    def __init__(
+        self, endpoint: str | None = None, credentials: Credentials | None = None, *, connections: int = 20
+    ) -> None:
         self.endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL")
+        self._credentials = credentials
         self._connections = connections
 
     def _client(self, service: str) -> object:
@@ -118,10 +143,12 @@ class Aws:
             s3={"addressing_style": "path"} if self.endpoint else {},
         )
         if self.endpoint:
+            mine = self._credentials
             session = boto3.Session(
-                aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-                aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-                region_name=os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")),
+                aws_access_key_id=mine.key if mine else os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+                aws_secret_access_key=mine.secret if mine else os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+                aws_session_token=mine.token if mine else os.environ.get("AWS_SESSION_TOKEN"),
+                region_name=os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", EMBEDDED_REGION)),
             )
         else:
             session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # Lambda's name for it; boto3 has another

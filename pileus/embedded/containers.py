@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from pileus.edges.aws import Aws, Stack
+from pileus.edges.aws import Aws, Credentials, Stack
 from pileus.embedded.home import Home
 from pileus.errors import StoreError, UsageError
 
@@ -18,8 +18,9 @@ WORLD_WRITABLE = 0o1777
 class Containers:
     """`count` worker containers of the project at `home`. The embedded ECS keeps them running until `stop`."""
 
-    def __init__(self, aws: Aws, stack: Stack, home: Home, *, count: int, image: str) -> None:
+    def __init__(self, aws: Aws, stack: Stack, home: Home, credentials: Credentials, *, count: int, image: str) -> None:
         self._ecs = aws.ecs
+        self._credentials = credentials
         self._stack = stack
         self._name = name_of(home)
         self._count = count
@@ -56,8 +57,7 @@ class Containers:
         )
 
     def _environment(self) -> dict[str, str]:
-        credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-        return self._stack.to_env() | credentials | {"PILEUS_SCRATCH": "/scratch"}
+        return self._stack.to_env() | self._credentials.to_env() | {"PILEUS_SCRATCH": "/scratch"}
 
     def stop(self, *, seconds: float = 30) -> None:
         """Stop the containers; each returns its group to the queue. After `seconds` the rest is removed by force."""

@@ -3,10 +3,16 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from pileus.edges.aws import Aws, Credentials
+
+PRIVATE = 0o700
+"""Mode of the folder: it holds the key of the embedded AWS, and all of its objects."""
+NOBODY = Credentials("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,13 @@ class Running:
     ready: bool
     doing: str = ""
     """What it is doing now, for the command that waits for it."""
+    credentials: Credentials = field(default=NOBODY, repr=False)
+    """What the embedded AWS of this run asks for."""
+
+    @property
+    def aws(self) -> Aws:
+        """Clients of the embedded AWS."""
+        return Aws(self.endpoint, self.credentials)
 
 
 class Home:
@@ -43,14 +56,37 @@ class Home:
         """Return what was noted last; its processes may have ended."""
         try:
             value = json.loads(self._state.read_text())
-            return Running(**{**value, "workers": tuple(value["workers"])})
+            kept = Credentials(**value.pop("credentials"))
+            return Running(**{**value, "workers": tuple(value["workers"]), "credentials": kept})
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     def note(self, running: Running) -> None:
+        self.make()
         part = self._state.with_suffix(".part")
         part.write_text(json.dumps(asdict(running)))
         part.replace(self._state)
+
+    def make(self) -> None:
+        """Make the folder, for its user alone; an older one is made private."""
+        self.path.mkdir(mode=PRIVATE, exist_ok=True)
+        if self.path.stat().st_mode & 0o777 != PRIVATE:
+            self.path.chmod(PRIVATE)
+
+    def secret(self, name: str, make: Callable[[], str]) -> str:
+        """Return the secret of this name, which `make` makes once. Only this user can read it."""
+        path = self.path / name
+        self.make()
+        try:
+            return path.read_text()
+        except FileNotFoundError:
+            part = self.path / f".{name}.{os.getpid()}.part"
+            part.touch(mode=0o600)
+            part.write_text(make())
+            with suppress(FileExistsError):  # another process was first
+                os.link(part, path)
+            part.unlink()
+            return path.read_text()
 
     def forget(self) -> None:
         self._state.unlink(missing_ok=True)
@@ -60,7 +96,7 @@ class Home:
         """Yield whether this process is the one that runs the stack. The kernel releases the lock when the process
         dies.
         """
-        self.path.mkdir(exist_ok=True)
+        self.make()
         with (self.path / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

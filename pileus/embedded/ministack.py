@@ -1,4 +1,4 @@
-"""The embedded AWS as a process: MiniStack, configured to answer quickly while its workflows run.
+"""The embedded AWS as a process: MiniStack, configured to answer quickly while its workflows run, and this user only.
 
 uvicorn with a parser in C serves it, in a third of the time of MiniStack's own server. Its event loop shares the
 interpreter lock with one thread per execution. Python switches threads every 5 ms by default, and each answer waits for
@@ -18,6 +18,7 @@ if __name__ == "__main__":
     from ministack.app import app
     from ministack.services import scheduler
 
+    from pileus.embedded.private import Private
     from pileus.embedded.timezones import in_zones
 
     scheduler._tick_schedules = in_zones(
@@ -26,7 +27,7 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(
-        app,
+        Private(app, os.environ["AWS_SESSION_TOKEN"]),
         host=os.environ["BIND_HOST"],
         port=int(os.environ["GATEWAY_PORT"]),
         http="httptools",

@@ -22,13 +22,13 @@ from pileus.edges.aws import Aws, Stack
 from pileus.embedded.containers import Containers, find_image, sweep_containers
 from pileus.embedded.deployment import deploy_embedded
 from pileus.embedded.home import Home, Running, alive
+from pileus.embedded.private import HEALTH, new_credentials
 from pileus.errors import StoreError, UsageError
 from pileus.version import __version__
 from pileus.wiring import wire, wire_schedules, wire_workflows
 
 MINISTACK = [sys.executable, "-m", "pileus.embedded.ministack"]
 PILEUS = [sys.executable, "-m", "pileus"]
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 GRACE = 10
 """Seconds that a process has to end after SIGTERM."""
 
@@ -46,6 +46,7 @@ class Supervisor:
         self._ministack: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
         self._port = 0
+        self._credentials = new_credentials()
         self._stack: Stack | None = None
 
     def stop(self, *_: object) -> None:
@@ -87,7 +88,7 @@ class Supervisor:
     def _start(self) -> None:
         self._note("starting the embedded AWS", ready=False)
         self._start_ministack()
-        aws = Aws(self.endpoint)
+        aws = Aws(self.endpoint, self._credentials)
         self._note("deploying the core stack", ready=False)
         self._stack = deploy_embedded(aws, self._home)
         self._note("reading the index from S3", ready=False)
@@ -99,7 +100,9 @@ class Supervisor:
             self._workers.append(self._start_worker(len(self._workers)))
         if self._contained:
             image = find_image(__version__)
-            self._containers = Containers(aws, self._stack, self._home, count=self._contained, image=image)
+            self._containers = Containers(
+                aws, self._stack, self._home, self._credentials, count=self._contained, image=image
+            )
             self._containers.start()
         self._note("", ready=True)
 
@@ -118,6 +121,7 @@ class Supervisor:
             self._stack.to_env() if self._stack else {},
             ready,
             doing,
+            self._credentials,
         )
         self._home.note(running)
 
@@ -154,7 +158,7 @@ class Supervisor:
         with (self._home.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 command,
-                env=os.environ | CREDENTIALS | settings,
+                env=os.environ | self._credentials.to_env() | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -197,7 +201,7 @@ def _end_all(processes: list[subprocess.Popen[bytes]]) -> None:
 
 def _answers(endpoint: str) -> bool:
     try:
-        with urlopen(f"{endpoint}/_ministack/health", timeout=1):
+        with urlopen(endpoint + HEALTH, timeout=1):
             return True
     except (URLError, OSError):
         return False

@@ -161,19 +161,19 @@ def claim(entry: Entry | None, run: str, owner: str, token: str, *, lease: float
 
 def renew(entry: Entry, token: str, *, lease: float, now: float, downloaded: int = 0) -> Entry | None:
     """Extend the lease, and note how many bytes are here."""
-    return _next(entry, now, lease=lease, downloaded=downloaded) if _claimed(entry, token) else None
+    return _next(entry, now, lease=lease, downloaded=downloaded) if claimed(entry, token) else None
 
 
 def release(entry: Entry, token: str, *, now: float) -> Entry | None:
     """Hand back: the next worker may take it at once, and the attempt does not count."""
-    if not _claimed(entry, token):
+    if not claimed(entry, token):
         return None
     return _next(entry, now, state=State.queued, attempt=entry.attempt - 1, **_FREE)
 
 
 def finish(entry: Entry, token: str, state: State, *, now: float, **facts: Any) -> Entry | None:
     """End it as `succeeded`, `failed` or `cancelled`; `facts` are fields of the entry."""
-    if not _claimed(entry, token):
+    if not claimed(entry, token):
         return None
     return _next(entry, now, state=state, **_FREE, **{"failure": None, **facts})
 
@@ -185,11 +185,22 @@ def give_up(entry: Entry | None, run: str, failure: Failure, *, now: float) -> E
     return _next(entry, now, state=State.failed, failure=failure, **_FREE)
 
 
+def void(entry: Entry, run: str, *, now: float) -> Entry | None:
+    """Take the claim from whoever has it in `run`: no later write of that claim is accepted.
+
+    Return the same entry where nobody has a claim, and None where this run has nothing to end there.
+    """
+    if entry.run != run or entry.state.ended:
+        return None
+    return _next(entry, now, **_FREE) if entry.claim else entry
+
+
+def claimed(entry: Entry | None, token: str) -> bool:
+    """Return whether the claim `token` is still that of the partition."""
+    return entry is not None and entry.state is State.running and entry.claim == token
+
+
 _FREE: dict[str, Any] = {"owner": None, "claim": None, "lease": 0}
-
-
-def _claimed(entry: Entry, token: str) -> bool:
-    return entry.state is State.running and entry.claim == token
 
 
 def seen_from(entry: Standing, backfill: str, *, run_ended: bool, now: float) -> State:

@@ -4,7 +4,8 @@ The manifest is the only point of commit. It is written by compare-and-swap on i
 
 1. `fence`: the claim writes its token into the manifest as `next`. After that no older claim can commit. If an older
    claim has committed and not published yet, its outputs are published first. A partition without a manifest gets one
-   with nothing but `next`, which readers take for no manifest.
+   with nothing but `next`, which readers take for no manifest. A worker that slept since its claim, and has lost it,
+   does not get the fence.
 2. `stage`: the claim writes its outputs below `staged/`, where readers do not look.
 3. `commit`: the claim replaces the manifest, if its tag is still that of the fence. Else a later claim has fenced, and
    nothing changes.
@@ -25,7 +26,7 @@ from typing import Any
 from pileus import keys
 from pileus.edges.parallel_put import Batch
 from pileus.edges.store import Store, revise
-from pileus.errors import NotFound, StoreError, Unpublished
+from pileus.errors import Conflict, NotFound, StoreError, Unpublished
 from pileus.models import Manifest, Output, Partition
 
 STAGED = "staged"
@@ -101,15 +102,20 @@ class Fence:
             raise Unpublished(f"committed, and not published yet: {exc.message}", where=exc.where) from exc
 
 
-def fence(place: Place, claim: str, *, fresh: bool = False) -> Fence:
+def fence(place: Place, claim: str, *, fresh: bool = False, claimed: Callable[[], bool] | None = None) -> Fence:
     """Take the right to commit from every older claim. `fresh`: there is probably no manifest yet.
 
-    Raises StoreError when other processes write the manifest again and again.
+    `claimed`: says whether the index still names the claim; None where nobody else can have taken it. It is asked after
+    the manifest's tag was read: who takes the claim away fences after that, so that one of the two fences fails. Where
+    there is no manifest, nobody has fenced. Raises Conflict when it says no, StoreError when other processes write the
+    manifest again and again.
     """
     value: Mapping[str, Any] = {}
 
     def step(body: bytes | None) -> bytes:
         nonlocal value
+        if body is not None and claimed is not None and not claimed():
+            raise Conflict("another process has taken the claim", where=place.partition.key)
         value = _value(place, body)
         return _bytes({**value, "next": claim})
 

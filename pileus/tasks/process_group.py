@@ -77,6 +77,8 @@ class TaskControl:
     cancelled: threading.Event = field(default_factory=threading.Event)
     claim: str = field(default_factory=lambda: uuid4().hex)
     """Token of the worker's claim on the partition."""
+    claimed: Callable[[], bool] | None = None
+    """Says whether the index still names this claim; None for a task without an index."""
 
     def check(self) -> None:
         """Raise HandedBack when the work should stop."""
@@ -94,7 +96,7 @@ def process_group(
     """
     control = control or TaskControl()
     task = fetch_task(edges, GroupTask.from_json(event))
-    held = fence(edges.place(task.partition), control.claim, fresh=task.entry.manifest is None)
+    held = fence(edges.place(task.partition), control.claim, fresh=task.entry.manifest is None, claimed=control.claimed)
     if made := _made_before(held, task):
         return made.to_json()
     manifest, staged = _make(edges, task, held, worker, control)

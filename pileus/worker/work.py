@@ -72,7 +72,7 @@ class Work:
         again.
         """
         try:
-            return self._task(job.message.task, TaskControl(job.progress, job.cancelled, job.claim)), None
+            return self._task(job.message.task, self._control(job)), None
         except Conflict as error:
             job.stop("lost")
             return None, _failure(error)
@@ -86,6 +86,12 @@ class Work:
         except Exception as error:  # a defect fails its partition, visibly, and the worker goes on
             log.exception("unexpected error", extra=job.named)
             return None, Failure(type(error).__name__, str(error), _place(error))
+
+    def _control(self, job: Job) -> TaskControl:
+        def claimed() -> bool:
+            return lifecycle.claimed(self._edges.index.entry(job.entry.partition), job.claim)
+
+        return TaskControl(job.progress, job.cancelled, job.claim, claimed)
 
     def _answer(self, job: Job, result: Mapping[str, Any] | None, failure: Failure | None, seconds: float) -> None:
         if result is not None:

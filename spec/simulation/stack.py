@@ -47,7 +47,7 @@ class Simulated:
     def __init__(self, seed: int, *, verbose: bool = False, without: frozenset[str] = frozenset()) -> None:
         self.schedule = Schedule(seed, verbose=verbose)
         self.plan = Plan.of(self.schedule.dice)
-        self.engine_is_down = False
+        self.engine_is_down = self.recovering = False
         self.quiet = self._repeated = False
         self.lambdas: list[Process] = []
         self.workers: list[tuple[Process, Worker]] = []
@@ -157,7 +157,7 @@ class Simulated:
     def lose_engine(self) -> None:
         """Index, queues and executions are gone; objects stay. It is rebuilt after a while."""
         self.schedule.note("ENGINE LOST: index, queues and executions are gone", "engine")
-        self.engine_is_down = True
+        self.engine_is_down = self.recovering = True
         self.machines.lost()
         for process in list(self.lambdas):
             self.schedule.kill(process)
@@ -180,4 +180,5 @@ class Simulated:
             self.schedule.note(f"recovery fails: {error}")
             self.schedule.kill(process)
             raise Killed from error
+        self.recovering = False
         self.schedule.note("recovered")

@@ -191,7 +191,7 @@ class World(Simulated):
         ]
         now = self.schedule.now
         found += [f"{e.partition.key} is {e.state}" for e in self.index.inner._entries.values() if e.lease > now]
-        return found + (["the engine is down"] if self.engine_is_down else [])
+        return found + (["the engine is down, or reads its index"] if self.recovering else [])
 
     def _conclude(self) -> None:
         for text in self.open():

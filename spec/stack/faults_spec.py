@@ -49,7 +49,7 @@ def worker(project: Project, endpoint: str, name: str = "worker-0") -> Iterator[
     running = project.running
     settings = {key: value.replace(running.endpoint, endpoint) for key, value in running.stack.items()}
     settings |= {"AWS_ENDPOINT_URL": endpoint, "PILEUS_SCRATCH": str(project.home.scratch)}
-    settings |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    settings |= running.credentials.to_env()
     with (project.home.logs / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             [project.python, "-m", "pileus", "worker"], env=project.environ(settings), stdout=log, stderr=log

@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from pileus.embedded.deployment import SETTINGS
-from pileus.embedded.supervisor import CREDENTIALS
 from spec.support import tiny
 from spec.support.stack import Project
 
@@ -23,7 +22,8 @@ def test_36_months_are_worked_on_in_their_order(project: Project, order: str) ->
     id = project.json("backfill", "years", "--order", order)["id"]
     window = SETTINGS["point_concurrency"]
     project.wait_for(lambda: project.counts(id).get("queued", 0) == window)
-    environment = os.environ | CREDENTIALS | project.running.stack | {"AWS_ENDPOINT_URL": project.running.endpoint}
+    running = project.running
+    environment = os.environ | running.credentials.to_env() | running.stack | {"AWS_ENDPOINT_URL": running.endpoint}
     worker = subprocess.Popen(
         [sys.executable, "-m", "pileus", "worker"], cwd=project.path, env=environment, stderr=subprocess.DEVNULL
     )

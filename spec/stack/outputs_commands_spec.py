@@ -125,7 +125,7 @@ def test_the_library_opens_a_collection_by_name_and_by_address(done: Project) ->
     edges = done.edges
     address = f"s3://{edges.stack.protected}/stats/collection=lights/"
     code = "import pileus, sys; print(pileus.open_stats(sys.argv[1]).num_rows)"
-    environ = os.environ | {"AWS_ENDPOINT_URL": done.running.endpoint}
+    environ = os.environ | done.running.credentials.to_env() | {"AWS_ENDPOINT_URL": done.running.endpoint}
     for source in ("lights", address):
         run = [sys.executable, "-c", code, source]
         told = subprocess.run(run, cwd=done.path, env=environ, capture_output=True, text=True, check=False, timeout=60)

@@ -33,6 +33,10 @@ class Served:
     def url(self) -> str:
         return self.server.url
 
+    def path(self, name: str) -> str:
+        """The path of a file of the page."""
+        return f"/{self.server.key}/{name}"
+
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: str = "") -> tuple[int, Any]:
         """Status and JSON of a bare request, with nothing that a browser would tidy up."""
         line = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=10)
@@ -44,11 +48,11 @@ class Served:
 
     def post(self, action: str, **headers: str) -> tuple[int, Any]:
         """Press a button without a browser; a header given as empty is left out."""
-        _, session = self.ask("GET", "/live/session.json")
+        _, session = self.ask("GET", self.path("live/session.json"))
         given = {"Content-Type": "application/json", "X-Pileus-Token": session["token"]}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         given = {name: value for name, value in given.items() if value}
-        return self.ask("POST", f"/live/backfills/history/{action}", given, "{}")
+        return self.ask("POST", self.path(f"live/backfills/history/{action}"), given, "{}")
 
 
 Serve = Callable[..., Served]

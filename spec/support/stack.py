@@ -70,7 +70,7 @@ class Project:
 
     @property
     def aws(self) -> Aws:
-        return Aws(self.running.endpoint)
+        return self.running.aws
 
     @property
     def edges(self) -> Edges:

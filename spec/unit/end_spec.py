@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pileus import lifecycle
 from pileus.backfills.control import retry, settle
 from pileus.backfills.end import close_stopped, end, keep
 from pileus.backfills.failures import give_up
@@ -264,3 +265,47 @@ def test_the_end_of_a_cancelled_run_is_told_once(left: Left) -> None:
     assert stopped(left).closed
     settle(left.edges, alone_workflows()[0], find(left.edges, "b"))
     assert [(subject, report["state"]) for subject, report in topic.told] == [("Backfill b cancelled", "cancelled")]
+
+
+def woken(left: Left) -> Fence:
+    """The fence of a worker that claimed the partition, and slept until now."""
+    place = left.edges.place(PARTITION)
+    return fence(place, "old", claimed=lambda: lifecycle.claimed(left.edges.index.entry(PARTITION), "old"))
+
+
+@pytest.mark.parametrize("ended", ["closed", "failed"])
+def test_a_worker_that_slept_between_its_claim_and_its_fence_gets_no_fence_once_it_was_ended(
+    left: Left, ended: str
+) -> None:
+    woken(left)
+    if ended == "closed":
+        stopped(left)
+    else:
+        give_up(left.edges, PARTITION, "b/1", LATE)
+    before = left.edges.store.get(left.edges.place(PARTITION).manifest)
+    with pytest.raises(Conflict, match="another process has taken the claim"):
+        woken(left)
+    assert left.edges.store.get(left.edges.place(PARTITION).manifest) == before, "the fence of others stays"
+
+
+class Claiming(MemoryIndex):
+    """An index in which another worker claims the partition just before its end is written, twice."""
+
+    claims = 0
+
+    def put(self, entry: Entry) -> Entry:
+        if entry.state is State.failed and self.claims < 2:
+            self.claims += 1
+            stored = self.entry(PARTITION)
+            assert stored is not None
+            super().put(replace(stored, state=State.running, claim=f"new {self.claims}", lease=9e9))
+        return super().put(entry)
+
+
+def test_a_worker_that_claims_while_a_partition_is_ended_loses_it_too(left: Left) -> None:
+    index = Claiming()
+    index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-01", "month"))
+    index.put(Entry(PARTITION, State.running, "b/1", fingerprint="f.f.f.f", claim="old", owner="w", lease=1))
+    ended = give_up(replace(left.edges, index=index), PARTITION, "b/1", LATE)
+    assert ended is not None
+    assert (ended.state, ended.claim, index.claims) == (State.failed, None, 2)
