@@ -93,13 +93,14 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or not _steers(c) else c.encode("unicode_escape").decode() for c in text)
 
 
-def one_line(text: str) -> str:
-    r"""Return a text with each character that cannot be printed written as an escape, line breaks too.
+def one_line(text: str, longest: int = 200) -> str:
+    r"""Return a stranger's text as part of a message: without line breaks and what steers a terminal, and not long.
 
-    >>> print(one_line("a\nb\u200bc"))
-    a\nb\u200bc
+    >>> print(one_line("a\nb  c\x1b"))
+    a b c\x1b
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = printable(" ".join(text.split()))
+    return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 
 def _steers(character: str) -> bool:

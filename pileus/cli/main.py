@@ -6,10 +6,12 @@ import sys
 
 from pileus.cli.app import app
 from pileus.errors import PileusError
+from pileus.raster.gdal import harden
 
 
 def main() -> None:
     """Run the command line. For a known error, print one line on standard error and exit with its code."""
+    harden(os.environ)
     collect_seldom()
     try:
         app()

@@ -130,12 +130,14 @@ def _source(path: Path, advance: Callable[[int], None], bands: list[str], masked
 
 
 def _single(path: Path) -> bool:
-    import rasterio
+    from pileus.errors import RasterError
+    from pileus.raster.layers import opened
+    from pileus.raster.signatures import kind_of
 
     try:
-        with rasterio.open(path) as dataset:
+        with opened(path, kind_of(path, str(path)), str(path)) as dataset:
             return bool(dataset.count == 1)
-    except rasterio.errors.RasterioError:
+    except RasterError:
         return True  # `measure` says what is wrong
 
 

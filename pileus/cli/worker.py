@@ -34,8 +34,10 @@ def worker(
 
 def work(*, until_idle: bool = False) -> None:
     """Run a worker, as the command does. Containers call it directly."""
+    from pileus.raster.gdal import harden
     from pileus.worker.kernels import bring
 
+    harden(os.environ)
     bring(os.environ)
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.scale_in import protected, protection_from

@@ -14,6 +14,8 @@ from pileus.strict_json import parse_json
 
 LONGEST = 16 << 20
 """Bytes of a document."""
+LONGEST_MESSAGE = 4000
+"""Characters of a message about all that is wrong with a document."""
 NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 
 
@@ -54,7 +56,7 @@ def parse_value(model: type[D], value: object, source: str) -> D:
         return model.model_validate(value)
     except ValidationError as exc:
         told = [_explain(model, error) for error in exc.errors(include_url=False)]
-        raise DocumentError(one_line("; ".join(told)), where=source) from exc
+        raise DocumentError(one_line("; ".join(told), LONGEST_MESSAGE), where=source) from exc
 
 
 def _fields(model: Any, loc: Sequence[int | str]) -> set[str]:

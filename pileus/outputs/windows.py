@@ -23,7 +23,8 @@ from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
 from pileus.raster.stream_layer import StreamLayer
 from pileus.stopping import Check, go_on
-from pileus.unpack.members import Member, members
+from pileus.unpack.member import Member
+from pileus.unpack.members import members
 from pileus.zonal.compile import SAME_PLACE
 from pileus.zonal.reproject import reproject
 from pileus.zonal.validity import lets_count, validity_of

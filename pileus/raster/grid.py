@@ -16,6 +16,10 @@ from pileus.errors import RasterError
 BAND_ROWS = 64
 """Rows that are measured together. Fixed, so that sums are added in one order whatever the blocks and threads."""
 
+SIDE = 1 << 22
+"""Most columns, and most rows: a grid of 10 m around the equator has fewer."""
+PIXELS = 1 << 37
+"""Most pixels. A file of a few kilobytes may claim any number, and reading them takes a second for each 10^9."""
 WGS84 = (6378137.0, 298.257223563)
 """Semi-major axis in metres and inverse flattening."""
 
@@ -46,15 +50,33 @@ class Grid:
         t = dataset.transform
         if dataset.crs is None:
             raise RasterError("has no coordinate reference system", where=where)
+        if not (dataset.crs.is_geographic or dataset.crs.is_projected):
+            raise RasterError("has a coordinate reference system that is not one of the Earth's surface", where=where)
         if t.is_identity:
             raise RasterError("has no georeference, so its pixels have no place", where=where)
         if t.b or t.d:
             raise RasterError("is rotated: rotated and sheared grids are not measured; warp it first", where=where)
+        if not all(map(math.isfinite, (t.a, t.c, t.e, t.f))):
+            raise RasterError("has a georeference that is not a number, so its pixels have no place", where=where)
         if t.a <= 0 or t.e == 0:
             raise RasterError(
                 f"has pixels of width {t.a} and height {t.e}: expected columns from west to east", where=where
             )
-        return cls(dataset.width, dataset.height, t.c, t.f, t.a, t.e, dataset.crs.to_wkt())
+        grid = cls(dataset.width, dataset.height, t.c, t.f, t.a, t.e, dataset.crs.to_wkt())
+        grid._check(where)
+        return grid
+
+    def _check(self, where: str) -> None:
+        """Raise RasterError for a place that is none, and for more pixels than can be measured."""
+        if not all(map(math.isfinite, self.bounds)):
+            raise RasterError("has pixels that lie infinitely far away", where=where)
+        if self.west + self.dx <= self.west or self.north + self.dy == self.north:
+            raise RasterError("has pixels that are too small for their place: all lie at one point", where=where)
+        if max(self.width, self.height) > SIDE or self.width * self.height > PIXELS:
+            raise RasterError(
+                f"has {self.width:,} x {self.height:,} pixels: expected at most {SIDE:,} a side and {PIXELS:,} in all",
+                where=where,
+            )
 
     @property
     def bands(self) -> int:

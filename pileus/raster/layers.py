@@ -9,28 +9,36 @@ gives them in one of three ways:
 """
 
 import os
-import struct
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.enums import Interleaving
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from rasterio.session import DummySession
 from rasterio.windows import Window
 
 from pileus.errors import RasterError
+from pileus.names import one_line
+from pileus.raster.gdal import SETTINGS, foreign
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.jit import compiled
 from pileus.raster.signatures import Kind, kind_of
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
+
+BLOCK_BYTES = 512 << 20
+"""Most bytes of a block: GDAL unpacks a block as a whole, for all bands that lie in it."""
+TOGETHER = 128 << 20
+"""Most pixels of whole rows that are read together, where a row of blocks has more."""
 
 
 @compiled
@@ -145,7 +153,7 @@ class Handles:
 
     def get(self) -> Any:
         if not hasattr(self._local, "dataset"):
-            with _shut():
+            with rasterio.Env(DummySession(), **SETTINGS):
                 self._local.dataset = rasterio.open(self._path, driver=self._kind.driver)
             self._opened.append(self._local.dataset)
         return self._local.dataset
@@ -181,7 +189,8 @@ class WindowLayer:
 
     def units(self, needed: Needed) -> list[list[int]]:
         """Yield the bands that are best read together: those in one row of blocks."""
-        together = max(1, min(self.block[0], 1024) // BAND_ROWS)
+        rows = min(self.block[0], 1024, TOGETHER // self.grid.width)
+        together = max(1, rows // BAND_ROWS)
         groups: dict[int, list[int]] = {}
         for band in needed.bands():
             groups.setdefault(band // together, []).append(band)
@@ -192,17 +201,14 @@ class WindowLayer:
         first, last = needed.rows(unit[0])[0], needed.rows(unit[-1])[1]
         stretches = needed.stretches(unit[0], unit[-1])
         lefts, lengths = needed.col[stretches], needed.length[stretches]
-        dataset = handles.get()
+        with foreign(RasterError, "cannot be opened as a raster", self.where):
+            dataset = handles.get()
         dtype = dataset.dtypes[self.number - 1]
         packed = [np.empty(needed.pixels(band), dtype) for band in unit]
         for left, right in _blocks(lefts, lefts + lengths, self.block[1], self.grid.width):
             window = Window(left, first, right - left, last - first)
-            try:
+            with foreign(RasterError, "cannot be read", self.where):
                 pixels = dataset.read(self.number, window=window)
-            except RasterioError as exc:
-                raise RasterError(
-                    f"cannot be read: {' '.join(str(exc.__cause__ or exc).split())}", where=self.where
-                ) from exc
             for band, out in zip(unit, packed, strict=True):
                 pack_window(needed, band, pixels, first, left, out)
         return packed
@@ -223,26 +229,16 @@ def _blocks(lefts: NDArray[Any], rights: NDArray[Any], block: int, width: int) -
     return [(int(a) * block, min(int(b) * block, width)) for a, b in zip(starts, ends, strict=True)]
 
 
-def _shut() -> rasterio.Env:
-    """Return GDAL's settings for foreign files: no files beside one, and no credentials."""
-    # Without a session given, every opening would look for AWS credentials.
-    return rasterio.Env(DummySession(), GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_PAM_ENABLED="NO")
-
-
 @contextmanager
 def opened(source: Path | str | MemoryFile, kind: Kind, where: str) -> Iterator[Any]:
-    """An open rasterio dataset of one kind. Raises RasterError for what GDAL cannot open."""
-    with warnings.catch_warnings(), _shut():
+    """Yield an open rasterio dataset of one kind. Raises RasterError for what GDAL cannot open or describe."""
+    # Without a session given, every opening would look for AWS credentials.
+    with warnings.catch_warnings(), rasterio.Env(DummySession(), **SETTINGS):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            if isinstance(source, MemoryFile):
-                dataset = source.open(driver=kind.driver)
-            else:
-                dataset = rasterio.open(source, driver=kind.driver)
-        except RasterioError as exc:
-            raise RasterError(f"cannot be opened as a raster: {' '.join(str(exc).split())}", where=where) from exc
-        with dataset:
-            yield dataset
+        with foreign(RasterError, "cannot be opened as a raster", where):
+            opening = source.open if isinstance(source, MemoryFile) else partial(rasterio.open, source)
+            with opening(driver=kind.driver) as dataset:
+                yield dataset
 
 
 def open_file(path: Path | str, band: str | None, where: str, kind: Kind | None = None) -> FileLayer | WindowLayer:
@@ -257,23 +253,39 @@ def open_file(path: Path | str, band: str | None, where: str, kind: Kind | None 
         grid, nodata = Grid.of(dataset, where), dataset.nodatavals[number - 1]
         if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
             raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
-        block = dataset.block_shapes[number - 1]
-        plain = dataset.driver == "GTiff" and dataset.count == 1
-    if plain and Path(path).is_file():
-        size = Path(path).stat().st_size
-        with Path(path).open("rb") as file:
-            try:
-                strips = read_strips(Head(file.read))
-            except (NotPlain, KeyError, struct.error):
-                pass
-            else:
-                if strips.end > size:
-                    raise RasterError(
-                        f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}",
-                        where=where,
-                    )
-                return FileLayer(grid, nodata, strips, Path(path), where)
-    return WindowLayer(grid, nodata, str(path), kind, number, block, where)
+        block = _block(dataset, number, where)
+        strips = _strips(path, dataset)
+    if strips is None:
+        return WindowLayer(grid, nodata, str(path), kind, number, block, where)
+    size = Path(path).stat().st_size
+    if strips.end > size:
+        raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
+    return FileLayer(grid, nodata, strips, Path(path), where)
+
+
+def _strips(path: Path | str, dataset: Any) -> Strips | None:
+    """Return where the rows of a file on disk lie; None where only the library can read it."""
+    if dataset.driver != "GTiff" or dataset.count > 1 or not Path(path).is_file():
+        return None
+    with Path(path).open("rb") as file:
+        try:
+            strips = read_strips(Head(file.read))
+        except NotPlain:
+            return None
+    return strips if strips.fits(dataset) else None
+
+
+def _block(dataset: Any, number: int, where: str) -> tuple[int, int]:
+    """Return rows and columns of a block. Raises RasterError for one that needs too much memory when it is unpacked."""
+    rows, columns = dataset.block_shapes[number - 1]
+    bands = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+    size = rows * columns * bands * np.dtype(dataset.dtypes[number - 1]).itemsize
+    if size > BLOCK_BYTES:
+        raise RasterError(
+            f"has blocks of {rows:,} x {columns:,} pixels and {size:,} bytes: expected at most {BLOCK_BYTES:,}",
+            where=where,
+        )
+    return rows, columns
 
 
 def _band_number(dataset: Any, band: str | None, where: str) -> int:
@@ -283,7 +295,7 @@ def _band_number(dataset: Any, band: str | None, where: str) -> int:
         return 1
     if band in dataset.descriptions:
         return int(dataset.descriptions.index(band)) + 1
-    if band.isdigit() and 1 <= int(band) <= dataset.count:
+    if band.isdecimal() and len(band) < 6 and 1 <= int(band) <= dataset.count:
         return int(band)
     named = ", ".join(d or str(n) for n, d in enumerate(dataset.descriptions, 1))
-    raise RasterError(f"has no band {band!r}: its bands are {named}", where=where)
+    raise RasterError(f"has no band {band!r}: its bands are {one_line(named)}", where=where)

@@ -14,7 +14,7 @@ from pileus.raster.grid import Needed
 from pileus.raster.layers import open_file
 from pileus.raster.signatures import GEOTIFF
 from pileus.raster.stream_layer import StreamLayer, open_stream
-from pileus.unpack.members import Member
+from pileus.unpack.member import Member
 from pileus.unpack.streams import CHUNK
 
 IN_MEMORY = 64 << 20

@@ -1,6 +1,5 @@
 """Uncompressed strips of a TIFF in a stream, such as a member of an archive: read once, from front to back."""
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,10 +56,11 @@ def open_stream(stream: Forward, where: str) -> tuple[StreamLayer | None, bytes]
         if len(head.data) > strips.start:
             raise NotPlain("its directory lies behind its strips")
         head.upto(strips.start)
-    except (NotPlain, KeyError, struct.error):
+    except NotPlain:
         return None, bytes(head.data)
     with MemoryFile(bytes(head.data)) as memory, opened(memory, GEOTIFF, where) as dataset:
-        if dataset.crs is None:  # it may lie behind the strips, so the whole file is needed
+        # Its system may lie behind the strips, so that the whole file is needed.
+        if dataset.crs is None or not strips.fits(dataset):
             return None, bytes(head.data)
         return StreamLayer(Grid.of(dataset, where), dataset.nodata, strips, stream, len(head.data)), b""
 

@@ -55,6 +55,11 @@ class Strips:
         """Return whether every strip lies after the one before it."""
         return bool((self.offsets[1:] >= self.offsets[:-1] + self.counts[:-1]).all())
 
+    def fits(self, dataset: Any) -> bool:
+        """Return whether a library sees the same pixels in the file, as an open rasterio dataset."""
+        seen = (dataset.width, dataset.height, np.dtype(dataset.dtypes[0]))
+        return (self.width, self.height, self.dtype.newbyteorder("=")) == seen
+
     def chunks(self, first: int, last: int) -> Iterator[tuple[int, int, int]]:
         """Yield stretches of rows without a gap in the file: (row, one past the last row, offset)."""
         row = first
@@ -86,7 +91,17 @@ class Head:
 
 
 def read_strips(head: Head) -> Strips:
-    """Read the first directory of a TIFF (TIFF 6.0, section 2; BigTIFF likewise). Raises NotPlain."""
+    """Read the first directory of a TIFF (TIFF 6.0, section 2; BigTIFF likewise).
+
+    Raises NotPlain, also for a damaged directory: GDAL then says what is wrong with it.
+    """
+    try:
+        return _read_strips(head)
+    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as exc:
+        raise NotPlain("its directory is damaged") from exc
+
+
+def _read_strips(head: Head) -> Strips:
     order = {b"II": "<", b"MM": ">"}[bytes(head.upto(8)[:2])]
     big = head.unpack(order + "H", 2)[0] == 43
     at = head.unpack(order + "Q", 8)[0] if big else head.unpack(order + "I", 4)[0]
@@ -132,10 +147,12 @@ def _strips(tags: dict[int, Any], order: str) -> Strips:
         raise NotPlain("its samples are of an unusual kind")
     width, height = one(_WIDTH), one(_HEIGHT)
     rows = min(one(_ROWS, height), height)
+    if min(width, height, rows) < 1:
+        raise NotPlain("it has no pixels")
     offsets, counts = tags[_STRIPS].astype(np.int64), tags[_COUNTS].astype(np.int64)
     strips = Strips(width, height, np.dtype(f"{order}{kind}{bits // 8}"), rows, offsets, counts)
     per_strip = np.full(len(offsets), rows * strips.row_bytes)
     per_strip[-1] = (height - rows * (len(offsets) - 1)) * strips.row_bytes
-    if len(offsets) != -(-height // rows) or (counts < per_strip).any() or (offsets == 0).any():
+    if not len(offsets) == len(counts) == -(-height // rows) or (counts < per_strip).any() or (offsets <= 0).any():
         raise NotPlain("its strips are sparse or short")
     return strips

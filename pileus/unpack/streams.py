@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from functools import cached_property
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Any, BinaryIO, Protocol
@@ -38,7 +39,11 @@ class Forward:
         self.limit = limit
         self.at = 0
         """Bytes read so far."""
-        self._spare = memoryview(bytearray(CHUNK))
+
+    @cached_property
+    def _spare(self) -> memoryview:
+        """Return where bytes go that nobody wants."""
+        return memoryview(bytearray(CHUNK))
 
     def some(self, view: memoryview) -> int:
         """Read up to len(view) bytes; 0 at the end."""

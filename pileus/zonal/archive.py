@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pileus.errors import ArchiveError, RasterError
 from pileus.raster.grid import Grid
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
-from pileus.unpack.members import Member, members
+from pileus.unpack.member import Member
+from pileus.unpack.members import members
 from pileus.zonal.accumulators import Accumulators, Found
 from pileus.zonal.context import Context, Source
 from pileus.zonal.validity import lets_count

@@ -8,10 +8,11 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from pileus.errors import ZonesError
 from pileus.raster.grid import BAND_ROWS, Grid
 from pileus.raster.jit import compiled
 from pileus.stopping import Check, go_on
-from pileus.zonal.coverage import STEP, Traced, entries, trace
+from pileus.zonal.coverage import PIECES, STEP, TooFine, Traced, entries, trace
 from pileus.zonal.index import CoverageRule, ZoneIndex
 from pileus.zonal.rasterize import burn
 from pileus.zonal.reproject import reproject
@@ -33,12 +34,19 @@ def compile_index(
     check: Check = go_on,
 ) -> ZoneIndex:
     """Return the index: which pixels of `grid` each zone covers. Raises ZonesError when zones cannot be brought to its
-    CRS.
+    CRS, or one has too fine an outline.
     """
     geometries, notes = _in_crs(zones, grid, where)
     geometries, numbers = _placed(geometries, grid)
     exact = rule == "exact"
-    traced = _trace(geometries, numbers, grid, threads, check) if exact else _burn(geometries, numbers, grid, rule)
+    try:
+        traced = _trace(geometries, numbers, grid, threads, check) if exact else _burn(geometries, numbers, grid, rule)
+    except TooFine as exc:
+        raise ZonesError(
+            f"zone {zones.ids[exc.args[0]]!r} has an outline too fine for the grid: it crosses the borders of pixels "
+            f"more than {PIECES:,} times",
+            where=where,
+        ) from exc
     return _assemble(traced, len(zones), grid, notes)
 
 

@@ -10,7 +10,7 @@ from pileus.documents import Process
 from pileus.raster.grid import Grid
 from pileus.statistics import need_percentiles
 from pileus.stopping import Check, go_on
-from pileus.unpack.members import UnpackLimits
+from pileus.unpack.member import UnpackLimits
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
 from pileus.zonal.index import ZoneIndex

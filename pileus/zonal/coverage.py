@@ -17,11 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pileus.raster.jit import compiled
+from pileus.raster.jit import compiled, compiled_inline
 
 STEP = 2.0**38
 LEAST = 1e-12
 """Smaller coverage is a rounding error, and counts as none."""
+PIECES = 1 << 25
+"""Most pieces into which pixel borders may cut one zone: the outline of a continent at 100 m has fewer."""
+
+
+class TooFine(Exception):
+    """A zone has an outline that crosses too many pixel borders. `args[0]`: its number."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +48,27 @@ class Traced:
 
 
 @compiled
-def _bound(xs: Any, ys: Any, ring_ends: Any, first: int, last: int) -> int:
-    """Return an upper bound of the number of pieces into which the edges of rings first..last are cut."""
+def _estimate(xs: Any, ys: Any, ring_ends: Any, first: int, last: int, width: int, height: int) -> int:
+    """Return about how many pieces the edges of rings first..last are cut into, on a grid; mostly an upper bound."""
     total = 8
     for ring in range(first, last):
         for i in range(ring_ends[ring], ring_ends[ring + 1] - 1):
-            total += int(abs(np.floor(ys[i + 1]) - np.floor(ys[i])) + abs(np.floor(xs[i + 1]) - np.floor(xs[i]))) + 4
+            total += _steps(xs[i], xs[i + 1], width) + _steps(ys[i], ys[i + 1], height) + 4
     return total
+
+
+@compiled_inline
+def _steps(start: float, end: float, size: int) -> int:
+    """Return how many borders of pixels lie between two coordinates, on the grid and one pixel around it."""
+    first, last = min(max(start, -1.0), size + 1.0), min(max(end, -1.0), size + 1.0)
+    return int(abs(np.floor(last) - np.floor(first)))
 
 
 @compiled
 def _piece(n: int, keys: Any, covers: Any, shares: Any, key: int, cover: float, share: float) -> int:
+    """Add a piece, or add to the last one. Return how many there are: beyond the arrays' size they are only counted."""
+    if n >= keys.size:
+        return n + 1
     if n > 0 and keys[n - 1] == key:
         covers[n - 1] += cover
         shares[n - 1] += share
@@ -176,15 +192,24 @@ def _stretch(
 
 @compiled
 def _trace(xs: Any, ys: Any, ring_ends: Any, zone_rings: Any, zones: Any, width: int, height: int, turn: float) -> Any:
-    """Return stretches (zone, row, column, length, share) of many zones, each from top to bottom."""
+    """Return stretches (zone, row, column, length, share) of many zones, each from top to bottom, and -1.
+
+    Where a zone has too many pieces, return its place in `zones` instead of -1.
+    """
     found, n = np.empty((4, 4096), np.int32), 0
     levels = np.empty(4096, np.float32)
     keys, covers, shares = np.empty(64, np.int64), np.empty(64), np.empty(64)
     for z in range(zone_rings.size - 1):
-        bound = _bound(xs, ys, ring_ends, zone_rings[z], zone_rings[z + 1])
-        if bound > keys.size:
-            keys, covers, shares = np.empty(bound, np.int64), np.empty(bound), np.empty(bound)
-        pieces = _cut(xs, ys, ring_ends, zone_rings[z], zone_rings[z + 1], width, height, turn, keys, covers, shares)
+        first, last = zone_rings[z], zone_rings[z + 1]
+        pieces = _estimate(xs, ys, ring_ends, first, last, width, height)
+        cut = False
+        while not cut:
+            if pieces > PIECES:
+                return found[:, :0].copy(), levels[:0].copy(), z
+            if pieces > keys.size:
+                keys, covers, shares = np.empty(pieces, np.int64), np.empty(pieces), np.empty(pieces)
+            pieces = _cut(xs, ys, ring_ends, first, last, width, height, turn, keys, covers, shares)
+            cut = pieces <= keys.size  # else they were only counted
         if n + 3 * pieces > levels.size:
             size = 2 * levels.size + 3 * pieces
             larger, more = np.empty((4, size), np.int32), np.empty(size, np.float32)
@@ -193,7 +218,7 @@ def _trace(xs: Any, ys: Any, ring_ends: Any, zone_rings: Any, zones: Any, width:
         new = _sweep(pieces, keys, covers, shares, width, found[1, n:], found[2, n:], found[3, n:], levels[n:])
         found[0, n : n + new] = zones[z]
         n += new
-    return found[:, :n].copy(), levels[:n].copy()
+    return found[:, :n].copy(), levels[:n].copy(), -1
 
 
 def trace(
@@ -203,9 +228,11 @@ def trace(
 
     `xs`, `ys`: pixel coordinates of all rings, multiples of 1 / STEP. `ring_ends[r]`: where ring r starts.
     `zone_rings[z]`: where the rings of zone z start. `zones[z]`: the number of zone z in the entries. `turn`: 1 where
-    outer rings go down on their left side in pixel space, -1 where they go up.
+    outer rings go down on their left side in pixel space, -1 where they go up. Raises TooFine.
     """
-    stretches, share = _trace(xs, ys, ring_ends, zone_rings, zones, width, height, turn)
+    stretches, share, too_fine = _trace(xs, ys, ring_ends, zone_rings, zones, width, height, turn)
+    if too_fine >= 0:
+        raise TooFine(int(zones[too_fine]))
     zone, row, col, length = stretches
     return entries(zone, row, col, length, share)
 

@@ -16,7 +16,8 @@ from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
 from pileus.raster.formats import Layer, band_of, named_band, open_layer
 from pileus.stopping import Check, go_on
-from pileus.unpack.members import UnpackLimits, is_archive
+from pileus.unpack.member import UnpackLimits
+from pileus.unpack.members import is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache

@@ -8,6 +8,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from pileus.errors import ZonesError
+from pileus.raster.gdal import foreign
 
 WGS84 = "EPSG:4326"
 
@@ -19,11 +20,12 @@ def reproject(geometries: Any, source: str, target: str, *, tolerance: float = 0
     as they are, so that two spellings of one system change no digit. Raises ZonesError where a geometry has no
     coordinates in `target`.
     """
-    before, after = CRS.from_user_input(source), CRS.from_user_input(target)
-    if before == after:
-        return geometries
     coordinates = shapely.get_coordinates(geometries)
-    x, y = transform(before, after, coordinates[:, 0], coordinates[:, 1])
+    with foreign(ZonesError, "cannot be brought to the raster's coordinate system", where):
+        before, after = CRS.from_user_input(source), CRS.from_user_input(target)
+        if before == after:
+            return geometries
+        x, y = transform(before, after, coordinates[:, 0], coordinates[:, 1])
     moved = np.column_stack([x, y])
     if not np.isfinite(moved).all():
         raise ZonesError("a zone lies outside the area of the raster's coordinate system", where=where)

@@ -1,7 +1,6 @@
 """Zones: the polygons that are measured, from vector files of known formats."""
 
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -10,16 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataSourceError
+from rasterio.crs import CRS
 
 from pileus.errors import ZonesError
-from pileus.zonal.vector_files import check
+from pileus.names import one_line
+from pileus.raster.gdal import foreign
+from pileus.zonal.vector_files import read_vector
 
 POLYGONS = (3, 6)
 """GEOS type ids of Polygon and MultiPolygon."""
+
+FURTHEST = 1e9
+"""How far a coordinate may lie from 0 in a system that is not geographic, in its units; the Earth is 4e7 m around."""
+TANGLED = 2e7
+"""Most pairs of edges, as `_crossings` counts them, that are checked: about two seconds."""
+TANGLED_REPAIR = 5e4
+"""Most pairs of an outline that is repaired: about five seconds."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +62,16 @@ def read_zones(source: Path | bytes, *, zone_id: str | None, where: str) -> Zone
     Raises ZonesError for what is not a vector file, has no CRS, no features, no ids or repeated ones, or a feature
     without area or with coordinates that are no numbers.
     """
-    text = source if isinstance(source, bytes) else _bytes(source, where)
-    meta, wkb, columns = _read(source, where)
+    (meta, wkb, columns), own = read_vector(source, where)
     if not meta["crs"]:
         raise ZonesError("has no coordinate reference system: say where its coordinates are", where=where)
     if wkb is None or len(wkb) == 0:
         raise ZonesError("has no features", where=where)
     fields = dict(zip(meta["fields"], columns, strict=True))
-    own = _own_ids(text, len(wkb)) if text[:1] == b"{" else None
     ids = _ids(fields, own, zone_id, where)
     _refuse_duplicates(ids, where)
     names = tuple(_text(v) or i for v, i in zip(fields.get("name", ids), ids, strict=True))
-    geometries, notes = _polygons(wkb, ids, where)
+    geometries, notes = _polygons(wkb, ids, _furthest(meta["crs"], where), where)
     return make_zones(ids, names, geometries, meta["crs"], notes)
 
 
@@ -82,39 +87,6 @@ def make_zones(ids: Sequence[str], names: Sequence[str], geometries: Any, crs: s
     for blob in shapely.to_wkb(multi, output_dimension=2, byte_order=1):
         digest.update(blob)
     return Zones(tuple(ids), tuple(names), multi, crs, digest.hexdigest(), tuple(notes))
-
-
-def _bytes(path: Path, where: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            first = file.read(1)
-            return first + file.read() if first == b"{" else first
-    except IsADirectoryError:
-        return b""
-    except OSError as exc:
-        raise ZonesError(f"cannot be read: {exc.strerror}", where=where) from exc
-
-
-def _read(source: Path | bytes, where: str) -> tuple[dict[str, Any], Any, Any]:
-    check(source, where)
-    try:
-        target = io.BytesIO(source) if isinstance(source, bytes) else source
-        meta, _, wkb, columns = pyogrio.raw.read(target, force_2d=True)
-    except (DataSourceError, ValueError, RuntimeError) as exc:
-        reason = " ".join(str(exc).split("; It might help")[0].split())
-        raise ZonesError(f"cannot be read as zones: {reason}", where=where) from exc
-    return meta, wkb, columns
-
-
-def _own_ids(text: bytes, count: int) -> list[Any] | None:
-    """Return the `id` of each GeoJSON feature (RFC 7946, 3.2); None unless all have one."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    features = value.get("features", [value]) if isinstance(value, dict) else []
-    ids = [f.get("id") for f in features if isinstance(f, dict)]
-    return ids if len(ids) == count and all(i is not None for i in ids) else None
 
 
 def _text(value: Any) -> str:
@@ -151,20 +123,51 @@ def _refuse_duplicates(ids: list[str], where: str) -> None:
         raise ZonesError(f"{len(repeated)} ids come more than once: {shown}; name a column that is unique", where=where)
 
 
-def _polygons(wkb: Any, ids: list[str], where: str) -> tuple[list[Any], list[str]]:
+def _furthest(crs: str, where: str) -> tuple[float, float]:
+    """Return how far x and y of a coordinate may lie from 0. Raises ZonesError for a system that is not known."""
+    with foreign(ZonesError, "has a coordinate reference system that is not known", where):
+        return (720.0, 91.0) if CRS.from_user_input(crs).is_geographic else (FURTHEST, FURTHEST)
+
+
+def _polygons(wkb: Any, ids: list[str], furthest: tuple[float, float], where: str) -> tuple[list[Any], list[str]]:
     try:
         geometries = shapely.from_wkb(wkb)
-    except shapely.errors.GEOSException as exc:
-        raise ZonesError(f"has a shape that cannot be read: {exc}", where=where) from exc
+    except (shapely.errors.ShapelyError, TypeError) as exc:
+        raise ZonesError(f"has a shape that cannot be read: {one_line(str(exc))}", where=where) from exc
     notes: list[str] = []
     for position, (geometry, zone) in enumerate(zip(geometries, ids, strict=True)):
         if geometry is None or geometry.is_empty:
             raise ZonesError(f"zone {zone!r} has no shape", where=where)
-        if not np.isfinite(shapely.get_coordinates(geometry)).all():
+        coordinates = shapely.get_coordinates(geometry)
+        if not np.isfinite(coordinates).all():
             raise ZonesError(f"zone {zone!r} has a coordinate that is not a number", where=where)
+        if (np.abs(coordinates) > furthest).any():
+            raise ZonesError(f"zone {zone!r} has a coordinate outside the world", where=where)
+        crossings = _crossings(geometry)
+        _refuse_tangled(zone, crossings, TANGLED, where)
         if geometry.geom_type not in ("Polygon", "MultiPolygon") or not geometry.is_valid:
+            _refuse_tangled(zone, crossings, TANGLED_REPAIR, where)
             geometries[position] = _repair(geometry, zone, notes, where)
     return list(geometries), notes
+
+
+def _crossings(geometry: Any) -> float:
+    """Return about how many pairs of edges have boxes that overlap, as if edges lay anywhere in the zone's box.
+
+    GEOS compares such pairs. The outline of a place has few of them, since its edges are short.
+    """
+    rings = shapely.get_rings(shapely.get_parts(shapely.get_parts(geometry)))
+    coordinates, ring = shapely.get_coordinates(rings, return_index=True)
+    if len(coordinates) == 0:
+        return 0.0
+    width, height = np.abs(np.diff(coordinates, axis=0))[ring[1:] == ring[:-1]].T
+    area = float(np.prod(np.ptp(coordinates, axis=0)))
+    return len(width) * float((width * height).sum()) / area if area > 0 else 0.0
+
+
+def _refuse_tangled(zone: str, crossings: float, most: float, where: str) -> None:
+    if crossings > most:
+        raise ZonesError(f"zone {zone!r} has an outline that is too tangled to be checked: simplify it", where=where)
 
 
 def _repair(geometry: Any, zone: str, notes: list[str], where: str) -> Any:

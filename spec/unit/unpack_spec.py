@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pileus.errors import ArchiveError
-from pileus.unpack.members import UnpackLimits, members
+from pileus.unpack.member import UnpackLimits
+from pileus.unpack.members import members
 
 TIFF = b"II*\0" + bytes(100)
 """Something that begins as a TIFF does."""
