@@ -47,3 +47,22 @@ def shut(sock: socket.socket) -> None:
     """End what waits on a socket, from another thread. The socket is still to be closed."""
     with suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of an SSLSocket would take its state from the reader
+
+
+class Sockets:
+    """The connections that a library opens in one call, so that they can be ended from another thread."""
+
+    def __init__(self) -> None:
+        self._found: list[socket.socket] = []
+        self.is_cut = False
+
+    def add(self, sock: socket.socket) -> None:
+        self._found.append(sock)
+        if self.is_cut:
+            shut(sock)
+
+    def cut(self) -> None:
+        """End what waits on any of them, and on those to come."""
+        self.is_cut = True
+        for sock in self._found:
+            shut(sock)
