@@ -277,10 +277,12 @@ def _placeholders(text: str) -> list[str]:
 
 
 def _texts(value: object, where: str = "") -> list[tuple[str, str]]:
+    """Return every text in a value, keys among them, and where it is."""
     if isinstance(value, str):
         return [(where, value)]
     if isinstance(value, Mapping):
-        return [t for key, item in value.items() for t in _texts(item, f"{where}.{key}" if where else str(key))]
+        keys = [(where, str(key)) for key in value]
+        return keys + [t for key, item in value.items() for t in _texts(item, f"{where}.{key}" if where else str(key))]
     if isinstance(value, list | tuple):
         return [t for index, item in enumerate(value) for t in _texts(item, f"{where}[{index}]")]
     return []

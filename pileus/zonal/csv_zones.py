@@ -89,6 +89,7 @@ def _polygon(text: str, line: int, where: str) -> bytes:
         raise ZonesError(f"line {line}: {words}", where=where)
     try:
         with np.errstate(all="ignore"):  # a number without end is refused later, by the name of its zone
-            return shapely.to_wkb(shapely.from_wkt(text), output_dimension=2)
+            wkb: bytes = shapely.to_wkb(shapely.from_wkt(text), output_dimension=2)
     except shapely.errors.ShapelyError as exc:
         raise ZonesError(f"line {line}: no polygon in WKT: {one_line(str(exc), 80)}", where=where) from exc
+    return wkb
