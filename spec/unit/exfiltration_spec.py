@@ -25,7 +25,8 @@ from spec.unit import foreign_files_spec as foreign
 
 ZONES = zones_of(shapely.box(0, 0, 3, 3))
 PROCESS = Process(band="light", zones="", stats=("count", "mean"))
-WAYS = ("/vsicurl/", "/vsicurl_streaming/", "/vsicurl?url=", "/vsizip//vsicurl/", "/vsitar//vsicurl/", "/vsigzip//vsicurl/",
+WAYS = ("/vsicurl/", "/vsicurl_streaming/", "/vsicurl?url=", "/vsizip//vsicurl/", "/vsitar//vsicurl/",
+        "/vsigzip//vsicurl/",
         "/vsisubfile/0_9,/vsicurl/", "/vsicached?file=/vsicurl/", "WCS:", "WMS:", "WMTS:", "")  # fmt: skip
 SOURCES = ("SimpleSource", "ComplexSource", "AveragedSource", "KernelFilteredSource", "NoDataFromMaskSource")
 

@@ -25,9 +25,10 @@ from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
-from pileus.edges.providers.listing_limits import ListingLimits
+from pileus.edges.providers.listing_limits import DIGITS, ListingLimits
 from pileus.edges.providers.login import login_of
 from pileus.edges.providers.reach import Reach
+from pileus.edges.providers.sftp_packets import BoundedClient
 from pileus.edges.providers.time_limit import patience, within
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
@@ -107,7 +108,8 @@ class SftpEdge:
         url = self._base.url(folder)
         for entry in persistently(lambda: self._entries(folder, url), self):
             modified = datetime.fromtimestamp(entry.st_mtime or 0, UTC).isoformat() if entry.st_mtime else None
-            yield listed(entry.filename, self._base.url(folder + entry.filename), entry.st_size, modified)
+            size = entry.st_size if (entry.st_size or 0) < 10**DIGITS else None
+            yield listed(entry.filename, self._base.url(folder + entry.filename), size, modified)
 
     def _entries(self, folder: str, url: str) -> Sequence[paramiko.SFTPAttributes]:
         connection = self._pool.take(None)
@@ -160,7 +162,7 @@ class SftpEdge:
                 transport.start_client()
                 self._check_host(transport.get_remote_server_key())
                 self._sign_in(transport)
-                client = paramiko.SFTPClient.from_transport(transport)
+                client = BoundedClient.from_transport(transport)
             if client is None:
                 raise Unreachable("offers no SFTP", where=origin.url)
             client.get_channel().settimeout(self._provider.read_seconds)  # type: ignore[union-attr]
