@@ -39,6 +39,7 @@ from pileus.errors import PileusError
 from pileus.expand import expand
 from pileus.models import Granule, Listed, Problem, listed
 from pileus.names import FileName
+from spec.support.fuzz_messages import messages, read_message
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 URL = "http://x.org/a/"
@@ -327,6 +328,7 @@ KINDS: Mapping[str, tuple[st.SearchStrategy[bytes], Run]] = {
     "s3": (_s3_bodies(), read_s3),
     "url_list": (_mixed([b"http://x.org/", b"https://", b"\n", b"#", b" ", b"<"], NAMES), read_url_list),
     "documents": (_documents(), read_document),
+    "messages": (messages(), read_message),
 }
 
 
