@@ -98,6 +98,8 @@ def test_a_deployment_from_nothing_to_nothing(account: Aws, project: Project) ->
         ({"log_days": 8}, "log_days"),
         ({"stack": "Pileus"}, "stack"),
         ({"worker_image": "has spaces"}, "worker_image"),
+        ({"worker_image": "example.org/pileus-worker:0.1.0"}, "worker_image"),
+        ({"worker_image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/pileus-worker:latest"}, "worker_image"),
         ({"colour": "red"}, "colour"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-",
