@@ -77,6 +77,7 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
     kept = record.closed(edges, id, run)
     found = kept.outcomes if kept else None
     if found is None:
+        _publish_left(edges, backfill)
         found = outcomes(edges, replace(backfill, state=state or backfill.state), final=True)
         record.close(edges, backfill, found)
     problem = f"its execution ended {stopped}" if stopped else None
@@ -140,6 +141,11 @@ def _take_back(edges: Edges, backfill: Backfill) -> None:
     for one in list(edges.index.briefs(*place)):
         if one.state is PartitionState.running and one.run == backfill.run_name:
             fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
+    _publish_left(edges, backfill)
+
+
+def _publish_left(edges: Edges, backfill: Backfill) -> None:
+    """Publish what workers have committed in the span and not published whole; delete what cannot be committed."""
     for partition, claim in claims(edges.store, edges.stack.internal):
         mine = (partition.collection, partition.version) == (backfill.collection, backfill.version)
         if mine and backfill.first <= partition.period <= backfill.last:
