@@ -60,11 +60,11 @@ def held(edges: Edges, backfill: Backfill) -> list[Brief]:
     ]
 
 
-def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[str, Any]:
+def end(edges: Edges, id: str, run: int, *, stopped: str | None = None, why: Failure | None = None) -> dict[str, Any]:
     """End a run: write the outcome of each of its partitions, and return the JSON of its state.
 
     `stopped`: the status of an execution that somebody stopped in Step Functions, or that failed there; the backfill is
-    then cancelled or failed.
+    then cancelled or failed. `why`: its error, where that is known.
     """
     backfill = edges.index.backfill(id)
     if backfill is not None and backfill.run == run and backfill.untold:
@@ -80,7 +80,7 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
         _publish_left(edges, backfill)
         found = outcomes(edges, replace(backfill, state=state or backfill.state), final=True)
         record.close(edges, backfill, found)
-    problem = f"its execution ended {stopped}" if stopped else None
+    problem = f"its execution ended {stopped}{f': {why}' if why else ''}" if stopped else None
     came_to: State = state or verdict(found)
 
     def step(now: Backfill) -> Backfill | None:

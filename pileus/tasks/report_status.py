@@ -43,7 +43,8 @@ def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any
     execution = part(detail, "executionArn")
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
-            return end(edges, backfill.id, backfill.run, stopped=part(detail, "status"))
+            why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
+            return end(edges, backfill.id, backfill.run, stopped=part(detail, "status"), why=why)
     return {"execution": execution, "state": "of no backfill"}
 
 
