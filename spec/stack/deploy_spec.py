@@ -110,7 +110,7 @@ def test_settings_that_cannot_be_are_refused_by_name(project: Project, settings:
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize(("text", "named"), [("{", "is not JSON"), ("[]", "not a JSON object")])
+@pytest.mark.parametrize(("text", "named"), [("{", "not JSON: Expecting property name"), ("[]", "not a JSON object")])
 def test_settings_must_be_a_json_object(project: Project, text: str, named: str) -> None:
     assert named in project.pileus("synth", code=2, env={"PILEUS_SETTINGS": text})
 
