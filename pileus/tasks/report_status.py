@@ -50,7 +50,8 @@ def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any
     execution, status = text(detail, "executionArn"), text(detail, "status")
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
-            return end(edges, backfill.id, backfill.run, stopped=status)
+            why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
+            return end(edges, backfill.id, backfill.run, stopped=status, why=why)
     return {"execution": execution, "state": "of no backfill"}
 
 
