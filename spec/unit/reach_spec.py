@@ -129,11 +129,15 @@ def test_nobody_is_led_to_what_a_cloud_keeps_for_a_machine(spelling: str, kind: 
     server = redirects(f"http://{spelling}/latest/meta-data/x.tgz", kind)
     here = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        with closing(connect(Provider(id="x", protocol="http", host=here, attempts=1), secrets=Secrets(environ={}))) as edge:
+        with closing(
+            connect(Provider(id="x", protocol="http", host=here, attempts=1), secrets=Secrets(environ={}))
+        ) as edge:
             urls = [f"{here}/x.tgz"]
             if kind == "list":
                 urls = [entry.url for entry in edge.list("urls.txt")]  # type: ignore[union-attr]
-            with pytest.raises(Refused, match=r"is at 169\.254\.(169\.254|170\.2), a link-local or metadata address: never"):
+            with pytest.raises(
+                Refused, match=r"is at 169\.254\.(169\.254|170\.2), a link-local or metadata address: never"
+            ):
                 edge.open(urls[0])
     finally:
         server.shutdown()
