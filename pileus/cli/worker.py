@@ -39,6 +39,8 @@ def work(*, until_idle: bool = False) -> None:
 
     harden(os.environ)
     bring(os.environ)
+    from pileus.cell.cell import Cell
+    from pileus.cell.settings import limits_of
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.scale_in import protected, protection_from
     from pileus.tasks.process_group import TaskControl, WorkerState, process_group
@@ -50,8 +52,7 @@ def work(*, until_idle: bool = False) -> None:
     output.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[output])
     logging.getLogger("rasterio").setLevel(logging.ERROR)  # GDAL warns about each header whose pixels are not there
-    aws, stack = Aws(), Stack.from_env(os.environ)
-    edges = wire(os.environ, aws, stack)
+    stack, limits = Stack.from_env(os.environ), limits_of(os.environ)
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
     protection = protection_from(os.environ)
     pulse = pulse_file(scratch, socket.gethostname())
@@ -59,6 +60,12 @@ def work(*, until_idle: bool = False) -> None:
     # Containers may share a host's name and have the same process id.
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     with closing(WorkerState(scratch, patience=LEASES * float(stack.visibility))) as state:
+        if limits:
+            state.cell = Cell(os.environ, state.volume.folder.resolve(), limits)  # before this process has credentials
+        else:
+            logging.getLogger("pileus.worker").warning("there is no cell: strangers' files are opened in this process")
+        aws = Aws()
+        edges = wire(os.environ, aws, stack)
 
         def live() -> None:
             state.volume.sweep()

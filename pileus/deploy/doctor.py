@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pileus.cell.servant import lacking
 from pileus.deploy.images import engine
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
@@ -47,7 +48,7 @@ class Check:
 def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path) -> list[Check]:
     """Run all checks. `settings`: the project's own."""
     account = credentials(aws)
-    checks = [account, docker(settings), disk(root)]
+    checks = [account, docker(settings), disk(root), cell()]
     if account.ok:
         checks += [replace(check, deployment_only=True) for check in quotas(aws, settings)]
     return checks + [reachable(provider) for provider in providers]
@@ -105,6 +106,15 @@ def disk(root: Path) -> Check:
     free = shutil.disk_usage(root).free
     advice = f"free some: one group of six tiles needs about {FREE / 1e9:g} GB"
     return Check("disk", free >= FREE, f"{free / 1e9:.1f} GB free at {root}", advice)
+
+
+def cell() -> Check:
+    """Check whether this machine allows all that confines the process that opens strangers' files."""
+    missing = lacking()
+    if not missing:
+        return Check("cell", True, "no credentials, network, files or processes of others")
+    advice = "workers here still have a cell, with what there is; the newest kernel has all of it (docs/concepts.md)"
+    return Check("cell", None, "; ".join(missing), advice)
 
 
 def reachable(provider: Provider) -> Check:

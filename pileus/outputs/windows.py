@@ -4,7 +4,7 @@ borders.
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -79,7 +79,7 @@ class Windows:
     """Called before each read; what it raises ends the work."""
     notes: list[str] = field(default_factory=list)
 
-    def of(self, archives: Sequence[tuple[str, Path]]) -> Iterator[Window]:
+    def of(self, archives: Iterable[tuple[str, Path]]) -> Iterator[Window]:
         """Return the windows by zone and band. `archives`: name and path of each. Raises what reading them raises."""
         with ExitStack() as stack:
             mosaic = _Mosaic(self, stack)

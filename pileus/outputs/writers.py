@@ -1,7 +1,8 @@
 """Write what stands beside the tables: clips, pictures, and the STAC item that names everything."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from pileus import keys
-from pileus.documents import Collection, Process
+from pileus.documents import Collection
 from pileus.models import Archive, Group, Output, Partition
 from pileus.outputs.shapes import lonlat
 from pileus.outputs.stac import COG, Made, bounds_of, clip_facts, item, table_facts
@@ -41,6 +42,61 @@ class Written:
         return [one.output for one in self.made]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A clip or a picture of one zone and band."""
+
+    kind: str
+    """`clip` or `picture`."""
+    band: str
+    zone: str
+    """Its id."""
+    body: bytes
+    facts: dict[str, Any]
+    """Fields of its STAC asset."""
+
+
+Drawing = Generator[Drawn, None, None]
+Draw = Callable[[Partition, Collection, Zones, Iterable[Archive], Path, Check, list[str]], Drawing]
+"""What `draw` is, here or in a process of its own."""
+
+
+def draw(
+    partition: Partition,
+    collection: Collection,
+    zones: Zones,
+    archives: Iterable[Archive],
+    scratch: Path,
+    check: Check,
+    notes: list[str],
+) -> Drawing:
+    """Yield clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does.
+
+    Things that a person should know are added to `notes`. What `check` raises ends the work.
+    """
+    from pileus.outputs.clips import cog
+    from pileus.outputs.pictures import pictured, quicklook
+    from pileus.outputs.windows import Windows
+
+    rules = collection.meta.process
+    assert rules is not None  # `write_windows` has looked
+    windows = Windows(rules, zones, scratch, check)
+    found = list(windows.of((archive.granule.file.name, archive.path) for archive in archives))
+    notes += windows.notes
+    for band in rules.bands:
+        told = collection.meta.bands.get(band)
+        unit = (told.unit if told else None) or ""
+        mine = [window for window in found if window.band == band]
+        scale = pictured(mine, told.display if told else None) if rules.pictures else (0.1, 100.0)
+        for window in mine:
+            check()
+            if rules.clips:
+                yield Drawn("clip", band, window.zone, cog(window, unit), clip_facts(window, unit))
+            if rules.pictures:
+                body = quicklook(window, period=partition.period, unit=unit, scale=scale)
+                yield Drawn("picture", band, window.zone, body, {})
+
+
 def write_windows(
     written: Written,
     partition: Partition,
@@ -49,43 +105,20 @@ def write_windows(
     archives: tuple[Archive, ...],
     scratch: Path,
     check: Check,
+    draw: Draw = draw,
 ) -> None:
-    """Write clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does.
-
-    What `check` raises ends the work.
-    """
+    """Write clips and quicklooks, where the collection asks for them. What `check` raises ends the work."""
     rules = collection.meta.process
     if rules is None or not (rules.clips or rules.pictures):
         return
-    from pileus.outputs.windows import Windows
-
-    windows = Windows(rules, zones, scratch, check)
-    found = list(windows.of([(archive.granule.file.name, archive.path) for archive in archives]))
-    written.notes += windows.notes
-    for key, body, content_type, kind, title, facts in _files(found, partition, collection, rules):
-        check()
-        written.add(key, body, content_type, kind, title, **facts)
-
-
-def _files(
-    found: list[Any], partition: Partition, collection: Collection, rules: Process
-) -> Iterator[tuple[str, bytes, str, str, str, dict[str, Any]]]:
-    from pileus.outputs.clips import cog
-    from pileus.outputs.pictures import pictured, quicklook
-
-    for band in rules.bands:
-        told = collection.meta.bands.get(band)
-        unit = (told.unit if told else None) or ""
-        mine = [window for window in found if window.band == band]
-        scale = pictured(mine, told.display if told else None) if rules.pictures else (0.1, 100.0)
-        for window in mine:
-            title = f"{window.name}, {band}"
-            if rules.clips:
-                key = keys.clip_key(partition, band, window.zone)
-                yield key, cog(window, unit), COG, "clip", title, clip_facts(window, unit)
-            if rules.pictures:
-                body = quicklook(window, period=partition.period, unit=unit, scale=scale)
-                yield keys.picture_key(partition, band, window.zone), body, "image/png", "picture", title, {}
+    names = dict(zip(zones.ids, zones.names, strict=True))
+    kinds = {"clip": (keys.clip_key, COG), "picture": (keys.picture_key, "image/png")}
+    with closing(draw(partition, collection, zones, archives, scratch, check, written.notes)) as every:
+        for one in every:
+            check()
+            key, content_type = kinds[one.kind]
+            title = f"{names[one.zone]}, {one.band}"
+            written.add(key(partition, one.band, one.zone), one.body, content_type, one.kind, title, **one.facts)
 
 
 def write_item(

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pileus.cell.inside import Inside
 from pileus.documents import Process
 from pileus.download.fetch import download
 from pileus.edges.providers import ProviderEdge
 from pileus.models import Archive, Granule, Group
 from pileus.scratch.volume import ARCHIVES
 from pileus.stopping import unless
-from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, measure
+from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def process(
     *,
     edge: ProviderEdge,
     each: str | None,
+    inside: Inside,
     cache: ZoneIndexCache | None,
     scratch: Path,
     parallel: int,
@@ -48,7 +50,8 @@ def process(
 ) -> Processed:
     """Download a group and measure it. Return its archives, statistics and times.
 
-    `each`: the named group that tells the group's members apart, for the classic CSV. `scratch`: a folder with nothing
+    `each`: the named group that tells the group's members apart, for the classic CSV. `inside`: opens the archives.
+    `scratch`: a folder with nothing
     but the downloads of earlier tries; the caller removes it. Raises what the hops raise; HandedBack soon after
     `cancelled` is set.
     """
@@ -60,7 +63,9 @@ def process(
     size = sum(archive.size for archive in archives)
     if rules is None or zones is None:
         return Processed(tuple(archives), None, seconds, size, size)
-    measured = measure(_sources(archives, each), rules, zones, cache=cache, scratch=scratch, check=unless(cancelled))
+    measured = inside.measure(
+        _sources(archives, each), rules, zones, cache=cache, scratch=scratch, check=unless(cancelled)
+    )
     return Processed(tuple(archives), measured, seconds | measured.seconds, size, size + measured.scratch_bytes)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from pileus import keys
+from pileus.cell.cell import Cell
+from pileus.cell.inside import Here, Inside
+from pileus.cell.room import Room
 from pileus.documents import Collection, Process
 from pileus.edges.late_delete import LateDelete
 from pileus.edges.parallel_put import Batch
@@ -30,7 +33,7 @@ from pileus.tasks.pipeline import Processed, process
 from pileus.version import __version__
 from pileus.wiring import Edges
 from pileus.worker_tasks import Work, task_of
-from pileus.zonal import Measured, MemoryCache, TieredCache, Zones, read_zones
+from pileus.zonal import Measured, MemoryCache, TieredCache, ZoneIndexCache, Zones, read_zones
 
 PARALLEL = 6
 """Files of a group that download at once; the provider's budget may allow fewer."""
@@ -48,6 +51,8 @@ class WorkerState:
     """By collection."""
     zones: dict[str, Zones] = field(default_factory=dict)
     indexes: MemoryCache = field(default_factory=MemoryCache)
+    cell: Cell | None = None
+    """Where strangers' files are opened; None: in this process."""
     late: LateDelete | None = None
     """Staged objects of tasks that have published; they are deleted in the background."""
 
@@ -56,15 +61,25 @@ class WorkerState:
         """Return this worker's share of the scratch volume."""
         return Volume(self.scratch, patience=self.patience).open()
 
+    def inside(self, purpose: str) -> Inside:
+        """Return what opens the files of a collection. `purpose`: it and its provider."""
+        return Room(self.cell, purpose) if self.cell else Here()
+
+    def cache_of(self, store: ZoneIndexCache) -> ZoneIndexCache:
+        """Return the cache of indexes. A cell keeps those that it was given itself."""
+        return store if self.cell else TieredCache(self.indexes, store)
+
     def delete_of(self, store: Store) -> LateDelete:
         """Return what deletes objects of the tasks' store."""
         self.late = self.late or LateDelete(store)
         return self.late
 
     def close(self) -> None:
-        """Delete what is still to be deleted, and leave the scratch volume."""
+        """Delete what is still to be deleted, end the cell, and leave the scratch volume."""
         if self.late:
             self.late.flush()
+        if self.cell:
+            self.cell.close()
         self.volume.close()
 
 
@@ -114,6 +129,7 @@ def _make(
     rules, need = collection.meta.process, _need(edges, task.partition, worker)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     name = task.entry.fingerprint or task.partition.key
+    inside = worker.inside(f"{collection.name} {collection.version} from {provider.id}")
     try:
         with worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled) as scratch:
             processed = process(
@@ -122,14 +138,15 @@ def _make(
                 _zones(edges, rules, worker) if rules else None,
                 edge=edge,
                 each=collection.meta.group.each,
-                cache=TieredCache(worker.indexes, StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
+                inside=inside,
+                cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
                 scratch=scratch,
                 parallel=PARALLEL,
                 progress=control.progress,
                 cancelled=control.cancelled,
             )
             control.check()
-            outputs = Outputs(edges, task, collection, held, processed, worker, scratch, control)
+            outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
             written = outputs.write()
     finally:
         edge.close()
@@ -178,6 +195,7 @@ class Outputs:
     held: Fence
     processed: Processed
     worker: WorkerState
+    inside: Inside
     scratch: Path
     control: TaskControl
     staged: list[str] = field(default_factory=list)
@@ -216,7 +234,10 @@ class Outputs:
         if rules.classic_csv:
             for key, body in _classic(partition, measured):
                 written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")
-        write_windows(written, partition, collection, zones, self.processed.archives, self.scratch, self.control.check)
+        archives = self.processed.archives
+        write_windows(
+            written, partition, collection, zones, archives, self.scratch, self.control.check, self.inside.draw
+        )
         manifest = self.held.place.manifest
         write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
 
@@ -234,7 +255,7 @@ class Outputs:
         partition, folder = self.task.partition, self.scratch / "task"
         folder.mkdir(exist_ok=True)
         work = Work(partition, self.processed.archives, wanted.parameters, folder, put, self.control.check)
-        task_of(wanted.name).run(work)
+        self.inside.run(task_of(wanted.name), work)
 
     def _archives(self) -> Iterator[Output]:
         """Store the archives, each in the bucket of its file kind, as the collection's `duplicateHandling` says."""

@@ -12,10 +12,12 @@ from pileus.statistics import need_percentiles
 from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
 from pileus.zonal.accumulators import Accumulators
-from pileus.zonal.cache import ZoneIndexCache, fetch_index
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.validity import validity_of
 from pileus.zonal.zones import Zones
+
+Fetch = Callable[[Grid], tuple[ZoneIndex, str]]
+"""Returns the index of the zones on a grid, and its key."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,17 @@ class Context:
         self,
         process: Process,
         zones: Zones,
-        cache: ZoneIndexCache | None,
+        fetch: Fetch,
         scratch: Path,
         threads: int,
         limits: UnpackLimits,
         check: Check = go_on,
+        reading: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
-        self.check = check
+        self.check, self.reading = check, reading
         self.mask = process.valid.band if process.valid else None
-        self._cache = cache
+        self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
         self.compile_seconds = 0.0
         self.engines: set[str] = set()
@@ -59,9 +62,7 @@ class Context:
         """Return the zone index of a grid, fetched or compiled once."""
         if grid.hash not in self._indexes:
             started = time.perf_counter()
-            index, key, _ = fetch_index(
-                self.zones, grid, self.process.coverage, self._cache, threads=self.threads, check=self.check
-            )
+            index, key = self._fetch(grid)
             self._indexes[grid.hash] = (index, key)
             self.notes += [note for note in index.notes if note not in self.notes]
             self.compile_seconds += time.perf_counter() - started

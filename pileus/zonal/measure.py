@@ -15,13 +15,15 @@ import pyarrow as pa
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
 from pileus.raster.formats import Layer, band_of, named_band, open_layer
+from pileus.raster.grid import Grid
 from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
 from pileus.unpack.members import is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
-from pileus.zonal.cache import ZoneIndexCache
-from pileus.zonal.context import Context, Source
+from pileus.zonal.cache import ZoneIndexCache, fetch_index
+from pileus.zonal.context import Context, Fetch, Source
+from pileus.zonal.index import ZoneIndex
 from pileus.zonal.validity import lets_count
 from pileus.zonal.zones import Zones
 
@@ -54,25 +56,33 @@ def measure(
     zones: Zones,
     *,
     cache: ZoneIndexCache | None = None,
+    fetch: Fetch | None = None,
     scratch: Path,
     threads: int = 2,
     limits: UnpackLimits | None = None,
     progress: Callable[[str], None] | None = None,
+    reading: Callable[[str], None] = lambda _name: None,
     check: Check = go_on,
 ) -> Measured:
     """Return the statistics of zones over sources that together make one mosaic.
 
     `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those. `cache`
-    keeps compiled zone indexes. `scratch` is a folder for what cannot be streamed; it is empty again at the end.
-    `progress` is called with the name of each source that is done. `check` is called many times a second; what it
-    raises ends the work. Every source must be read to its end, with a correct checksum. Raises ArchiveError,
-    RasterError, ZonesError and whatever a stream raises.
+    keeps compiled zone indexes; `fetch`, where given, is asked for them instead. `scratch` is a folder for what cannot
+    be streamed; it is empty again at the end. `reading` is called with the name of each source before it is opened,
+    `progress` when it is done. `check` is called many times a second; what it raises ends the work. Every source must
+    be read to its end, with a correct checksum. Raises ArchiveError, RasterError, ZonesError and whatever a stream
+    raises.
     """
     started = time.perf_counter()
-    context = Context(process, zones, cache, scratch, threads, limits or UnpackLimits(), check)
+
+    def own(grid: Grid) -> tuple[ZoneIndex, str]:
+        return fetch_index(zones, grid, process.coverage, cache, threads=threads, check=check)[:2]
+
+    context = Context(process, zones, fetch or own, scratch, threads, limits or UnpackLimits(), check, reading)
     found: list[Found] = []
     plain: list[Source] = []
     for source in sorted(sources, key=lambda s: s.name):
+        reading(source.name)
         if _is_archive(source):
             found += ArchiveBands(context, source).found()
             if progress:
@@ -117,6 +127,7 @@ def _files(context: Context, sources: list[Source], progress: Callable[[str], No
     """Measure raster files. A mask is a file, or a band of a file, on exactly the grid of what it masks."""
     layers: dict[str, dict[str, tuple[Source, Layer]]] = defaultdict(dict)
     for source in sources:
+        context.reading(source.name)
         for band, layer in _layers(context, source).items():
             on_grid = layers[layer.grid.hash]
             if band in on_grid:
@@ -164,6 +175,7 @@ def _layers(context: Context, source: Source) -> dict[str, Layer]:
 def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
     accumulators = context.accumulators(layer.grid, layer.nodata)
     needed = accumulators.index.needed
+    context.reading(source.name)
     context.engines.add(layer.engine)
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())

@@ -8,11 +8,14 @@ import rasterio
 import shapely
 
 from pileus.documents import Process, Valid
-from pileus.zonal import Source, make_zones, measure
+from pileus.zonal import MemoryCache, Source, make_zones, measure
 
 
 def warm() -> None:
-    """Measure four pixels of each kind that archives have, with and without a mask: numba compiles the kernels."""
+    """Measure four pixels of each kind that archives have, with and without a mask: numba compiles the kernels, for
+    indexes that were just made and for those of a cache, which cannot be written to.
+    """
+    indexes = MemoryCache()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         zones = make_zones(["a"], ["a"], [shapely.Point(1, 1).buffer(0.7)], "EPSG:4326")
@@ -26,7 +29,9 @@ def warm() -> None:
                 sources = [Source("x.b.tif", path=path, band="b"), Source("x.m.tif", path=path, band="m")]
                 for valid in (None, Valid(band="m")):
                     process = Process(band="b", zones="", valid=valid, stats=("count", "median"))
-                    measure(sources, process, zones, scratch=folder)
+                    for cache in (None, indexes):
+                        measure(sources, process, zones, cache=cache, scratch=folder)
+        measure(sources, Process(band="b", zones="", coverage="center"), zones, scratch=folder)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,12 @@ class Bench:
         self.needs = {site.NAME: SimpleNamespace(of=lambda group: 0, saw=lambda *_: None)}
         self.volume = self
 
+    def inside(self, purpose: str) -> None:
+        """Nothing is opened."""
+
+    def cache_of(self, store: Any) -> None:
+        """No index is needed."""
+
     def delete_of(self, store: Any) -> Callable[..., None]:
         """Deletes at once."""
         delete: Callable[..., None] = store.delete

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings
+from pileus.deploy import doctor
 from pileus.deploy.doctor import Check, disk, docker, quota, quotas, reachable
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
@@ -114,3 +115,11 @@ def test_a_docker_engine_that_does_not_answer_is_no_failure(monkeypatch: pytest.
     check = docker(Settings())
     assert (check.ok, check.found) == (None, "its engine does not answer")
     assert "dockerd" in check.advice
+
+
+def test_what_the_cell_lacks_is_said_and_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.cell().found
+    monkeypatch.setattr(doctor, "lacking", lambda: ["no Landlock: not there"])
+    assert (doctor.cell().ok, doctor.cell().found) == (None, "no Landlock: not there")
+    monkeypatch.setattr(doctor, "lacking", lambda: [])
+    assert doctor.cell().ok is True

@@ -1,0 +1,57 @@
+"""The work on strangers' files, as a worker asks for it: in a cell (`room`), or here, where there is none."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pileus.documents import Collection, Process
+from pileus.models import Archive, Partition
+from pileus.outputs.writers import Drawing, draw
+from pileus.stopping import Check
+from pileus.worker_tasks import Work, WorkerTask
+from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, measure
+
+
+class Inside(Protocol):
+    """Opens the files of one collection."""
+
+    def measure(
+        self,
+        sources: Sequence[Source],
+        process: Process,
+        zones: Zones,
+        *,
+        cache: ZoneIndexCache | None,
+        scratch: Path,
+        check: Check,
+    ) -> Measured:
+        """Do as `pileus.zonal.measure`."""
+        ...
+
+    def draw(
+        self,
+        partition: Partition,
+        collection: Collection,
+        zones: Zones,
+        archives: Iterable[Archive],
+        scratch: Path,
+        check: Check,
+        notes: list[str],
+    ) -> Drawing:
+        """Do as `pileus.outputs.writers.draw`."""
+        ...
+
+    def run(self, task: WorkerTask, work: Work) -> None:
+        """Do a task of a collection."""
+        ...
+
+
+class Here:
+    """Opens files in this process."""
+
+    measure: Callable[..., Measured] = staticmethod(measure)
+    draw: Callable[..., Drawing] = staticmethod(draw)
+
+    def run(self, task: WorkerTask, work: Work) -> None:
+        """Do a task of a collection."""
+        task.run(work)

@@ -1,0 +1,171 @@
+"""What a child does: one job after the other, each asked for in one message. Runs confined; see `confine`.
+
+{"job": "measure" | "draw" | "task" | "index", ...}, the zones in an open file
+    <- {"reading": number of the file that is opened now}
+    <- {"index": grid, "rule": rule}     -> {"key": key}, the index in an open file
+    <- {"drawn": ...} or {"put": ...}, an output's bytes     -> {}
+    <- {"done": ...} or {"error": ...}: the last message
+"""
+
+import errno
+import mmap
+import os
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from pileus.cell.channel import Channel, Closed
+from pileus.cell.confine import Limits, allow_seconds
+from pileus.cell.results import measured_to_numbers
+from pileus.cell.zone_file import zones_from_bytes
+from pileus.documents import Collection, Process, parse_value
+from pileus.errors import NoSpace, PileusError, RasterError
+from pileus.models import Archive, Granule, Partition
+from pileus.outputs.writers import draw
+from pileus.raster.grid import Grid
+from pileus.stopping import go_on
+from pileus.worker_tasks import Work, task_of
+from pileus.zonal import Source, Zones, measure
+from pileus.zonal.compile import compile_index
+from pileus.zonal.index import CoverageRule, ZoneIndex
+
+
+def serve(channel: Channel, limits: Limits) -> None:
+    """Do jobs until the worker closes its end."""
+    jobs = Jobs(channel)
+    try:
+        while True:
+            job, _, files = channel.receive_files()
+            allow_seconds(limits.seconds)
+            try:
+                done, body = jobs.do(job, files)
+            except Closed:
+                raise
+            except Exception as error:  # noqa: BLE001  (it is told to the worker, which names the file)
+                channel.send({"error": told(error, limits)})
+            else:
+                channel.send({"done": done}, body)
+    except Closed:
+        return
+
+
+def told(error: Exception, limits: Limits) -> dict[str, str | None]:
+    """Return an error as a message: the name of one of ours, its sentence, and what it is about."""
+    if isinstance(error, PileusError):
+        return {"name": type(error).__name__, "message": error.message, "where": error.where}
+    if isinstance(error, MemoryError):
+        return _of(RasterError, f"needs more memory than its limit of {limits.memory / 2**30:.3g} GiB")
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return _of(RasterError, f"needs a scratch file larger than its limit of {limits.file_size / 2**30:.3g} GiB")
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return _of(RasterError, f"needs more open files than its limit of {limits.files}")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _of(NoSpace, "the scratch volume is full")
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{Path(place.filename).name}:{place.lineno}"
+    return _of(PileusError, f"unexpected {type(error).__name__} at {at}: {error}")
+
+
+def _of(kind: type[PileusError], message: str) -> dict[str, str | None]:
+    return {"name": kind.__name__, "message": message, "where": None}
+
+
+class Jobs:
+    """The jobs, and the zones and indexes that are kept from one to the next."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._zones: dict[str, Zones] = {}
+        self._indexes: dict[tuple[str, str, str], tuple[ZoneIndex, str]] = {}
+
+    def do(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
+        """Do one job. Return what stands in its last message, and its bytes."""
+        try:
+            return {"measure": self._measure, "draw": self._draw, "task": self._task, "index": self._index}[job["job"]](
+                job, files
+            )
+        finally:
+            for file in files:
+                os.close(file)
+
+    def _measure(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
+        zones, process = self._zones_of(job, files), Process.model_validate(job["process"])
+
+        def fetch(grid: Grid) -> tuple[ZoneIndex, str]:
+            return self._fetch(zones, grid, process.coverage)
+
+        sources = [Source(name, tile, Path(path), band=band) for name, tile, path, band in job["sources"]]
+        numbers = {source.name: number for number, source in enumerate(sources)}
+        measured = measure(
+            sources,
+            process,
+            zones,
+            fetch=fetch,
+            scratch=Path(job["scratch"]),
+            reading=lambda name: self._channel.send({"reading": numbers[name]}),
+        )
+        return measured_to_numbers(measured, sources, process, zones)
+
+    def _draw(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
+        zones = self._zones_of(job, files)
+        collection, partition = parse_value(Collection, job["collection"], "collection"), Partition(*job["partition"])
+        notes: list[str] = []
+        archives = _archives(job["archives"])
+        for one in draw(partition, collection, zones, self._noted(archives), Path(job["scratch"]), go_on, notes):
+            drawn = {"kind": one.kind, "band": one.band, "zone": one.zone, "facts": one.facts}
+            self._ask({"drawn": drawn}, one.body)
+        return {"notes": notes}, b""
+
+    def _task(self, job: Mapping[str, Any], _files: list[int]) -> tuple[Any, bytes]:
+        def put(name: str, body: bytes, content_type: str) -> None:
+            self._ask({"put": [name, content_type]}, body)
+
+        archives = tuple(_archives(job["archives"]))
+        partition, folder = Partition(*job["partition"]), Path(job["scratch"])
+        task_of(job["task"]).run(Work(partition, archives, job["parameters"], folder, put, go_on))
+        return {}, b""
+
+    def _index(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
+        zones, rule = self._zones_of(job, files), job["rule"]
+        return {}, compile_index(zones, Grid(*job["grid"]), rule).to_bytes()
+
+    def _zones_of(self, job: Mapping[str, Any], files: list[int]) -> Zones:
+        digest = job["zones"]
+        if digest not in self._zones:
+            self._zones = {digest: zones_from_bytes(_whole(files[0]))}
+        return self._zones[digest]
+
+    def _fetch(self, zones: Zones, grid: Grid, rule: CoverageRule) -> tuple[ZoneIndex, str]:
+        """Return an index of the worker's, mapped from the file that it sends."""
+        here = (zones.hash, grid.hash, rule)
+        if here not in self._indexes:
+            self._channel.send({"index": astuple(grid), "rule": rule})
+            answer, _, files = self._channel.receive_files()
+            content: Any = mmap.mmap(files[0], 0, mmap.MAP_PRIVATE, mmap.PROT_READ)
+            os.close(files[0])
+            self._indexes[here] = ZoneIndex.from_bytes(content), answer["key"]
+        return self._indexes[here]
+
+    def _noted(self, archives: list[Archive]) -> Iterator[Archive]:
+        for number, archive in enumerate(archives):
+            self._channel.send({"reading": number})
+            yield archive
+
+    def _ask(self, value: Mapping[str, Any], body: bytes) -> None:
+        self._channel.send(value, body)
+        self._channel.receive()
+
+
+def _whole(file: int) -> bytes:
+    return os.pread(file, os.fstat(file).st_size, 0)
+
+
+def archives_to_json(archives: tuple[Archive, ...]) -> list[Any]:
+    """Return what `_archives` reads."""
+    return [[one.granule.to_json(), str(one.path), one.size, one.sha256] for one in archives]
+
+
+def _archives(values: list[Any]) -> list[Archive]:
+    return [Archive(Granule.from_json(granule), Path(path), size, sha) for granule, path, size, sha in values]

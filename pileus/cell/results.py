@@ -1,0 +1,170 @@
+"""Statistics on their way out of a cell: numbers alone; the worker adds the names of zones and bands, which it knows.
+
+float64 (bands x zones, statistics)        the table; NaN where a cell is empty
+int32   (3, rows), float64 (rows, classic) the table by tile: source, band and zone by number; statistics
+"""
+
+import math
+import re
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pileus.documents import Process
+from pileus.names import one_line
+from pileus.zonal import Measured, Source, Zones
+from pileus.zonal.measure import CLASSIC
+
+NOTES, LONGEST = 2000, 2000
+"""Most notes of a job, and most characters of one."""
+
+
+class BadAnswer(ValueError):
+    """A cell has answered what it never should."""
+
+
+def measured_to_numbers(
+    measured: Measured, sources: Sequence[Source], process: Process, zones: Zones
+) -> tuple[dict[str, Any], bytes]:
+    """Return what `measured_from_numbers` reads."""
+    tiles = {source.tile or source.name: number for number, source in enumerate(sources)}
+    bands = {band: number for number, band in enumerate(process.bands)}
+    places = {zone: number for number, zone in enumerate(zones.ids)}
+    rows = measured.by_tile
+    names = zip(*(rows[column].to_pylist() for column in ("tile", "band", "zone")), strict=True)
+    found = [(tiles[tile], bands[band], places[zone]) for tile, band, zone in names]
+    numbers = np.array(found, np.int32).reshape(-1, 3)
+    parts = (_matrix(measured.table, process.stats), numbers.T, _matrix(rows, CLASSIC))
+    facts = {
+        "rows": len(numbers),
+        "engine": measured.engine,
+        "indexes": measured.index_hashes,
+        "notes": measured.notes,
+        "seconds": measured.seconds,
+        "scratch": measured.scratch_bytes,
+    }
+    return facts, b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+
+
+def _matrix(table: pa.Table, stats: Sequence[str]) -> NDArray[np.float64]:
+    return np.column_stack([table[stat].to_numpy() for stat in stats]).astype(np.float64)
+
+
+def most_bytes(sources: Sequence[Source], process: Process, zones: Zones) -> int:
+    """Return the most bytes that the numbers of a job can have."""
+    rows = len(process.bands) * len(zones)
+    return rows * 8 * len(process.stats) + rows * len(sources) * (12 + 8 * len(CLASSIC))
+
+
+def measured_from_numbers(
+    facts: Mapping[str, Any],
+    body: bytes,
+    sources: Sequence[Source],
+    process: Process,
+    zones: Zones,
+    given: Container[str],
+) -> Measured:
+    """Return the statistics. `given`: the keys of the indexes that the cell has. Raises BadAnswer."""
+    whole, count = len(process.bands) * len(zones), number_of(facts.get("rows"))
+    sizes = [8 * whole * len(process.stats), 12 * count, 8 * count * len(CLASSIC)]
+    if len(body) != sum(sizes):
+        raise BadAnswer("numbers of another length")
+    first, second = sizes[0], sizes[0] + sizes[1]
+    table = np.frombuffer(body[:first], np.float64).reshape(whole, len(process.stats))
+    tiles, bands, places = np.frombuffer(body[first:second], np.int32).reshape(3, count)
+    rows = np.frombuffer(body[second:], np.float64).reshape(count, len(CLASSIC))
+    for numbers, most in ((tiles, len(sources)), (bands, len(process.bands)), (places, len(zones))):
+        if count and (int(numbers.min()) < 0 or int(numbers.max()) >= most):
+            raise BadAnswer("a row of nothing that was asked for")
+    every = np.tile(np.arange(len(zones)), len(process.bands))
+    named = np.repeat(np.arange(len(process.bands)), len(zones))
+    by = {"tile": _chosen([source.tile or source.name for source in sources], tiles)}
+    if any(key not in given for key in _texts(facts.get("indexes"))):
+        raise BadAnswer("an index that it was not given")
+    return Measured(
+        pa.table(_names(zones, process, every, named) | _columns(table, process.stats)),
+        pa.table(by | _names(zones, process, places, bands) | _columns(rows, CLASSIC)),
+        _engine(facts.get("engine")),
+        tuple(_texts(facts.get("indexes"))),
+        notes_of(facts.get("notes")),
+        _seconds(facts.get("seconds")),
+        number_of(facts.get("scratch")),
+    )
+
+
+def _names(zones: Zones, process: Process, places: Any, bands: Any) -> dict[str, pa.Array]:
+    return {
+        "zone": _chosen(zones.ids, places),
+        "zone_name": _chosen(zones.names, places),
+        "band": _chosen(process.bands, bands),
+    }
+
+
+def _chosen(texts: Sequence[str], numbers: Any) -> pa.Array:
+    return pa.array(texts, pa.string()).take(pa.array(numbers, pa.int32()))
+
+
+def _columns(matrix: NDArray[np.float64], stats: Sequence[str]) -> dict[str, pa.Array]:
+    columns = zip(stats, np.ascontiguousarray(matrix.T), strict=True)
+    return {stat: pa.array(values, pa.float64(), mask=np.isnan(values)) for stat, values in columns}
+
+
+def number_of(value: Any) -> int:
+    """Return a count. Raises BadAnswer for what is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
+        raise BadAnswer("no count")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or len(value) > NOTES or not all(isinstance(one, str) for one in value):
+        raise BadAnswer("no list of texts")
+    return value
+
+
+def notes_of(value: Any) -> tuple[str, ...]:
+    """Return notes, each on one line. Raises BadAnswer."""
+    return tuple(one_line(one, LONGEST) for one in _texts(value))
+
+
+def _engine(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z+_-]{0,60}", value):
+        raise BadAnswer("no engine")
+    return value
+
+
+def _seconds(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or set(value) != {"compile", "measure"}:
+        raise BadAnswer("no seconds")
+    if not all(isinstance(one, float) and math.isfinite(one) for one in value.values()):
+        raise BadAnswer("no seconds")
+    return value
+
+
+def facts_of(value: Any) -> dict[str, Any]:
+    """Return the STAC fields of a clip: numbers and short texts alone. Raises BadAnswer."""
+    if not isinstance(value, dict) or len(str(value)) > 100_000:
+        raise BadAnswer("no facts")
+    _plain(value, 5)
+    return value
+
+
+def _plain(value: Any, depth: int) -> None:
+    """Raise BadAnswer unless a JSON value holds finite numbers and printable texts alone."""
+    inner: list[Any] = []
+    if isinstance(value, dict):
+        inner = [*value, *value.values()]
+    elif isinstance(value, list):
+        inner = value
+    elif isinstance(value, str):
+        if one_line(value, 20_000) != value:
+            raise BadAnswer("a text that cannot be shown")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise BadAnswer("not a number")
+    if inner and not depth:
+        raise BadAnswer("too deep")
+    for one in inner:
+        _plain(one, depth - 1)

@@ -1,0 +1,176 @@
+"""The jobs of one collection in a cell: measure, draw, and tasks. An `Inside`."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from pileus.cell.cell import Cell, odd
+from pileus.cell.jobs import archives_to_json
+from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes, notes_of
+from pileus.documents import Collection, Process
+from pileus.errors import UnsafeName
+from pileus.models import Archive, Partition
+from pileus.names import FileName
+from pileus.outputs.writers import Drawing, Drawn
+from pileus.raster.grid import PIXELS, SIDE, Grid
+from pileus.stopping import Check
+from pileus.worker_tasks import Work, WorkerTask
+from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
+
+OUTPUT = 4 << 30
+"""Most bytes of one output."""
+OUTPUTS = 10_000
+"""Most outputs of a task."""
+MAGIC = {"clip": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "picture": (b"\x89PNG\r\n\x1a\n",)}
+"""What the bytes of a drawn output begin with."""
+CONTENT_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,80}(; ?[a-z]+=[A-Za-z0-9-]{1,40})*")
+
+
+class Room:
+    """Does the jobs of one collection in a cell."""
+
+    def __init__(self, cell: Cell, purpose: str) -> None:
+        """`purpose`: the collection and its provider; files of another are opened by another child."""
+        self._cell, self._purpose = cell, purpose
+
+    def measure(
+        self,
+        sources: Sequence[Source],
+        process: Process,
+        zones: Zones,
+        *,
+        cache: ZoneIndexCache | None,
+        scratch: Path,
+        check: Check,
+    ) -> Measured:
+        """Do as `pileus.zonal.measure`."""
+        cell, names = self._cell, [source.name for source in sources]
+        job = {
+            "job": "measure",
+            "process": process.model_dump(mode="json", exclude_defaults=True),
+            "sources": [(source.name, source.tile, str(source.path), source.band) for source in sources],
+            "zones": zones.hash,
+            "scratch": str(scratch),
+        }
+        with cell.child(self._purpose, check) as child, _judged(self._purpose):
+            for kind, value, body in cell.talk(
+                child, job, [cell.zones(zones)], check, names, most_bytes(sources, process, zones)
+            ):
+                if kind == "done":
+                    return measured_from_numbers(value, body, sources, process, zones, child.keys)
+                if kind != "index":
+                    raise BadAnswer("what was not asked for")
+                key, file = cell.index(zones, _grid(value), process.coverage, cache, check)
+                child.keys.add(key)
+                child.channel.send({"key": key}, files=[file])
+        raise AssertionError  # `done` is the last
+
+    def draw(
+        self,
+        partition: Partition,
+        collection: Collection,
+        zones: Zones,
+        archives: Iterable[Archive],
+        scratch: Path,
+        check: Check,
+        notes: list[str],
+    ) -> Drawing:
+        """Do as `pileus.outputs.writers.draw`."""
+        cell, archives, rules = self._cell, tuple(archives), collection.meta.process
+        assert rules is not None
+        job = {
+            "job": "draw",
+            "collection": collection.to_json(),
+            "partition": astuple(partition),
+            "archives": archives_to_json(archives),
+            "zones": zones.hash,
+            "scratch": str(scratch),
+        }
+        names = [archive.granule.file.name for archive in archives]
+        may = {(kind, band, zone) for kind in MAGIC for band in rules.bands for zone in zones.ids}
+        with cell.child(self._purpose, check) as child, _judged(self._purpose):
+            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], check, names, OUTPUT):
+                if kind == "done":
+                    notes += notes_of(value.get("notes"))
+                    return
+                drawn = _drawn(kind, value, body)
+                if (drawn.kind, drawn.band, drawn.zone) not in may:
+                    raise BadAnswer("an output that was not asked for, or twice")
+                may.remove((drawn.kind, drawn.band, drawn.zone))
+                yield drawn
+                child.channel.send({})
+
+    def run(self, task: WorkerTask, work: Work) -> None:
+        """Do a task of a collection."""
+        cell = self._cell
+        job = {
+            "job": "task",
+            "task": task.name,
+            "partition": astuple(work.partition),
+            "parameters": dict(work.parameters),
+            "archives": archives_to_json(work.archives),
+            "scratch": str(work.scratch),
+        }
+        names = [archive.granule.file.name for archive in work.archives]
+        left = OUTPUTS
+        with cell.child(self._purpose, work.check) as child, _judged(self._purpose):
+            for kind, value, body in cell.talk(child, job, [], work.check, names, OUTPUT):
+                if kind == "done":
+                    return
+                if kind != "put" or not left:
+                    raise BadAnswer("what was not asked for")
+                left -= 1
+                name, content_type = _put(value)
+                work.put(name, body, content_type)
+                child.channel.send({})
+
+
+@contextmanager
+def _judged(where: str) -> Iterator[None]:
+    """Turn BadAnswer into the error of the group."""
+    try:
+        yield
+    except BadAnswer as exc:
+        raise odd(exc, where) from exc
+
+
+def _grid(value: Any) -> Grid:
+    """Return a grid that a child tells. Raises BadAnswer for what no raster could have."""
+    if not isinstance(value, list) or len(value) != 7:
+        raise BadAnswer("no grid")
+    width, height, *edges, crs = value
+    if not all(type(side) is int and 0 < side <= SIDE for side in (width, height)) or width * height > PIXELS:
+        raise BadAnswer("no grid")
+    if not all(type(edge) in (int, float) and math.isfinite(edge) for edge in edges) or edges[2] <= 0 or not edges[3]:
+        raise BadAnswer("no grid")
+    if not isinstance(crs, str) or len(crs) > 100_000:
+        raise BadAnswer("no grid")
+    west, north, dx, dy = map(float, edges)
+    return Grid(width, height, west, north, dx, dy, crs)
+
+
+def _drawn(kind: str, value: Mapping[str, Any], body: bytes) -> Drawn:
+    if kind != "drawn" or not isinstance(value, dict) or set(value) != {"kind", "band", "zone", "facts"}:
+        raise BadAnswer("what was not asked for")
+    what, band, zone = value["kind"], value["band"], value["zone"]
+    if not all(isinstance(text, str) for text in (what, band, zone)):
+        raise BadAnswer("an output without a name")
+    if not body.startswith(MAGIC.get(what, ())):
+        raise BadAnswer("an output of another format")
+    return Drawn(what, band, zone, body, facts_of(value["facts"]))
+
+
+def _put(value: Any) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(text, str) for text in value):
+        raise BadAnswer("an output without a name")
+    name, content_type = value
+    if not CONTENT_TYPE.fullmatch(content_type):
+        raise BadAnswer("an output of no type")
+    try:
+        return FileName(name), content_type
+    except UnsafeName as exc:
+        raise BadAnswer("an output whose name is no file's") from exc

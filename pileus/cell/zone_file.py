@@ -1,0 +1,39 @@
+"""Zones as one block of bytes, so that they can be given to a cell in an open file.
+
+8 bytes  length of a JSON header, little-endian
+         header: ids, names, crs, hash, notes
+         (zones + 1) int64: where each WKB begins; then the WKBs
+"""
+
+import json
+import struct
+
+import numpy as np
+import shapely
+
+from pileus.zonal.zones import Zones
+
+
+def zones_to_bytes(zones: Zones) -> bytes:
+    """Return what `zones_from_bytes` reads."""
+    header = json.dumps([zones.ids, zones.names, zones.crs, zones.hash, zones.notes]).encode()
+    shapes = shapely.to_wkb(zones.geometries, output_dimension=2, byte_order=1)
+    starts = np.cumsum([0, *map(len, shapes)], dtype=np.int64)
+    return b"".join([struct.pack("<Q", len(header)), header, starts.tobytes(), *shapes])
+
+
+def zones_from_bytes(content: bytes) -> Zones:
+    """Return the zones that `zones_to_bytes` was given.
+
+    >>> from pileus.zonal import make_zones
+    >>> zones = make_zones(["a"], ["A"], [shapely.box(0, 0, 1, 1)], "EPSG:4326")
+    >>> again = zones_from_bytes(zones_to_bytes(zones))
+    >>> again.ids, again.hash == zones.hash, again.geometries[0].equals(zones.geometries[0])
+    (('a',), True, True)
+    """
+    size = struct.unpack("<Q", content[:8])[0]
+    ids, names, crs, digest, notes = json.loads(content[8 : 8 + size])
+    first = 8 + size + 8 * (len(ids) + 1)
+    starts = np.frombuffer(content, np.int64, len(ids) + 1, 8 + size) + first
+    shapes = [content[start:end] for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
+    return Zones(tuple(ids), tuple(names), shapely.from_wkb(np.array(shapes, object)), crs, digest, tuple(notes))

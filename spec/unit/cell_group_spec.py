@@ -1,0 +1,85 @@
+"""Groups of a worker with a cell, through the real hops: what breaks the cell fails one group, and only that."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pileus import worker_tasks
+from pileus.cell.cell import Cell
+from pileus.cell.confine import Limits
+from pileus.errors import ArchiveError, HandedBack
+from pileus.models import Partition
+from pileus.tasks.process_group import TaskControl, WorkerState, process_group
+from pileus.wiring import Edges, wire_folder
+from spec.support.cell import sitecustomize
+from spec.support.tiny import archive
+
+CRASH, SPIN = "import ctypes; ctypes.string_at(0)", "while True: pass"
+SQUARE = {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]}
+
+
+@pytest.fixture
+def edges(tmp_path: Path) -> Edges:
+    edges = wire_folder(tmp_path / "buckets", {})
+    zone = {"type": "Feature", "id": "square", "properties": {}, "geometry": SQUARE}
+    edges.store.put("s3://internal/zones/tiny.geojson", json.dumps(zone).encode())
+    return edges
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerState]:
+    monkeypatch.syspath_prepend(str(Path(sitecustomize.__file__).parent))
+    monkeypatch.setitem(worker_tasks.REGISTERED, "probe", sitecustomize.PROBE)
+    state = WorkerState(tmp_path / "scratch")
+    state.cell = Cell({}, state.volume.folder.resolve(), Limits(1 << 30))
+    yield state
+    state.close()
+
+
+def event(folder: Path, month: str, code: str, body: bytes = b"") -> dict[str, Any]:
+    """The message of one group, of a collection with statistics, clips, pictures and a task that runs `code`."""
+    path = folder / f"tiny_{month}.tgz"
+    path.write_bytes(body or archive())
+    rules = {"band": "light", "zones": "s3://internal/zones/tiny.geojson", "clips": True, "pictures": True}
+    document = {
+        "name": "tiny",
+        "files": [{"regex": r"tiny_(?P<month>\d{6})\.tgz"}],
+        "provider": "folder",
+        "provider_path": str(folder),
+        "meta": {"process": rules, "task": {"name": "probe", "parameters": {"code": code}}},
+    }
+    granule = {"name": path.name, "url": path.as_uri(), "size": path.stat().st_size, "parts": {}, "bucket": "internal"}
+    config = {
+        "partition": Partition("tiny", "001", f"{month[:4]}-{month[4:]}", month).key,
+        "collection": document,
+        "provider": {"id": "folder", "protocol": "file"},
+        "fingerprint": f"f-{month}",
+        "backfill": "b",
+        "run": 1,
+    }
+    return {"config": config, "input": {"key": month, "granules": [granule], "missing": []}}
+
+
+def test_a_crash_fails_one_group_and_the_worker_goes_on(edges: Edges, worker: WorkerState, tmp_path: Path) -> None:
+    process_group(edges, event(tmp_path, "201501", "answer = 1"), worker)
+    with pytest.raises(ArchiveError, match=r"tiny_201502.tgz: cannot be read: the process that read it crashed"):
+        process_group(edges, event(tmp_path, "201502", CRASH), worker)
+    with pytest.raises(ArchiveError, match=r"tiny_201503.tgz"):
+        process_group(edges, event(tmp_path, "201503", "", b"\x1f\x8bno"), worker)
+    done = process_group(edges, event(tmp_path, "201504", "answer = 4"), worker)
+    outputs = json.loads(edges.store.get(done["manifest"]))["outputs"]
+    assert [one["kind"] for one in outputs] == ["table", "csv", "clip", "picture", "item", "task"]
+    assert edges.store.get(outputs[-1]["url"]) == b"4"
+    assert [path for path in worker.volume.folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_stop_hands_the_group_back_while_a_file_is_read(edges: Edges, worker: WorkerState, tmp_path: Path) -> None:
+    control = TaskControl()
+    threading.Timer(5, control.cancelled.set).start()
+    with pytest.raises(HandedBack):
+        process_group(edges, event(tmp_path, "201501", SPIN), worker, control)
+    process_group(edges, event(tmp_path, "201502", "answer = 2"), worker)

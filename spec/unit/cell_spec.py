@@ -1,0 +1,412 @@
+"""The cell: what a process that opens strangers' files can do, seen from inside, and what the worker takes from it."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+
+from pileus.cell import room
+from pileus.cell.cell import Cell
+from pileus.cell.channel import Channel, sealed
+from pileus.cell.confine import DENIED, Limits
+from pileus.cell.inside import Here
+from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, measured_to_numbers
+from pileus.cell.room import Room
+from pileus.cell.servant import Child, lacking
+from pileus.cell.settings import limits_of
+from pileus.documents import Collection, Process, Valid, parse_value
+from pileus.errors import ArchiveError, HandedBack, PileusError, RasterError, UsageError
+from pileus.models import Archive, Granule, Listed, Partition
+from pileus.names import FileName
+from pileus.outputs.writers import Drawn
+from pileus.raster.grid import Grid
+from pileus.stopping import go_on, unless
+from pileus.worker_tasks import Work
+from pileus.zonal import MemoryCache, Source, Zones, make_zones, measure
+from spec.support.cell import sitecustomize
+from spec.support.cell.sitecustomize import PROBE
+from spec.support.zonal_reference import write
+
+LIMITS = Limits(memory=1 << 30, seconds=2, file_size=1 << 20, files=64)
+WHERE = Partition("tiny", "001", "2015-01", "201501")
+complete = pytest.mark.skipif(bool(lacking()), reason=f"this machine allows no complete cell: {lacking()}")
+
+
+class Prison:
+    """A cell with one more task, `probe`."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        secrets = {
+            "AWS_SECRET_ACCESS_KEY": "geheim",
+            "PILEUS_PROVIDER_PASSWORD": "geheim",
+            "GDAL_HTTP_USERPWD": "geheim",
+        }
+        self.cell = Cell(dict(os.environ) | secrets, scratch, LIMITS)
+
+    def run(self, code: str, check: Callable[[], None] = go_on, files: tuple[str, ...] = ("x.tgz",)) -> Any:
+        """Run code inside, and return what it left in `answer`."""
+        told: list[bytes] = []
+        archives = tuple(
+            Archive(Granule(Listed(FileName(name), f"file:///{name}"), {}), self.scratch / name, 1) for name in files
+        )
+        work = Work(WHERE, archives, {"code": code}, self.scratch, lambda _name, body, _kind: told.append(body), check)
+        Room(self.cell, "probe").run(PROBE, work)
+        return told[0].decode()
+
+
+@pytest.fixture(scope="module")
+def prison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prison]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(sitecustomize.__file__).parent))
+        made = Prison(tmp_path_factory.mktemp("scratch").resolve())
+    yield made
+    made.cell.close()
+
+
+def number_of(prison: Prison) -> int:
+    """The process of the child that would do the next job."""
+    prison.run("")
+    child = prison.cell._child
+    assert child is not None
+    return child.number
+
+
+def gone(number: int) -> bool:
+    """Whether a process ends within some seconds, and is no zombie."""
+    for _ in range(100):
+        if not Path(f"/proc/{number}").exists():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_no_secret_is_in_its_environment(prison: Prison) -> None:
+    environ = Path(f"/proc/{number_of(prison)}/environ").read_bytes()
+    assert b"PATH=" in environ
+    assert b"geheim" not in environ
+    assert "geheim" not in prison.run("import os; answer = dict(os.environ)")
+
+
+@complete
+def test_it_reaches_no_server_on_this_machine(prison: Prison) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        port = server.getsockname()[1]
+        tried = f"""
+import socket
+try:
+    socket.create_connection(("127.0.0.1", {port}), timeout=5)
+except OSError as error:
+    answer = type(error).__name__
+"""
+        assert prison.run(tried) == "'PermissionError'"
+        with pytest.raises(TimeoutError):
+            server.accept()
+    ours = Path("/proc/self/ns/net").readlink()
+    assert Path(f"/proc/{number_of(prison)}/ns/net").readlink() != ours
+
+
+@complete
+@pytest.mark.parametrize(
+    "code",
+    [
+        "open('/etc/passwd')",
+        f"open('/proc/{os.getpid()}/environ')",
+        "open('/tmp/outside', 'w')",
+        "import os; os.listdir('/root')",
+        "import os; os.kill(os.getppid(), 0)",
+        f"import os; os.kill({os.getpid()}, 0)",
+        "import os; os.execv('/bin/true', ['true'])",
+        f"import os; os.pidfd_open({os.getpid()})",
+        "import ctypes; ctypes.CDLL(None, use_errno=True).unshare(1 << 28); raise OSError(ctypes.get_errno(), '')",
+    ],
+)
+def test_it_reaches_no_file_and_no_process_but_its_own(prison: Prison, code: str) -> None:
+    with pytest.raises(PileusError, match="unexpected PermissionError"):
+        prison.run(code)
+
+
+def test_it_may_write_to_its_folder(prison: Prison) -> None:
+    prison.run(f"open({str(prison.scratch / 'here')!r}, 'w').write('a')")
+    assert (prison.scratch / "here").read_text() == "a"
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("import numpy; numpy.ones(2 << 30, 'u1')", "x.tgz: needs more memory than its limit of 1 GiB"),
+        ("a = bytearray(2 << 30)", "x.tgz: needs more memory than its limit of 1 GiB"),
+        ("while True: pass", "the process that read it took more processor time than its limit of 2 s"),
+        (
+            "with open(work.scratch / 'big', 'wb') as file: file.write(bytes(2 << 20))",
+            "x.tgz: needs a scratch file larger than its limit of 0.000977 GiB",
+        ),
+        ("a = [open('/dev/null') for _ in range(100)]", "x.tgz: needs more open files than its limit of 64"),
+    ],
+)
+def test_each_limit_fails_the_group_with_its_sentence(prison: Prison, code: str, sentence: str) -> None:
+    with pytest.raises(PileusError) as told:
+        prison.run(code)
+    assert sentence in str(told.value)
+    assert isinstance(told.value, ArchiveError | RasterError)
+
+
+def test_its_death_fails_one_job_and_the_next_succeeds(prison: Prison) -> None:
+    before = number_of(prison)
+    with pytest.raises(ArchiveError, match=r"^x.tgz: cannot be read: the process that read it crashed \(SIGSEGV\)"):
+        prison.run("import ctypes; ctypes.string_at(0)")
+    assert gone(before)
+    assert prison.run("answer = 1 + 1") == "2"
+
+
+def test_a_stop_ends_it_while_it_is_busy(prison: Prison) -> None:
+    before, stop = number_of(prison), threading.Event()
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+    with pytest.raises(HandedBack):
+        prison.run("while True: pass", unless(stop))
+    assert not Path(f"/proc/{before}").exists() or gone(before)
+
+
+def test_one_child_does_the_jobs_of_one_collection_only(prison: Prison) -> None:
+    first = number_of(prison)
+    assert number_of(prison) == first
+    with prison.cell.child("another", go_on) as child:
+        assert child.number != first
+    assert gone(first)
+
+
+def test_the_fork_server_is_started_again(prison: Prison) -> None:
+    child, server = number_of(prison), prison.cell.servant.number
+    os.kill(server, signal.SIGKILL)
+    assert gone(child)
+    assert prison.run("answer = 3") == "3"
+    assert prison.cell.servant.number != server
+
+
+def test_nothing_is_left_of_it(tmp_path: Path) -> None:
+    cell = Cell(os.environ, tmp_path, LIMITS)
+    with cell.child("any", go_on) as child:
+        number = child.number
+    server = cell.servant.number
+    cell.close()
+    assert gone(number)
+    assert gone(server)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_its_children_end_with_the_worker(tmp_path: Path) -> None:
+    out, into = os.pipe()
+    worker = os.fork()
+    if worker == 0:
+        cell = Cell(os.environ, tmp_path, LIMITS)
+        with cell.child("any", go_on) as child:
+            os.write(into, f"{cell.servant.number} {child.number}".encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(worker, 0)
+    server, number = map(int, os.read(out, 100).split())
+    assert gone(number)
+    assert gone(server)
+
+
+def test_a_sealed_file_cannot_be_changed() -> None:
+    file = sealed(b"index", "x")
+    for change in (lambda: os.pwrite(file, b"x", 0), lambda: os.ftruncate(file, 2), lambda: os.ftruncate(file, 9)):
+        with pytest.raises(PermissionError):
+            change()
+    assert os.pread(file, 9, 0) == b"index"
+    os.close(file)
+
+
+# What it makes is what is made here.
+
+
+@pytest.fixture
+def zones() -> Zones:
+    shapes = [shapely.box(0.5, 0.5, 2.5, 2.5), shapely.box(1, 1, 5, 2), shapely.box(50, 50, 51, 51)]
+    return make_zones(["a", "b", "off"], ["A", "B", "Off"], shapes, "EPSG:4326")
+
+
+def tiles(folder: Path) -> list[Source]:
+    values = np.arange(1, 10, dtype="float32").reshape(3, 3)
+    found = []
+    for at, west in enumerate((0, 3)):
+        for band, pixels in (("light", values), ("seen", np.eye(3, dtype="uint16"))):
+            name = f"t{at}.{band}.tif"
+            write(folder / name, pixels, west=west, north=3)
+            found.append(Source(name, f"T{at}", folder / name))
+    return found
+
+
+PROCESS = Process(
+    band="light",
+    zones="z",
+    stats=("count", "mean", "median"),
+    valid=Valid(band="seen", min=1),
+    clips=True,
+    pictures=True,
+)
+
+
+def test_statistics_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
+    sources, cache = tiles(prison.scratch), MemoryCache()
+    for _ in range(2):
+        inside = Room(prison.cell, "x").measure(
+            sources, PROCESS, zones, cache=cache, scratch=prison.scratch, check=go_on
+        )
+        here = measure(sources, PROCESS, zones, scratch=prison.scratch)
+        assert inside.table.equals(here.table)
+        assert inside.by_tile.equals(here.by_tile)
+        assert replace(inside, table=0, by_tile=0, seconds={}) == replace(here, table=0, by_tile=0, seconds={})
+    assert set(cache.kept) == set(here.index_hashes)
+
+
+def test_clips_and_pictures_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
+    sources = tiles(prison.scratch)
+    archives = [Archive(Granule(Listed(FileName(s.name), "file:///x"), {}), s.path or Path(), 1) for s in sources]
+    document = {"name": "tiny", "provider": "p", "provider_path": "x", "files": [{"regex": "x"}]}
+    meta = {"process": PROCESS.model_dump(mode="json", exclude_defaults=True)}
+    collection = parse_value(Collection, document | {"meta": meta}, "spec")
+
+    def drawn(inside: Any) -> list[Drawn]:
+        notes: list[str] = []
+        every = list(inside.draw(WHERE, collection, zones, archives, prison.scratch, go_on, notes))
+        assert notes == []
+        return every
+
+    made = drawn(Room(prison.cell, "x"))
+    assert [(one.kind, one.zone) for one in made] == [(k, z) for z in ("a", "b") for k in ("clip", "picture")]
+    assert made == drawn(Here())
+
+
+def test_a_damaged_file_is_told_with_its_own_sentence(prison: Prison, zones: Zones) -> None:
+    bad = prison.scratch / "bad.tgz"
+    bad.write_bytes(b"\x1f\x8bnothing")
+    source = [Source("bad.tgz", path=bad)]
+    with pytest.raises(ArchiveError) as here:
+        measure(source, PROCESS, zones, scratch=prison.scratch)
+    with pytest.raises(ArchiveError) as inside:
+        Room(prison.cell, "x").measure(source, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on)
+    assert str(inside.value) == str(here.value)
+
+
+# What it says is checked.
+
+
+def test_numbers_that_cannot_be_are_refused(tmp_path: Path, zones: Zones) -> None:
+    sources = tiles(tmp_path)
+    facts, body = measured_to_numbers(measure(sources, PROCESS, zones, scratch=tmp_path), sources, PROCESS, zones)
+    facts, keys = json.loads(json.dumps(facts)), facts["indexes"]
+    assert measured_from_numbers(facts, body, sources, PROCESS, zones, keys).table.num_rows == 3
+    table = len(zones) * len(PROCESS.stats) * 8
+    wrong = [
+        (facts, body[:-1], keys),
+        (facts, body + b"x", keys),
+        (facts | {"rows": -1}, body, keys),
+        (facts | {"rows": True}, body, keys),
+        (facts | {"rows": 1 << 80}, body, keys),
+        (facts, body[:table] + b"\xff\xff\xff\x7f" + body[table + 4 :], keys),
+        (facts, body[:table] + b"\xff\xff\xff\xff" + body[table + 4 :], keys),
+        (facts, body, []),
+        (facts | {"engine": "<script>"}, body, keys),
+        (facts | {"notes": ["x"] * 100_000}, body, keys),
+        (facts | {"notes": [{}]}, body, keys),
+        (facts | {"seconds": {"compile": float("nan"), "measure": 1.0}}, body, keys),
+        (facts | {"scratch": -5}, body, keys),
+        ({}, body, keys),
+    ]
+    for facts_, body_, keys_ in wrong:
+        with pytest.raises(BadAnswer):
+            measured_from_numbers(facts_, body_, sources, PROCESS, zones, keys_)
+
+
+GRID = [3, 3, 0.0, 3.0, 1.0, -1.0, "EPSG:4326"]
+
+
+def test_only_grids_that_rasters_have_are_compiled() -> None:
+    assert room._grid(GRID) == Grid(*GRID)  # type: ignore[arg-type]
+    for at, value in ((0, 0), (0, 1 << 40), (1, 2.5), (2, float("inf")), (4, 0.0), (5, 0), (6, 7), (6, "x" * 200_000)):
+        with pytest.raises(BadAnswer):
+            room._grid([*GRID[:at], value, *GRID[at + 1 :]])
+    for odd in (None, {}, GRID[:-1], [*GRID, 1]):
+        with pytest.raises(BadAnswer):
+            room._grid(odd)
+
+
+def test_only_outputs_of_their_format_and_name_are_taken() -> None:
+    good = {"kind": "picture", "band": "b", "zone": "z", "facts": {"a": [1, "x"]}}
+    png = b"\x89PNG\r\n\x1a\nrest"
+    assert room._drawn("drawn", good, png) == Drawn("picture", "b", "z", png, {"a": [1, "x"]})
+    for value, body in (
+        (good, b"<html>"),
+        (good | {"kind": "html"}, png),
+        (good | {"band": 1}, png),
+        (good | {"facts": {"a": float("nan")}}, png),
+        (good | {"facts": {"a": "\x1b[2J"}}, png),
+        (good | {"facts": [[[[[[[[1]]]]]]]]}, png),
+        ({}, png),
+        (None, png),
+    ):
+        with pytest.raises(BadAnswer):
+            room._drawn("drawn", value, body)  # type: ignore[arg-type]
+    with pytest.raises(BadAnswer):
+        facts_of({"a": [[[[[[[[1]]]]]]]]})
+    assert room._put(["a.csv", "text/csv"]) == ("a.csv", "text/csv")
+    for odd in (["../a", "text/csv"], ["a", "text/html\r\nX: y"], ["a"], None, [1, 2]):
+        with pytest.raises(BadAnswer):
+            room._put(odd)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\xff" * 16,
+        (10**12).to_bytes(8, "little") + bytes(8),
+        (2).to_bytes(8, "little") + (10**15).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + bytes(8) + b"{}",
+        (2).to_bytes(8, "little") + bytes(8) + b"[]",
+        (9).to_bytes(8, "little") + bytes(8) + b'{"reading',
+        (100_000).to_bytes(8, "little") + bytes(8) + b"[" * 100_000,
+        (14).to_bytes(8, "little") + bytes(8) + b'{"reading": 7}',
+        (13).to_bytes(8, "little") + bytes(8) + b'{"error": {}}',
+        *(
+            len(text).to_bytes(8, "little") + bytes(8) + text
+            for text in (
+                b'{"error": {"name": "SystemExit", "message": "x", "where": null}}',
+                b'{"error": {"name": "__builtins__", "message": "x", "where": null}}',
+            )
+        ),
+    ],
+)
+def test_a_malformed_message_is_one_sentence(prison: Prison, said: bytes) -> None:
+    ours, its = socket.socketpair()
+    with its:
+        child = Child("x", os.getpid(), -1, Channel(ours))
+        its.sendall(said)
+        with pytest.raises(ArchiveError, match="answered with a malformed message"):
+            list(prison.cell.talk(child, {}, [], go_on, ["x.tgz"], 1000))
+        ours.close()
+
+
+def test_settings_say_whether_there_is_one() -> None:
+    assert limits_of({"PILEUS_CELL": "off"}) is None
+    assert limits_of({"PILEUS_CELL_MEMORY": "100", "PILEUS_CELL_SECONDS": "7"}) == Limits(100 << 20, 7)
+    assert limits_of({}) is not None
+    for wrong in ({"PILEUS_CELL": "no"}, {"PILEUS_CELL_MEMORY": "-1"}, {"PILEUS_CELL_SECONDS": "1e9"}):
+        with pytest.raises(UsageError):
+            limits_of(wrong)
+
+
+def test_both_machines_deny_the_same_calls() -> None:
+    assert set(DENIED["x86_64"]) == set(DENIED["aarch64"])
