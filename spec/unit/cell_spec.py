@@ -131,6 +131,7 @@ except OSError as error:
         f"import os; os.pidfd_open({os.getpid()})",
         "import ctypes; ctypes.CDLL(None, use_errno=True).unshare(1 << 28); raise OSError(ctypes.get_errno(), '')",
     ],
+    ids=["read", "its environment", "write", "list", "end its parent", "end the worker", "run", "hold", "namespace"],
 )
 def test_it_reaches_no_file_and_no_process_but_its_own(prison: Prison, code: str) -> None:
     with pytest.raises(PileusError, match="unexpected PermissionError"):
