@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 3
 
-.PHONY: backfill check test lint soak schemas docs web pictures images clean
+.PHONY: backfill check test lint soak schemas docs web pictures images locks sbom clean
 
 backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
@@ -37,6 +37,20 @@ images: .venv/run  ## the worker's images; IMAGES="--base-image debootstrap --ne
 
 .venv/dev: .venv/run
 	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra,dev]'
+	@touch $@
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	--no-emit-find-links --strip-extras --constraint infra/constraints.txt --output-file
+
+locks: .venv/supply  ## pin what images and Lambdas are made of by hashes again, after infra/constraints.txt has changed
+	$(BIN)/python -m infra.locks image | $(LOCK) infra/locks/image.txt -
+	$(BIN)/python -m infra.locks lambda | $(LOCK) infra/locks/lambda.txt -
+
+sbom: .venv/supply  ## list what the wheel and the image are made of, in dist/
+	$(BIN)/python -m infra.sbom dist
+
+.venv/supply: .venv/run
+	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra,supply]'
 	@touch $@
 
 docs: .venv/docs  ## build the documentation as a site in site/; a broken link fails

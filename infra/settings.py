@@ -62,7 +62,8 @@ class Settings(BaseModel):
     """Days that logs are kept. Example: `30`."""
 
     worker_image: str | None = Field(None, pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]+$")
-    """Address of the worker's image. Without it: no workers stack, the workers run elsewhere. Example:
+    """Address of the worker's image. Without it: no workers stack, the workers run elsewhere. A tag will do in this
+    account's own registry, whose tags never change; any other image is named by its digest, `@sha256:...`. Example:
     `"123456789012.dkr.ecr.us-east-1.amazonaws.com/pileus-worker:0.1.0"`."""
     compute: Literal["ec2", "fargate"] = "ec2"
     """Where workers run: `ec2`, instances whose volume the workers of one instance share, or `fargate`. Example:
@@ -134,6 +135,10 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        if self.worker_image and not _is_fixed(self.worker_image):
+            raise wrong(
+                "worker_image", "names an image that may change: expected `@sha256:...`, or a tag in this account's ECR"
+            )
         if self.compute == "ec2":
             self._check_instance()
         else:
@@ -183,6 +188,18 @@ class Settings(BaseModel):
         low, high = FARGATE_DISK
         if not low <= self.volume_size <= high:
             raise wrong("volume_size", f"Fargate has {low} to {high} GB")
+
+
+def _is_fixed(image: str) -> bool:
+    """Return whether an image's address always means the same image.
+
+    >>> _is_fixed("example.org/pileus:1"), _is_fixed("example.org/pileus@sha256:" + "0" * 64)
+    (False, True)
+    """
+    host, _, name = image.partition("/")
+    if re.fullmatch(r"[^@]+@sha256:[0-9a-f]{64}", name):
+        return True
+    return ".dkr.ecr." in host and re.fullmatch(r"[^:@]+:(?!latest$)[^:@]+", name) is not None
 
 
 def wrong(setting: str, why: str) -> PydanticCustomError:

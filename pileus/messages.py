@@ -13,6 +13,7 @@ from pileus.errors import UsageError
 from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry
 from pileus.models import Group, Partition, State
+from pileus.typed import check_types
 
 INLINE = 100_000
 """Bytes of a group's task that travel in its message; a larger one goes through S3."""
@@ -33,6 +34,19 @@ def part(event: Any, *path: str) -> Any:
             raise UsageError(f"not an event of this task: it has no {'.'.join(path)}")
         found = found[name]
     return found
+
+
+def text(event: Any, *path: str) -> str:
+    """Return the text that an event has at a path of names. Raises UsageError where it has none there."""
+    found = part(event, *path)
+    if not isinstance(found, str):
+        raise UsageError(f"not an event of this task: {'.'.join(path)} is no text")
+    return found
+
+
+def text_or_none(event: Any, name: str) -> str | None:
+    """Do as `text`; None where there is nothing."""
+    return text(event, name) if isinstance(event, Mapping) and event.get(name) is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +80,10 @@ class PointTask:
     def from_json(cls, config: Mapping[str, Any]) -> "PointTask":
         """Raises UsageError for a value that `to_json` did not write."""
         try:
-            return cls(**{name: config[name] for name in cls.__slots__ if name in config})
-        except TypeError as exc:
+            found = cls(**{name: config[name] for name in cls.__slots__ if name in config})
+            check_types(found)
+            return found
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise UsageError(f"not the config of a point in time: {exc}") from exc
 
 
@@ -122,7 +138,7 @@ class GroupTask:
         try:
             config, given = value["config"], value["input"]
             left = set(given) == {"url"}
-            return cls(
+            found = cls(
                 config["backfill"],
                 config["run"],
                 Entry.from_json(config["entry"]) if "entry" in config else _written(config),
@@ -133,6 +149,8 @@ class GroupTask:
                 given["url"] if left else None,
                 config.get("rank", 0),
             )
+            check_types(found)
+            return found
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise UsageError(f"not the task of a group: {type(exc).__name__} {exc}") from exc
 

@@ -200,7 +200,7 @@ class Partition:
         """Raises UsageError for anything that `key` does not write."""
         parts = key.split("/")
         if len(parts) != 4 or not all(parts):
-            raise UsageError(f"{key!r} is not a partition: expected COLLECTION/VERSION/PERIOD/GROUP")
+            raise UsageError(f"{key[:200]!r} is not a partition: expected COLLECTION/VERSION/PERIOD/GROUP")
         return cls(*map(unsafe, parts))
 
     @property

@@ -1,6 +1,7 @@
 """JSON that others wrote: documents, messages, answers of services. What could do harm later is refused here."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,8 +49,7 @@ _TOO_DEEP = f"has more than {DEEPEST} levels of lists and objects"
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"has the key {twice[:60]!r} twice")
     return found
 

@@ -60,11 +60,11 @@ def held(edges: Edges, backfill: Backfill) -> list[Brief]:
     ]
 
 
-def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[str, Any]:
+def end(edges: Edges, id: str, run: int, *, stopped: str | None = None, why: Failure | None = None) -> dict[str, Any]:
     """End a run: write the outcome of each of its partitions, and return the JSON of its state.
 
     `stopped`: the status of an execution that somebody stopped in Step Functions, or that failed there; the backfill is
-    then cancelled or failed.
+    then cancelled or failed. `why`: its error, where that is known.
     """
     backfill = edges.index.backfill(id)
     if backfill is not None and backfill.run == run and backfill.untold:
@@ -77,9 +77,10 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None) -> dict[
     kept = record.closed(edges, id, run)
     found = kept.outcomes if kept else None
     if found is None:
+        _publish_left(edges, backfill)
         found = outcomes(edges, replace(backfill, state=state or backfill.state), final=True)
         record.close(edges, backfill, found)
-    problem = f"its execution ended {stopped}" if stopped else None
+    problem = f"its execution ended {stopped}{f': {why}' if why else ''}" if stopped else None
     came_to: State = state or verdict(found)
 
     def step(now: Backfill) -> Backfill | None:
@@ -140,6 +141,11 @@ def _take_back(edges: Edges, backfill: Backfill) -> None:
     for one in list(edges.index.briefs(*place)):
         if one.state is PartitionState.running and one.run == backfill.run_name:
             fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
+    _publish_left(edges, backfill)
+
+
+def _publish_left(edges: Edges, backfill: Backfill) -> None:
+    """Publish what workers have committed in the span and not published whole; delete what cannot be committed."""
     for partition, claim in claims(edges.store, edges.stack.internal):
         mine = (partition.collection, partition.version) == (backfill.collection, backfill.version)
         if mine and backfill.first <= partition.period <= backfill.last:

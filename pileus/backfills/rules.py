@@ -13,7 +13,7 @@ from pileus.documents import Rule
 from pileus.documents.schedule import Rate, parse
 from pileus.edges.schedules import Schedule, Schedules
 from pileus.edges.workflows import Workflows
-from pileus.errors import NotFound, UsageError
+from pileus.errors import Conflict, NotFound, UsageError
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
@@ -53,9 +53,14 @@ def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]
     wanted = {rule.name: schedule_of(edges, rule) for rule in registry.rules.values() if rule.rule.type == "scheduled"}
     changes: list[Change] = []
     for name, schedule in wanted.items():
-        if there.get(name) != schedule:
-            schedules.put(schedule, new=name not in there)
-            changes.append((name, "updated" if name in there else "created"))
+        if there.get(name) == schedule:
+            continue
+        new = name not in there
+        try:
+            schedules.put(schedule, new=new)
+        except Conflict:  # MiniStack lists a hundred schedules, and no second page
+            schedules.put(schedule, new=False)
+        changes.append((name, "created" if new else "updated"))
     for name in there.keys() - wanted.keys():
         schedules.delete(name)
         changes.append((name, "deleted"))

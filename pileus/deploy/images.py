@@ -95,8 +95,7 @@ def context(name: str, ca: Path | None) -> Iterator[Path]:
             shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
             for part in ("lambdas", "ecs_tasks"):
                 shutil.copytree(product / part, folder / part, ignore=NOT_CODE)
-            shutil.copy(product / "infra/constraints.txt", folder)
-            (folder / "requirements.txt").write_text("\n".join((*requirements(), *ONLY_IN_IMAGE)) + "\n")
+            shutil.copy(product / "infra/locks/image.txt", folder / "requirements.txt")
         (folder / "ca").mkdir()
         (folder / "ca" / "README").write_text("Certificates that the build trusts; empty unless --ca was given.\n")
         for number, path in enumerate(certificates(ca)):

@@ -14,7 +14,7 @@ from pileus.errors import UsageError
 from pileus.product import CARRIED, PACKAGE, product_folder
 
 NEEDS = ("google-re2", "paramiko", "pydantic>=2", "regex")
-"""What the Lambdas import; they list and decide, and never open a raster."""
+"""What the Lambdas import, pinned in infra/locks/lambda.txt; they list and decide, and never open a raster."""
 PYTHON = "3.12"
 """Lambda's; the functions' runtime in infra/core.py."""
 PLATFORMS = {
@@ -41,10 +41,12 @@ def package(out: Path, *, architecture: str | None) -> Path:
 
 
 def _dependencies(out: Path, architecture: str) -> Path:
-    """Wheels unpacked, kept from one synthesis to the next while their pins are the same."""
-    constraints = product_folder() / "infra/constraints.txt"
-    named = "\n".join((*NEEDS, PYTHON, architecture)).encode()
-    key = hashlib.sha256(named + constraints.read_bytes()).hexdigest()[:16]
+    """Return a folder of unpacked wheels, kept from one synthesis to the next while their pins are the same.
+
+    Raises UsageError for a file whose hash is not the pinned one.
+    """
+    lock = product_folder() / "infra/locks/lambda.txt"
+    key = hashlib.sha256(f"{PYTHON}\n{architecture}\n".encode() + lock.read_bytes()).hexdigest()[:16]
     folder = out / f"lambda-wheels-{key}"
     if folder.exists():
         return folder
@@ -53,7 +55,8 @@ def _dependencies(out: Path, architecture: str) -> Path:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"]
     command += [f"--target={part}", f"--python-version={PYTHON}", "--implementation=cp"]
     command += [f"--platform={platform}" for platform in PLATFORMS[architecture]]
-    done = subprocess.run([*command, f"--constraint={constraints}", *NEEDS], capture_output=True, text=True)
+    command += ["--require-hashes", "--no-deps", f"--requirement={lock}"]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no word"]
         raise UsageError(f"the Lambda package cannot be made: {said[-1]}")

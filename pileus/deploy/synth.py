@@ -117,6 +117,6 @@ def _key(own: Iterable[Path], settings: dict[str, Any]) -> str:
             name = path.relative_to(folder)
             if path.suffix in (".py", ".json") and name.parts[0] != CARRIED:
                 digest.update(f"{name}\n".encode() + path.read_bytes())
-    for path in (product / "infra/constraints.txt", *own):
+    for path in (product / "infra/locks/lambda.txt", *own):
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -57,8 +57,8 @@ class Process(Document):
     """Band or bands that are measured; a member NAME.BAND.tif of an archive holds band BAND. Example:
     `"avg_rade9h"`."""
     zones: str
-    """Polygons: a path in the project or an s3:// URL, as GeoJSON, GeoPackage, Shapefile, FlatGeobuf or Parquet.
-    Example: `"data/zones/places.geojson"`."""
+    """Polygons: a path in the project or an s3:// URL, as GeoJSON, GeoPackage, Shapefile, FlatGeobuf, Parquet
+    or CSV. Example: `"data/zones/places.geojson"`."""
     zone_id: str | None = None
     """Column that names a zone. Without it: the feature's own id, else the column `id`, else `name`. Example:
     `"GEOID"`."""
@@ -277,10 +277,12 @@ def _placeholders(text: str) -> list[str]:
 
 
 def _texts(value: object, where: str = "") -> list[tuple[str, str]]:
+    """Return every text in a value, keys among them, and where it is."""
     if isinstance(value, str):
         return [(where, value)]
     if isinstance(value, Mapping):
-        return [t for key, item in value.items() for t in _texts(item, f"{where}.{key}" if where else str(key))]
+        keys = [(where, str(key)) for key in value]
+        return keys + [t for key, item in value.items() for t in _texts(item, f"{where}.{key}" if where else str(key))]
     if isinstance(value, list | tuple):
         return [t for index, item in enumerate(value) for t in _texts(item, f"{where}[{index}]")]
     return []

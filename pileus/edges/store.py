@@ -62,7 +62,7 @@ def split(url: str) -> tuple[str, str]:
     """
     parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.netloc:
-        raise UsageError(f"{url!r} is not an address of an object: expected s3://bucket/key")
+        raise UsageError(f"{url[:200]!r} is not an address of an object: expected s3://bucket/key")
     return parts.netloc, url.removeprefix(f"s3://{parts.netloc}").lstrip("/")
 
 

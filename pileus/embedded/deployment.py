@@ -43,7 +43,7 @@ def settings(environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         changes: dict[str, Any] = parse_json(environ.get("PILEUS_SETTINGS", "{}"))
     except ValueError as exc:
-        raise UsageError(f"PILEUS_SETTINGS {exc}") from exc
+        raise UsageError(f"PILEUS_SETTINGS: {exc}") from exc
     return SETTINGS | changes
 
 

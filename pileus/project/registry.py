@@ -107,7 +107,7 @@ def _known(name: str | None, there: Items[str], path: str, where: str) -> None:
 
 
 def _unknown(kind: str, name: str, there: Items[str]) -> str:
-    return f"unknown {kind} {name!r}: expected {', '.join(sorted(there)) or 'one to be populated first'}"
+    return f"unknown {kind} {name[:200]!r}: expected {', '.join(sorted(there)) or 'one to be populated first'}"
 
 
 def _plain(document: Document) -> dict[str, Any]:

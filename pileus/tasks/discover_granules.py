@@ -23,6 +23,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.lifecycle.selection import Decision, decide
 from pileus.messages import INLINE, GroupTask, PointTask, part
 from pileus.models import Group, Partition, State
+from pileus.names import one_line
 from pileus.wiring import Edges
 
 FEW = 20
@@ -39,7 +40,7 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     collection = parse_value(Collection, task.collection, task.template)
     backfill = edges.index.backfill(task.backfill)
     if backfill is None or not backfill.runs(task.run_name):
-        raise Cancelled("the backfill does not run any more", where=task.run_name)
+        raise Cancelled("the backfill does not run any more", where=one_line(task.run_name))
     try:
         provider = parse_value(Provider, task.provider, "provider")
         grouped = list_groups(edges, collection, provider, own_folder=task.own_folder)

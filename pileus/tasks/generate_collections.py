@@ -1,7 +1,7 @@
 """GenerateCollections: expand the template of a backfill and list one piece of work per point in time."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from pileus.edges.store import load, split
 from pileus.errors import UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
-from pileus.messages import PointTask, part
+from pileus.messages import PointTask, part, text, text_or_none
 from pileus.periods import Period, Unit
 from pileus.wiring import Edges
 
@@ -28,42 +28,47 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     registry = read_registry(edges.store, edges.stack)
     wanted = part(event, "input")
     if isinstance(wanted, Mapping) and "backfill" in wanted:
-        backfill = edges.index.backfill(wanted["backfill"])
+        backfill = edges.index.backfill(text(wanted, "backfill"))
         if backfill is None:
-            raise UsageError(f"there is no backfill {wanted['backfill']!r}")
+            raise UsageError(f"there is no backfill {str(wanted['backfill'])[:200]!r}")
     else:
-        rule = str(part(wanted, "rule"))
+        rule = text(wanted, "rule")
         backfill = new_backfill(
             registry,
-            part(wanted, "collection", "name"),
-            version=wanted["collection"].get("version"),
-            first=wanted.get("spanStart"),
-            last=wanted.get("spanEnd"),
+            text(wanted, "collection", "name"),
+            version=text_or_none(wanted["collection"], "version"),
+            first=text_or_none(wanted, "spanStart"),
+            last=text_or_none(wanted, "spanEnd"),
             onward=True,
-            id=backfill_id(rule, part(event, "config", "name")),
+            id=backfill_id(rule, text(event, "config", "name")),
             queue="ingest",
             started_by=f"rule {rule}",
             now=edges.now(),
-            execution=part(event, "config", "execution"),
+            execution=text(event, "config", "execution"),
         )
         backfill = record_started(edges, backfill)
     template = registry.collection(backfill.collection, backfill.version)
-    provider = registry.provider_of(template, wanted.get("provider"))
-    workflow = wanted.get("workflow") or template.workflow
+    provider = registry.provider_of(template, text_or_none(wanted, "provider"))
+    workflow = text_or_none(wanted, "workflow") or template.workflow
     points, owed = _points(edges, template, backfill), _owed(edges, backfill)
-    items = [
+    items = (
         _item(edges, backfill, point, provider, workflow, rank=rank, owed=owed.get(point.period.iso, {}))
         for rank, point in enumerate(points)
-    ]
+    )
     url = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}/points.json")
-    edges.store.put(url, json.dumps(items).encode(), "application/json")
+    edges.store.put(url, _array(items), "application/json")
     bucket, key = split(url)
     return {
         "backfill": backfill.id,
         "run": backfill.run,
-        "count": len(items),
+        "count": len(points),
         "points": {"bucket": bucket, "key": key},
     }
+
+
+def _array(items: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return a JSON array. Only its text is held, for there may be 200,000 items."""
+    return b"[" + b",".join(json.dumps(item).encode() for item in items) + b"]"
 
 
 def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Point]:

@@ -7,7 +7,7 @@ from pileus.backfills.end import end
 from pileus.backfills.failures import fail_group, fail_point
 from pileus.errors import UsageError
 from pileus.lifecycle.partition import Failure
-from pileus.messages import GroupTask, PointTask, part
+from pileus.messages import GroupTask, PointTask, part, text
 from pileus.strict_json import parse_json
 from pileus.wiring import Edges
 
@@ -28,8 +28,15 @@ def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     if told == "point_failed":
         return _point_failed(edges, PointTask.from_json(part(config, "point")), explain(part(event, "input")))
     if told == "ended":
-        return end(edges, part(config, "backfill"), part(config, "run"))
-    raise UsageError(f"unknown event {told!r}: expected group_failed, point_failed or ended")
+        return end(edges, text(config, "backfill"), _number(config, "run"))
+    raise UsageError(f"unknown event {str(told)[:200]!r}: expected group_failed, point_failed or ended")
+
+
+def _number(event: Any, name: str) -> int:
+    found = part(event, name)
+    if not isinstance(found, int):
+        raise UsageError(f"not an event of this task: {name} is no number")
+    return found
 
 
 def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, Any]:
@@ -40,10 +47,11 @@ def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, 
 
 
 def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any]:
-    execution = part(detail, "executionArn")
+    execution, status = text(detail, "executionArn"), text(detail, "status")
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
-            return end(edges, backfill.id, backfill.run, stopped=part(detail, "status"))
+            why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
+            return end(edges, backfill.id, backfill.run, stopped=status, why=why)
     return {"execution": execution, "state": "of no backfill"}
 
 
@@ -66,7 +74,8 @@ def explain(error: Any) -> Failure:
         kind = value.get("errorType") or value.get("Error") or kind
         cause = value.get("errorMessage") or value.get("Cause") or value.get("message") or ""
         if "where" in value:
-            return Failure(kind, cause, value["where"])
+            where = value["where"]
+            return Failure(str(kind), str(cause), None if where is None else str(where))
     if kind in ("States.Timeout", "States.HeartbeatTimeout"):
         return Failure(kind, "no worker answered in time", None)
-    return Failure(kind, str(cause) or "no cause was given", None)
+    return Failure(str(kind), str(cause) or "no cause was given", None)

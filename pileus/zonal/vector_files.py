@@ -1,7 +1,8 @@
 """Vector files: known by their first bytes before a library sees them, and read with nothing beside them.
 
-What may open: GeoJSON, GeoPackage, Shapefile (a file, or zipped), FlatGeobuf and GeoParquet. A zip is unpacked here,
-under names of our own; the `crs` of a GeoJSON must be a name, because GDAL would fetch one that is a link.
+What may open: GeoJSON, GeoPackage, Shapefile (a file, or zipped), FlatGeobuf, GeoParquet and CSV. A zip is unpacked
+here, under names of our own; the `crs` of a GeoJSON must be a name, because GDAL would fetch one that is a link. CSV is
+read without GDAL.
 """
 
 import io
@@ -19,12 +20,13 @@ from pileus.errors import ArchiveError, ZonesError
 from pileus.names import one_line
 from pileus.unpack.member import Member, UnpackLimits
 from pileus.unpack.members import members
+from pileus.zonal.csv_zones import is_csv, read_csv
 
 HEAD = 4096
 """Bytes that are looked at: more than any driver looks at to tell its files."""
-KINDS = "GeoJSON, GeoPackage, Shapefile, FlatGeobuf or GeoParquet"
+KINDS = "GeoJSON, GeoPackage, Shapefile, FlatGeobuf, GeoParquet or CSV with a column WKT"
 SHAPEFILE = (".shp", ".shx", ".dbf", ".prj", ".cpg")
-ALONE = (".gpkg", ".geojson", ".json", ".fgb", ".parquet")
+ALONE = (".gpkg", ".geojson", ".json", ".fgb", ".parquet", ".csv")
 LIMITS = UnpackLimits(members=100, unpacked=1 << 30)
 """Of a zipped or a Parquet file of zones."""
 _CRS_NAME = re.compile(r"(?:urn:(?:x-)?ogc:def:crs:)?[A-Za-z]{1,20}:{1,2}(?:[0-9.]{1,20}:)?[A-Za-z0-9]{1,20}")
@@ -51,6 +53,8 @@ def read_vector(source: Path | bytes, where: str) -> tuple[Read, list[Any] | Non
             return _zipped(source, where)
         if head.startswith(_PARQUET):
             return _parquet(source, where), None
+        if is_csv(head):
+            return read_csv(source, where), None
         sound = head.startswith(_FGB) or (head.startswith(_SQLITE) and head[68:72] in _GPKG)
         if not sound and not (head.startswith(_SHP) and isinstance(source, Path)):
             raise ZonesError(f"cannot be read as zones: expected {KINDS}, by its first bytes", where=where)

@@ -57,6 +57,14 @@ def _listener() -> socket.socket:
 
 
 @contextmanager
+def talking(talk: Callable[[socket.socket], None]) -> Iterator[Hostile]:
+    """A server that does with each connection whatever `talk` does."""
+    listener = _listener()
+    with _serving(listener, talk):
+        yield Hostile(listener.getsockname()[1])
+
+
+@contextmanager
 def ftp(
     names: Sequence[str],
     *,

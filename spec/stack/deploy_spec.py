@@ -98,6 +98,8 @@ def test_a_deployment_from_nothing_to_nothing(account: Aws, project: Project) ->
         ({"log_days": 8}, "log_days"),
         ({"stack": "Pileus"}, "stack"),
         ({"worker_image": "has spaces"}, "worker_image"),
+        ({"worker_image": "example.org/pileus-worker:0.1.0"}, "worker_image"),
+        ({"worker_image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/pileus-worker:latest"}, "worker_image"),
         ({"colour": "red"}, "colour"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-",
@@ -108,7 +110,7 @@ def test_settings_that_cannot_be_are_refused_by_name(project: Project, settings:
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize(("text", "named"), [("{", "is not JSON"), ("[]", "not a JSON object")])
+@pytest.mark.parametrize(("text", "named"), [("{", "not JSON: Expecting property name"), ("[]", "not a JSON object")])
 def test_settings_must_be_a_json_object(project: Project, text: str, named: str) -> None:
     assert named in project.pileus("synth", code=2, env={"PILEUS_SETTINGS": text})
 

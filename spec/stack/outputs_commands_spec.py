@@ -137,23 +137,25 @@ def test_the_dashboard_serves_the_stack_and_its_buttons_work(done: Project) -> N
     with subprocess.Popen(command, cwd=done.path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            port = int(re.search(r":(\d+)/", process.stdout.readline())[1])  # type: ignore[index]
-            session = _ask(port, "GET", "/live/session.json")
+            found = re.search(r":(\d+)(/[\w-]+)/", process.stdout.readline())
+            assert found is not None
+            port, key = int(found[1]), found[2]
+            session = _ask(port, "GET", f"{key}/live/session.json")
             assert session["actions"] == ["cancel", "pause", "resume", "retry"]
-            assert _ask(port, "GET", "/data/index.json")["collections"][0]["why"] == {
+            assert _ask(port, "GET", f"{key}/data/index.json")["collections"][0]["why"] == {
                 "2015-04": "waiting: nothing published"
             }
-            assert _ask(port, "GET", "/data/backfills.json")[0]["counts"] == {"succeeded": 3, "waiting": 1}
-            refused = _ask(port, "POST", "/live/backfills/history/cancel", session["token"])
+            assert _ask(port, "GET", f"{key}/data/backfills.json")[0]["counts"] == {"succeeded": 3, "waiting": 1}
+            refused = _ask(port, "POST", f"{key}/live/backfills/history/cancel", session["token"])
             assert "error" in refused, "it has ended"
-            assert _ask(port, "POST", "/live/backfills/history/retry", session["token"])["done"] == "retry"
+            assert _ask(port, "POST", f"{key}/live/backfills/history/retry", session["token"])["done"] == "retry"
             done.wait_for(
                 lambda: (
                     done.json("status", "history")["run"] == 2 and done.json("status", "history")["state"] != "running"
                 )
             )
             clip = Path("pictures/collection=lights/version=001/period=2015-01/group=20150101/avg_rade9h/seam.png")
-            assert _ask(port, "GET", f"/{clip}")[:4] == b"\x89PNG"
+            assert _ask(port, "GET", f"{key}/{clip}")[:4] == b"\x89PNG"
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)

@@ -171,7 +171,7 @@ def test_the_lambda_package_is_the_same_from_a_wheel_and_from_a_clone(begun: Pro
 def test_an_image_is_built_of_the_same_files_from_a_wheel_and_from_a_clone(begun: Project, project: Project) -> None:
     from_wheel, from_clone = (python(one, CONTEXT).splitlines() for one in (begun, project))
     assert from_wheel == from_clone
-    assert {"Dockerfile", "constraints.txt", "requirements.txt", "ecs_tasks/process_group/task.py"} <= set(from_wheel)
+    assert {"Dockerfile", "requirements.txt", "ecs_tasks/process_group/task.py"} <= set(from_wheel)
 
 
 def test_python_reads_the_statistics_by_the_collections_name(begun: Project) -> None:

@@ -23,6 +23,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import GroupTask
 from pileus.models import Group, Manifest, Output, Partition, State
 from pileus.outputs.commit import Fence, fence
+from pileus.tasks.report_status import report_status
 from pileus.wiring import Edges, wire_folder
 from spec.simulation.alone import alone_workflows
 
@@ -309,3 +310,22 @@ def test_a_worker_that_claims_while_a_partition_is_ended_loses_it_too(left: Left
     ended = give_up(replace(left.edges, index=index), PARTITION, "b/1", LATE)
     assert ended is not None
     assert (ended.state, ended.claim, index.claims) == (State.failed, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        (
+            {"error": "StoreError", "cause": '{"errorType": "StoreError", "errorMessage": "no such bucket"}'},
+            "its execution ended FAILED: StoreError: no such bucket",
+        ),
+        ({}, "its execution ended FAILED"),
+    ],
+    ids=["with its error", "without"],
+)
+def test_an_execution_that_failed_says_why(left: Left, detail: dict[str, str], said: str) -> None:
+    change_backfill(left.edges.index, "b", lambda now: replace(now, execution="arn:b"))
+    told = {"executionArn": "arn:b", "status": "FAILED", "error": None, "cause": None}
+    report_status(left.edges, {"detail-type": "Step Functions Execution Status Change", "detail": told | detail})
+    backfill = find(left.edges, "b")
+    assert (backfill.state, backfill.problem) == ("failed", said)

@@ -1,13 +1,17 @@
 """Expand: one concrete collection per point in time."""
 
 import calendar
+import json
+import re
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pileus import point_collections
 from pileus.documents import Collection, parse_value
 from pileus.errors import DocumentError, UsageError
 from pileus.expand import expand
@@ -50,6 +54,145 @@ def test_a_concrete_collection_is_no_template_any_more() -> None:
 def test_two_points_in_time_with_one_name_are_refused() -> None:
     with pytest.raises(DocumentError, match="201501 and 201502 both become 'viirs'"):
         expand(template(templated_name="viirs"), *months("201501", "201503"))
+
+
+# The slow way: every point is filled in the template's JSON, and validated as a document of its own
+
+
+def slowly(template: Collection, first: Period, last: Period) -> list[tuple[Period, Collection, bool]]:
+    text = json.dumps(template.to_json() | {"name": template.templated_name or template.name})
+
+    def concrete(period: Period) -> Collection:
+        value = json.loads(filled(text, period))
+        value.pop("templated_name", None)
+        value.pop("options", None)
+        return parse_value(Collection, value, f"{template.name} at {period.point}")
+
+    points = [(period, concrete(period), own(template.provider_path, period)) for period in span(first, last)]
+    seen: dict[str, Period] = {}
+    for period, collection, _ in points:
+        if twin := seen.get(collection.name):
+            words = (
+                f"{twin.point} and {period.point} both become {collection.name!r}: expected {{{{pointInTime}}}} in it"
+            )
+            raise DocumentError(f"templated_name: {words}", where=template.name)
+        seen[collection.name] = period
+    return points
+
+
+def filled(text: str, period: Period) -> str:
+    day = period.start
+    values = {"pointInTime": period.point, "year": f"{day:%Y}", "month": f"{day:%m}", "day": f"{day:%d}"}
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: values[match[1]], text)
+
+
+def own(folder: str, period: Period) -> bool:
+    if "{{" not in folder:
+        return False
+    try:
+        return filled(folder, period) not in {filled(folder, period.shift(step)) for step in (-1, 1)}
+    except UsageError:  # the end of the calendar
+        return False
+
+
+NAMED = st.sampled_from(["{{pointInTime}}", "{{ year }}", "{{month}}", "{{day}}"])
+PLAIN = st.sampled_from(["", "a", "_", "-", "9", "/", "é", '"', "{", "}", "\\", "\n", ".", " "])
+TEXT = st.lists(st.one_of(NAMED, PLAIN), max_size=4).map("".join)
+ODD = [
+    "[1-{{month}}]", "[2-{{day}}]", "[2-{{year}}]", "[^1-{{month}}]", "[{{day}}]x[1-{{month}}]", "(.)\\{{month}}",
+    "[1-{{month}}]{{day}}", "[^a-c]{{day}}", "(?:a|{{year}}){2}", "{{day}}{{month}}*", "(?i)[2-{{day}}]", "(?#{{day}})",
+]  # fmt: skip
+"""Some of them are sound for some points, and not for others."""
+SAFE = st.lists(st.one_of(NAMED, st.sampled_from(["a", "_", "é", " "])), max_size=4).map("".join)
+PATTERN = st.one_of(SAFE, SAFE, st.sampled_from(ODD), st.lists(st.one_of(NAMED, PLAIN), max_size=6).map("".join))
+FILES = [
+    {"regex": "(?P<a>.*)"},
+    {"regex": "(?P<a>.*)_{{pointInTime}}[.]tgz"},
+    {"regex": "(?P<a>.*)_{{pointInTime}}[.]tgz", "sampleFileName": "x_{{pointInTime}}.tgz"},
+    {"regex": "(?P<a>.*[{}1])", "sampleFileName": "x{{day}}"},
+    {"regex": "(?P<a>.*[{}1])", "sampleFileName": "x{{month}}"},
+]
+KEYS = st.sampled_from(["a", "01", "{{day}}", "{{month}}", "x{{year}}"])
+TEMPLATES = st.fixed_dictionaries(
+    {
+        "name": st.just("v"),
+        "templated_name": st.sampled_from(["v_{{pointInTime}}"] * 4 + ["v_{{ year }}{{month}}{{day}}", "x", "{{day}}"]),
+        "options": st.just({"spanStart": "now"}),
+        "files": st.tuples(st.sampled_from(FILES), PATTERN).map(lambda two: [two[0], {"regex": two[1]}]),
+    },
+    optional={
+        "version": st.just("002"),
+        "dataType": TEXT,
+        "granuleIdExtraction": PATTERN,
+        "provider_path": TEXT,
+        "provider": SAFE,
+        "meta": st.fixed_dictionaries(
+            {},
+            optional={
+                "note": st.recursive(SAFE, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner)),
+                "group": st.just({"by": ["a"], "each": "a", "expect": ["{{day}}", "x"]}),
+                "bands": st.dictionaries(st.sampled_from(["a", "b{{day}}"]), st.fixed_dictionaries({"unit": SAFE})),
+                "process": st.fixed_dictionaries(
+                    {"band": st.sampled_from(["a", ["a", "b{{day}}"], "b{{day}}"]), "zones": SAFE},
+                    optional={"range": st.just([0, 1])},
+                ),
+            },
+        ),
+    },
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    value=TEMPLATES,
+    start=st.one_of(st.dates(), st.sampled_from([date.min, date(999, 12, 30), date(2000, 1, 1), date(9999, 12, 20)])),
+    steps=st.integers(0, 12),
+    unit=st.sampled_from(Unit),
+)
+def test_a_point_is_what_its_own_document_would_be(value: dict[str, Any], start: date, steps: int, unit: Unit) -> None:
+    try:
+        read = parse_value(Collection, value, "x")
+        ends = Period.containing(start, unit), Period.containing(start, unit).shift(steps)
+    except (DocumentError, UsageError):
+        return
+    try:
+        wanted = slowly(read, *ends)
+    except DocumentError as error:
+        with pytest.raises(DocumentError, match=f"^{re.escape(str(error))}$"):
+            expand(read, *ends)
+        return
+    points = expand(read, *ends)
+    assert [(point.period, point.collection, point.own_folder) for point in points] == wanted
+    assert [p.collection.to_json() for p in points] == [collection.to_json() for _, collection, _ in wanted]
+    assert [p.collection.model_fields_set for p in points] == [
+        collection.model_fields_set for _, collection, _ in wanted
+    ]
+
+
+def test_a_template_is_validated_once_and_not_for_each_of_a_hundred_thousand_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(point_collections, "parse_value", lambda *args: asked.append(args) or parse_value(*args))
+    days = Period(date(1800, 1, 1), Unit.day), Period(date(2073, 10, 15), Unit.day)
+    regex = r"(?P<start>A{{year}}{{month}})_(?P<tile>[A-Z0-9]+)[.]tgz"
+    points = expand(template(files=[{"regex": regex}]), *days)
+    assert (len(points), points[-1].collection.files[0].regex) == (
+        100_000,
+        regex.replace("{{year}}{{month}}", "207310"),
+    )
+    assert len(asked) == 1
+
+
+def test_a_regex_that_one_point_spoils_is_told_with_that_point() -> None:
+    odd = template(files=[{"regex": "[1-{{month}}]"}])
+    with pytest.raises(DocumentError, match=r"viirs_template at 201601: files\[0\].regex: not a regular expression"):
+        expand(odd, *months("201511", "201603"))
+
+
+def test_an_unknown_placeholder_in_a_key_is_refused() -> None:
+    with pytest.raises(DocumentError, match=r"meta: unresolved placeholder \{\{foo\}\}"):
+        template(meta={"{{foo}}": 1})
 
 
 @pytest.mark.parametrize(

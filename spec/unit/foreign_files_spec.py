@@ -179,7 +179,7 @@ def vectors(url: str) -> dict[str, bytes]:
         "kml with a link": f"<kml><NetworkLink><Link><href>{url}</href></Link></NetworkLink></kml>".encode(),
         "gml with a schema": f"<gml schemaLocation='x {url}/x.xsd' xmlns='http://www.opengis.net/gml'/>".encode(),
         "a name over http": f"/vsicurl/{url}/z.geojson".encode(),
-        "csv": b'WKT,name\n"POLYGON ((0 0,1 0,1 1,0 0))",a\n',
+        "csv of a name": f'WKT,name\n"/vsicurl/{url}/z.geojson",a\n'.encode(),
         "nothing at all": b"",
     }
 

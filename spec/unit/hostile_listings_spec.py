@@ -1,5 +1,6 @@
 """Listings that a stranger makes to cost much: each ends, with one sentence that says which limit it met."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from pileus.documents import Credentials, Provider, SecretRef
-from pileus.edges.providers import ProviderEdge, connect
+from pileus.edges.providers import ProviderEdge, connect, http_connection
 from pileus.edges.providers.index_page import parse_index_page
 from pileus.edges.providers.page_links import LONGEST_TAG
 from pileus.edges.providers.url_list import LONGEST, parse_url_list
@@ -230,6 +231,71 @@ def test_an_http_listing_that_drips_ends() -> None:
         assert refused(limited(edge, listing_seconds=0.5)) == LIMITS["listing_seconds"][1]
 
 
+@contextmanager
+def raw(before: bytes, forever: bytes, after: int = 1 << 20) -> Iterator[ProviderEdge]:
+    """An HTTP server that answers with bytes: `before`, and then the same ones, at most `after` times."""
+
+    def talk(sock: socket.socket) -> None:
+        with sock, suppress(OSError):
+            sock.recv(1 << 16)
+            sock.sendall(before)
+            for _ in range(after):
+                sock.sendall(forever)
+
+    with (
+        hostile.talking(talk) as site,
+        closing(connect(Provider(id="x", protocol="http", host=site.host), secrets=Secrets(environ={}))) as edge,
+    ):
+        yield limited(edge)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+LISTING = NAMED + b"<a href=x.tgz>x</a>"
+CHUNK = b"%x\r\n%s\r\n0\r\n" % (len(LISTING), LISTING)
+ENDLESS = {
+    "a head": (OK, b"A: b\r\n" * 1000, "the answer is not HTTP: LineTooLong"),
+    "a field": (OK + b"A: ", b"b" * 1000, "the answer is not HTTP: LineTooLong"),
+    "a first line": (b"HTTP/1.1 200 ", b"OK" * 1000, "the answer is not HTTP: LineTooLong"),
+    "answers on the way": (b"", b"HTTP/1.1 102 Processing\r\n\r\n", "the answer is not HTTP: BadStatusLine"),
+    "a chunk's first line": (CHUNKED + b"5;", b"x" * 1000, "a chunk came whose first line does not end"),
+    "zeros of a chunk's size": (CHUNKED, b"0" * 1000, "a chunk came whose first line does not end"),
+    "lines between chunks": (CHUNKED + b"1\r\nx", b"\r\n" * 500, "a chunk came that does not tell its size"),
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_http_sends_without_end_beside_the_body_ends(name: str) -> None:
+    before, forever, words = ENDLESS[name]
+    with raw(before, forever) as edge:
+        assert refused(edge) == words
+
+
+@pytest.mark.timeout(60)
+def test_trailers_without_end_are_not_read() -> None:
+    with raw(CHUNKED + CHUNK, b"A: b\r\n" * 1000) as edge:
+        assert [entry.name for entry in edge.list("")] == ["x.tgz"]
+
+
+@pytest.mark.timeout(60)
+def test_a_head_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "LONGEST_HEAD", 0.5)
+    for before, drop in ((OK, b"A: b\r\n"), (b"", b"HTTP/1.1 102 Processing\r\n\r\n")):
+
+        def talk(sock: socket.socket, before: bytes = before, drop: bytes = drop) -> None:
+            with sock, suppress(OSError):
+                sock.sendall(before)
+                while True:
+                    time.sleep(0.05)
+                    sock.sendall(drop)
+
+        with hostile.talking(talk) as site:
+            document = Provider(id="x", protocol="http", host=site.host, read_seconds=0.5)
+            with closing(connect(document, secrets=Secrets(environ={}))) as edge:
+                assert refused(limited(edge)) == "no answer in time"
+
+
 @pytest.mark.parametrize("kind", ["application/\x1b[2Jzip", "x/y" * 1000])
 def test_another_kind_of_page_is_told_in_one_line(kind: str) -> None:
     with web(lambda _: iter([b"x"]), kind=kind) as edge:
@@ -279,6 +345,38 @@ NO_PAGES = [
 def test_an_s3_page_that_is_none_is_told(piece: bytes) -> None:
     with s3(lambda _: iter([piece])) as edge:
         assert refused(limited(edge)) == "the answer is not S3's"
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("begun", [b"", page("1")[:40]])
+def test_an_s3_page_that_drips_ends(begun: bytes) -> None:
+    def drips(_: int) -> Iterator[bytes]:
+        yield begun or b" "
+        while True:
+            yield b" "
+            time.sleep(0.05)
+
+    with s3(drips) as edge:
+        assert refused(limited(edge, listing_seconds=0.5)) == LIMITS["listing_seconds"][1]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(("before", "drop"), [(OK, b"A: b\r\n"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n"), (b"", b"H")])
+def test_an_s3_head_that_drips_ends(before: bytes, drop: bytes) -> None:
+    def talk(sock: socket.socket) -> None:
+        with sock, suppress(OSError):
+            sock.sendall(before)
+            while True:
+                time.sleep(0.05)
+                sock.sendall(drop)
+
+    credentials = Credentials(type="aws", access_key=SecretRef(env="A"), secret_key=SecretRef(env="B"))
+    with hostile.talking(talk) as site:
+        document = Provider(
+            id="x", protocol="s3", host="bucket", endpoint=f"http://{site.host}", credentials=credentials
+        )
+        with closing(connect(document, secrets=Secrets(environ={"A": "a", "B": "b"}))) as edge:
+            assert refused(limited(edge, listing_seconds=0.5)) == LIMITS["listing_seconds"][1]
 
 
 def test_an_s3_page_without_end_ends() -> None:

@@ -116,6 +116,34 @@ def test_a_public_provider_leads_nobody_inward(
     assert inner.came == []
 
 
+METADATA = (
+    "169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "[::ffff:169.254.169.254]", "169.254.43518",
+    "169.254.170.2", "2852039170", "0xa9feaa02", "0251.0376.0252.2", "[::ffff:a9fe:aa02]", "169.254.43522",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["redirect", "list"])
+@pytest.mark.parametrize("spelling", METADATA)
+def test_nobody_is_led_to_what_a_cloud_keeps_for_a_machine(spelling: str, kind: str) -> None:
+    """Also where private addresses are allowed, as for this provider, which is one itself."""
+    server = redirects(f"http://{spelling}/latest/meta-data/x.tgz", kind)
+    here = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        with closing(
+            connect(Provider(id="x", protocol="http", host=here, attempts=1), secrets=Secrets(environ={}))
+        ) as edge:
+            urls = [f"{here}/x.tgz"]
+            if kind == "list":
+                urls = [entry.url for entry in edge.list("urls.txt")]  # type: ignore[union-attr]
+            with pytest.raises(
+                Refused, match=r"is at 169\.254\.(169\.254|170\.2), a link-local or metadata address: never"
+            ):
+                edge.open(urls[0])
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.mark.parametrize("protocol", ["http", "https", "ftp", "s3"])
 def test_a_provider_whose_name_resolves_inward_is_not_connected(
     protocol: str, inner: Arrivals, names: dict[str, str]

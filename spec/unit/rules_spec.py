@@ -11,7 +11,7 @@ from pileus.backfills.control import record_started
 from pileus.backfills.rules import backfill_id, fire_lost, fire_onetime, sync
 from pileus.documents import Rule, parse_value
 from pileus.documents.schedule import Cron, Rate, parse
-from pileus.edges.schedules import KeptSchedules
+from pileus.edges.schedules import KeptSchedules, Schedule
 from pileus.embedded.timezones import in_zones
 from pileus.errors import DocumentError, UsageError
 from pileus.lifecycle.backfill import Backfill
@@ -155,3 +155,18 @@ def test_a_onetime_rule_whose_engine_died_before_its_backfill_was_written_fires_
     record_started(edges, Backfill(id, "x", "001", "2015-01", "2015-01", "month"))
     assert fire_lost(edges, alone_workflows()[0], registry) == [], "the recovery of the index goes on with it"
     assert fire_onetime(edges, workflows, registry) == []
+
+
+def test_a_schedule_that_was_not_listed_is_updated(tmp_path: Path) -> None:
+    class First(KeptSchedules):
+        """Lists none, as MiniStack does with those after the first hundred."""
+
+        def all(self) -> dict[str, Schedule]:
+            return {}
+
+    edges, schedules = wire_folder(tmp_path, {}), First()
+    value = {"name": "daily", "collection": {"name": "x"}, "rule": {"type": "scheduled", "value": "rate(1 day)"}}
+    for expression in ("rate(1 day)", "rate(2 days)"):
+        value["rule"] = {"type": "scheduled", "value": expression}
+        sync(edges, schedules, Registry({}, {}, {"daily": parse_value(Rule, value, "daily.json")}))
+    assert KeptSchedules.all(schedules)["daily"].expression == "rate(2 days)"

@@ -13,9 +13,10 @@ DASHBOARD = """
 import os
 from pathlib import Path
 from pileus.cli import dashboard
+from pileus.embedded.home import Home
 from pileus.wiring import wire_folder
 class Session:
-    edges, workflows = wire_folder(Path("store"), os.environ), None
+    edges, workflows, home = wire_folder(Path("store"), os.environ), None, Home(Path("."))
 dashboard.Session = Session
 dashboard.dashboard(port=0)
 """

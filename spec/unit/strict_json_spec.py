@@ -96,3 +96,10 @@ def test_what_is_right_stays_as_it_is() -> None:
     value = {"a": [1, -2, 0.5, 1e300, True, None, "\xe9\U0001f600\n", {"b": {}}], "n": 10**39}
     assert parse_json(json.dumps(value)) == value
     assert parse_json("[" * 64 + "1" + "]" * 64)
+
+
+@pytest.mark.timeout(30)
+def test_a_key_twice_among_a_million_is_found_in_time_that_grows_with_their_number() -> None:
+    keys = ",".join(f'"{number}":0' for number in range(1_000_000))
+    with pytest.raises(ValueError, match="has the key '999999' twice"):
+        parse_json(f'{{{keys},"999999":0}}')

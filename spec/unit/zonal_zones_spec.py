@@ -11,10 +11,11 @@ import shapely
 
 from pileus.errors import ZonesError
 from pileus.raster.grid import Grid
-from pileus.zonal import FolderCache, MemoryCache, TieredCache, Zones, read_zones
+from pileus.zonal import FolderCache, MemoryCache, TieredCache, Zones, csv_zones, read_zones
 from pileus.zonal.cache import fetch_index
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import ZoneIndex, index_key
+from spec.support.sentences import one_sentence
 from spec.support.zonal_reference import zones_of
 
 SQUARE = shapely.geometry.mapping(shapely.box(0, 0, 2, 2))
@@ -200,3 +201,74 @@ def test_zones_off_the_grid_make_an_empty_index() -> None:
 def test_the_index_does_not_depend_on_threads(threads: int) -> None:
     zones = zones_of(*(shapely.Point(n % 6, n % 5).buffer(1 + n / 10) for n in range(20)))
     assert compile_index(zones, GRID, threads=threads).to_bytes() == compile_index(zones, GRID).to_bytes()
+
+
+# CSV
+
+POLYGON = "POLYGON ((0 0, 2 0, 2 2, 0 2, 0 0))"
+
+
+def test_csv_gives_the_same_zones_as_geojson(tmp_path: Path) -> None:
+    rows = ["id,name,WKT", f'west,West,"{POLYGON}"', '"e,1",,"MULTIPOLYGON (((0 0, 2 0, 2 2, 0 2, 0 0)))"']
+    same = read(geojson({"id": "west", "properties": {"name": "West"}}, {"id": "e,1", "properties": {"name": None}}))
+    for ends in ("\n", "\r\n"):
+        body = ends.join([*rows, ""]).encode()
+        (tmp_path / "z.csv").write_bytes(body)
+        zones = read(body)
+        assert zones.hash == read(b"\xef\xbb\xbf" + body).hash == read(tmp_path / "z.csv").hash
+        assert (zones.ids, zones.names, zones.crs) == (same.ids, same.names, same.crs)
+        assert shapely.equals(zones.geometries, same.geometries).all()
+
+
+def test_csv_in_a_zip_is_read(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as file:
+        file.writestr("z.csv", f'GEOID,geometry\n007,"{POLYGON}"\n')
+    assert read(tmp_path / "z.zip", "GEOID").ids == ("007",)
+
+
+CSV: dict[str, tuple[bytes, str]] = {
+    "no rows": (b"id,WKT\n", "has no features"),
+    "too few cells": (b"id,WKT\na\n", "line 2: expected 2 cells, got 1"),
+    "too many cells": (f"id,WKT\na,{POLYGON}\n".encode(), "line 2: expected 2 cells, got 6"),
+    "a column twice": (b"id,id,WKT\n", "has a column twice"),
+    "a point": (b"id,WKT\na,POINT (1 2)\n", "line 2: expected POLYGON or MULTIPOLYGON in WKT, got 'POINT"),
+    "nothing": (b"id,WKT\na,\n", "line 2: expected POLYGON or MULTIPOLYGON in WKT, got ''"),
+    "empty": (b"id,WKT\na,POLYGON EMPTY\n", "line 2: expected POLYGON"),
+    "collections in collections": (b"id,WKT\na,\"" + b"GEOMETRYCOLLECTION (" * 100_000 + b'"\n', "line 2: expected"),
+    "brackets": (b"id,WKT\na,\"POLYGON " + b"(" * 100_000 + b'"\n', "line 2: no polygon in WKT"),
+    "a ring that does not close": (b'id,WKT\na,"POLYGON ((0 0, 1 0, 1 1, 0 1))"\n', "line 2: no polygon in WKT"),
+    "a quote that does not close": (b'id,WKT\n\na,"POLYGON\n', "line 3: unexpected end of data"),
+    "text after a quote": (b'id,WKT\na,"POLYGON"x\n', "line 2: ',' expected after '\"'"),
+    "not utf-8": (b"id,WKT\n\xff,x\n", "line 2: not in UTF-8|line 1: not in UTF-8"),
+    "far": (b'id,WKT\na,"POLYGON ((0 0, 1e999 0, 1 1, 0 0))"\n', "zone 'a' has a coordinate that is not a number"),
+    "a long number": (b'id,WKT\na,"POLYGON ((0 0, ' + b"9" * 4301 + b' 0, 1 1, 0 0))"\n', "a coordinate"),
+    "a control character in the names": (b"id\x1b,WKT\n", "cannot be read as zones"),
+    "no column of shapes": (b"id,name\na,b\n", "cannot be read as zones"),
+    "a file of the machine": (b"id,WKT\na,/etc/passwd\n", "line 2: expected POLYGON"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CSV)
+def test_a_bad_csv_is_one_sentence_with_its_line(name: str) -> None:
+    data, message = CSV[name]
+    with pytest.raises(ZonesError, match=message) as caught:
+        read(data)
+    assert one_sentence(caught.value, "z.geojson")
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [("MOST_BYTES", "longer than 20 bytes"), ("MOST_ROWS", "more than 20 rows"), ("LONGEST_CELL", "field larger than")],
+)
+def test_the_limits_of_a_csv_are_kept(limit: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_zones, limit, 20)
+    rows = "".join(f'{n},"{POLYGON}"\n' for n in range(21))
+    with pytest.raises(ZonesError, match=message):
+        read(f"id,WKT\n{rows}".encode())
+
+
+def test_csv_is_not_given_to_ogr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(pyogrio.raw, "read")
+    assert read(f'id,WKT\na,"{POLYGON}"\n'.encode()).ids == ("a",)

@@ -3,12 +3,14 @@
 import http.client
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from socket import socket
 from urllib.parse import urlencode, urlsplit
 
-from pileus.edges.providers.address import Origin, origin_of
+from pileus.edges.providers.address import Origin, origin_of, shown
 from pileus.edges.providers.faults import translated
 from pileus.edges.providers.http_connection import FAULTS
+from pileus.edges.providers.time_limit import shut, within
 
 SECONDS = 30.0
 """How long an answer may take."""
@@ -24,6 +26,7 @@ def post_form(dial: Callable[[Origin], socket], url: str, form: Mapping[str, str
         connection.sock = dial(origin)
         connection.sock.settimeout(SECONDS)
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-        connection.request("POST", target, urlencode(form), headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(LONGEST)
+        with within(SECONDS, partial(shut, connection.sock), "the sign-in did not end", shown(url)):
+            connection.request("POST", target, urlencode(form), headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(LONGEST)

@@ -6,8 +6,9 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from pileus.documents import Provider
@@ -20,6 +21,7 @@ from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.listing_limits import ListingLimits, number_of
 from pileus.edges.providers.login import login_of
 from pileus.edges.providers.reach import Reach
+from pileus.edges.providers.time_limit import patience, shut, within
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
     Busy,
@@ -72,8 +74,8 @@ class _Session(ftplib.FTP):
 class FtpConnection:
     """One session. See PooledConnection."""
 
-    def __init__(self, lease: Lease, dial: Callable[[ftplib.FTP], None]) -> None:
-        self.lease = lease
+    def __init__(self, lease: Lease, dial: Callable[[ftplib.FTP], None], seconds: float) -> None:
+        self.lease, self._seconds = lease, seconds
         self._dial = dial
         self._ftp: ftplib.FTP | None = None
 
@@ -85,32 +87,33 @@ class FtpConnection:
         """Signed in and answering: an idle session that the server ended is replaced."""
         if self._ftp is not None:
             try:
-                self._ftp.voidcmd("TYPE I")
+                with self.answering("", ""):
+                    self._ftp.voidcmd("TYPE I")
                 return self._ftp
-            except (*ftplib.all_errors,):
+            except (ftplib.Error, OSError, EOFError, Unreachable):
                 self.hang_up()
         self._ftp = ftp = _Session(encoding="utf-8")
         try:
             self._dial(ftp)
-            ftp.voidcmd("TYPE I")
         except BaseException:
             self.break_off()
             raise
         return ftp
 
+    def answering(self, words: str, where: str) -> AbstractContextManager[None]:
+        """Give the server the time for an answer: then the block raises Unreachable, with `words`."""
+        return within(self._seconds, self.cut, words, where)
+
     def cut(self) -> None:
         """End what waits, from another thread."""
         sock = self._ftp.sock if self._ftp is not None else None
         if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            shut(sock)
 
     def hang_up(self) -> None:
         if self._ftp is not None:
             # The server has counted one less when it has answered, before the lease goes back.
-            with suppress(*ftplib.all_errors):
-                if self._ftp.sock is not None:
-                    self._ftp.sock.settimeout(FAREWELL)
+            with suppress(*ftplib.all_errors, Unreachable), within(FAREWELL, self.cut, "no farewell", ""):
                 self._ftp.quit()
         self.break_off()
 
@@ -130,7 +133,10 @@ class FtpEdge:
         self._reach = Reach.of(provider, self._base.origin.host)
         self._login = login_of(provider, secrets, self._base.origin.host)
         self._pool = ConnectionPool(
-            provider.id, provider.globalConnectionLimit, connections, lambda lease: FtpConnection(lease, self._dial)
+            provider.id,
+            provider.globalConnectionLimit,
+            connections,
+            lambda lease: FtpConnection(lease, self._dial, patience(provider)),
         )
         self.limits: Limits = limits_of(provider)
 
@@ -165,7 +171,9 @@ class FtpEdge:
         if origin_of(url) != self._base.origin:
             raise UsageError(f"is not on {self._base.origin.url}", where=shown(url))
         with self._pool.lent(pulse) as connection, translated(FAULTS, url), answers(url):
-            return FtpResponse(connection, connection.session(), url, offset, validator, self._pool.give_back)
+            session = connection.session()
+            with connection.answering("the file was not open", shown(url)):
+                return FtpResponse(connection, session, url, offset, validator, self._pool.give_back)
 
     def rest(self) -> None:
         """See Opener."""
@@ -181,9 +189,12 @@ class FtpEdge:
         ftp.timeout = self._provider.connect_seconds
         ftp.sock = self._reach.connect(ftp.host, ftp.port, ftp.timeout)
         ftp.af, ftp.file = ftp.sock.family, ftp.sock.makefile("r", encoding=ftp.encoding)
-        ftp.welcome = ftp.getresp()
-        ftp.sock.settimeout(self._provider.read_seconds)
-        ftp.login(*(self._login.reveal() if self._login else ()))
+        where = self._base.origin.url
+        with within(patience(self._provider), partial(shut, ftp.sock), "the sign-in did not end", where):
+            ftp.welcome = ftp.getresp()
+            ftp.sock.settimeout(self._provider.read_seconds)
+            ftp.login(*(self._login.reveal() if self._login else ()))
+            ftp.voidcmd("TYPE I")
 
 
 class FtpResponse:
@@ -230,7 +241,8 @@ class FtpResponse:
             if count:
                 return count
             self._sock.close()
-            self._ftp.voidresp()
+            with self._connection.answering("the server did not say that the file is whole", shown(self.url)):
+                self._ftp.voidresp()
         if self.size is not None and self._position < self.size:
             raise Truncated(f"ended {self.size - self._position} bytes early", where=shown(self.url))
         self._ended = True

@@ -37,6 +37,8 @@ SECOND = struct.pack("@ll", 1, 0)
 """Longest wait in one read."""
 LONGEST_HEAD = 120.0
 """Seconds in which a head that has begun must be whole, unless `read_seconds` is more."""
+MOST_INTERIM = 100
+"""Answers such as 100 Continue before the one that counts."""
 FAREWELL = 0.5
 """Seconds that a server gets to close its side."""
 
@@ -71,9 +73,9 @@ class HttpConnection:
 
     def _ask(self, sock: socket.socket, words: bytes, method: str, pulse: Pulse | None) -> Answer:
         sock.sendall(words)
-        came, waited, asked = b"", 0.0, time.monotonic()
+        came, waited, asked, begun, interim = b"", 0.0, time.monotonic(), False, 0
         while True:
-            if came and time.monotonic() - asked >= max(self._read_seconds, LONGEST_HEAD):
+            if begun and time.monotonic() - asked >= max(self._read_seconds, LONGEST_HEAD):
                 raise TimeoutError
             block = receive(sock, BUFFER)
             if block is None:
@@ -85,12 +87,14 @@ class HttpConnection:
                 continue
             if not block:
                 raise http.client.RemoteDisconnected(f"after {len(came)} bytes")
-            came += block
+            came, begun = came + block, True
             while (end := head_end(came)) > 0:
                 answer = parse_head(came, end, method)
                 if answer.status >= 200:
                     return answer
-                came = answer.rest  # 100 Continue and its like
+                came, interim = answer.rest, interim + 1  # 100 Continue and its like
+                if interim > MOST_INTERIM:
+                    raise http.client.BadStatusLine(f"{interim} answers on the way")
 
     @property
     def alive(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pileus.download.source import Cancellation, Limits
+from pileus.edges.providers.time_limit import cut_after
 from pileus.errors import NotAListing
 
 DIGITS = 18
@@ -48,17 +49,8 @@ class ListingLimits:
             self._cut.set()
             cut()
 
-        timer = threading.Timer(max(0.0, self._end - self._now()), late)
-        timer.daemon = True
-        timer.start()
-        try:
+        with cut_after(self._end - self._now(), late, self._late):
             yield
-        except Exception as exc:
-            if self._cut.is_set():
-                raise self._late() from exc
-            raise
-        finally:
-            timer.cancel()
 
     def _late(self) -> NotAListing:
         seconds = f"{self._limits.listing_seconds:,.0f}"

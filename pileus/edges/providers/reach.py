@@ -128,10 +128,10 @@ def sent_in_clear(provider: Provider) -> str | None:
     return f"provider {provider.id}: {kind}, where anybody on the way can read them: use {better} if it has it"
 
 
-def guarded_pools(reach: Reach, most: int, **pools: Any) -> dict[str, Any]:
+def guarded_pools(reach: Reach, most: int, opened: Callable[[socket.socket], None], **pools: Any) -> dict[str, Any]:
     """Return urllib3's connection pools by scheme, whose connections raise Refused where they must not lead.
 
-    Their answers raise ProviderError after `most` bytes, for they are held in memory.
+    Their answers raise ProviderError after `most` bytes, for they are held in memory. `opened` is told each socket.
     """
 
     def guarded(pool: Any) -> Any:
@@ -144,6 +144,10 @@ def guarded_pools(reach: Reach, most: int, **pools: Any) -> dict[str, Any]:
                     sock.close()
                     raise
                 return sock
+
+            def connect(self) -> None:
+                super().connect()
+                opened(self.sock)
 
             def getresponse(self) -> Any:
                 answer = super().getresponse()

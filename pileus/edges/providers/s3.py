@@ -3,9 +3,11 @@
 boto3 lists and signs; the bytes come through the HTTP edge by signed URLs, with its limits, budget and continuing.
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -34,6 +36,7 @@ from pileus.edges.providers.http import HttpEdge
 from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.providers.listing_limits import DIGITS, ListingLimits
 from pileus.edges.providers.reach import Reach, guarded_pools
+from pileus.edges.providers.time_limit import Sockets
 from pileus.edges.secrets import Secrets
 from pileus.errors import (
     DocumentError,
@@ -64,6 +67,8 @@ MOST_BYTES = 32 << 20
 """Bytes of one page of a listing, which has 1,000 keys."""
 PAGE = 1 << 10
 """Bytes that a page of a listing counts, beside its keys: pages without any do not come for ever."""
+_PAGE: ContextVar[Sockets | None] = ContextVar("page", default=None)
+"""Connections of the page of a listing that this thread asks for. None: it asks for no page."""
 SIGNED_SECONDS = 3600
 """Life of a signed URL; a transfer that continues later signs anew."""
 
@@ -103,7 +108,7 @@ class S3Edge:
         while True:
             limits.check_time()
             lease = self._connections.acquire(self._provider.id, self._provider.globalConnectionLimit)
-            with lease, _refusals(where):
+            with lease, _cutting(limits), _refusals(where):
                 page = self._client.list_objects_v2(
                     Bucket=self._bucket, Prefix=prefix, Delimiter="/", **token, **self._payer
                 )
@@ -204,7 +209,8 @@ def _client(provider: Provider, secrets: Secrets) -> "S3Client":
         config=config,
     )
     reach = Reach.of(provider, urlsplit(client.meta.endpoint_url).hostname or "")
-    pools = guarded_pools(reach, MOST_BYTES, http=AWSHTTPConnectionPool, https=AWSHTTPSConnectionPool)
+    kinds = {"http": AWSHTTPConnectionPool, "https": AWSHTTPSConnectionPool}
+    pools = guarded_pools(reach, MOST_BYTES, _opened, **kinds)
     client._endpoint.http_session._manager.pool_classes_by_scheme = pools  # type: ignore[attr-defined]
     # A connection ends with its request, for the lease does too.
     client.meta.events.register("before-send.s3", _close_after)
@@ -213,6 +219,25 @@ def _client(provider: Provider, secrets: Secrets) -> "S3Client":
 
 def _close_after(request: Any, **_: object) -> None:
     request.headers["Connection"] = "close"
+    if (page := _PAGE.get()) is not None and page.is_cut:
+        raise TimeoutError  # which botocore does not try again
+
+
+def _opened(sock: socket.socket) -> None:
+    if (page := _PAGE.get()) is not None:
+        page.add(sock)
+
+
+@contextmanager
+def _cutting(limits: ListingLimits) -> Iterator[None]:
+    """End the connections of the block when the time of the listing is over; it then raises NotAListing."""
+    sockets = Sockets()
+    before = _PAGE.set(sockets)
+    try:
+        with limits.cutting(sockets.cut):
+            yield
+    finally:
+        _PAGE.reset(before)
 
 
 @contextmanager

@@ -25,9 +25,11 @@ from pileus.edges.connections import Connections, Lease
 from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
-from pileus.edges.providers.listing_limits import ListingLimits
+from pileus.edges.providers.listing_limits import DIGITS, ListingLimits
 from pileus.edges.providers.login import login_of
 from pileus.edges.providers.reach import Reach
+from pileus.edges.providers.sftp_packets import BoundedClient
+from pileus.edges.providers.time_limit import patience, within
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, DocumentError, NotAListing, NotFound, Refused, Truncated, Unreachable, UsageError
 from pileus.models import Listed, Problem, listed
@@ -106,7 +108,8 @@ class SftpEdge:
         url = self._base.url(folder)
         for entry in persistently(lambda: self._entries(folder, url), self):
             modified = datetime.fromtimestamp(entry.st_mtime or 0, UTC).isoformat() if entry.st_mtime else None
-            yield listed(entry.filename, self._base.url(folder + entry.filename), entry.st_size, modified)
+            size = entry.st_size if (entry.st_size or 0) < 10**DIGITS else None
+            yield listed(entry.filename, self._base.url(folder + entry.filename), size, modified)
 
     def _entries(self, folder: str, url: str) -> Sequence[paramiko.SFTPAttributes]:
         connection = self._pool.take(None)
@@ -135,7 +138,9 @@ class SftpEdge:
         if origin_of(url) != self._base.origin:
             raise UsageError(f"is not on {self._base.origin.url}", where=shown(url))
         with self._pool.lent(pulse) as connection, translated(FAULTS, url):
-            return SftpResponse(connection, connection.session(), url, offset, validator, self._pool.give_back)
+            session = connection.session()
+            with within(patience(self._provider), connection.hang_up, "the file was not open", shown(url)):
+                return SftpResponse(connection, session, url, offset, validator, self._pool.give_back)
 
     def rest(self) -> None:
         """See Opener."""
@@ -146,16 +151,18 @@ class SftpEdge:
         self.rest()
 
     def _dial(self) -> paramiko.SFTPClient:
-        origin = self._base.origin
+        origin, seconds = self._base.origin, patience(self._provider)
         sock = self._reach.connect(origin.host, origin.port, self._provider.connect_seconds)
         sock.settimeout(None)
         transport = paramiko.Transport(sock, default_window_size=1 << 26)
         try:
-            transport.banner_timeout = transport.auth_timeout = self._provider.connect_seconds
-            transport.start_client(timeout=self._provider.connect_seconds)
-            self._check_host(transport.get_remote_server_key())
-            self._sign_in(transport)
-            client = paramiko.SFTPClient.from_transport(transport)
+            with within(seconds, transport.close, "the sign-in did not end", origin.url):
+                # paramiko has a limit for each step but the last: ours, for all of them, comes first.
+                transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = seconds + 1
+                transport.start_client()
+                self._check_host(transport.get_remote_server_key())
+                self._sign_in(transport)
+                client = BoundedClient.from_transport(transport)
             if client is None:
                 raise Unreachable("offers no SFTP", where=origin.url)
             client.get_channel().settimeout(self._provider.read_seconds)  # type: ignore[union-attr]
