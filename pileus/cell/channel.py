@@ -18,8 +18,8 @@ from typing import Any
 from pileus.stopping import Check, go_on
 
 HEAD = struct.Struct("<QQ")
-JSON_LIMIT = 64 << 20
-"""Bytes of a JSON value: a note for each of many zones, or a name for each of many files."""
+JOB, SAID = 64 << 20, 8 << 20
+"""Most bytes of a JSON value: of a job, with a name for each of many files; of what a child says."""
 FILES = 2
 """Most open files of one message."""
 POLL_MS = 100
@@ -34,10 +34,14 @@ class TooLong(Exception):
 
 
 class Channel:
-    """One end of a socket. `check` is called while it waits; what it raises ends the waiting."""
+    """One end of a socket, for values of at most `longest` bytes.
 
-    def __init__(self, end: socket.socket, check: Check = go_on) -> None:
-        self._socket, self.check = end, check
+    `check` is called while it waits; what it raises ends the waiting.
+    """
+
+    def __init__(self, end: socket.socket, longest: int = JOB) -> None:
+        self._socket, self._longest = end, longest
+        self.check: Check = go_on
         end.setblocking(False)
 
     def send(self, value: Any, body: bytes | memoryview = b"", files: Sequence[int] = ()) -> None:
@@ -84,7 +88,7 @@ class Channel:
         else:
             self._fill(memoryview(head))
         text_size, body_size = HEAD.unpack(head)
-        if text_size > JSON_LIMIT or body_size > most:
+        if text_size > self._longest or body_size > most:
             raise TooLong(f"{text_size} + {body_size} bytes")
         text, body = bytearray(text_size), bytearray(body_size)
         self._fill(memoryview(text))

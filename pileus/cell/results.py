@@ -18,7 +18,7 @@ from pileus.names import one_line
 from pileus.zonal import Measured, Source, Zones
 from pileus.zonal.measure import CLASSIC
 
-NOTES, LONGEST = 2000, 2000
+NOTES, LONGEST = 100_000, 2000
 """Most notes of a job, and most characters of one."""
 
 
@@ -89,7 +89,7 @@ def measured_from_numbers(
         pa.table(by | _names(zones, process, places, bands) | _columns(rows, CLASSIC)),
         _engine(facts.get("engine")),
         tuple(_texts(facts.get("indexes"))),
-        notes_of(facts.get("notes")),
+        (*zones.notes, *notes_of(facts.get("notes"))),
         _seconds(facts.get("seconds")),
         number_of(facts.get("scratch")),
     )

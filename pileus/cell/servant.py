@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pileus.cell.channel import Channel, Closed
+from pileus.cell.channel import SAID, Channel, Closed
 from pileus.cell.confine import Limits, hide
 from pileus.errors import Unavailable
 from pileus.stopping import Check, go_on
@@ -138,7 +138,7 @@ class Servant:
             while True:
                 answer, _, files = self._control.receive_files()
                 if "child" in answer:
-                    return Child(purpose, answer["child"], files[0], Channel(ours))
+                    return Child(purpose, answer["child"], files[0], Channel(ours, SAID))
                 self._ended[answer["ended"]] = answer["status"]
         except BaseException:
             ours.close()

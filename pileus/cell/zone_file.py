@@ -1,7 +1,7 @@
 """Zones as one block of bytes, so that they can be given to a cell in an open file.
 
 8 bytes  length of a JSON header, little-endian
-         header: ids, names, crs, hash, notes
+         header: ids, names, crs, hash; the notes stay with the worker
          (zones + 1) int64: where each WKB begins; then the WKBs
 """
 
@@ -16,14 +16,14 @@ from pileus.zonal.zones import Zones
 
 def zones_to_bytes(zones: Zones) -> bytes:
     """Return what `zones_from_bytes` reads."""
-    header = json.dumps([zones.ids, zones.names, zones.crs, zones.hash, zones.notes]).encode()
+    header = json.dumps([zones.ids, zones.names, zones.crs, zones.hash]).encode()
     shapes = shapely.to_wkb(zones.geometries, output_dimension=2, byte_order=1)
     starts = np.cumsum([0, *map(len, shapes)], dtype=np.int64)
     return b"".join([struct.pack("<Q", len(header)), header, starts.tobytes(), *shapes])
 
 
 def zones_from_bytes(content: bytes) -> Zones:
-    """Return the zones that `zones_to_bytes` was given.
+    """Return the zones that `zones_to_bytes` was given, without notes.
 
     >>> from pileus.zonal import make_zones
     >>> zones = make_zones(["a"], ["A"], [shapely.box(0, 0, 1, 1)], "EPSG:4326")
@@ -32,8 +32,8 @@ def zones_from_bytes(content: bytes) -> Zones:
     (('a',), True, True)
     """
     size = struct.unpack("<Q", content[:8])[0]
-    ids, names, crs, digest, notes = json.loads(content[8 : 8 + size])
+    ids, names, crs, digest = json.loads(content[8 : 8 + size])
     first = 8 + size + 8 * (len(ids) + 1)
     starts = np.frombuffer(content, np.int64, len(ids) + 1, 8 + size) + first
     shapes = [content[start:end] for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
-    return Zones(tuple(ids), tuple(names), shapely.from_wkb(np.array(shapes, object)), crs, digest, tuple(notes))
+    return Zones(tuple(ids), tuple(names), shapely.from_wkb(np.array(shapes, object)), crs, digest)

@@ -129,7 +129,7 @@ def _make(
     rules, need = collection.meta.process, _need(edges, task.partition, worker)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     name = task.entry.fingerprint or task.partition.key
-    inside = worker.inside(f"{collection.name} {collection.version} from {provider.id}")
+    inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
     try:
         with worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled) as scratch:
             processed = process(

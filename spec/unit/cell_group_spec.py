@@ -46,7 +46,7 @@ def event(folder: Path, month: str, code: str, body: bytes = b"") -> dict[str, A
     path.write_bytes(body or archive())
     rules = {"band": "light", "zones": "s3://internal/zones/tiny.geojson", "clips": True, "pictures": True}
     document = {
-        "name": "tiny",
+        "name": f"tiny_{month}",
         "files": [{"regex": r"tiny_(?P<month>\d{6})\.tgz"}],
         "provider": "folder",
         "provider_path": str(folder),
@@ -74,6 +74,11 @@ def test_a_crash_fails_one_group_and_the_worker_goes_on(edges: Edges, worker: Wo
     outputs = json.loads(edges.store.get(done["manifest"]))["outputs"]
     assert [one["kind"] for one in outputs] == ["table", "csv", "clip", "picture", "item", "task"]
     assert edges.store.get(outputs[-1]["url"]) == b"4"
+    jobs = worker.cell._child.jobs if worker.cell and worker.cell._child else 0
+    process_group(edges, event(tmp_path, "201505", "answer = 5"), worker)
+    assert worker.cell is not None
+    assert worker.cell._child is not None
+    assert worker.cell._child.jobs == jobs + 3  # the collections of two points in time are one to the cell
     assert [path for path in worker.volume.folder.rglob("*") if path.is_file()] == []
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import shapely
 
 from pileus.cell import room
 from pileus.cell.cell import Cell
-from pileus.cell.channel import Channel, sealed
+from pileus.cell.channel import SAID, Channel, sealed
 from pileus.cell.confine import DENIED, Limits
 from pileus.cell.inside import Here
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, measured_to_numbers
@@ -105,6 +107,8 @@ def test_it_reaches_no_server_on_this_machine(prison: Prison) -> None:
         port = server.getsockname()[1]
         tried = f"""
 import socket
+import subprocess
+import sys
 try:
     socket.create_connection(("127.0.0.1", {port}), timeout=5)
 except OSError as error:
@@ -236,7 +240,7 @@ def test_a_sealed_file_cannot_be_changed() -> None:
 @pytest.fixture
 def zones() -> Zones:
     shapes = [shapely.box(0.5, 0.5, 2.5, 2.5), shapely.box(1, 1, 5, 2), shapely.box(50, 50, 51, 51)]
-    return make_zones(["a", "b", "off"], ["A", "B", "Off"], shapes, "EPSG:4326")
+    return make_zones(["a", "b", "off"], ["A", "B", "Off"], shapes, "EPSG:4326", ["zone a: repaired"])
 
 
 def tiles(folder: Path) -> list[Source]:
@@ -321,7 +325,7 @@ def test_numbers_that_cannot_be_are_refused(tmp_path: Path, zones: Zones) -> Non
         (facts, body[:table] + b"\xff\xff\xff\xff" + body[table + 4 :], keys),
         (facts, body, []),
         (facts | {"engine": "<script>"}, body, keys),
-        (facts | {"notes": ["x"] * 100_000}, body, keys),
+        (facts | {"notes": ["x"] * 100_001}, body, keys),
         (facts | {"notes": [{}]}, body, keys),
         (facts | {"seconds": {"compile": float("nan"), "measure": 1.0}}, body, keys),
         (facts | {"scratch": -5}, body, keys),
@@ -393,7 +397,7 @@ def test_only_outputs_of_their_format_and_name_are_taken() -> None:
 def test_a_malformed_message_is_one_sentence(prison: Prison, said: bytes) -> None:
     ours, its = socket.socketpair()
     with its:
-        child = Child("x", os.getpid(), -1, Channel(ours))
+        child = Child("x", os.getpid(), -1, Channel(ours, SAID))
         its.sendall(said)
         with pytest.raises(ArchiveError, match="answered with a malformed message"):
             list(prison.cell.talk(child, {}, [], go_on, ["x.tgz"], 1000))
@@ -411,3 +415,29 @@ def test_settings_say_whether_there_is_one() -> None:
 
 def test_both_machines_deny_the_same_calls() -> None:
     assert set(DENIED["x86_64"]) == set(DENIED["aarch64"])
+
+
+WITHOUT = """
+import socket, sys, tempfile
+from pathlib import Path
+sys.path.insert(0, str(Path("spec/support/cell").resolve()))
+from spec.unit.cell_spec import Prison
+prison = Prison(Path(tempfile.mkdtemp()))
+server = socket.create_server(("127.0.0.1", 0))
+port = server.getsockname()[1]
+for code in (f"import socket; socket.create_connection(('127.0.0.1', {port}))", "open('/etc/passwd')"):
+    try:
+        print(prison.run(code))
+    except Exception as error:
+        print(error)
+prison.cell.close()
+"""
+
+
+@complete
+def test_where_namespaces_are_refused_it_has_no_network_either_and_says_so() -> None:
+    inner = 'echo 0 > /proc/sys/user/max_user_namespaces; exec $0 -c "$1"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", inner, sys.executable, WITHOUT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.count("unexpected PermissionError") == 2, done.stdout + done.stderr
+    assert "the cell is not complete" in done.stderr
