@@ -44,6 +44,14 @@ def text(event: Any, *path: str) -> str:
     return found
 
 
+def number(event: Any, name: str) -> int:
+    """Return the number that an event has under a name. Raises UsageError where it has none there."""
+    found = part(event, name)
+    if not isinstance(found, int):
+        raise UsageError(f"not an event of this task: {name} is no number")
+    return found
+
+
 def text_or_none(event: Any, name: str) -> str | None:
     """Do as `text`; None where there is nothing."""
     return text(event, name) if isinstance(event, Mapping) and event.get(name) is not None else None

@@ -1,12 +1,11 @@
 """The work on strangers' files, as a worker asks for it: in a cell (`room`), or here, where there is none."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pileus.documents import Collection, Process
-from pileus.models import Archive, Partition
-from pileus.outputs.writers import Drawing, draw
+from pileus.documents import Process
+from pileus.outputs.writers import Drawing, DrawTask, draw
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, measure
@@ -28,16 +27,7 @@ class Inside(Protocol):
         """Do as `pileus.zonal.measure`."""
         ...
 
-    def draw(
-        self,
-        partition: Partition,
-        collection: Collection,
-        zones: Zones,
-        archives: Iterable[Archive],
-        scratch: Path,
-        check: Check,
-        notes: list[str],
-    ) -> Drawing:
+    def draw(self, task: DrawTask) -> Drawing:
         """Do as `pileus.outputs.writers.draw`."""
         ...
 

@@ -23,7 +23,7 @@ from pileus.cell.zone_file import zones_from_bytes
 from pileus.documents import Collection, Process, parse_value
 from pileus.errors import NoSpace, PileusError, RasterError
 from pileus.models import Archive, Granule, Partition
-from pileus.outputs.writers import draw
+from pileus.outputs.writers import DrawTask, draw
 from pileus.raster.grid import Grid
 from pileus.stopping import go_on
 from pileus.worker_tasks import Work, task_of
@@ -112,8 +112,8 @@ class Jobs:
         zones = self._zones_of(job, files)
         collection, partition = parse_value(Collection, job["collection"], "collection"), Partition(*job["partition"])
         notes: list[str] = []
-        archives = _archives(job["archives"])
-        for one in draw(partition, collection, zones, self._noted(archives), Path(job["scratch"]), go_on, notes):
+        archives, scratch = self._noted(_archives(job["archives"])), Path(job["scratch"])
+        for one in draw(DrawTask(partition, collection, zones, archives, scratch, go_on, notes)):
             drawn = {"kind": one.kind, "band": one.band, "zone": one.zone, "facts": one.facts}
             self._ask({"drawn": drawn}, one.body)
         return {"notes": notes}, b""

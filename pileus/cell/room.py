@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -11,11 +11,10 @@ from typing import Any
 from pileus.cell.cell import Cell, odd
 from pileus.cell.jobs import archives_to_json
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes, notes_of
-from pileus.documents import Collection, Process
+from pileus.documents import Process
 from pileus.errors import UnsafeName
-from pileus.models import Archive, Partition
 from pileus.names import FileName
-from pileus.outputs.writers import Drawing, Drawn
+from pileus.outputs.writers import Drawing, Drawn, DrawTask
 from pileus.raster.grid import PIXELS, SIDE, Grid
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
@@ -69,33 +68,24 @@ class Room:
                 child.channel.send({"key": key}, files=[file])
         raise AssertionError  # `done` is the last
 
-    def draw(
-        self,
-        partition: Partition,
-        collection: Collection,
-        zones: Zones,
-        archives: Iterable[Archive],
-        scratch: Path,
-        check: Check,
-        notes: list[str],
-    ) -> Drawing:
+    def draw(self, task: DrawTask) -> Drawing:
         """Do as `pileus.outputs.writers.draw`."""
-        cell, archives, rules = self._cell, tuple(archives), collection.meta.process
+        cell, archives, rules = self._cell, tuple(task.archives), task.collection.meta.process
         assert rules is not None
         job = {
             "job": "draw",
-            "collection": collection.to_json(),
-            "partition": astuple(partition),
+            "collection": task.collection.to_json(),
+            "partition": astuple(task.partition),
             "archives": archives_to_json(archives),
-            "zones": zones.hash,
-            "scratch": str(scratch),
+            "zones": task.zones.hash,
+            "scratch": str(task.scratch),
         }
         names = [archive.granule.file.name for archive in archives]
-        may = {(kind, band, zone) for kind in MAGIC for band in rules.bands for zone in zones.ids}
-        with cell.child(self._purpose, check) as child, _judged(self._purpose):
-            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], check, names, OUTPUT):
+        may = {(kind, band, zone) for kind in MAGIC for band in rules.bands for zone in task.zones.ids}
+        with cell.child(self._purpose, task.check) as child, _judged(self._purpose):
+            for kind, value, body in cell.talk(child, job, [cell.zones(task.zones)], task.check, names, OUTPUT):
                 if kind == "done":
-                    notes += notes_of(value.get("notes"))
+                    task.notes.extend(notes_of(value.get("notes")))
                     return
                 drawn = _drawn(kind, value, body)
                 if (drawn.kind, drawn.band, drawn.zone) not in may:

@@ -56,69 +56,64 @@ class Drawn:
     """Fields of its STAC asset."""
 
 
+@dataclass(frozen=True)
+class DrawTask:
+    """What is drawn of one partition."""
+
+    partition: Partition
+    collection: Collection
+    zones: Zones
+    archives: Iterable[Archive]
+    scratch: Path
+    check: Check
+    """Called often; what it raises ends the work."""
+    notes: list[str]
+    """Things that a person should know are added here."""
+
+
 Drawing = Generator[Drawn, None, None]
-Draw = Callable[[Partition, Collection, Zones, Iterable[Archive], Path, Check, list[str]], Drawing]
+Draw = Callable[[DrawTask], Drawing]
 """What `draw` is, here or in a process of its own."""
 
 
-def draw(
-    partition: Partition,
-    collection: Collection,
-    zones: Zones,
-    archives: Iterable[Archive],
-    scratch: Path,
-    check: Check,
-    notes: list[str],
-) -> Drawing:
-    """Yield clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does.
-
-    Things that a person should know are added to `notes`. What `check` raises ends the work.
-    """
+def draw(task: DrawTask) -> Drawing:
+    """Yield clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does."""
     from pileus.outputs.clips import cog
     from pileus.outputs.pictures import pictured, quicklook
     from pileus.outputs.windows import Windows
 
-    rules = collection.meta.process
+    rules = task.collection.meta.process
     assert rules is not None  # `write_windows` has looked
-    windows = Windows(rules, zones, scratch, check)
-    found = list(windows.of((archive.granule.file.name, archive.path) for archive in archives))
-    notes += windows.notes
+    windows = Windows(rules, task.zones, task.scratch, task.check)
+    found = list(windows.of((archive.granule.file.name, archive.path) for archive in task.archives))
+    task.notes.extend(windows.notes)
     for band in rules.bands:
-        told = collection.meta.bands.get(band)
+        told = task.collection.meta.bands.get(band)
         unit = (told.unit if told else None) or ""
         mine = [window for window in found if window.band == band]
         scale = pictured(mine, told.display if told else None) if rules.pictures else (0.1, 100.0)
         for window in mine:
-            check()
+            task.check()
             if rules.clips:
                 yield Drawn("clip", band, window.zone, cog(window, unit), clip_facts(window, unit))
             if rules.pictures:
-                body = quicklook(window, period=partition.period, unit=unit, scale=scale)
+                body = quicklook(window, period=task.partition.period, unit=unit, scale=scale)
                 yield Drawn("picture", band, window.zone, body, {})
 
 
-def write_windows(
-    written: Written,
-    partition: Partition,
-    collection: Collection,
-    zones: Zones,
-    archives: tuple[Archive, ...],
-    scratch: Path,
-    check: Check,
-    draw: Draw = draw,
-) -> None:
-    """Write clips and quicklooks, where the collection asks for them. What `check` raises ends the work."""
-    rules = collection.meta.process
+def write_windows(written: Written, task: DrawTask, draw: Draw) -> None:
+    """Write clips and quicklooks, where the collection asks for them."""
+    rules = task.collection.meta.process
     if rules is None or not (rules.clips or rules.pictures):
         return
-    names = dict(zip(zones.ids, zones.names, strict=True))
+    names = dict(zip(task.zones.ids, task.zones.names, strict=True))
     kinds = {"clip": (keys.clip_key, COG), "picture": (keys.picture_key, "image/png")}
-    with closing(draw(partition, collection, zones, archives, scratch, check, written.notes)) as every:
+    with closing(draw(task)) as every:
         for one in every:
-            check()
+            task.check()
             key, content_type = kinds[one.kind]
             title = f"{names[one.zone]}, {one.band}"
-            written.add(key(partition, one.band, one.zone), one.body, content_type, one.kind, title, **one.facts)
+            written.add(key(task.partition, one.band, one.zone), one.body, content_type, one.kind, title, **one.facts)
 
 
 def write_item(

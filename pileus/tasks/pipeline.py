@@ -51,9 +51,8 @@ def process(
     """Download a group and measure it. Return its archives, statistics and times.
 
     `each`: the named group that tells the group's members apart, for the classic CSV. `inside`: opens the archives.
-    `scratch`: a folder with nothing
-    but the downloads of earlier tries; the caller removes it. Raises what the hops raise; HandedBack soon after
-    `cancelled` is set.
+    `scratch`: a folder with nothing but the downloads of earlier tries; the caller removes it. Raises what the hops
+    raise; HandedBack soon after `cancelled` is set.
     """
     started = time.perf_counter()
     archives = download(

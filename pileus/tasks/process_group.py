@@ -25,7 +25,7 @@ from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.stac import TYPES
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
-from pileus.outputs.writers import Written, facts_of, write_item, write_windows
+from pileus.outputs.writers import DrawTask, Written, facts_of, write_item, write_windows
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
@@ -234,10 +234,9 @@ class Outputs:
         if rules.classic_csv:
             for key, body in _classic(partition, measured):
                 written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")
-        archives = self.processed.archives
-        write_windows(
-            written, partition, collection, zones, archives, self.scratch, self.control.check, self.inside.draw
-        )
+        archives, check = self.processed.archives, self.control.check
+        drawn = DrawTask(partition, collection, zones, archives, self.scratch, check, written.notes)
+        write_windows(written, drawn, self.inside.draw)
         manifest = self.held.place.manifest
         write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
 

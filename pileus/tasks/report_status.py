@@ -7,7 +7,7 @@ from pileus.backfills.end import end
 from pileus.backfills.failures import fail_group, fail_point
 from pileus.errors import UsageError
 from pileus.lifecycle.partition import Failure
-from pileus.messages import GroupTask, PointTask, part, text
+from pileus.messages import GroupTask, PointTask, number, part, text
 from pileus.strict_json import parse_json
 from pileus.wiring import Edges
 
@@ -28,15 +28,8 @@ def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     if told == "point_failed":
         return _point_failed(edges, PointTask.from_json(part(config, "point")), explain(part(event, "input")))
     if told == "ended":
-        return end(edges, text(config, "backfill"), _number(config, "run"))
+        return end(edges, text(config, "backfill"), number(config, "run"))
     raise UsageError(f"unknown event {str(told)[:200]!r}: expected group_failed, point_failed or ended")
-
-
-def _number(event: Any, name: str) -> int:
-    found = part(event, name)
-    if not isinstance(found, int):
-        raise UsageError(f"not an event of this task: {name} is no number")
-    return found
 
 
 def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, Any]:

@@ -239,18 +239,16 @@ def test_groups_wait_for_room_on_the_volume(stack: Project) -> None:
     assert not full
 
 
+def passed_to(stack: Project, more: dict[str, str]) -> list[str]:
+    """Docker's options for a container that works with the stack."""
+    environ = stack.running.stack | stack.running.credentials.to_env() | more
+    environ |= {"AWS_ENDPOINT_URL": stack.running.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
+    return [f"--env={name}={value}" for name, value in environ.items()]
+
+
 def test_a_worker_needs_no_writable_root_and_no_capability(stack: Project, image: str) -> None:
     """As the task definition of the workers stack runs it, which the embedded ECS does not imitate."""
-    environ = (
-        stack.running.stack
-        | stack.running.credentials.to_env()
-        | {
-            "AWS_ENDPOINT_URL": stack.running.endpoint,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "PILEUS_METRICS": "Pileus",
-        }
-    )
-    passed = [f"--env={name}={value}" for name, value in environ.items()]
+    passed = passed_to(stack, {"PILEUS_METRICS": "Pileus"})
     strict = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host"]
     command = ["python", "-m", "pileus", "worker", "--until-idle"]
     said = docker("run", "--rm", *strict, *passed, image, *command)
@@ -278,16 +276,7 @@ def test_the_same_image_is_a_lambda_container(stack: Project, image: str) -> Non
         "detail": {"executionArn": "arn:none", "status": "ABORTED"},
     }
     with runtime_api(event) as (port, answers):
-        environ = (
-            stack.running.stack
-            | stack.running.credentials.to_env()
-            | {
-                "AWS_ENDPOINT_URL": stack.running.endpoint,
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
-            }
-        )
-        passed = [f"--env={name}={value}" for name, value in environ.items()]
+        passed = passed_to(stack, {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}"})
         command = ["python", "-m", "awslambdaric", "lambdas.report_status.handler.handler"]
         container = docker("run", "--detach", "--read-only", "--network=host", *passed, image, *command)
         try:

@@ -93,14 +93,19 @@ def test_a_backfill_reads_the_same_after_a_later_one_was_cancelled(idle: Project
 @pytest.mark.parametrize(("name", "there", "state"), [("empty", "", "waiting"), ("strange", "readme.txt", "failed")])
 def test_nothing_that_matches_is_no_success(stack: Project, name: str, there: str, state: str) -> None:
     published(stack, name, "201501", "201503")
+    found = with_nothing_in_between(stack, name, there)
+    assert found["state"] == ("incomplete" if state == "waiting" else "failed")
+    assert found["counts"] == {"succeeded": 2, state: 1}
+
+
+def with_nothing_in_between(stack: Project, name: str, there: str) -> Any:
+    """The status of a backfill whose second month has a file `there` that is not of the collection, or nothing."""
     folder = stack.path / "site" / name / "201502"
     folder.mkdir()
     if there:
         (folder / there).write_text("not an archive of ours")
     stack.pileus("backfill", name, "--name", name, "--wait", code=1)
-    found = stack.json("status", name)
-    assert found["state"] == ("incomplete" if state == "waiting" else "failed")
-    assert found["counts"] == {"succeeded": 2, state: 1}
+    return stack.json("status", name)
 
 
 def test_a_regex_without_named_groups_takes_all_files_of_a_month_as_one_group(stack: Project) -> None:
@@ -123,12 +128,7 @@ def test_nothing_that_matches_is_no_success_without_named_groups_either(
 ) -> None:
     name = f"bare-{state}"
     published(stack, name, "201501", "201503", files=[{"regex": r"tiny_\d{6}\.tgz"}], meta={"process": PLAIN})
-    folder = stack.path / "site" / name / "201502"
-    folder.mkdir()
-    if there:
-        (folder / there).write_text("not an archive of ours")
-    stack.pileus("backfill", name, "--name", name, "--wait", code=1)
-    found = stack.json("status", name)
+    found = with_nothing_in_between(stack, name, there)
     assert (found["state"], found["counts"]) == (ends, {"succeeded": 2, state: 1})
 
 

@@ -30,7 +30,7 @@ from pileus.documents import Collection, Process, Valid, parse_value
 from pileus.errors import ArchiveError, HandedBack, PileusError, RasterError, UsageError
 from pileus.models import Archive, Granule, Listed, Partition
 from pileus.names import FileName
-from pileus.outputs.writers import Drawn
+from pileus.outputs.writers import Drawn, DrawTask
 from pileus.raster.grid import Grid
 from pileus.stopping import go_on, unless
 from pileus.worker_tasks import Work
@@ -286,7 +286,7 @@ def test_clips_and_pictures_of_the_cell_are_those_of_this_process(prison: Prison
 
     def drawn(inside: Any) -> list[Drawn]:
         notes: list[str] = []
-        every = list(inside.draw(WHERE, collection, zones, archives, prison.scratch, go_on, notes))
+        every = list(inside.draw(DrawTask(WHERE, collection, zones, archives, prison.scratch, go_on, notes)))
         assert notes == []
         return every
 
