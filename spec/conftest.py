@@ -4,6 +4,7 @@ A spec of spec/unit that names a fixture of the embedded AWS (`stack`, `aws`, ..
 the same, so that `pytest -m unit` never starts it.
 """
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ __all__ = [
     "stack",
     "vsftpd",
 ]
+
+# A shell script that starts `make test &` makes it ignore the signal by which specs end what they have started.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HERE = Path(__file__).parent
 KINDS = {"unit": 180, "contract": 180, "stack": 600, "image": 900, "browser": 180, "simulation": 600, "soak": 3600}

@@ -16,14 +16,16 @@ IDLE_SECONDS = 75
 if __name__ == "__main__":
     import uvicorn
     from ministack.app import app
-    from ministack.services import scheduler
+    from ministack.services import scheduler, stepfunctions
 
+    from pileus.embedded import aborts
     from pileus.embedded.private import Private
     from pileus.embedded.timezones import in_zones
 
     scheduler._tick_schedules = in_zones(
         scheduler._tick_schedules, scheduler._schedules._data, scheduler._schedule_last_fired
     )
+    aborts.end_with_their_parent(stepfunctions)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(

@@ -5,11 +5,9 @@ in the same way; each finding becomes one.
 """
 
 import socket
-import struct
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from io import BytesIO
@@ -17,22 +15,18 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import paramiko
 from botocore.awsrequest import AWSResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paramiko.sftp import CMD_ATTRS, CMD_HANDLE, CMD_NAME, CMD_STATUS
 
 from pileus.discover import discover
-from pileus.documents import Collection, Credentials, File, Provider, Rule, SecretRef, parse, resolve_span
+from pileus.documents import Collection, File, Provider, Rule, parse, resolve_span
 from pileus.download.source import Limits
 from pileus.edges.providers import connect
 from pileus.edges.providers.ftp import _entries
 from pileus.edges.providers.index_page import parse_index_page
 from pileus.edges.providers.listing_limits import ListingLimits
 from pileus.edges.providers.s3 import S3Edge
-from pileus.edges.providers.sftp import SftpEdge
-from pileus.edges.providers.sftp_packets import BoundedClient, check_answer
 from pileus.edges.providers.url_list import parse_url_list
 from pileus.edges.secrets import Secrets
 from pileus.errors import PileusError
@@ -40,10 +34,10 @@ from pileus.expand import expand
 from pileus.models import Granule, Listed, Problem, listed
 from pileus.names import FileName
 from spec.support.fuzz_messages import messages, read_message
+from spec.support.fuzz_sftp import sftp_answers, sftp_listing
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 URL = "http://x.org/a/"
-SFTP_LOGIN = Credentials(type="basic", username=SecretRef(env="A"), password=SecretRef(env="A"))
 NUMBERS = [b"0", b"5", b"-1", b"1e999", b"9" * 19, b"9" * 4301, b"\xd9\xa3", b"00", b"0x1F", b"1.5", b"NaN"]
 NAMES = [
     b"x.tgz", b"../x.tgz", b"..", b"/etc/passwd", b"C:\\x", b"a b.tgz", b"%2e%2e%2f", b"%00", b"\xff\xfe", b"\0",
@@ -259,72 +253,11 @@ def read_document(body: bytes) -> None:
         expand(collection, *resolve_span(collection.options, date(2026, 1, 1), "x.json"))
 
 
-class _Wire(BoundedClient):
-    """An SFTP client whose server answers a listing with the packets of a text, and with its end."""
-
-    def __init__(self, packets: list[tuple[int, bytes]]) -> None:
-        self._packets, self._numbers = packets, iter(range(1, 1 << 30))
-        self._cwd = None
-
-    def _request(self, t: int, *args: Any) -> tuple[int, paramiko.Message]:
-        answer = paramiko.Message()
-        answer.add_string(b"handle")
-        return CMD_HANDLE, paramiko.Message(answer.asbytes())
-
-    def _async_request(self, *args: Any) -> int:
-        return next(self._numbers)
-
-    def _read_packet(self) -> tuple[int, bytes]:
-        kind, body = self._packets.pop(0) if self._packets else (CMD_STATUS, struct.pack(">IIII", 1, 1, 0, 0))
-        check_answer(kind, body)
-        return kind, body
-
-    def _log(self, level: Any, msg: Any, *args: Any) -> None:
-        """Quiet."""
-
-    def get_channel(self) -> Any:
-        return None
-
-
-def read_sftp(body: bytes) -> None:
-    """Read a text as the answers to a listing: a number, the kind of the first, and what it holds."""
-    edge = connect(
-        Provider(id="x", protocol="sftp", host="x.org", host_key="k", attempts=1, credentials=SFTP_LOGIN),
-        secrets=Secrets(environ={"A": "a"}),
-    )
-    assert isinstance(edge, SftpEdge)
-    edge.limits = replace(edge.limits, listing_entries=5000)
-    kind = {0: CMD_STATUS, 1: CMD_ATTRS}.get(body[0] % 16 if body else 2, CMD_NAME)
-    edge._dial = lambda: _Wire([(kind, struct.pack(">I", 1) + body[1:])])  # type: ignore[method-assign]
-    _check_entries(list(edge.list("")))
-
-
-def _sftp_answers() -> st.SearchStrategy[bytes]:
-    """Return the names and attributes of files as SFTP packs them, with counts that may lie."""
-    number = st.one_of(
-        st.sampled_from([0, 1, 2, 0o100644, 0o40755, 0x7FFFFFFF, 0x80000001, 0xFFFFFFFF]), st.integers(0, 9)
-    )
-    packed = number.map(lambda value: struct.pack(">I", value))
-    name = st.one_of(st.sampled_from(NAMES), st.binary(max_size=8))
-    text = name.map(lambda body: struct.pack(">I", len(body)) + body)
-    sizes = st.sampled_from([0, 5, 2**63, 2**64 - 1, 10**18]).map(lambda value: struct.pack(">Q", value))
-    right = st.tuples(
-        text, text, st.just(struct.pack(">I", 13)), sizes, st.just(struct.pack(">I", 0o100644)), packed, packed
-    )
-    more = st.tuples(text, text, st.just(struct.pack(">I", 0x80000000)), packed, text, text)
-    entry = st.one_of(right, right, more, st.tuples(text, text, packed, packed), st.tuples(text, packed)).map(b"".join)
-    entries = st.lists(entry, max_size=5)
-    whole = entries.map(lambda some: struct.pack(">I", len(some)) + b"".join(some))
-    lying = st.tuples(packed, entries).map(lambda two: two[0] + b"".join(two[1]))
-    body = st.one_of(whole, whole, lying, st.binary(max_size=40))
-    return st.tuples(st.binary(min_size=1, max_size=1), body).map(b"".join)
-
-
 KINDS: Mapping[str, tuple[st.SearchStrategy[bytes], Run]] = {
     "index_page": (_mixed(TAGS, NAMES, NUMBERS, DATES), read_index_page),
     "ftp_list": (_mixed(UNIX, NAMES, NUMBERS, DATES), lambda body: _ftp(body, mlsd=False)),
     "ftp_mlsd": (_mixed(FACTS, NAMES, NUMBERS), lambda body: _ftp(body, mlsd=True)),
-    "sftp": (_sftp_answers(), read_sftp),
+    "sftp": (sftp_answers(NAMES), lambda body: _check_entries(sftp_listing(body))),
     "s3": (_s3_bodies(), read_s3),
     "url_list": (_mixed([b"http://x.org/", b"https://", b"\n", b"#", b" ", b"<"], NAMES), read_url_list),
     "documents": (_documents(), read_document),
@@ -344,12 +277,21 @@ def check(run: Run, body: bytes) -> bool:
     return bool(words)
 
 
-def fuzz(kind: str, examples: int) -> tuple[int, int]:
-    """Read so many texts of a kind. Return how many were read, and how many of them were refused."""
+def fuzz(kind: str, examples: int, *, anew: bool) -> tuple[int, int]:
+    """Read so many texts of a kind. Return how many were read, and how many of them were refused.
+
+    `anew`: other texts each time, as a search for what nobody has found yet needs them; else the same ones.
+    """
     strategy, run = KINDS[kind]
     counts = [0, 0]
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=not anew,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(body=strategy)
     def one(body: bytes) -> None:
         counts[0] += 1

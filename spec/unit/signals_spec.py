@@ -26,7 +26,10 @@ from pileus.embedded.supervisor import Supervisor
 Supervisor._start = lambda self: print("up", flush=True)  # an AWS takes seconds; how it ends is what is looked at
 up.up(workers="0", detach=False)
 """
-IGNORE = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+IGNORE = (
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # the specs themselves may run under nohup
+)
 NOHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
 
 
