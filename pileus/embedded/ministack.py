@@ -18,14 +18,15 @@ if __name__ == "__main__":
     from ministack.app import app
     from ministack.services import scheduler, stepfunctions
 
-    from pileus.embedded import aborts
+    from pileus.embedded import executions
     from pileus.embedded.private import Private
     from pileus.embedded.timezones import in_zones
 
     scheduler._tick_schedules = in_zones(
         scheduler._tick_schedules, scheduler._schedules._data, scheduler._schedule_last_fired
     )
-    aborts.end_with_their_parent(stepfunctions)
+    executions.end_with_their_parent(stepfunctions)
+    executions.start_at_once(stepfunctions)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(
