@@ -1,8 +1,8 @@
 """Documents: which are accepted, and the one line for one that is not."""
 
 import json
+import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from pileus.documents import Collection, Process, Provider, Rule, parse, parse_v
 from pileus.errors import DocumentError
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.project.schemas import MODELS, schema
+from spec.support.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 ANCESTOR = r"""{
@@ -132,13 +133,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def check(project: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pileus", "populate", "--check"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_forked(["populate", "--check"], project, os.environ, seconds=120)
 
 
 def spoil(project: Path, file: str, **changes: object) -> None:
@@ -191,13 +186,7 @@ def test_what_is_wrong_between_documents_is_one_line_and_exit_2(project: Path, h
 
 
 def test_populate_check_answers_in_json(project: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pileus", "populate", "--check", "--json"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_forked(["populate", "--check", "--json"], project, os.environ, seconds=120)
     assert json.loads(done.stdout) == {"valid": True, "collections": 2, "providers": 2, "rules": 2}
 
 

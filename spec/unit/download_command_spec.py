@@ -3,19 +3,19 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PILEUS = Path(sys.executable).with_name("pileus")
+from spec.support.forked import run_forked
+
 TILES = ["A", "B", "C"]
 
 
 def run(*words: str | Path, cwd: Path, **environ: str) -> "subprocess.CompletedProcess[str]":
     env = {"PATH": os.environ["PATH"], "HOME": str(cwd), **environ}
-    return subprocess.run([PILEUS, *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return run_forked([str(word) for word in words], cwd, env, seconds=60)
 
 
 @pytest.fixture

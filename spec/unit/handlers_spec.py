@@ -16,6 +16,7 @@ from data.sample import make, serve
 from pileus.errors import UsageError
 from pileus.wiring import wire
 from spec.servers import free_port
+from spec.support.forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDLERS = sorted(path.parent for path in ROOT.glob("lambdas/*/handler.py"))
@@ -37,8 +38,8 @@ def run(name: str, event: Path, port: int, folder: Path) -> Any:
     """`pileus run-task` on an example event, with the provider on another port."""
     moved = folder / f"{name}.json"
     moved.write_text(event.read_text().replace("8737", str(port)))
-    command = [sys.executable, "-m", "pileus", "run-task", name, "--input", str(moved), "--folder", str(folder / "s3")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    words = ["run-task", name, "--input", str(moved), "--folder", str(folder / "s3")]
+    done = run_forked(words, ROOT, os.environ, seconds=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -95,8 +96,8 @@ def test_a_handler_outside_a_stack_says_so() -> None:
 
 
 def test_an_unknown_task_is_refused_with_what_there_is(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pileus", "run-task", "proces_group", "--input", str(tmp_path / "x.json")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    words = ["run-task", "proces_group", "--input", str(tmp_path / "x.json")]
+    done = run_forked(words, tmp_path, os.environ, seconds=120)
     assert done.returncode == 2
     assert "unknown task 'proces_group': did you mean process_group?" in done.stderr
 
@@ -111,8 +112,7 @@ def test_a_handler_of_ones_own_is_run_by_name_by_path_and_by_import(tmp_path: Pa
     (tmp_path / "lambdas/double").mkdir(parents=True)
     (tmp_path / "lambdas/double/handler.py").write_text(HANDLER)
     (tmp_path / "event.json").write_text('{"number": 21}')
-    command = [sys.executable, "-m", "pileus", "run-task", name, "--input", "event.json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = run_forked(["run-task", name, "--input", "event.json"], tmp_path, os.environ, seconds=120)
     assert json.loads(done.stdout) == {"doubled": 42}
 
 
@@ -122,6 +122,6 @@ def test_a_handler_that_asks_for_its_edges_is_given_those_of_the_folder(tmp_path
         "def handler(event, context):\n    edges().store.put('s3://internal/note.txt', b'hello')\n"
     )
     (tmp_path / "event.json").write_text("null")
-    command = [sys.executable, "-m", "pileus", "run-task", "note:handler", "--input", "event.json", "--folder", "here"]
-    subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    words = ["run-task", "note:handler", "--input", "event.json", "--folder", "here"]
+    assert run_forked(words, tmp_path, os.environ, seconds=120).returncode == 0
     assert (tmp_path / "here/internal/note.txt").read_text() == "hello"

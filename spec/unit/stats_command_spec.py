@@ -2,8 +2,8 @@
 
 import io
 import json
+import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow.parquet
 import pytest
 import shapely
 
+from spec.support.forked import run_forked
 from spec.support.zonal_reference import write
 
 NINE = np.arange(1, 10, dtype="f4").reshape(3, 3)
@@ -35,9 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def pileus(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    code = "from pileus.cli.main import main; main()"
-    command = [sys.executable, "-c", code, "stats", *args, "--cache", str(folder / "cache")]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    return run_forked(["stats", *args, "--cache", str(folder / "cache")], folder, os.environ, seconds=120)
 
 
 def rows(folder: Path, *args: str) -> list[dict[str, Any]]:
