@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pileus.product import product_folder
+
 
 def collections(incomplete: str) -> list[str]:
     """Return the names of the project's collections that begin with `incomplete`."""
@@ -18,6 +20,13 @@ def collections(incomplete: str) -> list[str]:
 def rules(incomplete: str) -> list[str]:
     """Return the names of the project's rules that begin with `incomplete`."""
     return _begin(incomplete, (str(value.get("name", "")) for value in _documents("rules")))
+
+
+def workflows(incomplete: str) -> list[str]:
+    """Return the names of the project's workflows, and of Pileus's, that begin with `incomplete`."""
+    root, end = _root(), ".asl.json"
+    folders = [product_folder() / "infra/workflows", *([root / "workflows"] if root else [])]
+    return _begin(incomplete, (path.name.removesuffix(end) for folder in folders for path in folder.glob(f"*{end}")))
 
 
 def backfills(incomplete: str) -> list[str]:

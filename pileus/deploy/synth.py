@@ -26,8 +26,8 @@ def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
     """Synthesize the stacks, with the project's own workflows, into a folder under `out` named by its content.
 
     It is reused when nothing changed; commands that ask at the same time wait for the one that makes it. Raises
-    UsageError when the extra `infra` is not installed, or with what CDK said; DocumentError for a workflow that the
-    product has.
+    UsageError when the extra `infra` is not installed, or with what CDK said; DocumentError for a workflow that is
+    wrong, or that the product has.
     """
     check_settings(settings)
     own = project.own_workflows()
@@ -36,6 +36,7 @@ def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
     with (out / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "manifest.json").exists():
+            project.workflows()  # raises for one that Step Functions would refuse
             _make(folder, own, settings)
     return Assembly(folder)
 

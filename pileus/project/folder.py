@@ -10,6 +10,7 @@ from pileus.documents.base import NAME
 from pileus.errors import DocumentError, UsageError
 from pileus.product import product_folder
 from pileus.project.registry import Registry, key_of
+from pileus.project.workflow_definition import Definition, read_definition
 
 D = TypeVar("D", bound=Document)
 WORKFLOW = ".asl.json"
@@ -32,9 +33,10 @@ class Project:
         )
         return registry, sources
 
-    def workflows(self) -> set[str]:
-        """Return the names of the workflows that the stack will have. Raises DocumentError as `own_workflows`."""
-        return {*_workflows(product_folder() / "infra/workflows"), *self.own_workflows()}
+    def workflows(self) -> dict[str, Definition]:
+        """Return the workflows that the stack will have, by name. Raises DocumentError for the first that is wrong."""
+        files = {**_workflows(product_folder() / "infra/workflows"), **self.own_workflows()}
+        return {name: read_definition(name, path, self._place(path)) for name, path in files.items()}
 
     def own_workflows(self) -> dict[str, Path]:
         """Return the file of each workflow in workflows/, by name.
@@ -45,8 +47,11 @@ class Project:
         for name, path in own.items():
             if name in taken or not re.fullmatch(NAME, name):
                 why = "Pileus has a workflow of this name" if name in taken else f"the name does not match {NAME}"
-                raise DocumentError(f"{why}: choose another", where=str(path.relative_to(self.root)))
+                raise DocumentError(f"{why}: choose another", where=self._place(path))
         return own
+
+    def _place(self, path: Path) -> str:
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def zones(self, process: Process, where: str) -> tuple[Path, bytes] | None:
         """File and bytes of the zones a process names, or None where they are in S3 already."""

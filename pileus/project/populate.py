@@ -19,7 +19,7 @@ def validate(project: Project, today: date) -> tuple[Registry, Mapping[str, byte
     and those files' bytes by key.
     """
     registry, sources = project.registry()
-    check(registry, sources, project.workflows(), today)
+    check(registry, sources, set(project.workflows()), today)
     zones: dict[str, bytes] = {}
     collections = {
         key: _pinned(project, collection, sources[key], zones) for key, collection in registry.collections.items()

@@ -1,0 +1,176 @@
+"""A workflow's definition in Amazon States Language: checked before anything is deployed, and its states as a graph."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pileus.errors import DocumentError
+from pileus.strict_json import parse_json
+
+LAMBDAS = ("GenerateCollectionsArn", "DiscoverGranulesArn", "ReportStatusArn")
+NUMBERS = ("PointConcurrency", "GroupConcurrency", "SilenceSeconds", "TimeoutSeconds")
+"""What `${...}` may name in a definition; the stack puts its own values there."""
+TASKS = (
+    "arn:aws:states:::lambda:invoke",
+    "arn:aws:states:::sqs:sendMessage",
+    "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+    "arn:aws:states:::states:startExecution",
+    "arn:aws:states:::states:startExecution.sync",
+    "arn:aws:states:::states:startExecution.sync:2",
+)
+"""What a task may do: the workflow's role has rights for no more."""
+YOUNGER = re.compile(r'Field "(Label|InputType)" not allowed')
+"""Two fields of Distributed Maps are younger than the validator."""
+LONGEST = 1 << 20
+"""Most characters of a definition (a quota of Step Functions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One state."""
+
+    name: str
+    type: str
+    depth: int
+    """How many Maps and Parallels it lies in."""
+    parent: str | None
+    """The Map or Parallel that it lies in."""
+    resource: str
+    """What a task calls, by its ARN; else empty."""
+    what: str
+    """The same in a few words: a Lambda, a queue or a workflow."""
+    to: tuple[tuple[str, str], ...]
+    """Next states and when: empty for always, a condition, or an error."""
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A checked definition."""
+
+    name: str
+    path: Path
+    text: str
+    comment: str
+    steps: tuple[Step, ...]
+    """Every state, those of a Map or Parallel right after it."""
+
+
+def read_definition(name: str, path: Path, where: str) -> Definition:
+    """Return the definition in a file. Raises DocumentError with one sentence for the first that is wrong: its JSON, a
+    `${...}` that the stack has no value for, what Amazon States Language does not allow, or a task that a workflow has
+    no right to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise DocumentError(f"cannot be read: {exc.strerror}", where=where) from exc
+    except UnicodeDecodeError as exc:
+        raise DocumentError("is not in UTF-8", where=where) from exc
+    if len(text) > LONGEST:
+        raise DocumentError(f"is longer than {LONGEST:,} characters, the most that a workflow has", where=where)
+    unknown = sorted(set(re.findall(r"\$\{([^}]*)\}", text)) - {*LAMBDAS, *NUMBERS})
+    if unknown:
+        raise DocumentError(f"${{{unknown[0]}}}: expected one of {', '.join((*LAMBDAS, *NUMBERS))}", where=where)
+    try:
+        value = parse_json(_filled(text))
+    except ValueError as exc:
+        raise DocumentError(str(exc), where=where) from exc
+    if not isinstance(value, dict):
+        raise DocumentError("expected an object with StartAt and States", where=where)
+    from statelint.linter import Linter  # it is slow to import, and few commands read a workflow
+
+    if problems := [problem for problem in Linter.validate(value) if not YOUNGER.search(problem)]:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise DocumentError(f"{problems[0]}{more}", where=where)
+    steps = tuple(_steps(value, 0, None))
+    for step in steps:
+        if step.type == "Task" and step.resource not in TASKS:
+            said = f"{step.name}: a workflow may not use {step.resource}: expected {_or(TASKS)}"
+            raise DocumentError(said, where=where)
+    return Definition(name, path, text, str(value.get("Comment", "")), steps)
+
+
+def _filled(text: str) -> str:
+    """Return the definition with a value of the right kind for each `${...}`."""
+    for name in NUMBERS:
+        text = text.replace(f"${{{name}}}", "60")
+    for name in LAMBDAS:
+        text = text.replace(
+            f"${{{name}}}", f"arn:aws:lambda:us-east-1:000000000000:function:{name.removesuffix('Arn')}"
+        )
+    return text
+
+
+def _or(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _inner(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the machines within a Map or Parallel."""
+    if state["Type"] == "Map":
+        return [state.get("ItemProcessor") or state["Iterator"]]
+    return list(state["Branches"]) if state["Type"] == "Parallel" else []
+
+
+def _steps(machine: Mapping[str, Any], depth: int, parent: str | None) -> Iterator[Step]:
+    for name, state in _in_order(machine):
+        to = tuple(_to(state))
+        last = bool(state.get("End")) or state["Type"] in ("Succeed", "Fail")
+        resource = str(state.get("Resource", ""))
+        yield Step(name, state["Type"], depth, parent, resource, _what(state), to, name == machine["StartAt"], last)
+        for inner in _inner(state):
+            yield from _steps(inner, depth + 1, name)
+
+
+def _in_order(machine: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the states in the order in which they can be reached, nearest first."""
+    states, order, waiting = machine["States"], [], [machine["StartAt"]]
+    while waiting:
+        name = waiting.pop(0)
+        if name in states and name not in order:
+            order.append(name)
+            waiting += [to for to, _ in _to(states[name])]
+    return [(name, states[name]) for name in order]
+
+
+def _to(state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "Next" in state and state["Type"] != "Choice":
+        yield state["Next"], ""
+    for choice in state.get("Choices", ()):
+        yield choice["Next"], _condition(choice)
+    if "Default" in state:
+        yield state["Default"], "otherwise"
+    for catch in state.get("Catch", ()):
+        yield catch["Next"], f"on {', '.join(catch['ErrorEquals'])}"
+
+
+def _condition(choice: Mapping[str, Any]) -> str:
+    """Return a condition in a few words.
+
+    >>> _condition({"Variable": "$.count", "NumericEquals": 0, "Next": "Done"})
+    '$.count NumericEquals 0'
+    """
+    if isinstance(choice.get("Condition"), str):
+        return str(choice["Condition"])
+    if choice.get("IsPresent") is not None:
+        return f"{choice['Variable']} is {'there' if choice['IsPresent'] else 'not there'}"
+    for word in ("And", "Or", "Not"):
+        if word in choice:
+            inner = choice[word] if isinstance(choice[word], list) else [choice[word]]
+            return f"{word} ({'; '.join(map(_condition, inner))})"
+    test = next((key for key in choice if key not in ("Variable", "Next", "Comment")), "")
+    return f"{choice.get('Variable', '')} {test} {choice.get(test, '')}".strip()
+
+
+def _what(state: Mapping[str, Any]) -> str:
+    resource = str(state.get("Resource", ""))
+    if resource.endswith("lambda:invoke"):
+        given = state.get("Parameters") or state.get("Arguments") or {}
+        return str(given.get("FunctionName", "a Lambda")).rpartition(":")[2]
+    if ":sqs:" in resource:
+        return "a worker, by its queue" if resource.endswith("waitForTaskToken") else "a queue"
+    return "another workflow" if ":states:startExecution" in resource else ""
