@@ -155,5 +155,5 @@ def test_the_products_own_are_right(path: Path) -> None:
 
 def test_a_workflow_of_ones_own_is_refused_by_synthesis_too(folder: Path) -> None:
     write(folder, {})
-    with pytest.raises(DocumentError, match="workflows/Mine.asl.json"):
+    with pytest.raises(DocumentError, match=r"workflows/Mine\.asl\.json"):
         synth(Project(folder), folder / "out", {"embedded": True})
