@@ -69,6 +69,7 @@ def graph(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="File for the picture: .svg, or .mmd for Mermaid.")
     ] = None,
+    json: show.Json = False,
 ) -> None:
     """Draw the states of a workflow: into a file as a picture, else as a Mermaid diagram to standard output."""
     from pileus.errors import UsageError
@@ -76,7 +77,11 @@ def graph(
 
     found = _find(name)
     if out is None:
-        print(to_mermaid(found), end="")
+        drawing = to_mermaid(found)
+        if json:
+            show.as_json({"mermaid": drawing})
+        else:
+            print(drawing, end="")
         return
     drawn = {".svg": to_svg, ".mmd": to_mermaid}.get(out.suffix)
     if drawn is None:
@@ -85,7 +90,7 @@ def graph(
         out.write_text(drawn(found), encoding="utf-8")
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=str(out)) from exc
-    show.line(f"wrote {out}")
+    show.answer(json, {"wrote": str(out)}, f"wrote {out}")
 
 
 def _find(name: str) -> "Definition":

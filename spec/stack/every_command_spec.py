@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from spec.servers import free_port
 from spec.support import tiny
 from spec.support.commands import Answer, leaves, run_all
+from spec.support.forked import run_forked
 from spec.support.stack import ROOT, Project
 
 LEAVES = dict(leaves())
@@ -43,6 +42,9 @@ CALLS: dict[str, list[str]] = {
     "rules disable": ["monthly"],
     "rules next": ["monthly"],
     "rules run": ["monthly"],
+    "workflows list": [],
+    "workflows show": ["DiscoverAndProcessGranules"],
+    "workflows graph": ["DiscoverAndProcessGranules", "-o", "workflow.svg"],
     "dead-letters list": [],
     "dead-letters show": ["MESSAGE"],
     "dead-letters redrive": ["MESSAGE"],
@@ -72,6 +74,9 @@ CALLS: dict[str, list[str]] = {
 }
 """A call of each command that the project of these specs can answer."""
 ALONE = {
+    "workflows list",
+    "workflows show",
+    "workflows graph",
     "init",
     "images",
     "schemas",
@@ -274,11 +279,7 @@ def test_a_pipe_that_is_closed_early_is_no_traceback(done: Project) -> None:
     names = [name for name in CALLS if name not in IN_FRONT | ALONE | {"up", "down", "rules run", "backfill", "retry"}]
 
     def closed(name: str) -> str:
-        reader, writer = os.pipe()
-        os.close(reader)
-        command = [sys.executable, "-m", "pileus", *call(name)]
-        ended = subprocess.run(command, cwd=done.path, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
-        os.close(writer)
+        ended = run_forked(call(name), done.path, os.environ, seconds=120, closed=True)
         return "" if ended.returncode in (0, 1, 2) and len(ended.stderr.splitlines()) <= 1 else ended.stderr
 
     with ThreadPoolExecutor(3) as pool:

@@ -1,8 +1,5 @@
 """All commands: the table of them, and a process that runs many command lines one after another."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,31 +9,7 @@ from typer.main import get_command
 
 from pileus.cli.commands import ENTRIES
 from pileus.cli.main import app
-
-RUNNER = """
-import io, json, sys, traceback
-from pileus.cli.main import main
-for words in json.load(sys.stdin):
-    sys.argv = ["pileus", *words]
-    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    stdout, sys.stdout, sys.stderr = sys.stdout, out, err
-    try:
-        main()
-        code = 0
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:
-        err.write(traceback.format_exc())
-        code = None
-    finally:
-        sys.stdout = stdout
-    said = []
-    for stream in (out, err):
-        stream.flush()
-        said.append(stream.buffer.getvalue().decode("utf-8", "replace"))
-    print(json.dumps([code, *said]), flush=True)
-"""
-"""Runs command lines as `pileus` would; an error that leaves `main` is a traceback and the code None."""
+from spec.support.forked import run_lines
 
 
 @dataclass(frozen=True)
@@ -70,10 +43,6 @@ def leaves() -> Iterator[tuple[str, Any]]:
 
 def run_all(folder: Path, lines: Sequence[Sequence[str]], environ: Mapping[str, str]) -> list[Answer]:
     """Run command lines in a folder, one after another in one process."""
-    command = [sys.executable, "-c", RUNNER]
-    said = subprocess.run(
-        command, cwd=folder, env=environ, input=json.dumps(lines), capture_output=True, text=True, timeout=540
-    )
-    answers = [json.loads(line) for line in said.stdout.splitlines()]
-    assert len(answers) == len(lines), f"it died at {lines[len(answers)]}: {said.stderr}"
+    answers = run_lines(lines, folder, environ, seconds=540)
+    assert len(answers) == len(lines), f"it died at {lines[len(answers)]}"
     return [Answer(words, *answer) for words, answer in zip(lines, answers, strict=True)]
