@@ -78,7 +78,7 @@ def test_a_crash_fails_one_group_and_the_worker_goes_on(edges: Edges, worker: Wo
     process_group(edges, event(tmp_path, "201505", "answer = 5"), worker)
     assert worker.cell is not None
     assert worker.cell._child is not None
-    assert worker.cell._child.jobs == jobs + 3  # the collections of two points in time are one to the cell
+    assert worker.cell._child.jobs == jobs + 2  # measured and drawn, task; the collections of two points in time are one to the cell
     assert [path for path in worker.volume.folder.rglob("*") if path.is_file()] == []
 
 

@@ -21,16 +21,16 @@ from pileus.cell import room
 from pileus.cell.cell import Cell
 from pileus.cell.channel import SAID, Channel, sealed
 from pileus.cell.confine import DENIED, Limits
-from pileus.cell.inside import Here
+from pileus.cell.inside import Here, Inside
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, measured_to_numbers
 from pileus.cell.room import Room
 from pileus.cell.servant import Child, lacking
 from pileus.cell.settings import limits_of
-from pileus.documents import Collection, Process, Valid, parse_value
+from pileus.documents import Process, Valid
 from pileus.errors import ArchiveError, HandedBack, PileusError, RasterError, UsageError
 from pileus.models import Archive, Granule, Listed, Partition
 from pileus.names import FileName
-from pileus.outputs.writers import Drawn, DrawTask
+from pileus.outputs.draw import Drawn, DrawTask
 from pileus.raster.grid import Grid
 from pileus.stopping import go_on, unless
 from pileus.worker_tasks import Work
@@ -267,9 +267,10 @@ PROCESS = Process(
 def test_statistics_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
     sources, cache = tiles(prison.scratch), MemoryCache()
     for _ in range(2):
-        inside = Room(prison.cell, "x").measure(
-            sources, PROCESS, zones, cache=cache, scratch=prison.scratch, check=go_on
+        inside, drawing = Room(prison.cell, "x").measure(
+            sources, PROCESS, zones, cache=cache, scratch=prison.scratch, check=go_on, task=None
         )
+        assert list(drawing) == []
         here = measure(sources, PROCESS, zones, scratch=prison.scratch)
         assert inside.table.equals(here.table)
         assert inside.by_tile.equals(here.by_tile)
@@ -277,22 +278,37 @@ def test_statistics_of_the_cell_are_those_of_this_process(prison: Prison, zones:
     assert set(cache.kept) == set(here.index_hashes)
 
 
-def test_clips_and_pictures_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
-    sources = tiles(prison.scratch)
-    archives = [Archive(Granule(Listed(FileName(s.name), "file:///x"), {}), s.path or Path(), 1) for s in sources]
-    document = {"name": "tiny", "provider": "p", "provider_path": "x", "files": [{"regex": "x"}]}
-    meta = {"process": PROCESS.model_dump(mode="json", exclude_defaults=True)}
-    collection = parse_value(Collection, document | {"meta": meta}, "spec")
+TASK = DrawTask("2015-01", {"light": "nW"}, {"light": (1.0, 9.0)})
 
-    def drawn(inside: Any) -> list[Drawn]:
-        notes: list[str] = []
-        every = list(inside.draw(DrawTask(WHERE, collection, zones, archives, prison.scratch, go_on, notes)))
-        assert notes == []
-        return every
+
+def test_clips_and_pictures_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
+    def drawn(inside: Inside) -> list[Drawn]:
+        sources = tiles(prison.scratch)
+        measured, drawing = inside.measure(
+            sources, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+        )
+        assert measured.table.num_rows == 3
+        return list(drawing)
 
     made = drawn(Room(prison.cell, "x"))
     assert [(one.kind, one.zone) for one in made] == [(k, z) for z in ("a", "b") for k in ("clip", "picture")]
     assert made == drawn(Here())
+
+
+def test_a_drawing_that_nobody_wants_to_the_end_ends_its_child(prison: Prison, zones: Zones) -> None:
+    before = number_of(prison)
+    room = Room(prison.cell, "probe")
+    _, drawing = room.measure(
+        tiles(prison.scratch), PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+    )
+    assert next(drawing).kind == "clip"
+    drawing.close()
+    assert gone(before)
+    assert number_of(prison) != before
+
+
+def test_what_is_drawn_is_the_same_after_a_message() -> None:
+    assert DrawTask.from_json(json.loads(json.dumps(TASK.to_json()))) == TASK
 
 
 def test_a_damaged_file_is_told_with_its_own_sentence(prison: Prison, zones: Zones) -> None:
@@ -302,7 +318,9 @@ def test_a_damaged_file_is_told_with_its_own_sentence(prison: Prison, zones: Zon
     with pytest.raises(ArchiveError) as here:
         measure(source, PROCESS, zones, scratch=prison.scratch)
     with pytest.raises(ArchiveError) as inside:
-        Room(prison.cell, "x").measure(source, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on)
+        Room(prison.cell, "x").measure(
+            source, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+        )
     assert str(inside.value) == str(here.value)
 
 
