@@ -35,7 +35,7 @@ class Processed:
     scratch: int
     """Most bytes on the scratch volume at once."""
     drawing: Drawing = field(default_factory=nothing)
-    """Clips and pictures, drawn as they are asked for. Close it before the archives are deleted."""
+    """Clips and pictures, drawn as they are asked for; until it is closed it holds a process and scratch files."""
 
 
 def process(
@@ -55,10 +55,9 @@ def process(
 ) -> Processed:
     """Download a group and measure it. Return its archives, statistics and times.
 
-    `each`: the named group that tells the group's members apart, for the classic CSV. `task`: what is drawn, None for
-    nothing. `inside`: opens the archives.
-    `scratch`: a folder with nothing but the downloads of earlier tries; the caller removes it. Raises what the hops
-    raise; HandedBack soon after `cancelled` is set.
+    `each`: the named group that tells the group's members apart, for the classic CSV. `task`: what is drawn; None for
+    nothing. `inside`: opens the archives. `scratch`: a folder with nothing but the downloads of earlier tries; the
+    caller removes it. Raises what the hops raise; HandedBack soon after `cancelled` is set.
     """
     started = time.perf_counter()
     archives = download(
