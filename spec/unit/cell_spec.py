@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from pileus.cell.channel import SAID, Channel, sealed
 from pileus.cell.confine import DENIED, Limits
 from pileus.cell.inside import Here, Inside
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, measured_to_numbers
-from pileus.cell.room import Room
+from pileus.cell.room import MAGIC, Room
 from pileus.cell.servant import Child, lacking
 from pileus.cell.settings import limits_of
 from pileus.documents import Process, Valid
@@ -307,6 +308,17 @@ def test_a_drawing_that_nobody_wants_to_the_end_ends_its_child(prison: Prison, z
     assert number_of(prison) != before
 
 
+def test_a_death_while_it_draws_names_what_was_read_last(prison: Prison, zones: Zones) -> None:
+    number, room = number_of(prison), Room(prison.cell, "probe")
+    _, drawing = room.measure(
+        tiles(prison.scratch), PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+    )
+    next(drawing)
+    os.kill(number, signal.SIGKILL)
+    with pytest.raises(ArchiveError, match=r"^t1.light.tif: cannot be read: the process that read it was ended"):
+        list(drawing)
+
+
 def test_what_is_drawn_is_the_same_after_a_message() -> None:
     assert DrawTask.from_json(json.loads(json.dumps(TASK.to_json()))) == TASK
 
@@ -420,6 +432,50 @@ def test_a_malformed_message_is_one_sentence(prison: Prison, said: bytes) -> Non
         with pytest.raises(ArchiveError, match="answered with a malformed message"):
             list(prison.cell.talk(child, {}, [], go_on, ["x.tgz"], 1000))
         ours.close()
+
+
+DRAWN = {"drawn": {"kind": "picture", "band": "light", "zone": "a", "facts": {}}}
+PNG = MAGIC["picture"][0]
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        (["done"], "what was not asked for"),
+        (["drawn"], "what was not asked for"),
+        (["measured", "measured"], "what was not asked for"),
+        (["measured", "index"], "what was not asked for"),
+        (["measured", "put"], "what was not asked for"),
+        (["measured", "drawn", "drawn"], "an output that was not asked for, or twice"),
+        (["measured", "of another zone"], "an output that was not asked for, or twice"),
+    ],
+)
+def test_what_it_says_out_of_turn_is_refused(
+    prison: Prison, zones: Zones, monkeypatch: pytest.MonkeyPatch, order: list[str], sentence: str
+) -> None:
+    sources = tiles(prison.scratch)
+    here = measure(sources, PROCESS, zones, scratch=prison.scratch)
+    facts, numbers = measured_to_numbers(here, sources, PROCESS, zones)
+    said: dict[str, tuple[dict[str, Any], bytes]] = {
+        "measured": ({"measured": facts}, numbers),
+        "index": ({"index": GRID, "rule": "exact"}, b""),
+        "drawn": (DRAWN, PNG),
+        "of another zone": ({"drawn": DRAWN["drawn"] | {"zone": "z"}}, PNG),
+        "put": ({"put": ["a.txt", "text/plain"]}, b""),
+        "done": ({"done": {}}, b""),
+    }
+    ours, its = socket.socketpair()
+    with ours, its:
+        child = Child("x", os.getpid(), -1, Channel(ours, SAID), keys=set(here.index_hashes))
+        monkeypatch.setattr(prison.cell, "child", lambda *_: nullcontext(child))
+        for one in order:
+            Channel(its).send(*said[one])
+        with pytest.raises(ArchiveError, match=f"answered with {sentence}"):
+            list(
+                Room(prison.cell, "x").measure(
+                    sources, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+                )[1]
+            )
 
 
 def test_settings_say_whether_there_is_one() -> None:
