@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 from pileus.documents import Process
-from pileus.outputs.writers import Drawing, DrawTask, draw
+from pileus.outputs.draw import Drawing, DrawTask, measure_and_draw
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
-from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, measure
+from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
 
 
 class Inside(Protocol):
@@ -23,12 +23,9 @@ class Inside(Protocol):
         cache: ZoneIndexCache | None,
         scratch: Path,
         check: Check,
-    ) -> Measured:
-        """Do as `pileus.zonal.measure`."""
-        ...
-
-    def draw(self, task: DrawTask) -> Drawing:
-        """Do as `pileus.outputs.writers.draw`."""
+        task: DrawTask | None,
+    ) -> tuple[Measured, Drawing]:
+        """Do as `pileus.outputs.draw.measure_and_draw`. Close the drawing before another job is asked for."""
         ...
 
     def run(self, task: WorkerTask, work: Work) -> None:
@@ -39,8 +36,7 @@ class Inside(Protocol):
 class Here:
     """Opens files in this process."""
 
-    measure: Callable[..., Measured] = staticmethod(measure)
-    draw: Callable[..., Drawing] = staticmethod(draw)
+    measure: Callable[..., tuple[Measured, Drawing]] = staticmethod(measure_and_draw)
 
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""

@@ -1,8 +1,9 @@
 """What a child does: one job after the other, each asked for in one message. Runs confined; see `confine`.
 
-{"job": "measure" | "draw" | "task" | "index", ...}, the zones in an open file
+{"job": "measure" | "task" | "index", ...}, the zones in an open file
     <- {"reading": number of the file that is opened now}
     <- {"index": grid, "rule": rule}     -> {"key": key}, the index in an open file
+    <- {"measured": facts}, the numbers; what is drawn follows
     <- {"drawn": ...} or {"put": ...}, an output's bytes     -> {}
     <- {"done": ...} or {"error": ...}: the last message
 """
@@ -11,7 +12,7 @@ import errno
 import mmap
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,21 @@ from pileus.cell.channel import Channel, Closed
 from pileus.cell.confine import Limits, allow_seconds
 from pileus.cell.results import measured_to_numbers
 from pileus.cell.zone_file import zones_from_bytes
-from pileus.documents import Collection, Process, parse_value
+from pileus.documents import Process
 from pileus.errors import NoSpace, PileusError, RasterError
 from pileus.models import Archive, Granule, Partition
-from pileus.outputs.writers import DrawTask, draw
+from pileus.outputs.draw import DrawTask, measure_and_draw
 from pileus.raster.grid import Grid
 from pileus.stopping import go_on
 from pileus.worker_tasks import Work, task_of
-from pileus.zonal import Source, Zones, measure
+from pileus.zonal import Source, Zones
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import CoverageRule, ZoneIndex
 
 
 def serve(channel: Channel, limits: Limits) -> None:
     """Do jobs until the worker closes its end."""
-    jobs = Jobs(channel)
+    jobs = Jobs(channel, limits)
     try:
         while True:
             job, _, files = channel.receive_files()
@@ -75,17 +76,15 @@ def _of(kind: type[PileusError], message: str) -> dict[str, str | None]:
 class Jobs:
     """The jobs, and the zones and indexes that are kept from one to the next."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, limits: Limits) -> None:
+        self._channel, self._limits = channel, limits
         self._zones: dict[str, Zones] = {}
         self._indexes: dict[tuple[str, str, str], tuple[ZoneIndex, str]] = {}
 
     def do(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
         """Do one job. Return what stands in its last message, and its bytes."""
         try:
-            return {"measure": self._measure, "draw": self._draw, "task": self._task, "index": self._index}[job["job"]](
-                job, files
-            )
+            return {"measure": self._measure, "task": self._task, "index": self._index}[job["job"]](job, files)
         finally:
             for file in files:
                 os.close(file)
@@ -98,25 +97,22 @@ class Jobs:
 
         sources = [Source(name, tile, Path(path), band=band) for name, tile, path, band in job["sources"]]
         numbers = {source.name: number for number, source in enumerate(sources)}
-        measured = measure(
+        measured, drawing = measure_and_draw(
             sources,
             process,
             zones,
-            fetch=fetch,
             scratch=Path(job["scratch"]),
+            check=go_on,
+            task=DrawTask.from_json(job["draw"]) if job["draw"] else None,
+            fetch=fetch,
             reading=lambda name: self._channel.send({"reading": numbers[name]}),
         )
-        return measured_to_numbers(measured, sources, process, zones)
-
-    def _draw(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
-        zones = self._zones_of(job, files)
-        collection, partition = parse_value(Collection, job["collection"], "collection"), Partition(*job["partition"])
-        notes: list[str] = []
-        archives, scratch = self._noted(_archives(job["archives"])), Path(job["scratch"])
-        for one in draw(DrawTask(partition, collection, zones, archives, scratch, go_on, notes)):
-            drawn = {"kind": one.kind, "band": one.band, "zone": one.zone, "facts": one.facts}
-            self._ask({"drawn": drawn}, one.body)
-        return {"notes": notes}, b""
+        facts, body = measured_to_numbers(measured, sources, process, zones)
+        self._channel.send({"measured": facts}, body)
+        allow_seconds(self._limits.seconds)
+        for one in drawing:
+            self._ask({"drawn": {"kind": one.kind, "band": one.band, "zone": one.zone, "facts": one.facts}}, one.body)
+        return {}, b""
 
     def _task(self, job: Mapping[str, Any], _files: list[int]) -> tuple[Any, bytes]:
         def put(name: str, body: bytes, content_type: str) -> None:
@@ -147,11 +143,6 @@ class Jobs:
             os.close(files[0])
             self._indexes[here] = ZoneIndex.from_bytes(content), answer["key"]
         return self._indexes[here]
-
-    def _noted(self, archives: list[Archive]) -> Iterator[Archive]:
-        for number, archive in enumerate(archives):
-            self._channel.send({"reading": number})
-            yield archive
 
     def _ask(self, value: Mapping[str, Any], body: bytes) -> None:
         self._channel.send(value, body)

@@ -1,20 +1,20 @@
-"""The jobs of one collection in a cell: measure, draw, and tasks. An `Inside`."""
+"""The jobs of one collection in a cell: measure and draw, and tasks. An `Inside`."""
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pileus.cell.cell import Cell, odd
 from pileus.cell.jobs import archives_to_json
-from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes, notes_of
+from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
 from pileus.documents import Process
 from pileus.errors import UnsafeName
 from pileus.names import FileName
-from pileus.outputs.writers import Drawing, Drawn, DrawTask
+from pileus.outputs.draw import Drawing, Drawn, DrawTask
 from pileus.raster.grid import PIXELS, SIDE, Grid
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
@@ -45,54 +45,56 @@ class Room:
         cache: ZoneIndexCache | None,
         scratch: Path,
         check: Check,
-    ) -> Measured:
-        """Do as `pileus.zonal.measure`."""
-        cell, names = self._cell, [source.name for source in sources]
+        task: DrawTask | None,
+    ) -> tuple[Measured, Drawing]:
+        """Do as `pileus.outputs.draw.measure_and_draw`. The child is lent until all is drawn."""
         job = {
             "job": "measure",
             "process": process.model_dump(mode="json", exclude_defaults=True),
             "sources": [(source.name, source.tile, str(source.path), source.band) for source in sources],
             "zones": zones.hash,
             "scratch": str(scratch),
+            "draw": task.to_json() if task else None,
         }
-        with cell.child(self._purpose, check) as child, _judged(self._purpose):
-            for kind, value, body in cell.talk(
-                child, job, [cell.zones(zones)], check, names, most_bytes(sources, process, zones)
-            ):
-                if kind == "done":
-                    return measured_from_numbers(value, body, sources, process, zones, child.keys)
-                if kind != "index":
-                    raise BadAnswer("what was not asked for")
-                key, file = cell.index(zones, _grid(value), process.coverage, cache, check)
-                child.keys.add(key)
-                child.channel.send({"key": key}, files=[file])
-        raise AssertionError  # `done` is the last
+        told = self._told(job, sources, process, zones, cache, check)
+        measured = cast(Measured, next(told))
+        if task is None:
+            list(told)  # only the end is left, and the child is free
+        return measured, cast(Drawing, told)
 
-    def draw(self, task: DrawTask) -> Drawing:
-        """Do as `pileus.outputs.writers.draw`."""
-        cell, archives, rules = self._cell, tuple(task.archives), task.collection.meta.process
-        assert rules is not None
-        job = {
-            "job": "draw",
-            "collection": task.collection.to_json(),
-            "partition": astuple(task.partition),
-            "archives": archives_to_json(archives),
-            "zones": task.zones.hash,
-            "scratch": str(task.scratch),
-        }
-        names = [archive.granule.file.name for archive in archives]
-        may = {(kind, band, zone) for kind in MAGIC for band in rules.bands for zone in task.zones.ids}
-        with cell.child(self._purpose, task.check) as child, _judged(self._purpose):
-            for kind, value, body in cell.talk(child, job, [cell.zones(task.zones)], task.check, names, OUTPUT):
-                if kind == "done":
-                    task.notes.extend(notes_of(value.get("notes")))
+    def _told(
+        self,
+        job: Mapping[str, Any],
+        sources: Sequence[Source],
+        process: Process,
+        zones: Zones,
+        cache: ZoneIndexCache | None,
+        check: Check,
+    ) -> Generator[Measured | Drawn, None, None]:
+        """Have a child measure and draw. Yield the statistics first, and then each output."""
+        cell, names, draws = self._cell, [source.name for source in sources], job["draw"] is not None
+        may = {(kind, band, zone) for kind in MAGIC for band in process.bands for zone in zones.ids} if draws else set()
+        most, measured = max(most_bytes(sources, process, zones), OUTPUT if draws else 0), False
+        with cell.child(self._purpose, check) as child, _judged(self._purpose):
+            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], check, names, most):
+                if kind == "index" and not measured:
+                    key, file = cell.index(zones, _grid(value), process.coverage, cache, check)
+                    child.keys.add(key)
+                    child.channel.send({"key": key}, files=[file])
+                elif kind == "measured" and not measured:
+                    measured = True
+                    yield measured_from_numbers(value, body, sources, process, zones, child.keys)
+                elif kind == "drawn" and measured:
+                    drawn = _drawn(kind, value, body)
+                    if (drawn.kind, drawn.band, drawn.zone) not in may:
+                        raise BadAnswer("an output that was not asked for, or twice")
+                    may.remove((drawn.kind, drawn.band, drawn.zone))
+                    yield drawn
+                    child.channel.send({})
+                elif kind == "done" and measured:
                     return
-                drawn = _drawn(kind, value, body)
-                if (drawn.kind, drawn.band, drawn.zone) not in may:
-                    raise BadAnswer("an output that was not asked for, or twice")
-                may.remove((drawn.kind, drawn.band, drawn.zone))
-                yield drawn
-                child.channel.send({})
+                else:
+                    raise BadAnswer("what was not asked for")
 
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""

@@ -1,5 +1,6 @@
 """pileus workflows: the state machines of the stack, and how their states follow one another."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,12 +45,10 @@ def list_workflows(json: show.Json = False) -> None:
 
 @workflows.command("show", epilog="Example: pileus workflows show DiscoverAndProcessGranules")
 def show_workflow(name: Name, json: show.Json = False) -> None:
-    """Show the states of a workflow, what each does and what follows. With --json: its definition, as it is deployed
-    but for the stack's own values.
-    """
+    """Show the states of a workflow, what each does and what follows."""
     found = _find(name)
     if json:
-        print(found.text, end="")
+        show.as_json({"workflow": name, "comment": found.comment, "states": [asdict(step) for step in found.steps]})
         return
     rows = [
         (

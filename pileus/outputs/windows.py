@@ -1,13 +1,14 @@
-"""The pixels around each zone, from a group's archives: one window of the mosaic for each zone and band, across tile
-borders.
+"""The pixels around each zone: one window of a group's mosaic for each zone and band, across tile borders.
+
+They are taken from the tiles while these are measured.
 """
 
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from itertools import pairwise
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,7 @@ from rasterio.transform import Affine
 
 from pileus.documents import Process
 from pileus.errors import RasterError
-from pileus.raster.formats import Layer
-from pileus.raster.grid import BAND_ROWS, Grid, Needed
-from pileus.raster.member_layers import MemberLayers, member_band, read_packed
-from pileus.raster.stream_layer import StreamLayer
-from pileus.stopping import Check, go_on
-from pileus.unpack.member import Member
-from pileus.unpack.members import members
+from pileus.raster.grid import BAND_ROWS, Grid, Needed, Stretches, covering
 from pileus.zonal.compile import SAME_PLACE
 from pileus.zonal.reproject import reproject
 from pileus.zonal.validity import lets_count, validity_of
@@ -34,6 +29,8 @@ MARGIN = 4
 """Least pixels of surroundings on each side."""
 LARGEST = 100_000_000
 """Most pixels of a window; a larger zone gets no window, and a note says so."""
+SMALL = 1 << 16
+"""A window of fewer pixels is kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -68,144 +65,132 @@ class Box:
         return (self.bottom - self.top) * (self.right - self.left)
 
 
-@dataclass
-class Windows:
-    """The windows of one group, in a scratch folder. Iterate once; after that `notes` is complete."""
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """The boxes on one tile."""
 
-    process: Process
-    zones: Zones
-    scratch: Path
-    check: Check = go_on
-    """Called before each read; what it raises ends the work."""
-    notes: list[str] = field(default_factory=list)
-
-    def of(self, archives: Iterable[tuple[str, Path]]) -> Iterator[Window]:
-        """Return the windows by zone and band. `archives`: name and path of each. Raises what reading them raises."""
-        with ExitStack() as stack:
-            mosaic = _Mosaic(self, stack)
-            for name, path in archives:
-                mosaic.take(name, path)
-            yield from mosaic.windows()
+    grid: Grid
+    row: int
+    """Row of the mosaic at which it begins."""
+    column: int
+    boxes: dict[int, Box]
+    """By zone, in the tile's own rows and columns."""
+    bands: dict[int, list[int]]
+    """The zones whose boxes touch each band of rows."""
+    needed: Needed
 
 
-class _Mosaic:
-    """The pixels of all windows, filled tile by tile."""
+class Mosaic:
+    """The pixels of all windows of one group, taken tile by tile while the group is measured: an `Observer`.
 
-    def __init__(self, order: Windows, stack: ExitStack) -> None:
-        self.order, self.stack = order, stack
-        self.layers = MemberLayers(order.scratch, stack)
-        process = order.process
-        self.mask = process.valid.band if process.valid else None
-        self.wanted = [*process.bands, *([self.mask] if self.mask and self.mask not in process.bands else [])]
-        self.grid: Grid | None = None
-        self.shapes: Any = None
-        self.boxes: dict[int, Box] = {}
-        self.pixels: dict[str, dict[int, NDArray[Any]]] = {}
-        self.filled: dict[str, dict[int, NDArray[np.bool_]]] = {}
-        self.nodata: dict[str, float | None] = {}
+    `notes` and `scratch_bytes` are complete when the last tile is measured.
+    """
 
-    def take(self, name: str, path: Path) -> None:
-        """Read one archive."""
+    def __init__(self, process: Process, zones: Zones, scratch: Path) -> None:
+        self.notes: list[str] = []
+        self.scratch_bytes = 0
+        self._process, self._zones, self._scratch = process, zones, scratch
+        self._mask = process.valid.band if process.valid else None
+        self._grid: Grid | None = None
+        self._shapes: Any = None
+        self._boxes: dict[int, Box] = {}
+        self._tile: _Tile | None = None
+        self._pixels: dict[str, dict[int, NDArray[Any]]] = defaultdict(dict)
+        self._filled: dict[str, dict[int, NDArray[np.bool_]]] = defaultdict(dict)
+        self._nodata: dict[str, float | None] = {}
+        self._one = threading.Lock()
 
-        def spool() -> Any:
-            return self.stack.enter_context(tempfile.TemporaryFile(dir=self.order.scratch))
+    def needed(self, band: str, grid: Grid, nodata: float | None, where: str) -> Needed:
+        """Return the pixels of a tile that lie in any box. Raises RasterError for a tile of another grid."""
+        if self._grid is None:
+            self._begin(grid)
+        self._nodata.setdefault(band, nodata)
+        if self._tile is None or self._tile.grid != grid:
+            row, column = self._offset(grid, where)
+            self._tile = _tile(grid, row, column, self._boxes)
+        return self._tile.needed
 
-        with path.open("rb", buffering=0) as file, members(file, name, spool=spool, check=self.order.check) as every:
-            for member in every:
-                if band := member_band(member.name, self.wanted, self.order.process.bands):
-                    self._member(member, band)
-
-    def _member(self, member: Member, band: str) -> None:
-        layer, _ = self.layers.open(member)
-        if self.grid is None:
-            self._begin(layer.grid)
-        row, column = self._offset(layer.grid, member.where)
-        here = {n: _shifted(box, row, column, layer.grid) for n, box in self.boxes.items()}
-        here = {n: box for n, box in here.items() if box.bottom > box.top and box.right > box.left}
-        self.nodata.setdefault(band, layer.nodata)
-        if here:
-            self._fill(layer, band, here, row, column)
+    def take(self, band: str, grid: Grid, number: int, first: int, rows: NDArray[Any]) -> None:
+        """Put the pixels of one band of rows into the windows."""
+        tile = self._tile
+        assert tile is not None
+        assert tile.grid == grid
+        with self._one:
+            for zone in tile.bands.get(number, ()):
+                box, whole = tile.boxes[zone], self._boxes[zone]
+                top, bottom = max(box.top, number * BAND_ROWS), min(box.bottom, (number + 1) * BAND_ROWS)
+                pixels, filled = self._room(band, zone, rows.dtype)
+                into = (
+                    slice(top + tile.row - whole.top, bottom + tile.row - whole.top),
+                    slice(box.left + tile.column - whole.left, box.right + tile.column - whole.left),
+                )
+                pixels[into] = rows[top - first : bottom - first, box.left : box.right]
+                filled[into] = True
 
     def _begin(self, grid: Grid) -> None:
-        self.grid = grid
-        zones = self.order.zones
-        self.shapes = reproject(zones.geometries, zones.crs, grid.crs, tolerance=grid.dx * SAME_PLACE)
-        for number, bounds in enumerate(shapely.bounds(self.shapes)):
+        self._grid = grid
+        zones = self._zones
+        self._shapes = reproject(zones.geometries, zones.crs, grid.crs, tolerance=grid.dx * SAME_PLACE)
+        for number, bounds in enumerate(shapely.bounds(self._shapes)):
             box = _box(grid, *map(float, bounds))
             if box.pixels > LARGEST:
                 zone = zones.ids[number]
-                self.order.notes.append(f"zone {zone}: its window has {box.pixels:,} pixels: no clip and no picture")
+                self.notes.append(f"zone {zone}: its window has {box.pixels:,} pixels: no clip and no picture")
             else:
-                self.boxes[number] = box
+                self._boxes[number] = box
 
     def _offset(self, grid: Grid, where: str) -> tuple[int, int]:
         """Return row and column of the mosaic at which a tile begins."""
-        first = self.grid
+        first = self._grid
         assert first is not None
         if (grid.crs, round(grid.dx / first.dx, 6), round(grid.dy / first.dy, 6)) != (first.crs, 1, 1):
             raise RasterError("lies on another grid than its group's other tiles: no window over both", where=where)
         return round((grid.north - first.north) / first.dy), round((grid.west - first.west) / first.dx)
 
-    def _fill(
-        self,
-        layer: StreamLayer | Layer,
-        band: str,
-        here: dict[int, Box],
-        row: int,
-        column: int,
-    ) -> None:
-        needed = needed_of(list(here.values()), layer.grid)
-        for number, packed in read_packed(layer, needed):
-            top, bottom = number * BAND_ROWS, min((number + 1) * BAND_ROWS, layer.grid.height)
-            dense = _dense(needed, number, packed, bottom - top, layer.grid.width)
-            for zone, box in here.items():
-                first, last = max(box.top, top), min(box.bottom, bottom)
-                if first >= last:
-                    continue
-                whole = self.boxes[zone]
-                pixels, filled = self._room(band, zone, whole, packed.dtype)
-                rows = slice(first + row - whole.top, last + row - whole.top)
-                columns = slice(box.left + column - whole.left, box.right + column - whole.left)
-                pixels[rows, columns] = dense[first - top : last - top, box.left : box.right]
-                filled[rows, columns] = True
-
-    def _room(self, band: str, zone: int, box: Box, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _room(self, band: str, zone: int, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Return the arrays of a window, in a file of the scratch folder, because all zones together may not fit in
         memory.
         """
-        pixels, filled = self.pixels.setdefault(band, {}), self.filled.setdefault(band, {})
+        pixels, filled = self._pixels[band], self._filled[band]
         if zone not in pixels:
+            box = self._boxes[zone]
             shape = (box.bottom - box.top, box.right - box.left)
-            for into, kind in ((pixels, dtype), (filled, np.bool_)):
-                into[zone] = _scratch(self.order.scratch, shape, kind)
+            pixels[zone], filled[zone] = self._array(shape, dtype), self._array(shape, np.bool_)
         return pixels[zone], filled[zone]
 
-    def windows(self) -> Iterator[Window]:
-        """Yield each zone and band that has a pixel on some tile."""
-        for band in self.order.process.bands:
-            for zone in sorted(self.pixels.get(band, {})):
-                values, filled = self.pixels[band].pop(zone), self.filled[band].pop(zone)
-                rows, columns = _extent(filled)
-                valid = (filled & self._valid(band, zone, values))[rows, columns]
-                yield self._window(band, zone, values[rows, columns], valid, rows.start, columns.start)
+    def _array(self, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
+        if shape[0] * shape[1] < SMALL:
+            return np.zeros(shape, dtype)
+        with tempfile.TemporaryFile(dir=self._scratch) as file:
+            array = np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+        self.scratch_bytes += array.nbytes
+        return array
+
+    def windows(self, band: str) -> Iterator[Window]:
+        """Yield, once, the window of each zone that has a pixel of the band on some tile."""
+        for zone in sorted(self._filled[band]):
+            filled = self._filled[band].pop(zone)
+            values = self._pixels[band][zone] if band == self._mask else self._pixels[band].pop(zone)
+            rows, columns = _extent(filled)
+            valid = (filled & self._valid(band, zone, values))[rows, columns]
+            yield self._window(band, zone, values[rows, columns], valid, rows.start, columns.start)
 
     def _valid(self, band: str, zone: int, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return the collection's rules of validity, as the statistics apply them."""
-        process = self.order.process
-        valid = validity_of(process, self.nodata.get(band)).valid(values)
-        if process.valid:
-            mask = values if process.valid.band == band else self.pixels.get(process.valid.band, {}).get(zone)
-            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(process, mask)
+        valid = validity_of(self._process, self._nodata.get(band)).valid(values)
+        if self._mask:
+            mask = self._pixels[self._mask].get(zone)
+            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(self._process, mask)
         return valid
 
     def _window(
         self, band: str, zone: int, values: NDArray[Any], valid: NDArray[np.bool_], row: int, column: int
     ) -> Window:
-        grid, box, zones = self.grid, self.boxes[zone], self.order.zones
+        grid, box, zones = self._grid, self._boxes[zone], self._zones
         assert grid is not None
         west, north = grid.west + (box.left + column) * grid.dx, grid.north + (box.top + row) * grid.dy
         affine = Affine(grid.dx, 0, west, 0, grid.dy, north)
-        outline = self.shapes[zone]
+        outline = self._shapes[zone]
         return Window(zones.ids[zone], zones.names[zone], band, values, valid, affine, grid.crs, outline)
 
 
@@ -227,62 +212,32 @@ def _shifted(box: Box, row: int, column: int, grid: Grid) -> Box:
     )
 
 
-def needed_of(boxes: Sequence[Box], grid: Grid) -> Needed:
-    """Return the pixels of a grid that lie in any box.
+def _tile(grid: Grid, row: int, column: int, boxes: dict[int, Box]) -> _Tile:
+    """Return the boxes on a tile that begins at (row, column) of the mosaic."""
+    here = {zone: _shifted(box, row, column, grid) for zone, box in boxes.items()}
+    here = {zone: box for zone, box in here.items() if box.bottom > box.top and box.right > box.left}
+    bands: dict[int, list[int]] = defaultdict(list)
+    for zone, box in here.items():
+        for number in range(box.top // BAND_ROWS, (box.bottom - 1) // BAND_ROWS + 1):
+            bands[number].append(zone)
+    needed = covering(_rows(number, [here[zone] for zone in bands.get(number, ())]) for number in range(grid.bands))
+    return _Tile(grid, row, column, here, bands, needed)
 
-    >>> grid = Grid(10, 4, 0, 4, 1, -1, "")
-    >>> needed = needed_of([Box(1, 2, 3, 5), Box(2, 4, 4, 6)], grid)
-    >>> needed.row.tolist(), needed.col.tolist(), needed.length.tolist(), needed.at.tolist()
-    ([1, 2, 3], [2, 2, 4], [3, 4, 2], [0, 3, 7])
+
+def _rows(number: int, boxes: Sequence[Box]) -> Stretches:
+    """Return the rows of boxes in one band of rows.
+
+    >>> row, col, length = _rows(0, [Box(1, 2, 3, 5), Box(2, 4, 70, 6)])
+    >>> row[:3].tolist(), col[:3].tolist(), length[:3].tolist(), row[-1].item()
+    ([1, 2, 2], [2, 2, 4], [3, 3, 2], 63)
     """
-    edges = sorted({edge for box in boxes for edge in (box.top, box.bottom)})
-    rows, columns, lengths = [], [], []
-    for top, bottom in pairwise(edges):
-        spans = _merged([(box.left, box.right) for box in boxes if box.top <= top < box.bottom])
-        for at in range(top, bottom):
-            for left, right in spans:
-                rows.append(at)
-                columns.append(left)
-                lengths.append(right - left)
-    row, length = np.array(rows, np.int32), np.array(lengths, np.int64)
-    starts = np.searchsorted(row, np.arange(grid.bands + 1) * BAND_ROWS).astype(np.int64)
-    before = np.concatenate([[0], np.cumsum(length)])
-    at_band = before[starts[np.minimum(row // BAND_ROWS, grid.bands - 1)]] if len(row) else before[:0]
-    return Needed(
-        row,
-        np.array(columns, np.int32),
-        length.astype(np.int32),
-        (before[:-1] - at_band).astype(np.int32),
-        starts,
-    )
-
-
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for left, right in sorted(spans):
-        if merged and left <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(right, merged[-1][1]))
-        else:
-            merged.append((left, right))
-    return merged
-
-
-def _dense(needed: Needed, band: int, packed: NDArray[Any], rows: int, width: int) -> NDArray[Any]:
-    dense = np.zeros((rows, width), packed.dtype)
-    which = needed.stretches(band, band)
-    columns = (needed.row[which] - band * BAND_ROWS, needed.col[which], needed.length[which], needed.at[which])
-    for row, column, length, at in zip(*(array.tolist() for array in columns), strict=True):
-        dense[row, column : column + length] = packed[at : at + length]
-    return dense
+    edges = np.array([(box.top, box.left, box.bottom, box.right) for box in boxes], np.int64).reshape(-1, 4)
+    top, bottom = np.maximum(edges[:, 0], number * BAND_ROWS), np.minimum(edges[:, 2], (number + 1) * BAND_ROWS)
+    height = bottom - top
+    row = np.arange(height.sum()) + np.repeat(top - np.cumsum(height) + height, height)
+    return row, np.repeat(edges[:, 1], height), np.repeat(edges[:, 3] - edges[:, 1], height)
 
 
 def _extent(filled: NDArray[np.bool_]) -> tuple[slice, slice]:
     rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _scratch(folder: Path, shape: tuple[int, int], dtype: Any) -> NDArray[Any]:
-    if shape[0] * shape[1] < 1 << 16:
-        return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)

@@ -52,8 +52,6 @@ class Definition:
     """A checked definition."""
 
     name: str
-    path: Path
-    text: str
     comment: str
     steps: tuple[Step, ...]
     """Every state, those of a Map or Parallel right after it."""
@@ -91,7 +89,7 @@ def read_definition(name: str, path: Path, where: str) -> Definition:
         if step.type == "Task" and step.resource not in TASKS:
             said = f"{step.name}: a workflow may not use {step.resource}: expected {_or(TASKS)}"
             raise DocumentError(said, where=where)
-    return Definition(name, path, text, str(value.get("Comment", "")), steps)
+    return Definition(name, str(value.get("Comment", "")), steps)
 
 
 def _filled(text: str) -> str:

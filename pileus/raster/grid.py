@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,3 +160,47 @@ class Needed:
     def total(self) -> int:
         """Return how many pixels are needed in all."""
         return int(self.length.sum(dtype=np.int64))
+
+
+Stretches = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+"""Row, first column and length of stretches, in any order; they may overlap."""
+
+
+def covering(bands: Iterable[Stretches]) -> Needed:
+    """Return the pixels that lie in any stretch. `bands`: the stretches of each band of rows, from the top.
+
+    >>> row, col, length = np.array([1, 1, 2, 2]), np.array([6, 2, 4, 0]), np.array([1, 3, 2, 4])
+    >>> needed = covering([(row, col, length), (row[:0], col[:0], length[:0])])
+    >>> needed.row.tolist(), needed.col.tolist(), needed.length.tolist(), needed.at.tolist(), needed.starts.tolist()
+    ([1, 1, 2], [2, 6, 0], [3, 1, 6], [0, 3, 4], [0, 3, 3])
+    """
+    parts = [_merged(*band) for band in bands]
+    ats = [np.cumsum(length, dtype=np.int32) - length for _, _, length in parts]
+    starts = np.cumsum([0, *(len(at) for at in ats)], dtype=np.int64)
+    row, col, length = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Needed(row, col, length, np.concatenate(ats), starts)
+
+
+def _merged(row: NDArray[Any], col: NDArray[Any], length: NDArray[Any]) -> Stretches:
+    """Return stretches in order, as int32, with those that overlap or touch as one."""
+    start = (row.astype(np.int64) << 32) + col
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], np.maximum.accumulate((start + length)[order])
+    new = np.ones(len(start), bool)
+    new[1:] = start[1:] > end[:-1]
+    last = np.ones(len(start), bool)
+    last[:-1] = new[1:]
+    start, end = start[new], end[last]
+    return (start >> 32).astype(np.int32), (start & 0xFFFFFFFF).astype(np.int32), (end - start).astype(np.int32)
+
+
+def either(one: Needed, other: Needed) -> Needed:
+    """Return the pixels of a grid that are needed here or there."""
+    columns = [(one.row, other.row), (one.col, other.col), (one.length, other.length)]
+
+    def band(number: int) -> Stretches:
+        here, there = one.stretches(number, number), other.stretches(number, number)
+        row, col, length = (np.concatenate([a[here], b[there]]) for a, b in columns)
+        return row, col, length
+
+    return covering(band(number) for number in range(len(one.starts) - 1))

@@ -77,6 +77,20 @@ def pack_window(needed: Needed, band: int, window: NDArray[Any], first_row: int,
     _pack(window.view(raw), first_row, left, *stretches, which.start, which.stop, out.view(raw))
 
 
+def spread(needed: Needed, band: int, packed: NDArray[Any], width: int) -> NDArray[Any]:
+    """Return whole rows from the packed pixels of a band, the inverse of `pack`: (rows, width), of which the first is
+    the first that is needed. Other pixels than the needed ones may have any value.
+    """
+    first, last = needed.rows(band)
+    rows = np.empty((last - first, width), packed.dtype)
+    raw, which = f"u{packed.itemsize}", needed.stretches(band, band)
+    into = (needed.row[which] - np.int32(first)) * np.int32(width) + needed.col[which]
+    none, count = np.zeros(len(into), np.int32), len(into)
+    columns = (none, needed.at[which], needed.length[which], into)
+    _pack(packed.view(raw)[np.newaxis], 0, 0, *columns, 0, count, rows.reshape(-1).view(raw))
+    return rows
+
+
 def native(values: NDArray[Any]) -> NDArray[Any]:
     """Return the array in this machine's byte order."""
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))

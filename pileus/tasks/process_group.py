@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,9 +24,10 @@ from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
+from pileus.outputs.draw import DrawTask
 from pileus.outputs.stac import TYPES
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
-from pileus.outputs.writers import DrawTask, Written, facts_of, write_item, write_windows
+from pileus.outputs.writers import Written, facts_of, write_drawn, write_item
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
@@ -138,6 +140,7 @@ def _make(
                 _zones(edges, rules, worker) if rules else None,
                 edge=edge,
                 each=collection.meta.group.each,
+                task=DrawTask.of(task.partition, collection),
                 inside=inside,
                 cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
                 scratch=scratch,
@@ -145,9 +148,10 @@ def _make(
                 progress=control.progress,
                 cancelled=control.cancelled,
             )
-            control.check()
-            outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
-            written = outputs.write()
+            with closing(processed.drawing):
+                control.check()
+                outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
+                written = outputs.write()
     finally:
         edge.close()
     need.saw(processed.downloaded, processed.scratch)
@@ -234,9 +238,7 @@ class Outputs:
         if rules.classic_csv:
             for key, body in _classic(partition, measured):
                 written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")
-        archives, check = self.processed.archives, self.control.check
-        drawn = DrawTask(partition, collection, zones, archives, self.scratch, check, written.notes)
-        write_windows(written, drawn, self.inside.draw)
+        write_drawn(written, partition, zones, self.processed.drawing)
         manifest = self.held.place.manifest
         write_item(written, partition, self.task.group, zones, manifest=manifest, created=_now(self.edges))
 
@@ -297,5 +299,5 @@ def _manifest(
         scratch_bytes=processed.scratch,
         backfill=task.backfill,
         run=task.run,
-        notes=(*(measured.notes if measured else ()), *written.notes),
+        notes=measured.notes if measured else (),
     )

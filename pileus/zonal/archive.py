@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.errors import ArchiveError, RasterError
+from pileus.raster.formats import Layer
 from pileus.raster.grid import Grid
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
+from pileus.raster.stream_layer import StreamLayer
 from pileus.unpack.member import Member
 from pileus.unpack.members import members
 from pileus.zonal.accumulators import Accumulators, Found
@@ -122,14 +124,19 @@ class ArchiveBands:
             raise RasterError("lies on another grid than the archive's other bands", where=member.where)
         self._grids[band] = grid
         if band == self._context.mask:
-            self._take_mask(grid, self._pixels(layer, grid))
+            self._take_mask(grid, self._pixels(layer, band, member.where))
         if band in self._context.process.bands:
             if band == self._context.mask:
                 raise RasterError(f"band {band} cannot be measured and be the mask in one archive", where=member.where)
-            self._take_band(band, grid, layer.nodata, self._pixels(layer, grid))
+            self._take_band(band, grid, layer.nodata, self._pixels(layer, band, member.where))
 
-    def _pixels(self, layer: Any, grid: Grid) -> Iterator[tuple[int, NDArray[Any]]]:
-        return read_packed(layer, self._context.index(grid).needed)
+    def _pixels(self, layer: StreamLayer | Layer, band: str, where: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield each band of rows that a zone needs, from the top, with its needed pixels."""
+        reading = self._context.layer(band, layer.grid, layer.nodata, where)
+        for number, packed in read_packed(layer, reading.needed):
+            zones = reading.take(number, packed)
+            if zones is not None:
+                yield number, zones
 
     def _take_band(
         self, band: str, grid: Grid, nodata: float | None, pixels: Iterator[tuple[int, NDArray[Any]]]

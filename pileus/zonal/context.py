@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
+
+from numpy.typing import NDArray
 
 from pileus.documents import Process
-from pileus.raster.grid import Grid
+from pileus.raster.grid import Grid, Needed, either
+from pileus.raster.layers import pack, spread
 from pileus.statistics import need_percentiles
 from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
@@ -34,6 +37,52 @@ class Source:
     """What band a raster file holds, where its name does not say."""
 
 
+class Observer(Protocol):
+    """Takes pixels of the layers that are measured, so that they need not be read again."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know."""
+        ...
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes that it has on the scratch volume."""
+        ...
+
+    def needed(self, band: str, grid: Grid, nodata: float | None, where: str) -> Needed:
+        """Return which pixels of a layer it takes. Asked once before a layer is read. Raises RasterError."""
+        ...
+
+    def take(self, band: str, grid: Grid, number: int, first: int, rows: NDArray[Any]) -> None:
+        """Take the pixels of one band of rows. `rows`: (rows, width), the first of them is row `first`; only needed
+        pixels have their value. Several threads may call it, each with other bands of rows.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One layer while it is read, once, for the zones and for an observer."""
+
+    needed: Needed
+    """What is read."""
+    zones: Needed
+    """What the zones need of it."""
+    band: str
+    grid: Grid
+    observer: Observer | None
+    """None where nobody observes, or takes nothing of this layer."""
+
+    def take(self, number: int, packed: NDArray[Any]) -> NDArray[Any] | None:
+        """Give the observer its pixels of a band of rows. Return those that zones need; None where they need none."""
+        if self.observer is None:
+            return packed
+        rows, first = spread(self.needed, number, packed, self.grid.width), self.needed.rows(number)[0]
+        self.observer.take(self.band, self.grid, number, first, rows)
+        return pack(self.zones, number, rows, first) if self.zones.pixels(number) else None
+
+
 class Context:
     """What all sources of one call share: rules, zones, indexes by grid."""
 
@@ -47,12 +96,14 @@ class Context:
         limits: UnpackLimits,
         check: Check = go_on,
         reading: Callable[[str], None] = lambda _name: None,
+        observer: Observer | None = None,
     ) -> None:
         self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
-        self.check, self.reading = check, reading
+        self.check, self.reading, self.observer = check, reading, observer
         self.mask = process.valid.band if process.valid else None
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
+        self._joined: tuple[Needed, Needed, Needed] | None = None
         self.compile_seconds = 0.0
         self.engines: set[str] = set()
         self.notes: list[str] = list(zones.notes)
@@ -67,6 +118,19 @@ class Context:
             self.notes += [note for note in index.notes if note not in self.notes]
             self.compile_seconds += time.perf_counter() - started
         return self._indexes[grid.hash][0]
+
+    def layer(self, band: str, grid: Grid, nodata: float | None, where: str) -> Reading:
+        """Return what is read of a layer. Raises what the observer raises."""
+        zones = self.index(grid).needed
+        if self.observer is None:
+            return Reading(zones, zones, band, grid, None)
+        others = self.observer.needed(band, grid, nodata, where)
+        if not len(others.row):
+            return Reading(zones, zones, band, grid, None)
+        # Values and their mask ask for the same pixels.
+        if self._joined is None or self._joined[0] is not zones or self._joined[1] is not others:
+            self._joined = zones, others, either(zones, others)
+        return Reading(self._joined[2], zones, band, grid, self.observer)
 
     @property
     def index_hashes(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
@@ -22,7 +23,7 @@ from pileus.unpack.members import is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
-from pileus.zonal.context import Context, Fetch, Source
+from pileus.zonal.context import Context, Fetch, Observer, Source
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.validity import lets_count
 from pileus.zonal.zones import Zones
@@ -63,25 +64,28 @@ def measure(
     progress: Callable[[str], None] | None = None,
     reading: Callable[[str], None] = lambda _name: None,
     check: Check = go_on,
+    observer: Observer | None = None,
 ) -> Measured:
     """Return the statistics of zones over sources that together make one mosaic.
 
     `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those. `cache`
     keeps compiled zone indexes; `fetch`, where given, is asked for them instead. `scratch` is a folder for what cannot
     be streamed; it is empty again at the end. `reading` is called with the name of each source before it is opened,
-    `progress` when it is done. `check` is called many times a second; what it raises ends the work. Every source must
-    be read to its end, with a correct checksum. Raises ArchiveError, RasterError, ZonesError and whatever a stream
-    raises.
+    `progress` when it is done. `check` is called many times a second; what it raises ends the work. `observer` takes
+    pixels of each layer while it is measured, in the order of `sources`; its notes and scratch bytes are added to those
+    of the result. Every source must be read to its end, with a correct checksum. Raises ArchiveError, RasterError,
+    ZonesError and whatever a stream or the observer raises.
     """
     started = time.perf_counter()
 
     def own(grid: Grid) -> tuple[ZoneIndex, str]:
         return fetch_index(zones, grid, process.coverage, cache, threads=threads, check=check)[:2]
 
-    context = Context(process, zones, fetch or own, scratch, threads, limits or UnpackLimits(), check, reading)
+    limits = limits or UnpackLimits()
+    context = Context(process, zones, fetch or own, scratch, threads, limits, check, reading, observer)
     found: list[Found] = []
     plain: list[Source] = []
-    for source in sorted(sources, key=lambda s: s.name):
+    for source in sources:
         reading(source.name)
         if _is_archive(source):
             found += ArchiveBands(context, source).found()
@@ -97,9 +101,9 @@ def measure(
         by_tile(found, ids, names, CLASSIC),
         "+".join(sorted(context.engines)),
         context.index_hashes,
-        tuple(context.notes + _off(found, ids)),
+        tuple(context.notes + _off(found, ids) + (observer.notes if observer else [])),
         seconds,
-        context.scratch_bytes,
+        context.scratch_bytes + (observer.scratch_bytes if observer else 0),
     )
 
 
@@ -174,23 +178,39 @@ def _layers(context: Context, source: Source) -> dict[str, Layer]:
 
 def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
     accumulators = context.accumulators(layer.grid, layer.nodata)
-    needed = accumulators.index.needed
+    reading = context.layer(band, layer.grid, layer.nodata, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())
-        mask_handle: Any = stack.enter_context(mask.open()) if mask else None
+        masks = _mask(context, mask, source, stack) if mask else None
 
         def one(unit: list[int]) -> None:
             context.check()
-            packed = layer.read(handle, needed, unit)
-            masks = mask.read(mask_handle, needed, unit) if mask else [None] * len(unit)
-            for number, pixels, over in zip(unit, packed, masks, strict=True):
-                accumulators.add(
-                    number, pixels, None if over is None else lets_count(context.process, over).view(np.uint8)
-                )
+            packed = layer.read(handle, reading.needed, unit)
+            valid = masks(unit) if masks else [None] * len(unit)
+            for number, pixels, over in zip(unit, packed, valid, strict=True):
+                zones = reading.take(number, pixels)
+                if zones is not None:
+                    accumulators.add(number, zones, over)
 
         with ThreadPoolExecutor(max(1, context.threads)) as pool:
-            for _ in pool.map(one, layer.units(needed)):
+            for _ in pool.map(one, layer.units(reading.needed)):
                 pass
     return accumulators.result(source.name, source.tile, band)
+
+
+def _mask(
+    context: Context, mask: Layer, source: Source, stack: ExitStack
+) -> Callable[[list[int]], list[NDArray[np.uint8] | None]]:
+    """Return what reads a mask: where pixels of each band of rows may count; None where no zone needs one."""
+    assert context.mask is not None
+    reading = context.layer(context.mask, mask.grid, mask.nodata, source.name)
+    handle: Any = stack.enter_context(mask.open())
+
+    def read(unit: list[int]) -> list[NDArray[np.uint8] | None]:
+        packed = mask.read(handle, reading.needed, unit)
+        zones = [reading.take(number, pixels) for number, pixels in zip(unit, packed, strict=True)]
+        return [None if one is None else lets_count(context.process, one).view(np.uint8) for one in zones]
+
+    return read

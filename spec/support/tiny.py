@@ -12,18 +12,20 @@ from rasterio.transform import from_origin
 from spec.support.stack import Project
 
 
-def raster() -> bytes:
-    """A GeoTIFF of ones."""
+def raster(values: Any = None, size: float = 1) -> bytes:
+    """A GeoTIFF of ones, or of other values; its upper left corner is (0, 8)."""
+    values = np.ones((8, 8), "float32") if values is None else values
+    height, width = values.shape
+    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "width": width, "height": height, "crs": "EPSG:4326"}
     with MemoryFile() as memory:
-        profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "width": 8, "height": 8, "crs": "EPSG:4326"}
-        with memory.open(**profile, transform=from_origin(0, 8, 1, 1)) as dataset:
-            dataset.write(np.ones((8, 8), "float32"), 1)
+        with memory.open(**profile, transform=from_origin(0, 8, size, size)) as dataset:
+            dataset.write(values, 1)
         return bytes(memory.read())
 
 
-def archive() -> bytes:
-    """A .tgz with one raster of ones."""
-    tif = raster()
+def archive(tif: bytes | None = None) -> bytes:
+    """A .tgz with one raster, of ones unless another is given."""
+    tif = tif or raster()
     sink = io.BytesIO()
     with gzip.GzipFile(fileobj=sink, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
         info = tarfile.TarInfo("tiny.light.tif")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pileus import worker_tasks
@@ -16,7 +17,7 @@ from pileus.models import Partition
 from pileus.tasks.process_group import TaskControl, WorkerState, process_group
 from pileus.wiring import Edges, wire_folder
 from spec.support.cell import sitecustomize
-from spec.support.tiny import archive
+from spec.support.tiny import archive, raster
 
 CRASH, SPIN = "import ctypes; ctypes.string_at(0)", "while True: pass"
 SQUARE = {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]}
@@ -78,7 +79,8 @@ def test_a_crash_fails_one_group_and_the_worker_goes_on(edges: Edges, worker: Wo
     process_group(edges, event(tmp_path, "201505", "answer = 5"), worker)
     assert worker.cell is not None
     assert worker.cell._child is not None
-    assert worker.cell._child.jobs == jobs + 3  # the collections of two points in time are one to the cell
+    # one that measures and draws, and the task; collections of two points in time are one to the cell
+    assert worker.cell._child.jobs == jobs + 2
     assert [path for path in worker.volume.folder.rglob("*") if path.is_file()] == []
 
 
@@ -88,3 +90,17 @@ def test_a_stop_hands_the_group_back_while_a_file_is_read(edges: Edges, worker: 
     with pytest.raises(HandedBack):
         process_group(edges, event(tmp_path, "201501", SPIN), worker, control)
     process_group(edges, event(tmp_path, "201502", "answer = 2"), worker)
+
+
+def test_an_archive_is_read_once_also_where_clips_and_pictures_are_drawn(
+    edges: Edges, worker: WorkerState, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(1).random((1600, 1600), "float32")
+    body = archive(raster(noise, 8 / 1600))
+    done = process_group(edges, event(tmp_path, "201501", "", body), worker)
+    kinds = [one["kind"] for one in json.loads(edges.store.get(done["manifest"]))["outputs"]]
+    assert {"table", "clip", "picture"} <= set(kinds)
+    assert worker.cell is not None
+    assert worker.cell._child is not None
+    told = dict(line.split(": ") for line in Path(f"/proc/{worker.cell._child.number}/io").read_text().splitlines())
+    assert len(body) <= int(told["rchar"]) < len(body) * 3 // 2

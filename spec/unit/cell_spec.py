@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,16 @@ from pileus.cell import room
 from pileus.cell.cell import Cell
 from pileus.cell.channel import SAID, Channel, sealed
 from pileus.cell.confine import DENIED, Limits
-from pileus.cell.inside import Here
+from pileus.cell.inside import Here, Inside
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, measured_to_numbers
-from pileus.cell.room import Room
+from pileus.cell.room import MAGIC, Room
 from pileus.cell.servant import Child, lacking
 from pileus.cell.settings import limits_of
-from pileus.documents import Collection, Process, Valid, parse_value
+from pileus.documents import Process, Valid
 from pileus.errors import ArchiveError, HandedBack, PileusError, RasterError, UsageError
 from pileus.models import Archive, Granule, Listed, Partition
 from pileus.names import FileName
-from pileus.outputs.writers import Drawn, DrawTask
+from pileus.outputs.draw import Drawn, DrawTask
 from pileus.raster.grid import Grid
 from pileus.stopping import go_on, unless
 from pileus.worker_tasks import Work
@@ -267,9 +268,10 @@ PROCESS = Process(
 def test_statistics_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
     sources, cache = tiles(prison.scratch), MemoryCache()
     for _ in range(2):
-        inside = Room(prison.cell, "x").measure(
-            sources, PROCESS, zones, cache=cache, scratch=prison.scratch, check=go_on
+        inside, drawing = Room(prison.cell, "x").measure(
+            sources, PROCESS, zones, cache=cache, scratch=prison.scratch, check=go_on, task=None
         )
+        assert list(drawing) == []
         here = measure(sources, PROCESS, zones, scratch=prison.scratch)
         assert inside.table.equals(here.table)
         assert inside.by_tile.equals(here.by_tile)
@@ -277,22 +279,48 @@ def test_statistics_of_the_cell_are_those_of_this_process(prison: Prison, zones:
     assert set(cache.kept) == set(here.index_hashes)
 
 
-def test_clips_and_pictures_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
-    sources = tiles(prison.scratch)
-    archives = [Archive(Granule(Listed(FileName(s.name), "file:///x"), {}), s.path or Path(), 1) for s in sources]
-    document = {"name": "tiny", "provider": "p", "provider_path": "x", "files": [{"regex": "x"}]}
-    meta = {"process": PROCESS.model_dump(mode="json", exclude_defaults=True)}
-    collection = parse_value(Collection, document | {"meta": meta}, "spec")
+TASK = DrawTask("2015-01", {"light": "nW"}, {"light": (1.0, 9.0)})
 
-    def drawn(inside: Any) -> list[Drawn]:
-        notes: list[str] = []
-        every = list(inside.draw(DrawTask(WHERE, collection, zones, archives, prison.scratch, go_on, notes)))
-        assert notes == []
-        return every
+
+def test_clips_and_pictures_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
+    def drawn(inside: Inside) -> list[Drawn]:
+        sources = tiles(prison.scratch)
+        measured, drawing = inside.measure(
+            sources, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+        )
+        assert measured.table.num_rows == 3
+        return list(drawing)
 
     made = drawn(Room(prison.cell, "x"))
     assert [(one.kind, one.zone) for one in made] == [(k, z) for z in ("a", "b") for k in ("clip", "picture")]
     assert made == drawn(Here())
+
+
+def test_a_drawing_that_nobody_wants_to_the_end_ends_its_child(prison: Prison, zones: Zones) -> None:
+    before = number_of(prison)
+    room = Room(prison.cell, "probe")
+    _, drawing = room.measure(
+        tiles(prison.scratch), PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+    )
+    assert next(drawing).kind == "clip"
+    drawing.close()
+    assert gone(before)
+    assert number_of(prison) != before
+
+
+def test_a_death_while_it_draws_names_what_was_read_last(prison: Prison, zones: Zones) -> None:
+    number, room = number_of(prison), Room(prison.cell, "probe")
+    _, drawing = room.measure(
+        tiles(prison.scratch), PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+    )
+    next(drawing)
+    os.kill(number, signal.SIGKILL)
+    with pytest.raises(ArchiveError, match=r"^t1.light.tif: cannot be read: the process that read it was ended"):
+        list(drawing)
+
+
+def test_what_is_drawn_is_the_same_after_a_message() -> None:
+    assert DrawTask.from_json(json.loads(json.dumps(TASK.to_json()))) == TASK
 
 
 def test_a_damaged_file_is_told_with_its_own_sentence(prison: Prison, zones: Zones) -> None:
@@ -302,7 +330,9 @@ def test_a_damaged_file_is_told_with_its_own_sentence(prison: Prison, zones: Zon
     with pytest.raises(ArchiveError) as here:
         measure(source, PROCESS, zones, scratch=prison.scratch)
     with pytest.raises(ArchiveError) as inside:
-        Room(prison.cell, "x").measure(source, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on)
+        Room(prison.cell, "x").measure(
+            source, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+        )
     assert str(inside.value) == str(here.value)
 
 
@@ -402,6 +432,50 @@ def test_a_malformed_message_is_one_sentence(prison: Prison, said: bytes) -> Non
         with pytest.raises(ArchiveError, match="answered with a malformed message"):
             list(prison.cell.talk(child, {}, [], go_on, ["x.tgz"], 1000))
         ours.close()
+
+
+DRAWN = {"drawn": {"kind": "picture", "band": "light", "zone": "a", "facts": {}}}
+PNG = MAGIC["picture"][0]
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        (["done"], "what was not asked for"),
+        (["drawn"], "what was not asked for"),
+        (["measured", "measured"], "what was not asked for"),
+        (["measured", "index"], "what was not asked for"),
+        (["measured", "put"], "what was not asked for"),
+        (["measured", "drawn", "drawn"], "an output that was not asked for, or twice"),
+        (["measured", "of another zone"], "an output that was not asked for, or twice"),
+    ],
+)
+def test_what_it_says_out_of_turn_is_refused(
+    prison: Prison, zones: Zones, monkeypatch: pytest.MonkeyPatch, order: list[str], sentence: str
+) -> None:
+    sources = tiles(prison.scratch)
+    here = measure(sources, PROCESS, zones, scratch=prison.scratch)
+    facts, numbers = measured_to_numbers(here, sources, PROCESS, zones)
+    said: dict[str, tuple[dict[str, Any], bytes]] = {
+        "measured": ({"measured": facts}, numbers),
+        "index": ({"index": GRID, "rule": "exact"}, b""),
+        "drawn": (DRAWN, PNG),
+        "of another zone": ({"drawn": DRAWN["drawn"] | {"zone": "z"}}, PNG),
+        "put": ({"put": ["a.txt", "text/plain"]}, b""),
+        "done": ({"done": {}}, b""),
+    }
+    ours, its = socket.socketpair()
+    with ours, its:
+        child = Child("x", os.getpid(), -1, Channel(ours, SAID), keys=set(here.index_hashes))
+        monkeypatch.setattr(prison.cell, "child", lambda *_: nullcontext(child))
+        for one in order:
+            Channel(its).send(*said[one])
+        with pytest.raises(ArchiveError, match=f"answered with {sentence}"):
+            list(
+                Room(prison.cell, "x").measure(
+                    sources, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+                )[1]
+            )
 
 
 def test_settings_say_whether_there_is_one() -> None:

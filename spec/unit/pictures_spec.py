@@ -155,14 +155,15 @@ def test_a_zone_too_large_for_a_window_gets_none_and_that_is_noted(
 ) -> None:
     from pileus.documents import Process
     from pileus.outputs import windows
-    from pileus.zonal import make_zones
+    from pileus.zonal import Source, make_zones, measure
 
     shapes = [shapely.box(-180, -80, 180, 80), shapely.box(58, 42, 62, 46)]
     zones = make_zones(["globe", "city"], ["Globe", "City"], shapes, WGS84)
     archive = next((hostile.folder / "site/viirs/201501").rglob("*75N060E*.tgz"))
-    order = windows.Windows(Process(band="avg_rade9h", zones=""), zones, tmp_path)
     monkeypatch.setattr(windows, "LARGEST", 1000)
-    found = list(order.of([(archive.name, archive)]))
-    assert [one.zone for one in found] == ["city"]
+    process = Process(band="avg_rade9h", zones="")
+    mosaic = windows.Mosaic(process, zones, tmp_path)
+    measured = measure([Source(archive.name, path=archive)], process, zones, scratch=tmp_path, observer=mosaic)
+    assert [one.zone for one in mosaic.windows("avg_rade9h")] == ["city"]
     # 360 x 160 degrees, and a margin of a twentieth of 360 on each side
-    assert order.notes == ["zone globe: its window has 77,616 pixels: no clip and no picture"]
+    assert measured.notes == ("zone globe: its window has 77,616 pixels: no clip and no picture",)

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from rasterio.transform import Affine
 
 from pileus.documents import Process
 from pileus.errors import PileusError, RasterError, UsageError
-from pileus.raster.layers import FileLayer, WindowLayer, open_file
+from pileus.raster.grid import BAND_ROWS, Needed, covering, either
+from pileus.raster.layers import FileLayer, WindowLayer, open_file, pack, spread
 from pileus.zonal import Source, measure
 from spec.support.zonal_reference import rows, run, write, zones_of
 
@@ -125,3 +128,35 @@ def test_a_file_with_another_band_is_refused_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "x.cvg.tif", VALUES)
     with pytest.raises(PileusError, match=r"x.cvg.tif: holds no band avg_rade9h"):
         measure([Source(path.name, path=path)], Process(band="avg_rade9h", zones=""), SQUARE, scratch=tmp_path)
+
+
+def needed_of(pixels: Any) -> Needed:
+    """The pixels that are not 0, each as its own stretch."""
+    bands = range(-(-len(pixels) // BAND_ROWS))
+    places = [np.nonzero(pixels[number * BAND_ROWS : (number + 1) * BAND_ROWS]) for number in bands]
+    return covering(
+        (row + number * BAND_ROWS, col, np.ones_like(row)) for number, (row, col) in zip(bands, places, strict=True)
+    )
+
+
+def places_of(needed: Needed, shape: tuple[int, int]) -> Any:
+    pixels = np.zeros(shape, int)
+    for row, col, length in zip(needed.row, needed.col, needed.length, strict=True):
+        pixels[row, col : col + length] += 1
+    return pixels
+
+
+@given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 20), st.sampled_from([0.0, 0.1, 0.9]))
+def test_what_two_need_is_read_once_and_each_gets_its_pixels(seed: int, height: int, width: int, share: float) -> None:
+    dice = np.random.default_rng(seed)
+    one, other = dice.random((2, height, width)) < [[[0.3]], [[share]]]
+    values = dice.random((height, width), "f4")
+    mine, both = needed_of(one), either(needed_of(one), needed_of(other))
+    assert (places_of(both, one.shape) == (one | other)).all()
+    for band in both.bands():
+        first, last = both.rows(band)
+        packed = pack(both, band, values[first:last], first)
+        rows = spread(both, band, packed, width)
+        assert (rows[(one | other)[first:last]] == packed).all()
+        within = one[band * BAND_ROWS : (band + 1) * BAND_ROWS]
+        assert (pack(mine, band, rows, first) == values[band * BAND_ROWS : (band + 1) * BAND_ROWS][within]).all()

@@ -13,7 +13,7 @@ import shapely
 
 from pileus.documents import Process
 from pileus.errors import HandedBack
-from pileus.outputs.windows import Windows
+from pileus.outputs.draw import Drawn, DrawTask, measure_and_draw
 from pileus.raster.grid import Grid
 from pileus.unpack.members import members
 from pileus.zonal import Source, measure
@@ -85,13 +85,19 @@ def test_passing_over_a_large_member_that_nobody_wants_stops(raster: Path) -> No
     assert told.calls == 12
 
 
-def test_the_windows_of_pictures_and_clips_stop(raster: Path, tmp_path: Path) -> None:
-    file = tmp_path / "A.tgz"
-    file.write_bytes(tgz(raster))
+def test_drawing_stops_between_two_windows(raster: Path, tmp_path: Path) -> None:
     calm = Told(10**9)
-    assert len(list(Windows(PROCESS, ZONES, tmp_path, calm).of([("A.tgz", file)]))) == 1
+    process, task = PROCESS.model_copy(update={"clips": True}), DrawTask("2015-01", {}, {})
+
+    def draw(check: Told) -> list[Drawn]:
+        _, drawing = measure_and_draw(
+            [Source(raster.name, path=raster)], process, ZONES, scratch=tmp_path, check=check, task=task
+        )
+        return list(drawing)
+
+    assert len(draw(calm)) == 1
     with pytest.raises(HandedBack):
-        list(Windows(PROCESS, ZONES, tmp_path, Told(calm.calls // 2)).of([("A.tgz", file)]))
+        draw(Told(calm.calls))
 
 
 def test_compiling_many_zones_stops() -> None:

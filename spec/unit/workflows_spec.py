@@ -76,8 +76,11 @@ def test_the_states_are_shown_in_the_order_in_which_they_are_reached(folder: Pat
     assert " ".join(shown[5]) == "One Task a worker, by its queue end"
 
 
-def test_as_json_it_is_the_file(folder: Path) -> None:
-    assert json.loads(pileus("show", "Mine", "--json").stdout) == MINE
+def test_as_json_each_state_says_where_it_lies_and_where_it_leads(folder: Path) -> None:
+    states = json.loads(pileus("show", "Mine", "--json").stdout)["states"]
+    assert [state["name"] for state in states if state["first"]] == ["Discover", "One"]
+    assert states[1]["to"] == [["Done", "$.count NumericEquals 0"], ["Each", "otherwise"]]
+    assert (states[5]["parent"], states[5]["depth"]) == ("Each", 1)
 
 
 def test_the_picture_has_a_box_for_each_state_and_an_arrow_for_each_way_on(folder: Path) -> None:

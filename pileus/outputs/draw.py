@@ -1,0 +1,103 @@
+"""Draw clips and pictures of a group, in the one pass over its archives that measures it."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pileus.documents import Collection, Process
+from pileus.models import Partition
+from pileus.outputs.stac import clip_facts
+from pileus.outputs.windows import Mosaic
+from pileus.stopping import Check
+from pileus.zonal import Measured, Source, Zones, measure
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A clip or a picture of one zone and band."""
+
+    kind: str
+    """`clip` or `picture`."""
+    band: str
+    zone: str
+    """Its id."""
+    body: bytes
+    facts: dict[str, Any]
+    """Fields of its STAC asset."""
+
+
+Drawing = Generator[Drawn, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawTask:
+    """What is drawn of one partition, beside what its process says."""
+
+    period: str
+    """Period, for titles."""
+    units: Mapping[str, str]
+    """By band; empty where it is not known."""
+    scales: Mapping[str, tuple[float, float]]
+    """By band, for those whose collection says it: least and greatest value of the colours."""
+
+    @classmethod
+    def of(cls, partition: Partition, collection: Collection) -> "DrawTask | None":
+        """Return what a collection asks for; None where that is neither clips nor pictures."""
+        rules, bands = collection.meta.process, collection.meta.bands
+        if rules is None or not (rules.clips or rules.pictures):
+            return None
+        units = {name: band.unit or "" for name, band in bands.items()}
+        return cls(partition.period, units, {name: band.display for name, band in bands.items() if band.display})
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "DrawTask":
+        """Read what `to_json` wrote."""
+        scales = {band: (least, greatest) for band, (least, greatest) in value["scales"].items()}
+        return cls(value["period"], value["units"], scales)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return {"period": self.period, "units": dict(self.units), "scales": dict(self.scales)}
+
+
+def measure_and_draw(
+    sources: Sequence[Source],
+    process: Process,
+    zones: Zones,
+    *,
+    scratch: Path,
+    check: Check,
+    task: DrawTask | None,
+    **how: Any,
+) -> tuple[Measured, Drawing]:
+    """Measure sources, as `pileus.zonal.measure`. Return the statistics, and what is drawn as it is asked for.
+
+    `task`: None where nothing is drawn. `how`: further arguments of `measure`. Each source is read once.
+    """
+    mosaic = Mosaic(process, zones, scratch) if task else None
+    measured = measure(sources, process, zones, scratch=scratch, check=check, observer=mosaic, **how)
+    return measured, _drawing(task, process, mosaic, check) if task and mosaic else nothing()
+
+
+def nothing() -> Drawing:
+    """Draw nothing."""
+    yield from ()
+
+
+def _drawing(task: DrawTask, process: Process, mosaic: Mosaic, check: Check) -> Drawing:
+    """Yield clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does."""
+    from pileus.outputs.clips import cog
+    from pileus.outputs.pictures import pictured, quicklook
+
+    for band in process.bands:
+        unit = task.units.get(band, "")
+        windows = list(mosaic.windows(band))
+        scale = pictured(windows, task.scales.get(band)) if process.pictures else (0.1, 100.0)
+        for window in windows:
+            check()
+            if process.clips:
+                yield Drawn("clip", band, window.zone, cog(window, unit), clip_facts(window, unit))
+            if process.pictures:
+                body = quicklook(window, period=task.period, unit=unit, scale=scale)
+                yield Drawn("picture", band, window.zone, body, {})
