@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -91,7 +92,8 @@ class Queues(Protocol):
         """Delete the message, soon. It may be received once more if this process dies before that."""
 
     def settle(self) -> None:
-        """Make visible what was received and not returned to the caller, and delete what `delete` collected.
+        """Wait for the answers of `succeed`, make visible what was received and not returned to the caller, and delete
+        what `delete` collected.
 
         Without such messages it sends nothing. May be called from another thread.
         """
@@ -102,8 +104,10 @@ class Queues(Protocol):
     def beat(self, message: Message) -> bool:
         """Send a heartbeat for the task token. Return False when the workflow does not wait any more."""
 
-    def succeed(self, message: Message, output: Mapping[str, Any]) -> bool:
-        """Answer the token with a success. Return False when the workflow does not wait any more."""
+    def succeed(self, message: Message, output: Mapping[str, Any]) -> None:
+        """Answer the token with a success, soon, and delete the message after that. What cannot be answered now comes
+        again: its end is recorded, so that who receives it answers.
+        """
 
     def fail(self, message: Message, failure: Failure) -> bool:
         """Answer the token with a failure. Return False when the workflow does not wait any more."""
@@ -123,6 +127,8 @@ class SqsQueues:
         """When they were received, on the monotonic clock."""
         self._done: list[Message] = []
         """Messages to delete."""
+        self._answers = ThreadPoolExecutor(1, thread_name_prefix="answers")
+        self._answering: list[Future[None]] = []
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
         if message := self._next(queue):
@@ -150,6 +156,8 @@ class SqsQueues:
     def settle(self) -> None:
         with self._lock:
             ahead, self._ahead = self._ahead, []
+            answering, self._answering = self._answering, []
+        wait(answering)
         for queue in QUEUES:
             self._leave(queue, [message for message in ahead if message.queue == queue])
         self._forget_done()
@@ -243,8 +251,14 @@ class SqsQueues:
     def beat(self, message: Message) -> bool:
         return self._answer("send_task_heartbeat", message)
 
-    def succeed(self, message: Message, output: Mapping[str, Any]) -> bool:
-        return self._answer("send_task_success", message, output=json.dumps(output))
+    def succeed(self, message: Message, output: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._answering.append(self._answers.submit(self._succeed, message, json.dumps(output)))
+
+    def _succeed(self, message: Message, output: str) -> None:
+        with suppress(StoreError):
+            self._answer("send_task_success", message, output=output)
+            self.delete(message)
 
     def fail(self, message: Message, failure: Failure) -> bool:
         cause = json.dumps({"message": failure.message, "where": failure.where})[:32000]

@@ -196,7 +196,6 @@ class Worker:
         if stored and stored.state is State.succeeded and stored.fingerprint == task.entry.fingerprint:
             note_ended(self._edges, task.entry, State.skipped, f"{stored.run} made it", manifest=stored.manifest)
             self._queues.succeed(message, {"manifest": stored.manifest})
-            self._queues.delete(message)
             return True
         if stored:
             displaced(self._edges, stored)
@@ -215,8 +214,8 @@ class Worker:
         """Answer and delete a message whose partition has ended in its run."""
         if entry.state in (State.succeeded, State.skipped):
             self._queues.succeed(message, {"manifest": entry.manifest})
-        else:
-            self._queues.fail(message, entry.failure or Failure("Cancelled", "its run is over", entry.run))
+            return
+        self._queues.fail(message, entry.failure or Failure("Cancelled", "its run is over", entry.run))
         self._queues.delete(message)
 
     def _claim(self, stored: Entry, run: str) -> Entry | None:

@@ -98,7 +98,6 @@ class Work:
             facts = {"manifest": result["manifest"], "downloaded": result["downloaded"], "seconds": round(seconds, 3)}
             if self._finish(job, State.succeeded, **facts):
                 self._queues.succeed(job.message, result)
-                self._queues.delete(job.message)
         elif job.cause == "lost":
             log.warning("claim lost", extra=job.named)
         elif job.cause == "backfill":

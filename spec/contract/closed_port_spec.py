@@ -92,14 +92,13 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (SqsQueues, "keep"): lambda edge: edge.keep(MESSAGE, 1),
     (SqsQueues, "bury"): lambda edge: edge.bury(MESSAGE),
     (SqsQueues, "beat"): lambda edge: edge.beat(MESSAGE),
-    (SqsQueues, "succeed"): lambda edge: edge.succeed(MESSAGE, {}),
     (SqsQueues, "fail"): lambda edge: edge.fail(MESSAGE, Failure("Corrupt", "cut")),
     (StepFunctions, "start"): lambda edge: edge.start("workflow", "name", {}),
     (StepFunctions, "status"): lambda edge: edge.status("execution"),
     (StepFunctions, "stop"): lambda edge: edge.stop("execution", "cause"),
     (StepFunctions, "running"): lambda edge: list(edge.running("workflow", "b-")),
 }
-LATER = {(SqsQueues, "delete"), (SqsQueues, "settle")}
+LATER = {(SqsQueues, "delete"), (SqsQueues, "succeed"), (SqsQueues, "settle")}
 """These put off what they cannot do now: the message comes again, and is answered again."""
 ASKS_NOBODY = {(Secrets, "forget")}
 
@@ -150,4 +149,5 @@ def test_what_can_wait_is_put_off(kind: type, name: str, nowhere: Aws) -> None:
     edge = MAKES[kind](nowhere)
     for _ in range(25):
         edge.delete(MESSAGE)
+        edge.succeed(MESSAGE, {})
     edge.settle()

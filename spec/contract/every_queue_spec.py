@@ -112,6 +112,13 @@ def test_what_is_dealt_with_does_not_come_back(desk: Desk) -> None:
     assert desk.queues.receive("backfill", 0) is None
 
 
+def test_what_succeeded_does_not_come_back(desk: Desk) -> None:
+    desk.post("backfill", body("of nobody"))
+    desk.queues.succeed(received(desk), {"manifest": "m"})
+    desk.queues.settle()
+    assert desk.queues.receive("backfill", 0) is None
+
+
 def test_what_is_buried_is_dead_and_does_not_come_back(desk: Desk) -> None:
     desk.post("backfill", body())
     message = received(desk)
@@ -125,5 +132,4 @@ def test_a_token_that_nobody_waits_for_is_answered_in_vain(desk: Desk) -> None:
     desk.post("backfill", body("of nobody"))
     message = received(desk)
     assert not desk.queues.beat(message)
-    assert not desk.queues.succeed(message, {"manifest": "m"})
     assert not desk.queues.fail(message, Failure("Corrupt", "cut", "a.tgz"))

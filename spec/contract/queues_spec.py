@@ -11,7 +11,7 @@ import pytest
 from pileus.edges import queues as module
 from pileus.edges.aws import Aws
 from pileus.edges.queues import Queue, SqsQueues
-from spec.servers import Site
+from spec.servers import Site, free_port
 
 
 class Desk:
@@ -107,6 +107,18 @@ def test_several_are_received_and_deleted_together(desk: Desk) -> None:
     assert calls == ["ReceiveMessage", "DeleteMessageBatch"]
     assert desk.queues.receive("backfill", 0) is None
     assert desk.depth() == 0
+
+
+def test_a_success_that_nobody_could_be_told_comes_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.retries.standard.StandardRetryConditions.is_retryable", lambda *_: False)
+    lost = SqsQueues(desk.sqs, Aws(f"http://127.0.0.1:{free_port()}").stepfunctions, desk.queues._addresses)
+    desk.post({"token": "t", "task": {}})
+    message = lost.receive("backfill", 1)
+    assert message is not None
+    lost.succeed(message, {})
+    lost.settle()
+    lost.hold(message, 0)
+    assert desk.queues.receive("backfill", 1) is not None
 
 
 def test_a_run_does_not_go_before_another_because_its_ranks_are_lower(desk: Desk) -> None:

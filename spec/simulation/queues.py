@@ -140,12 +140,12 @@ class SimulatedQueues:
         heard: bool = self._effect(f"beat {self._named(message)}", lambda: self.machines.beat(message.token))
         return heard
 
-    def succeed(self, message: Message, output: Mapping[str, Any]) -> bool:
+    def succeed(self, message: Message, output: Mapping[str, Any]) -> None:
         def do() -> bool:
             return self.machines.answer(message.token, "succeed", json.dumps(output))
 
-        heard: bool = self._effect(f"answer {self._named(message)} succeeded", do)
-        return heard
+        self._effect(f"answer {self._named(message)} succeeded", do)
+        self.delete(message)
 
     def fail(self, message: Message, failure: Failure) -> bool:
         cause = json.dumps({"message": failure.message, "where": failure.where})

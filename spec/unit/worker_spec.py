@@ -49,9 +49,8 @@ class Queues:
     def beat(self, message: Message) -> bool:
         return True
 
-    def succeed(self, message: Message, output: Mapping[str, Any]) -> bool:
-        self.done.append("succeed")
-        return True
+    def succeed(self, message: Message, output: Mapping[str, Any]) -> None:
+        self.done += ["succeed", "delete"]
 
     def fail(self, message: Message, failure: Failure) -> bool:
         self.done.append(f"fail {failure.type}")
