@@ -24,9 +24,11 @@ from infra.data import bucket_name
 from infra.network import retention
 from infra.settings import Settings
 from infra.workflow import Workflow, states_arn
+from pileus.product import WORKFLOW
+from pileus.project.workflow_definition import VALUES
 
 TRIGGER, PROCESS = (
-    Path(__file__).parent / "workflows" / f"{name}.asl.json"
+    Path(__file__).parent / "workflows" / f"{name}{WORKFLOW}"
     for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules")
 )
 
@@ -194,7 +196,8 @@ class Core(Stack):
             "TimeoutSeconds": str(settings.timeout_seconds),
         }
         trigger, process, *others = (
-            Workflow(self, path, settings=settings, values=values) for path in (TRIGGER, PROCESS, *own)
+            Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES})
+            for path in (TRIGGER, PROCESS, *own)
         )
         # The template names the workflow, so the trigger may start any of this stack's.
         trigger.grant_executions(f"{settings.stack}-*")

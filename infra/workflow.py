@@ -12,13 +12,14 @@ from constructs import Construct
 from infra import access
 from infra.network import retention
 from infra.settings import Settings
+from pileus.product import WORKFLOW
 
 
 class Workflow(Construct):
     """A state machine from a file <name>.asl.json, allowed to run its own Distributed Maps."""
 
     def __init__(self, scope: Construct, path: Path, *, settings: Settings, values: dict[str, str]) -> None:
-        name, definition = path.name.removesuffix(".asl.json"), path.read_text()
+        name, definition = path.name.removesuffix(WORKFLOW), path.read_text()
         super().__init__(scope, name)
         self.name = name
         full_name = f"{settings.stack}-{self.name}"

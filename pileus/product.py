@@ -11,6 +11,8 @@ from types import ModuleType
 PACKAGE = Path(__file__).parent
 CARRIED = "_product"
 """Name of the folder in the package that a wheel carries them in."""
+WORKFLOW = ".asl.json"
+"""What the name of a workflow's file ends with, the product's and a project's own."""
 
 
 def product_folder() -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pileus.product import product_folder
+from pileus.product import WORKFLOW, product_folder
 
 
 def collections(incomplete: str) -> list[str]:
@@ -24,9 +24,10 @@ def rules(incomplete: str) -> list[str]:
 
 def workflows(incomplete: str) -> list[str]:
     """Return the names of the project's workflows, and of Pileus's, that begin with `incomplete`."""
-    root, end = _root(), ".asl.json"
+    root = _root()
     folders = [product_folder() / "infra/workflows", *([root / "workflows"] if root else [])]
-    return _begin(incomplete, (path.name.removesuffix(end) for folder in folders for path in folder.glob(f"*{end}")))
+    files = (path for folder in folders for path in folder.glob(f"*{WORKFLOW}"))
+    return _begin(incomplete, (path.name.removesuffix(WORKFLOW) for path in files))
 
 
 def backfills(incomplete: str) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -157,7 +157,8 @@ class SqsQueues:
         with self._lock:
             ahead, self._ahead = self._ahead, []
             answering, self._answering = self._answering, []
-        wait(answering)
+        for answer in answering:
+            answer.result()  # a StoreError was dealt with; anything else is a defect, and is seen
         for queue in QUEUES:
             self._leave(queue, [message for message in ahead if message.queue == queue])
         self._forget_done()

@@ -8,13 +8,11 @@ from typing import TypeVar
 from pileus.documents import Collection, Document, Process, Provider, Rule, read
 from pileus.documents.base import NAME
 from pileus.errors import DocumentError, UsageError
-from pileus.product import product_folder
+from pileus.product import WORKFLOW, product_folder
 from pileus.project.registry import Registry, key_of
 from pileus.project.workflow_definition import Definition, read_definition
 
 D = TypeVar("D", bound=Document)
-WORKFLOW = ".asl.json"
-"""What the name of a workflow's file ends with."""
 
 
 class Project:

@@ -11,6 +11,7 @@ from pileus.strict_json import parse_json
 
 LAMBDAS = ("GenerateCollectionsArn", "DiscoverGranulesArn", "ReportStatusArn")
 NUMBERS = ("PointConcurrency", "GroupConcurrency", "SilenceSeconds", "TimeoutSeconds")
+VALUES = (*LAMBDAS, *NUMBERS)
 """What `${...}` may name in a definition; the stack puts its own values there."""
 TASKS = (
     "arn:aws:states:::lambda:invoke",
@@ -70,9 +71,9 @@ def read_definition(name: str, path: Path, where: str) -> Definition:
         raise DocumentError("is not in UTF-8", where=where) from exc
     if len(text) > LONGEST:
         raise DocumentError(f"is longer than {LONGEST:,} characters, the most that a workflow has", where=where)
-    unknown = sorted(set(re.findall(r"\$\{([^}]*)\}", text)) - {*LAMBDAS, *NUMBERS})
+    unknown = sorted(set(re.findall(r"\$\{([^}]*)\}", text)) - {*VALUES})
     if unknown:
-        raise DocumentError(f"${{{unknown[0]}}}: expected one of {', '.join((*LAMBDAS, *NUMBERS))}", where=where)
+        raise DocumentError(f"${{{unknown[0]}}}: expected one of {', '.join(VALUES)}", where=where)
     try:
         value = parse_json(_filled(text))
     except ValueError as exc:

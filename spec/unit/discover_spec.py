@@ -1,8 +1,6 @@
 """Discovery: the regexes read names; files that do not fit are reported."""
 
 import csv
-import subprocess
-import sys
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +21,7 @@ from pileus.edges.secrets import Secrets
 from pileus.errors import DocumentError, NotAListing
 from pileus.group import group
 from pileus.models import Granule, Listed, Problem
+from spec.support.listed import listed
 
 VIIRS = (
     r"SVDNB_npp_(?P<start>\d{8})-(?P<end>\d{8})_(?P<tile>\d{2}[NS]\d{3}[EW])_(?P<flavour>vcmcfg|vcmslcfg)"
@@ -199,30 +198,7 @@ def test_a_list_of_real_urls_is_a_listing(listings: Path, nginx: Any) -> None:
         assert len(list(edge.list("urls_vcmcfg.txt"))) == 99 * 6
 
 
-LISTED = """
-import sys
-from contextlib import closing
-from pileus.discover import discover
-from pileus.documents import File, Provider
-from pileus.edges.providers import connect
-from pileus.edges.secrets import Secrets
-provider = Provider(id="x", protocol="http", host=sys.argv[1])
-with closing(connect(provider, secrets=Secrets(environ={}))) as edge:
-    count = sum(1 for _ in discover(edge, "", [File(regex=r"(?P<number>[0-9]+)[.]tgz")]))
-with open("/proc/self/status") as status:  # ru_maxrss would count the parent's memory at the fork
-    (peak,) = (line.split()[1] for line in status if line.startswith("VmHWM"))
-print(count, int(peak) // 1024)
-"""
-
-
 def test_a_listing_of_a_hundred_thousand_files_needs_less_than_192_mib(nginx: Any, tmp_path: Path) -> None:
-    with (tmp_path / "index.html").open("w") as index:
-        index.write("<html><title>Index of /</title><pre>\n")
-        for number in range(100_000):
-            index.write(f'<a href="{number:06}.tgz">{number:06}.tgz</a>    05-Jan-2022 04:18     {number + 1}\n')
-    site = nginx(tmp_path)
-    command = [sys.executable, "-c", LISTED, site.host]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=300)
-    count, megabytes = map(int, done.stdout.split())
+    count, megabytes = listed(nginx, tmp_path, 100_000)
     assert count == 100_000
     assert megabytes < 192
