@@ -195,9 +195,8 @@ def code_folders() -> list[Path]:
     """Return where the interpreter, its libraries and Pileus lie; a child may read nothing else but its own folder."""
     here = Path(__file__).resolve().parent.parent
     installed = [path for path in sys.path if path.endswith(("/site-packages", "/dist-packages"))]
-    named = [
-        os.environ[name] for name in ("GDAL_DATA", "PROJ_DATA", "PROJ_LIB", "NUMBA_CACHE_DIR") if name in os.environ
-    ]
+    variables = ("GDAL_DATA", "PROJ_DATA", "PROJ_LIB", "NUMBA_CACHE_DIR", "PILEUS_TASKS")
+    named = [os.environ[name] for name in variables if name in os.environ]
     system = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom"]
     return [here, *map(Path, (sys.prefix, sys.base_prefix, *installed, *named, *system))]
 

@@ -65,8 +65,14 @@ class Session:
 
     @cached_property
     def edges(self) -> "Edges":
+        from pileus.errors import UsageError
+        from pileus.task_folder import bring_group_tasks
         from pileus.wiring import wire
 
+        try:
+            bring_group_tasks(self.project.own_tasks())  # collections of the stack may name them
+        except UsageError:
+            pass  # there is no project here, only a stack
         return wire(os.environ, self.aws, self.stack)
 
     @cached_property

@@ -24,6 +24,8 @@ from pileus.embedded.deployment import deploy_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.embedded.private import HEALTH, new_credentials
 from pileus.errors import StoreError, UsageError
+from pileus.project.folder import Project
+from pileus.task_folder import FOLDER
 from pileus.version import __version__
 from pileus.wiring import wire, wire_schedules, wire_workflows
 
@@ -45,6 +47,8 @@ class Supervisor:
         self._stopping = threading.Event()
         self._ministack: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
+        self._tasks: dict[str, subprocess.Popen[bytes]] = {}
+        """The worker of each task of the project that runs in workers."""
         self._port = 0
         self._credentials = new_credentials()
         self._stack: Stack | None = None
@@ -97,7 +101,10 @@ class Supervisor:
         recover(edges, workflows, self._tell)
         restore_rules(edges, workflows, wire_schedules(aws, self._stack))
         while len(self._workers) < self._count and not self._stopping.is_set():
-            self._workers.append(self._start_worker(len(self._workers)))
+            self._workers.append(self._start_worker(f"worker-{len(self._workers)}"))
+        for name, task in Project(self._home.project).own_tasks().items():
+            if task.definition.runs == "worker" and name not in self._tasks and not self._stopping.is_set():
+                self._tasks[name] = self._start_worker(f"task-{name}", "--task", name)
         if self._contained:
             image = find_image(__version__)
             self._containers = Containers(
@@ -117,7 +124,7 @@ class Supervisor:
             os.getpid(),
             self.endpoint,
             self._ministack.pid if self._ministack else 0,
-            tuple(worker.pid for worker in self._workers),
+            tuple(worker.pid for worker in (*self._workers, *self._tasks.values())),
             self._stack.to_env() if self._stack else {},
             ready,
             doing,
@@ -145,13 +152,14 @@ class Supervisor:
                 raise StoreError("the embedded AWS did not start", where=str(self._home.logs / "ministack.log"))
             time.sleep(0.05)
 
-    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+    def _start_worker(self, name: str, *options: str) -> subprocess.Popen[bytes]:
         assert self._stack is not None  # the stack is deployed before workers start
         settings = self._stack.to_env() | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "PILEUS_SCRATCH": str(self._home.scratch),
+            FOLDER: str(self._home.project / "tasks"),
         }
-        return self._spawn(f"worker-{number}", [*PILEUS, "worker"], settings)
+        return self._spawn(name, [*PILEUS, "worker", *options], settings)
 
     def _spawn(self, name: str, command: list[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
         self._home.logs.mkdir(parents=True, exist_ok=True)
@@ -174,12 +182,17 @@ class Supervisor:
         for number, worker in enumerate(self._workers):
             if worker.poll() is not None:
                 self._tell(f"worker {number} died: starting it again")
-                self._workers[number] = self._start_worker(number)
+                self._workers[number] = self._start_worker(f"worker-{number}")
+                self._note("", ready=True)
+        for name, worker in self._tasks.items():
+            if worker.poll() is not None:
+                self._tell(f"the worker of task {name} died: starting it again")
+                self._tasks[name] = self._start_worker(f"task-{name}", "--task", name)
                 self._note("", ready=True)
 
     def _end(self) -> None:
         """Stop the workers, so that they return their groups, and then the embedded AWS."""
-        _end_all(self._workers)
+        _end_all([*self._workers, *self._tasks.values()])
         if self._containers:
             self._containers.stop()
         if self._ministack:

