@@ -89,7 +89,7 @@ class Machines(Construct):
             associate_public_ip_address=True,
             detailed_monitoring=True,
             block_devices=[_volume("/dev/xvda", 30), _volume(DEVICE, self.instances.volume)],
-            user_data=_user_data(settings),
+            user_data=_user_data(settings, gpu=self.instances.gpu),
         )
 
     def _scaling_group(self, settings: Settings, network: Network) -> autoscaling.AutoScalingGroup:
@@ -138,7 +138,7 @@ def _volume(device: str, gigabytes: int) -> ec2.BlockDevice:
     )
 
 
-def _user_data(settings: Settings) -> ec2.UserData:
+def _user_data(settings: Settings, *, gpu: bool) -> ec2.UserData:
     """Return commands that mount the scratch volume and join the cluster; the agent starts after them."""
     data = ec2.UserData.for_linux()
     data.add_commands(
@@ -153,4 +153,6 @@ def _user_data(settings: Settings) -> ec2.UserData:
         f"echo ECS_CONTAINER_STOP_TIMEOUT={settings.stop_seconds}s >> /etc/ecs/ecs.config",
         "echo ECS_DISABLE_PRIVILEGED=true >> /etc/ecs/ecs.config",
     )
+    if gpu:
+        data.add_commands("echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config")
     return data

@@ -19,6 +19,7 @@ from pileus.edges.queues import Message, SqsQueues
 from pileus.errors import HandedBack, PileusError, StoreError
 from pileus.lifecycle.partition import Failure
 from pileus.pace import Pace, Threads
+from pileus.worker.task_process import TaskFailed
 
 log = logging.getLogger("pileus.worker")
 ANSWER = 256 * 1024
@@ -103,7 +104,8 @@ class TaskWorker:
         except HandedBack:
             answer = Failure("HandedBack", "")
         except PileusError as error:
-            answer = Failure(type(error).__name__, error.message, error.where)
+            kind = error.kind if isinstance(error, TaskFailed) else type(error).__name__
+            answer = Failure(kind, error.message, error.where)
         finally:
             done.set()
             beating.join()

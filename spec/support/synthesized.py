@@ -3,7 +3,10 @@
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -111,3 +114,21 @@ def synthesize(settings: Mapping[str, Any], *, nag: bool = False, project: Path 
     """The stacks for some settings, with the workflows and tasks of a project; the same are synthesized once."""
     out = _synthesized(json.dumps(settings, sort_keys=True), nag, project)
     return Stacks(out, *(Template(out / f"pileus-{name}.template.json") for name in ("data", "core", "workers")))
+
+
+def listed(value: Any) -> list[Any]:
+    """A value of a policy as a list: it may be one text."""
+    return value if isinstance(value, list) else [value]
+
+
+def assert_lint_finds_nothing(paths: Sequence[Path]) -> None:
+    """Lint templates, but for W3005, about dependencies that CDK writes down twice. The same are not linted twice."""
+    program = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
+    assert program, "cfn-lint is missing: it is in the extra dev"
+
+    def lint(folder: Path) -> None:
+        command = [program, "--ignore-checks", "W3005", "--", *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+    made_once("cfn-lint", [version("cfn-lint"), *paths], lint)
