@@ -43,6 +43,7 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     """Run a worker of one task of the project: of the folder PILEUS_TASKS, else of the project here."""
     from pileus.edges.aws import Aws, Stack
     from pileus.project.folder import find_project
+    from pileus.scratch.volume import Volume
     from pileus.task_folder import FOLDER, TaskFolder
     from pileus.wiring import wire_task_queue
     from pileus.worker.health_check import pulse_file
@@ -53,9 +54,14 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     folder = Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else find_project(Path.cwd()).root / "tasks"
     found, stack = TaskFolder(folder).task(name), Stack.from_env(os.environ)
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
-    scratch.mkdir(parents=True, exist_ok=True)
     pulse = pulse_file(scratch, socket.gethostname())
-    with closing(TaskProcess(folder, name, scratch, seconds=found.definition.timeout)) as process:
+    seconds = float(found.definition.timeout)
+    with Volume(scratch) as volume, closing(TaskProcess(folder, name, volume.folder, seconds=seconds)) as process:
+
+        def live() -> None:
+            volume.sweep()
+            pulse.touch()
+
         made = TaskWorker(
             wire_task_queue(Aws(), stack, name),
             name,
@@ -63,7 +69,7 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
             process.run,
             visibility=int(stack.visibility),
             deaths=int(stack.deaths),
-            pulse=pulse.touch,
+            pulse=live,
         )
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: made.stop())

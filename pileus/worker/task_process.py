@@ -39,7 +39,15 @@ class TaskProcess:
     """Does the events of one task. `folder`: that of all tasks; `scratch`: where the task may write."""
 
     def __init__(self, folder: Path, name: str, scratch: Path, *, seconds: float) -> None:
-        self._command = [sys.executable, "-m", "pileus.worker.task_process", str(folder), name, str(scratch)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "pileus.worker.task_process",
+            str(folder),
+            name,
+            str(scratch),
+            str(os.getpid()),
+        ]
         self._name, self._seconds = name, seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._ours: socket.socket | None = None
@@ -125,9 +133,11 @@ def _error(told: Mapping[str, Any], name: str) -> PileusError:
 
 def main() -> None:
     """Do events until the worker closes its end."""
+    from pileus.cell.confine import end_with
     from pileus.task_folder import TaskFolder
 
-    folder, name, scratch, number = sys.argv[1:]
+    folder, name, scratch, worker, number = sys.argv[1:]
+    end_with(int(worker))
     call = None
     with socket.socket(fileno=int(number)) as channel, channel.makefile("rwb") as lines:
         for line in lines:

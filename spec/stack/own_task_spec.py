@@ -121,7 +121,11 @@ def test_an_event_whose_worker_is_told_to_stop_is_done_by_the_next(own: Project)
 
 def began(project: Project) -> bool:
     """Whether the worker of `tell` has a process that does an event: it has a folder for it."""
-    return any(path.name.startswith("tell-") for path in project.home.scratch.iterdir())
+    return any(project.home.scratch.glob("*/tell-*"))
+
+
+def ended_process(number: int) -> bool:
+    return not Path(f"/proc/{number}").exists()
 
 
 def gone(project: Project, worker: int) -> bool:
@@ -135,10 +139,11 @@ def test_an_event_that_kills_its_workers_fails_and_lies_with_the_dead_letters(ow
     for _ in range(3):
         own.wait_for(lambda: began(own))
         worker = teller(own)
+        process = int(Path(f"/proc/{worker}/task/{worker}/children").read_text().split()[0])
         os.kill(worker, signal.SIGKILL)
         own.wait_for(partial(gone, own, worker))
-        for left in own.home.scratch.glob("tell-*"):
-            left.rmdir()
+        own.wait_for(partial(ended_process, process))  # the task's process ends with its worker
+        own.wait_for(lambda: not began(own))  # and the next worker removes what it left
     found = finished(own, execution)
     assert (found["status"], found["error"]) == ("FAILED", "WorkerDied")
     own.wait_for(lambda: depth(own) == (0, 1))
