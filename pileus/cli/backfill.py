@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.options import Collection, First, Last, Version
 from pileus.cli.session import Session
@@ -29,11 +29,15 @@ def backfill(
     order: Annotated[Order, typer.Option(help="Which point in time comes first.")] = "oldest",
     max_running: Annotated[int | None, typer.Option(min=1, help="Most groups that run at once.")] = None,
     max_failures: Annotated[int | None, typer.Option(min=0, help="Stop when more partitions than this failed.")] = None,
+    workflow: Annotated[
+        str | None, typer.Option(autocompletion=complete.workflows, help="Workflow, in place of the collection's.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it ends, with its progress.")] = False,
     json: show.Json = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""
     from pileus.backfills.control import new_backfill, read_registry, start
+    from pileus.errors import UsageError
 
     session = Session()
     edges = session.edges
@@ -50,9 +54,12 @@ def backfill(
         order=order,
         max_running=max_running,
         max_failures=max_failures,
+        workflow=workflow,
         started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )
+    if not session.workflows.exists(planned.workflow):
+        raise UsageError(f"there is no workflow {planned.workflow!r} in this stack: `pileus up` or `deploy` adds it")
     if order == "smallest" and edges.index.backfill(planned.id) is None:
         _keep_order(session, registry, planned)
     started = start(edges, session.workflows, planned)

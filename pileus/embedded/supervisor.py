@@ -19,11 +19,12 @@ from urllib.request import urlopen
 
 from pileus.backfills.recover import recover, restore_rules
 from pileus.edges.aws import Aws, Stack
+from pileus.edges.cloudformation import Assembly
 from pileus.embedded.containers import Containers, find_image, sweep_containers
-from pileus.embedded.deployment import deploy_embedded
+from pileus.embedded.deployment import deploy_embedded, synth_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.embedded.private import HEALTH, new_credentials
-from pileus.errors import StoreError, UsageError
+from pileus.errors import PileusError, StoreError, UsageError
 from pileus.project.folder import Project
 from pileus.task_folder import FOLDER
 from pileus.version import __version__
@@ -45,6 +46,9 @@ class Supervisor:
         self._containers: Containers | None = None
         self._tell = tell
         self._stopping = threading.Event()
+        self._asked = threading.Event()
+        self._updates, self._updated, self._problem = 0, False, ""
+        self._assembly: Assembly | None = None
         self._ministack: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
         self._tasks: dict[str, subprocess.Popen[bytes]] = {}
@@ -57,6 +61,10 @@ class Supervisor:
         """End `run`. Safe in a signal handler."""
         self._stopping.set()
 
+    def update(self, *_: object) -> None:
+        """Take over the workflows and tasks of the project, soon. Safe in a signal handler."""
+        self._asked.set()
+
     def run(self) -> None:
         """Start all, then restart what dies, until stopped. Raises UsageError when the stack is up already."""
         if importlib.util.find_spec("ministack") is None:
@@ -68,6 +76,9 @@ class Supervisor:
             try:
                 self._start()
                 while not self._stopping.wait(0.25):
+                    if self._asked.is_set():
+                        self._asked.clear()
+                        self._update()
                     self._restart_dead()
             finally:
                 self._end()
@@ -94,7 +105,8 @@ class Supervisor:
         self._start_ministack()
         aws = Aws(self.endpoint, self._credentials)
         self._note("deploying the core stack", ready=False)
-        self._stack = deploy_embedded(aws, self._home)
+        self._assembly = synth_embedded(self._home)
+        self._stack = deploy_embedded(aws, self._assembly)
         self._note("reading the index from S3", ready=False)
         edges = wire(os.environ, aws, self._stack)
         workflows = wire_workflows(aws, self._stack)
@@ -102,15 +114,39 @@ class Supervisor:
         restore_rules(edges, workflows, wire_schedules(aws, self._stack))
         while len(self._workers) < self._count and not self._stopping.is_set():
             self._workers.append(self._start_worker(f"worker-{len(self._workers)}"))
-        for name, task in Project(self._home.project).own_tasks().items():
-            if task.definition.runs == "worker" and name not in self._tasks and not self._stopping.is_set():
-                self._tasks[name] = self._start_worker(f"task-{name}", "--task", name)
+        self._start_task_workers()
         if self._contained:
             image = find_image(__version__)
             self._containers = Containers(
                 aws, self._stack, self._home, self._credentials, count=self._contained, image=image
             )
             self._containers.start()
+        self._note("", ready=True)
+
+    def _start_task_workers(self) -> None:
+        """Start a worker for each task of the project that runs in workers and has none."""
+        for name, task in Project(self._home.project).own_tasks().items():
+            if task.definition.runs == "worker" and name not in self._tasks and not self._stopping.is_set():
+                self._tasks[name] = self._start_worker(f"task-{name}", "--task", name)
+
+    def _update(self) -> None:
+        """Deploy the project's workflows and tasks where they have changed. Workers then end and start again, with the
+        new code; each hands its group back.
+        """
+        self._updated, self._problem = False, ""
+        try:
+            assembly = synth_embedded(self._home)
+            if assembly != self._assembly:
+                self._tell("updating the core stack")
+                self._stack = deploy_embedded(Aws(self.endpoint, self._credentials), assembly)
+                self._assembly, self._updated = assembly, True
+                _end_all([*self._workers, *self._tasks.values()])
+                self._tasks.clear()
+                self._workers = [self._start_worker(f"worker-{number}") for number in range(len(self._workers))]
+                self._start_task_workers()
+        except PileusError as error:
+            self._problem = str(error)
+        self._updates += 1
         self._note("", ready=True)
 
     @property
@@ -128,6 +164,9 @@ class Supervisor:
             self._stack.to_env() if self._stack else {},
             ready,
             doing,
+            self._updates,
+            self._updated,
+            self._problem,
             self._credentials,
         )
         self._home.note(running)
@@ -257,6 +296,22 @@ def start_detached(home: Home, workers: int | str) -> None:
             last = (log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
             raise StoreError(f"it did not start: {last}", where=str(log_path))
         time.sleep(0.1)
+
+
+def ask_update(home: Home, running: Running) -> Running:
+    """Have the supervisor take over the project's workflows and tasks; return its state after that.
+
+    Raises UsageError with what is wrong in them, or when it ends meanwhile.
+    """
+    os.kill(running.supervisor, signal.SIGUSR1)
+    while home.supervised():
+        now = home.running()
+        if now is not None and now.updates > running.updates and now.ready:
+            if now.problem:
+                raise UsageError(f"it stays as it was: {now.problem}")
+            return now
+        time.sleep(0.1)
+    raise UsageError("it stopped meanwhile: `pileus up` starts it again")
 
 
 def stop_supervisor(home: Home) -> bool:

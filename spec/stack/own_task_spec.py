@@ -77,6 +77,17 @@ def test_a_month_whose_task_fails_has_failed_with_what_the_task_said(own: Projec
     assert "this month is not told" in own.pileus("status", "--json")
 
 
+def test_a_backfill_may_name_another_workflow_and_its_retry_keeps_it(own: Project) -> None:
+    tiny.collection(own, "usual", "201601", "201601", meta=META)
+    own.pileus("populate")
+    said = own.pileus("backfill", "usual", "--workflow", "TelToo", code=2)
+    assert "there is no workflow 'TelToo' in this stack" in said
+    own.pileus("backfill", "usual", "--workflow", "TellToo", "--name", "other", "--wait", code=1)  # not published yet
+    tiny.publish(own, "usual", "201601")
+    own.pileus("retry", "other", "--wait")
+    assert json.loads(ended(own, "other-2-201601")["output"])["said"] == "fresh: 2016-01"
+
+
 def start(project: Project, name: str, event: dict[str, Any]) -> str:
     """Start OnlyTell with an event; the execution."""
     machine = f"{project.edges.stack.workflows}OnlyTell"
@@ -147,6 +158,19 @@ def test_an_event_that_kills_its_workers_fails_and_lies_with_the_dead_letters(ow
     found = finished(own, execution)
     assert (found["status"], found["error"]) == ("FAILED", "WorkerDied")
     own.wait_for(lambda: depth(own) == (0, 1))
+
+
+def test_what_has_changed_in_tasks_and_workflows_is_taken_over_while_it_is_up(own: Project) -> None:
+    assert own.pileus("up", "--detach").startswith("already up")
+    path, code = own.path / "workflows/OnlyTell.asl.json", own.path / "tasks/tell/task.py"
+    before = path.read_text()
+    path.write_text(before.replace("pileus:task:tell", "pileus:task:tel"))
+    assert "it stays as it was: workflows/OnlyTell.asl.json: unknown task 'tel'" in own.pileus("up", "--detach", code=2)
+    path.write_text(json.dumps(ONLY | {"Comment": "With another word."}))
+    code.write_text(code.read_text().replace("{event['input']['period']}", "month {event['input']['period']}"))
+    assert own.pileus("up", "--detach").startswith("updated, and up")
+    event = {"config": {"greeting": "new"}, "input": {"period": "2015-01"}}
+    assert finished(own, start(own, "again", event))["output"] == json.dumps({"said": "new: month 2015-01"})
 
 
 def test_an_event_of_another_task_is_refused(own: Project) -> None:
