@@ -129,7 +129,7 @@ class OwnTask(Construct):
                 self,
                 "Lambda",
                 full_name=f"{settings.stack}-task-{name}",
-                handler="lambdas.own_task.handler.handler",
+                handler="pileus.tasks.own_task.handler",
                 settings=settings,
                 code=code,
                 environment={**environment, "PILEUS_TASK": name},

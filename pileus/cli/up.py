@@ -24,7 +24,8 @@ def up(
     """Start the embedded AWS, deploy the core stack, and start workers. Where they run, deploy what has changed in the
     project's workflows and tasks.
     """
-    from pileus.embedded.supervisor import Supervisor, ask_update, start_detached
+    from pileus.embedded.control import ask_update, start_detached
+    from pileus.embedded.supervisor import Supervisor
 
     processes, containers = count_workers(workers)
     home = Session().home

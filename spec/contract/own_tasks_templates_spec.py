@@ -128,7 +128,7 @@ def test_a_task_may_have_an_image_of_its_own_in_both(tmp_path: Path) -> None:
         one for one in stacks.core.all("AWS::Lambda::Function").values() if one["FunctionName"] == "pileus-task-count"
     )
     assert found["PackageType"] == "Image"
-    assert found["ImageConfig"]["Command"][-1] == "lambdas.own_task.handler.handler"
+    assert found["ImageConfig"]["Command"][-1] == "pileus.tasks.own_task.handler"
 
 
 def test_a_task_that_asks_for_a_gpu_has_instances_of_its_own(tmp_path: Path) -> None:

@@ -177,6 +177,13 @@ def test_a_task_is_shown_with_its_parameters_and_its_readme(folder: Path) -> Non
     assert refused.exit_code != 0
 
 
+def test_run_task_calls_a_task_of_the_project_without_a_stack(folder: Path) -> None:
+    (folder / "event.json").write_text('{"config": {}, "input": {"period": "2015-01"}}')
+    for name in ("tell", "tasks/tell"):
+        assert json.loads(pileus("run-task", name, "--input", "event.json").stdout) == {"said": "new: 2015-01"}
+    assert pileus("run-task", "largest", "--input", "event.json").exit_code != 0
+
+
 def test_a_name_of_pileus_is_refused(folder: Path) -> None:
     (folder / "tasks/tell").rename(folder / "tasks/inventory")
     with pytest.raises(DocumentError, match="Pileus has a task of this name: choose another"):

@@ -1,4 +1,4 @@
-"""The entry of a project's own task as a Lambda: the environment names the task."""
+"""The entry of a project's task as a Lambda: the environment names the task."""
 
 import os
 from collections.abc import Callable, Mapping
