@@ -67,10 +67,10 @@ def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, BUDGET, [core.tables.connections.table_arn])
     # The worker that counts one failure too many stops the backfill, so that no other starts a group.
-    allow(role, [*CHANGE, "dynamodb:ConditionCheckItem"], [core.tables.backfills.table_arn])
-    reads = ("backfills/*", "zones/*", "indexes/*", "archives/*")
-    allow_objects(role, core.internal, read=reads, write=("indexes/*", "backfills/*", "archives/*"))
-    allow_objects(role, core.protected, read=("manifests/*", "archives/*"), write=("*",))
+    allow(role, CHANGE, [core.tables.backfills.table_arn])
+    reads, writes = ("backfills/*", "zones/*", "indexes/*"), ("indexes/*", "backfills/*")
+    allow_objects(role, core.internal, read=reads, write=writes)
+    allow_publishing(role, core)
     allow_sources(role, settings)
 
 
@@ -92,9 +92,20 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
 
 def allow_report(role: iam.IGrantable, core: "Core") -> None:
     """Allow to record ends and failures."""
+    # A span of very many years is read by a scan.
     allow(role, [*CHANGE, "dynamodb:Query", "dynamodb:Scan"], [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    allow_objects(role, core.internal, read=(), write=("backfills/*",))
+    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
+    allow_publishing(role, core)
+
+
+def allow_publishing(role: iam.IGrantable, core: "Core") -> None:
+    """Allow to write a partition's objects where no reader looks, to commit them, and to publish what was committed:
+    whoever ends a run does that for a worker that died between the two.
+    """
+    mine = ("staged/*", "archives/*")
+    allow_objects(role, core.internal, read=mine, write=mine, delete=mine)
+    allow_objects(role, core.protected, read=("*",), write=("*",), delete=("*",))
 
 
 def allow_workflow(role: iam.IGrantable, bucket: s3.IBucket) -> None:
@@ -108,13 +119,17 @@ def allow_sending(role: iam.IGrantable, queues: Sequence[sqs.IQueue]) -> None:
     allow(role, ["sqs:SendMessage"], [queue.queue_arn for queue in queues])
 
 
-def allow_objects(role: iam.IGrantable, bucket: s3.IBucket, *, read: Sequence[str], write: Sequence[str]) -> None:
-    """Allow to read and write whole objects under the given keys of one bucket."""
+def allow_objects(
+    role: iam.IGrantable, bucket: s3.IBucket, *, read: Sequence[str], write: Sequence[str], delete: Sequence[str] = ()
+) -> None:
+    """Allow to read, write and delete whole objects under the given keys of one bucket."""
     why = "Keys below the prefix are named by backfill, partition or content."
     if read:
         allow(role, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in read], why=why)
         allow(role, ["s3:ListBucket"], [bucket.bucket_arn])
     allow(role, ["s3:PutObject"], [bucket.arn_for_objects(key) for key in write], why=why)
+    if delete:
+        allow(role, ["s3:DeleteObject"], [bucket.arn_for_objects(key) for key in delete], why=why)
 
 
 def allow_task_worker(role: iam.Role, task: "OwnTask", core: "Core") -> None:

@@ -29,6 +29,7 @@ from pileus.embedded.home import Home, Running
 from pileus.wiring import Edges, wire
 from spec.support.cache import CACHE, sweep
 from spec.support.forked import run_forked
+from spec.support.grants import calls, grants, recording, ungranted
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSEMBLIES = CACHE / "assemblies"
@@ -56,7 +57,15 @@ class Project:
     def environ(self, changes: dict[str, str] | None = None) -> dict[str, str]:
         """The environment of a command."""
         hidden = set() if self.python == sys.executable else {"PYTHONPATH"}
-        return {name: value for name, value in os.environ.items() if name not in hidden} | (changes or {})
+        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        if not hidden:
+            kept |= recording(self.calls)
+        return kept | (changes or {})
+
+    @property
+    def calls(self) -> Path:
+        """Where its Lambdas and workers write down what they call."""
+        return self.home.path / "calls"
 
     @property
     def home(self) -> Home:
@@ -185,10 +194,13 @@ def project_of(folder: Path) -> Iterator[Project]:
     sweep(ASSEMBLIES)
     (folder / ".pileus/cdk").symlink_to(ASSEMBLIES)
     project = Project(folder)
+    project.calls.mkdir()
     try:
         yield project
     finally:
         project.pileus("down", code=None)
+    missing = ungranted(calls(project.calls), grants())
+    assert not missing, "the roles of a deployed stack may not make these calls:\n" + "\n".join(missing)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,162 @@
+"""Grants equal calls: a role of the deployed stack may do what its code does, and nothing that its code never does.
+
+That no call lacks a grant is checked for every stack of the specs, when it goes down (`spec/support/stack.py`). Here
+one stack goes through what uses every grant.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spec.support import tiny
+from spec.support.gated import GatedSite, published
+from spec.support.grants import SETTINGS, calls, grants, unused
+from spec.support.stack import Project, project_of
+
+NOT_BY_BOTO3 = {
+    "logs:CreateLogStream": "Lambda's own runtime writes a function's log.",
+    "logs:PutLogEvents": "Lambda's own runtime writes a function's log.",
+    "s3:ListBucket": "Without it S3 answers 403, not 404, for an object that is not there.",
+    "ecs:UpdateTaskProtection": "Asked of the ECS agent by HTTP, which checks the role.",
+    "ecs:GetTaskProtection": "Asked of the ECS agent by HTTP, which checks the role.",
+}
+"""Grants that no call of boto3 uses, and why they are there all the same."""
+RARE = """
+import os
+from pileus.documents import SecretRef
+from pileus.edges.aws import Aws, Stack
+from pileus.edges.queues import Message
+from pileus.errors import PileusError
+from pileus.wiring import wire, wire_queues
+
+edges, role = wire(os.environ), os.environ["PILEUS_ROLE"]
+
+
+def tried(call, *given):
+    try:
+        return call(*given)
+    except PileusError as error:
+        print(role, error)  # this engine has no such secret or bucket: what counts is that the call was made
+
+
+if role == "worker":
+    queues = wire_queues(Aws(), edges.stack)
+    for queue in ("ingest", "backfill"):  # in a run it takes 200 receipts
+        queues.post_anew(Message(queue, "receipt", "{}", "", {}))
+if role != "pileus-ReportStatus":
+    tried(edges.secrets.resolve, SecretRef(secretsmanager=SECRET), "provider")
+    tried(list, edges.store.list("s3://open-archive/"))
+    tried(edges.store.get, "s3://open-archive/key")
+else:  # in a run it takes a span of 275 years
+    list(edges.index.briefs("a", "001", "0001", "9999"))
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with project_of(tmp_path_factory.mktemp("grants")) as project:
+        (project.path / "site").mkdir()
+        project.up(workers=2, visibility_seconds=6)
+        yield project
+
+
+def test_every_grant_is_used(own: Project) -> None:
+    archives_in_both_buckets(own)
+    slow_groups_of_a_rule_and_a_backfill(own)
+    failures(own)
+    odd_messages(own)
+    a_stopped_execution(own)
+    for role in ("worker", "pileus-DiscoverGranules", "pileus-ReportStatus"):
+        rare(own, role)
+    own.pileus("down")
+    left = [one for one in unused(calls(own.calls), grants()) if one.partition(": ")[2].split()[0] not in NOT_BY_BOTO3]
+    assert not left, "no call uses these grants:\n" + "\n".join(left)
+
+
+def archives_in_both_buckets(own: Project) -> None:
+    """Twice, with other bytes the second time: renamed, replaced, kept; then with other zones, so that some go."""
+    meta = {"group": {"by": ["month"]}}
+    process = {"band": "light", "zones": "data/zones/tiny.geojson", "archive": True, "clips": True, "pictures": True}
+    for bucket in ("internal", "protected"):
+        name = f"kept-{bucket}"
+        files = [{"regex": r"tiny_(?P<month>\d{6})\.tgz", "bucket": bucket}]
+        for clips, handling in ((True, "version"), (False, "version")):
+            changed = {"meta": meta | {"process": process | {"clips": clips}}, "duplicateHandling": handling}
+            tiny.collection(own, name, "201501", "201501", files=files, **changed)
+            tiny.publish(own, name, "201501", body=tiny.archive() if clips else tiny.archive(tiny.raster(size=0.9)))
+            own.pileus("populate")
+            own.pileus("backfill", name, "--wait")
+            own.pileus("backfill", name, "--select", "all", "--wait")
+
+
+def slow_groups_of_a_rule_and_a_backfill(own: Project) -> None:
+    """Each takes longer than a third of the lease, so that message, token and claim are renewed."""
+    site = GatedSite(own.path / "site")
+    try:
+        site.gate.set()
+        site.seconds = 4
+        published(own, site, "slow", "201501", "201502")
+        own.document("rules/slow.json", {"name": "slow", "collection": {"name": "slow"}, "rule": {"type": "onetime"}})
+        own.pileus("populate")
+        own.wait_for(lambda: own.edges.index.backfill(own_backfill(own)) and own_ended(own))
+        own.pileus("backfill", "slow", "--select", "all", "--max-running", "1", "--wait")
+    finally:
+        site.close()
+
+
+def own_backfill(own: Project) -> str:
+    return next((one.id for one in own.edges.index.backfills() if one.started_by == "rule slow"), "none")
+
+
+def own_ended(own: Project) -> bool:
+    found = own.edges.index.backfill(own_backfill(own))
+    return found is not None and found.closed
+
+
+def failures(own: Project) -> None:
+    """Groups that fail, one too many; and a month that is listed and gone."""
+    tiny.collection(own, "bad", "201501", "201506")
+    for month in range(201501, 201507):
+        tiny.publish(own, "bad", str(month), body=b"no archive")
+    own.pileus("populate")
+    own.pileus("backfill", "bad", "--max-failures", "1", "--wait", code=1)
+    own.pileus("retry", "bad", code=None)
+
+
+def odd_messages(own: Project) -> None:
+    stack = own.edges.stack
+    for url in (stack.ingest, stack.backfill):
+        own.aws.sqs.send_message(QueueUrl=url, MessageBody="{}")
+    for url in (stack.ingest_dead, stack.backfill_dead):
+        own.wait_for(lambda url=url: depth(own, url) >= 1)
+
+
+def depth(own: Project, url: str) -> int:
+    name = "ApproximateNumberOfMessages"
+    return int(own.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+
+def a_stopped_execution(own: Project) -> None:
+    """As a person does in Step Functions: EventBridge tells ReportStatus."""
+    tiny.collection(own, "stopped", "201501", "201512")
+    for month in range(201501, 201513):
+        tiny.publish(own, "stopped", str(month))
+    own.pileus("populate")
+    own.pileus("backfill", "stopped", "--name", "stopped")
+    found = own.edges.index.backfill("stopped")
+    assert found is not None
+    assert found.execution is not None
+    own.aws.stepfunctions.stop_execution(executionArn=found.execution)
+    own.wait_for(lambda: (now := own.edges.index.backfill("stopped")) and now.closed)
+
+
+def rare(own: Project, role: str) -> None:
+    """Call what a run calls only after very long, with the code that a run calls it by."""
+    named = own.running.stack | own.running.credentials.to_env() | {"AWS_ENDPOINT_URL": own.running.endpoint}
+    environ = own.environ(named | {"PILEUS_ROLE": role})
+    code = f"SECRET = {SETTINGS['secret_arns'][0]!r}\n{RARE}"
+    done = subprocess.run([own.python, "-c", code], env=environ, capture_output=True, text=True, cwd=own.path)
+    assert done.returncode == 0, done.stderr
+    assert list(Path(own.calls).glob("*.jsonl"))

@@ -1,0 +1,61 @@
+"""Writes down every call of boto3 in each process that has this folder in its PYTHONPATH: one line of JSON each.
+
+PILEUS_CALLS names the folder: one file for each process. `role` is what PILEUS_ROLE says, else the Lambda's name,
+or `worker` for a worker; calls of other processes (commands) are not written.
+"""
+
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import sys
+from typing import Any
+
+
+def role() -> str:
+    """Who makes the calls."""
+    if told := os.environ.get("PILEUS_ROLE"):
+        return told
+    if named := os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+        return named
+    words = sys.orig_argv
+    return "worker" if "pileus" in words and "worker" in words and "--task" not in words else ""
+
+
+def record(module: Any) -> None:
+    """Make boto3's clients write their calls down."""
+    call = module.BaseClient._make_api_call
+    path = os.path.join(os.environ["PILEUS_CALLS"], f"{os.getpid()}.jsonl")  # noqa: PTH118 - pathlib is slow to import
+
+    def recorded(self: Any, operation: str, parameters: Any) -> Any:
+        given = {name: value for name, value in parameters.items() if name not in ("Body", "MessageBody", "Message")}
+        line = {"role": who, "service": self.meta.service_model.service_name, "operation": operation, "given": given}
+        with open(path, "a") as file:  # noqa: PTH123
+            file.write(json.dumps(line, default=str) + "\n")
+        return call(self, operation, parameters)
+
+    module.BaseClient._make_api_call = recorded
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Lets `record` change botocore.client once it is imported."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name != "botocore.client":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        assert spec is not None
+        assert spec.loader is not None
+        load = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            load(module)
+            record(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+if os.environ.get("PILEUS_CALLS") and (who := role()):
+    sys.meta_path.insert(0, Finder())
