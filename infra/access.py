@@ -4,7 +4,7 @@ S3 answers 404 for a missing object only to roles that may list; to all others i
 list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import Acknowledgment, Stack, Validations
@@ -24,10 +24,21 @@ CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem")
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
-def allow(role: iam.IGrantable, actions: Sequence[str], resources: Sequence[str], *, why: str = "") -> None:
-    """Add one statement to the role's own policy. `why`: the reason for each `*` in the resources; it is required."""
+def allow(
+    role: iam.IGrantable,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    *,
+    why: str = "",
+    only: Mapping[str, Any] | None = None,
+) -> None:
+    """Add one statement to the role's own policy. `why`: the reason for each `*` in the resources; it is required.
+    `only`: its conditions.
+    """
     principal = cast(iam.Role, role.grant_principal)
-    principal.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+    principal.add_to_principal_policy(
+        iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=only)
+    )
     wide = [shown for shown in (_shown(Stack.of(principal).resolve(arn)) for arn in resources) if "*" in shown]
     if wide and not why:
         raise ValueError(f"a wildcard needs a reason: {wide[0]}")
@@ -71,6 +82,15 @@ def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
     allow_objects(role, core.internal, read=reads, write=("indexes/*", "backfills/*", "archives/*"))
     allow_objects(role, core.protected, read=("manifests/*", "archives/*"), write=("*",))
     allow_sources(role, settings)
+    allow_telling(role, settings, core)
+
+
+def allow_telling(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow to tell what has failed or was stopped: to count its partitions, publish that, and put it on the bus."""
+    allow(role, ["dynamodb:Query"], [core.tables.partitions.table_arn])
+    allow(role, ["sns:Publish"], [core.topic.topic_arn])
+    bus = core.format_arn(service="events", resource="event-bus", resource_name="default")
+    allow(role, ["events:PutEvents"], [bus], only={"StringEquals": {"events:source": f"pileus.{settings.stack}"}})
 
 
 def allow_generate(role: iam.IGrantable, core: "Core") -> None:
@@ -83,17 +103,19 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     """Allow to list the provider, and to record the decision about each group."""
     partitions = core.tables.partitions.table_arn
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
-    allow(role, READ, [core.tables.backfills.table_arn])
+    allow(role, CHANGE, [core.tables.backfills.table_arn])  # a point that cannot be listed counts as a failure
     allow(role, BUDGET, [core.tables.connections.table_arn])
-    allow_objects(role, core.internal, read=(), write=("backfills/*",))
+    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
     allow_sources(role, settings)
+    allow_telling(role, settings, core)
 
 
-def allow_report(role: iam.IGrantable, core: "Core") -> None:
+def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     """Allow to record ends and failures."""
-    allow(role, [*CHANGE, "dynamodb:Query", "dynamodb:Scan"], [core.tables.partitions.table_arn])
+    allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    allow_objects(role, core.internal, read=(), write=("backfills/*",))
+    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
+    allow_telling(role, settings, core)
 
 
 def allow_workflow(role: iam.IGrantable, bucket: s3.IBucket) -> None:
