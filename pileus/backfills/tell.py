@@ -5,9 +5,10 @@ of a partition by its entry, which says that it has failed and not `told`. Who t
 nobody noted is told again, with the same id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, islice
 
 from pileus.backfills import record
 from pileus.edges.reports import AT_ONCE
@@ -53,9 +54,14 @@ def tell_owed(edges: Edges, backfill: Backfill) -> None:
     """
     if not backfill.report_failures:
         return
+    owed = _owed(edges, backfill)
+    while few := [report.of_failure(backfill, one) for one in islice(owed, AT_ONCE)]:
+        edges.reports.tell(few)
+
+
+def _owed(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
+    """Yield the failures of the present run that are not noted as told: of the index, and those written to S3."""
     place = (backfill.collection, backfill.version, backfill.first, backfill.last)
-    entries = [*edges.index.entries(*place), *record.ends(edges, backfill)]
-    failed = [one for one in entries if one.run == backfill.run_name and one.state is State.failed and not one.told]
-    owed = list({one.partition.key: report.of_failure(backfill, one) for one in failed}.values())
-    for start in range(0, len(owed), AT_ONCE):
-        edges.reports.tell(owed[start : start + AT_ONCE])
+    for one in chain(edges.index.entries(*place), record.ends(edges, backfill)):
+        if one.run == backfill.run_name and one.state is State.failed and not one.told:
+            yield one
