@@ -26,7 +26,8 @@ def count_failure(edges: Edges, run: str) -> None:
 def admit(edges: Edges, run: str) -> Backfill | None:
     """Count one more group of the run that starts, and return the backfill as it is then; None when there is none.
 
-    Stop the backfill when its groups would cost more than `--max-dollars`.
+    Stop the backfill when its groups would cost more than `--max-dollars`. Raises StoreError, also when too many
+    workers begin at once.
     """
 
     def step(now: Backfill) -> Backfill | None:

@@ -178,7 +178,10 @@ class Worker:
         """Work on a claimed partition, unless its run was stopped just before the claim, or may not cost more."""
         job.priced = self._known is not None and self._known.spending is not None
         if job.priced:
-            self._known = admit(self._edges, job.task.run_name)
+            try:
+                self._known = admit(self._edges, job.task.run_name)
+            except StoreError:  # so many workers begin at once that this one never came to write
+                job.stop("later")
         else:
             self._known = self._edges.index.backfill(job.task.backfill)
         if self._known is None or not self._known.runs(job.task.run_name):

@@ -16,7 +16,7 @@ from pileus.deploy.cost import Work, estimate, group_price
 from pileus.deploy.figures import read_prices, spending, work_of
 from pileus.edges.queues import Message
 from pileus.edges.reports import KeptReports
-from pileus.errors import UsageError
+from pileus.errors import StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.lifecycle.spending import Spending
@@ -106,6 +106,19 @@ def test_a_resumed_run_goes_on_with_what_it_has_spent_and_a_retried_one_begins_a
     assert desk.backfill.spending == resumed.spending, "what an older run still does is not counted"
     desk.edges.index.put_backfill(replace(desk.backfill, state="failed", ended="now"))
     assert retry(desk.edges, workflows, "b").spending == FIVE
+
+
+def test_a_group_that_could_not_be_counted_is_handed_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path, FIVE)
+
+    def refuse(*_: object) -> None:
+        raise StoreError("changed a hundred times", where="b")
+
+    monkeypatch.setattr("pileus.worker.loop.admit", refuse)
+    assert desk.hand("a") == ["hold 30"]
+    entry = desk.edges.index.entry(Partition("viirs", "001", "2015-01", "a"))
+    assert entry is not None
+    assert (entry.state, entry.attempt, desk.worked) == (State.queued, 0, 0)
 
 
 def test_a_backfill_without_a_limit_writes_nothing_for_it(tmp_path: Path) -> None:
