@@ -16,6 +16,7 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:
     from infra.core import Core
+    from infra.tasks import OwnTask
 
 WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 """The rule of cdk-nag against wildcards."""
@@ -136,6 +137,34 @@ def allow_objects(role: iam.IGrantable, bucket: s3.IBucket, *, read: Sequence[st
         allow(role, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in read], why=why)
         allow(role, ["s3:ListBucket"], [bucket.bucket_arn])
     allow(role, ["s3:PutObject"], [bucket.arn_for_objects(key) for key in write], why=why)
+
+
+def allow_task_worker(role: iam.Role, task: "OwnTask", core: "Core") -> None:
+    """Allow a worker of a project's task to take its events, to answer for them, and what its definition names."""
+    assert task.queue  # it runs in workers
+    queue, dead = task.queue.queue.queue_arn, task.queue.dead.queue_arn
+    allow(role, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], [queue])
+    allow(role, ["sqs:SendMessage"], [queue, dead])
+    if task.token_arns:
+        allow(role, ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"], task.token_arns)
+    allow_places(role, core, task.definition.reads, task.definition.writes)
+
+
+def allow_places(role: iam.IGrantable, core: "Core", reads: Sequence[str], writes: Sequence[str]) -> None:
+    """Allow the objects that a task's definition names: `internal/KEY`, `protected/KEY` or `s3://BUCKET/KEY`."""
+    why = "The task's definition names these keys."
+    if reads:
+        allow(role, ["s3:GetObject"], [_object_arn(core, place) for place in reads], why=why)
+        allow(role, ["s3:ListBucket"], sorted({_object_arn(core, place).partition("/")[0] for place in reads}))
+    if writes:
+        allow(role, ["s3:PutObject"], [_object_arn(core, place) for place in writes], why=why)
+
+
+def _object_arn(core: "Core", place: str) -> str:
+    if place.startswith("s3://"):
+        return f"arn:aws:s3:::{place.removeprefix('s3://')}"
+    bucket, _, key = place.partition("/")
+    return {"internal": core.internal, "protected": core.protected}[bucket].arn_for_objects(key)
 
 
 def allow_sources(role: iam.IGrantable, settings: Settings) -> None:

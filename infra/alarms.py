@@ -13,7 +13,8 @@ from infra.settings import Settings
 from pileus.worker.metrics import HOPS
 
 if TYPE_CHECKING:
-    from infra.core import Core, FedQueue
+    from infra.core import Core
+    from infra.queue import FedQueue
 
 NAMESPACE = "Pileus"
 """Namespace of the metrics that workers write; see pileus/worker/metrics.py."""
@@ -42,6 +43,9 @@ class Alarms(Construct):
             self.topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
         for name, queue in (("ingest", core.ingest), ("backfill", core.backfill)):
             self._queue(name, queue)
+        for name, task in core.tasks.items():
+            if task.queue:
+                self._queue(f"Task-{name}-", task.queue)
         self.alarm(
             "FailedPartitions",
             measured(settings, "PartitionsFailed", "Sum"),
@@ -61,13 +65,13 @@ class Alarms(Construct):
 
     def _queue(self, name: str, queue: "FedQueue") -> None:
         self.alarm(
-            f"{name.title()}Dead",
+            f"{name.capitalize()}Dead",
             queue.dead.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum"),
             1,
             f"Workers died on a group: its message is in {queue.dead.queue_name}.",
         )
         self.alarm(
-            f"{name.title()}Age",
+            f"{name.capitalize()}Age",
             queue.queue.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
             self._settings.silence_seconds * 3 // 4,
             "A group has waited for three quarters of the time that its workflow allows: check that workers run.",

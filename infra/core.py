@@ -4,29 +4,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import access, reasons
 from infra.alarms import Alarms
 from infra.data import bucket_name
-from infra.network import retention
+from infra.queue import FedQueue
 from infra.settings import Settings
+from infra.tasks import OwnTask, Task, tasks_folder
 from infra.workflow import Workflow, states_arn
 from pileus.product import WORKFLOW
+from pileus.project.folder import product_tasks
 from pileus.project.workflow_definition import VALUES
+from pileus.task_folder import TaskFolder
 
+LAMBDAS = {
+    "GenerateCollections": "generate_collections",
+    "DiscoverGranules": "discover_granules",
+    "ReportStatus": "report_status",
+}
+"""Folder by name of the Lambdas that come with Pileus."""
 TRIGGER, PROCESS = (
     Path(__file__).parent / "workflows" / f"{name}{WORKFLOW}"
     for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules")
@@ -55,87 +62,18 @@ class Tables(Construct):
         )
 
 
-class FedQueue(Construct):
-    """A queue of groups for the workers, with its dead-letter queue.
-
-    Workers move a message there after too many of them died on it. A message may also be received often because it was
-    hidden and shown again, so SQS itself moves it only after 1000 times.
-    """
-
-    def __init__(self, scope: Construct, name: str, *, settings: Settings) -> None:
-        super().__init__(scope, f"{name.title()}FedQueue")
-        self.dead = sqs.Queue(
-            self,
-            "Dead",
-            queue_name=f"{settings.stack}-{name}-dead",
-            retention_period=Duration.days(14),
-            enforce_ssl=not settings.embedded,
-        )
-        self.queue = sqs.Queue(
-            self,
-            "Queue",
-            queue_name=f"{settings.stack}-{name}",
-            visibility_timeout=Duration.seconds(settings.visibility_seconds),
-            retention_period=Duration.days(14),
-            enforce_ssl=not settings.embedded,
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead, max_receive_count=1000),
-        )
-
-
-class Task(Construct):
-    """One Lambda: its handler in lambdas/<name>/handler.py, its log group, its environment."""
-
-    def __init__(
-        self, scope: Construct, name: str, *, settings: Settings, code: lambda_.Code, environment: dict[str, str]
-    ) -> None:
-        super().__init__(scope, name)
-        self.logs = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/pileus/{settings.stack}/{name}",
-            retention=retention(settings),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        access.allow(
-            self.role,
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
-            [f"{_group_arn(self, settings, name)}:*"],
-            why="The streams of its own log group, which Lambda names.",
-        )
-        folder = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
-        self.function = lambda_.Function(
-            self,
-            "Function",
-            function_name=f"{settings.stack}-{name}",
-            runtime=lambda_.Runtime.PYTHON_3_12,
-            code=code,
-            handler=f"lambdas.{folder}.handler.handler",
-            timeout=Duration.minutes(15),
-            memory_size=512,
-            environment=environment,
-            log_group=self.logs,
-            role=self.role,
-            architecture=lambda_.Architecture.ARM_64
-            if settings.architecture == "arm64"
-            else lambda_.Architecture.X86_64,
-        )
-
-
-def _group_arn(scope: Construct, settings: Settings, name: str) -> str:
-    return Stack.of(scope).format_arn(
-        service="logs",
-        resource="log-group",
-        resource_name=f"/pileus/{settings.stack}/{name}",
-        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-    )
-
-
 class Core(Stack):
     """Names, connections and grants; everything with a shape is a construct above."""
 
     def __init__(
-        self, scope: Construct, *, settings: Settings, code: lambda_.Code, own: Sequence[Path], **kwargs: Any
+        self,
+        scope: Construct,
+        *,
+        settings: Settings,
+        code: lambda_.Code,
+        own: Sequence[Path],
+        tasks: Path | None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(scope, f"{settings.stack}-core", **kwargs)
         self.internal = s3.Bucket.from_bucket_name(self, "Internal", bucket_name(self, settings, "internal"))
@@ -147,10 +85,14 @@ class Core(Stack):
         self.schedules = scheduler.CfnScheduleGroup(self, "Schedules", name=settings.stack)
 
         self.names = self._names(settings)
-        lambdas = [
-            Task(self, name, settings=settings, code=code, environment=self.names).function
-            for name in ("GenerateCollections", "DiscoverGranules", "ReportStatus")
-        ]
+        environment = self.names | (tasks_folder(settings, str(tasks)) if tasks else {})
+        lambdas = [self._lambda(name, settings, code, environment) for name in LAMBDAS]
+        self.has_tasks = tasks is not None
+        self.tasks = {
+            name: OwnTask(self, name, task.definition, settings=settings, core=self, code=code, environment=environment)
+            for name, task in (TaskFolder(tasks).tasks() if tasks else {}).items()
+            if task.definition.runs != "group"
+        }
         self._wire(settings, own, *lambdas)
         if not settings.embedded:
             self.repository = self._repository(settings)
@@ -158,6 +100,22 @@ class Core(Stack):
             reasons.give(self)
         for name, value in self.names.items():
             CfnOutput(self, name.title().replace("_", ""), value=value)
+
+    def _lambda(
+        self, name: str, settings: Settings, code: lambda_.Code, environment: dict[str, str]
+    ) -> lambda_.Function:
+        """Add a Lambda that comes with Pileus; its definition and its handler are in lambdas/."""
+        folder = LAMBDAS[name]
+        return Task(
+            self,
+            name,
+            full_name=f"{settings.stack}-{name}",
+            handler=f"lambdas.{folder}.handler.handler",
+            settings=settings,
+            code=code,
+            environment=environment,
+            definition=product_tasks()[folder].definition,
+        ).function
 
     def _names(self, settings: Settings) -> dict[str, str]:
         """Return the names that every entry point needs of the stack; `pileus.edges.aws.Stack` reads them."""
@@ -196,7 +154,7 @@ class Core(Stack):
             "TimeoutSeconds": str(settings.timeout_seconds),
         }
         trigger, process, *others = (
-            Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES})
+            Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
             for path in (TRIGGER, PROCESS, *own)
         )
         # The template names the workflow, so the trigger may start any of this stack's.

@@ -10,6 +10,7 @@ from constructs import Construct
 from infra import access
 from infra.network import Network
 from infra.settings import FAMILIES, Settings
+from infra.shape import Instances
 
 DEVICE = "/dev/sdf"
 """Device of the scratch volume on the instance."""
@@ -22,8 +23,11 @@ WORKER_USER = 10001
 class Machines(Construct):
     """`provider`: capacity that follows the number of tasks; no instance without a task."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, network: Network, cluster: ecs.Cluster) -> None:
+    def __init__(
+        self, scope: Construct, *, settings: Settings, network: Network, cluster: ecs.Cluster, instances: Instances
+    ) -> None:
         super().__init__(scope, "Machines")
+        self.instances = instances
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
         self._let_the_agent_work(cluster)
         self.template = self._launch_template(settings, network)
@@ -31,14 +35,14 @@ class Machines(Construct):
         self.provider = ecs.CfnCapacityProvider(
             self,
             "Provider",
-            name=f"{settings.stack}-machines",
+            name=instances.provider,
             auto_scaling_group_provider=ecs.CfnCapacityProvider.AutoScalingGroupProviderProperty(
                 auto_scaling_group_arn=self.group.auto_scaling_group_name,
                 managed_scaling=ecs.CfnCapacityProvider.ManagedScalingProperty(
                     status="ENABLED",
                     target_capacity=100,
                     minimum_scaling_step_size=1,
-                    maximum_scaling_step_size=min(settings.max_instances, 10000),
+                    maximum_scaling_step_size=min(instances.most, 10000),
                     instance_warmup_period=120,
                 ),
                 managed_termination_protection="ENABLED",
@@ -69,13 +73,14 @@ class Machines(Construct):
         )
 
     def _launch_template(self, settings: Settings, network: Network) -> ec2.LaunchTemplate:
-        hardware = ecs.AmiHardwareType.ARM if settings.architecture == "arm64" else ecs.AmiHardwareType.STANDARD
+        plain = ecs.AmiHardwareType.ARM if settings.architecture == "arm64" else ecs.AmiHardwareType.STANDARD
+        hardware = ecs.AmiHardwareType.GPU if self.instances.gpu else plain
         return ec2.LaunchTemplate(
             self,
             "Template",
-            launch_template_name=f"{settings.stack}-workers",
+            launch_template_name=self.instances.name,
             machine_image=ecs.EcsOptimizedImage.amazon_linux2023(hardware),
-            instance_type=ec2.InstanceType(settings.instance),
+            instance_type=ec2.InstanceType(self.instances.type),
             security_group=network.group,
             role=self.role,
             require_imdsv2=True,
@@ -83,8 +88,8 @@ class Machines(Construct):
             http_put_response_hop_limit=1,
             associate_public_ip_address=True,
             detailed_monitoring=True,
-            block_devices=[_volume("/dev/xvda", 30), _volume(DEVICE, settings.volume_size)],
-            user_data=_user_data(settings),
+            block_devices=[_volume("/dev/xvda", 30), _volume(DEVICE, self.instances.volume)],
+            user_data=_user_data(settings, gpu=self.instances.gpu),
         )
 
     def _scaling_group(self, settings: Settings, network: Network) -> autoscaling.AutoScalingGroup:
@@ -95,11 +100,11 @@ class Machines(Construct):
         group = autoscaling.AutoScalingGroup(
             self,
             "Group",
-            auto_scaling_group_name=f"{settings.stack}-workers",
+            auto_scaling_group_name=self.instances.name,
             vpc=network.vpc,
             vpc_subnets=network.subnets,
             min_capacity=0,
-            max_capacity=settings.max_instances,
+            max_capacity=self.instances.most,
             new_instances_protected_from_scale_in=True,  # ECS takes it off where no task runs
             **launch,  # type: ignore[arg-type]
         )
@@ -109,8 +114,9 @@ class Machines(Construct):
 
     def _spot(self, settings: Settings) -> autoscaling.MixedInstancesPolicy:
         """Return a policy with all instance families of the architecture: more choices have fewer interruptions."""
-        size = settings.instance.partition(".")[2]
-        kinds = [f"{family}.{size}" for family in FAMILIES[settings.architecture]]
+        family, _, size = self.instances.type.partition(".")
+        alike = FAMILIES[settings.architecture]
+        kinds = [f"{one}.{size}" for one in (alike if family in alike else [family])]
         return autoscaling.MixedInstancesPolicy(
             launch_template=self.template,
             launch_template_overrides=[
@@ -132,7 +138,7 @@ def _volume(device: str, gigabytes: int) -> ec2.BlockDevice:
     )
 
 
-def _user_data(settings: Settings) -> ec2.UserData:
+def _user_data(settings: Settings, *, gpu: bool) -> ec2.UserData:
     """Return commands that mount the scratch volume and join the cluster; the agent starts after them."""
     data = ec2.UserData.for_linux()
     data.add_commands(
@@ -147,4 +153,6 @@ def _user_data(settings: Settings) -> ec2.UserData:
         f"echo ECS_CONTAINER_STOP_TIMEOUT={settings.stop_seconds}s >> /etc/ecs/ecs.config",
         "echo ECS_DISABLE_PRIVILEGED=true >> /etc/ecs/ecs.config",
     )
+    if gpu:
+        data.add_commands("echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config")
     return data

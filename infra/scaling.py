@@ -9,8 +9,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from infra.core import Core
 from infra.settings import STEPS, Settings
+from infra.shape import Shape
 
 PERIOD = Duration.minutes(1)
 
@@ -41,10 +41,11 @@ class Scaling(Construct):
     """Two policies that set the number of workers: one by steps while there are groups, one to 0."""
 
     def __init__(
-        self, scope: Construct, *, settings: Settings, core: Core, service: ecs.CfnService, cluster: ecs.Cluster
+        self, scope: Construct, *, settings: Settings, shape: Shape, service: ecs.CfnService, cluster: ecs.Cluster
     ) -> None:
         super().__init__(scope, "Scaling")
-        self.backlog = backlog(core)
+        self.backlog = backlog(shape)
+        self.prefix = settings.stack if shape.name == "workers" else f"{settings.stack}-{shape.name}"
         self.target = scaling.CfnScalableTarget(
             self,
             "Target",
@@ -52,16 +53,15 @@ class Scaling(Construct):
             scalable_dimension="ecs:service:DesiredCount",
             resource_id=f"service/{cluster.cluster_name}/{service.attr_name}",
             min_capacity=0,
-            max_capacity=settings.max_workers,
+            max_capacity=shape.max_workers,
         )
-        rungs = ladder(settings.max_workers, settings.groups_per_worker)
-        self._policy("Work", settings, _steps(rungs), threshold=1, minutes=1)
-        self._policy("Idle", settings, [_step(upper=0, workers=0)], threshold=0, minutes=settings.idle_minutes)
+        rungs = ladder(shape.max_workers, shape.per_worker)
+        self._policy("Work", _steps(rungs), threshold=1, minutes=1)
+        self._policy("Idle", [_step(upper=0, workers=0)], threshold=0, minutes=settings.idle_minutes)
 
     def _policy(
         self,
         name: str,
-        settings: Settings,
         steps: Sequence[scaling.CfnScalingPolicy.StepAdjustmentProperty],
         *,
         threshold: int,
@@ -70,7 +70,7 @@ class Scaling(Construct):
         policy = scaling.CfnScalingPolicy(
             self,
             name,
-            policy_name=f"{settings.stack}-{name.lower()}",
+            policy_name=f"{self.prefix}-{name.lower()}",
             policy_type="StepScaling",
             scaling_target_id=self.target.ref,
             step_scaling_policy_configuration=scaling.CfnScalingPolicy.StepScalingPolicyConfigurationProperty(
@@ -81,7 +81,7 @@ class Scaling(Construct):
         alarm = cloudwatch.Alarm(
             self,
             f"{name}Alarm",
-            alarm_name=f"{settings.stack}-scaling-{name.lower()}",
+            alarm_name=f"{self.prefix}-scaling-{name.lower()}",
             alarm_description="Sets the number of workers; no call for action.",
             metric=self.backlog,
             threshold=threshold,
@@ -96,12 +96,14 @@ class Scaling(Construct):
         alarm.node.default_child.add_property_override("AlarmActions", [policy.ref])  # type: ignore[union-attr]
 
 
-def backlog(core: Core) -> cloudwatch.MathExpression:
-    """Return the number of groups that wait or run on both queues. Queues without traffic report nothing, which counts
-    as 0.
+def backlog(shape: Shape) -> cloudwatch.MathExpression:
+    """Return the number of messages that wait or run on the queues of a service.
+
+    Queues without traffic report nothing, which counts as 0.
     """
     metrics: dict[str, cloudwatch.IMetric] = {}
-    for name, queue in (("ingest", core.ingest.queue), ("backfill", core.backfill.queue)):
+    for name, fed in shape.queues.items():
+        queue = fed.queue
         metrics[f"{name}_waiting"] = queue.metric_approximate_number_of_messages_visible(
             period=PERIOD, statistic="Maximum"
         )

@@ -7,6 +7,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from pileus.documents.task import is_fixed
+
 FARGATE_MEMORY = {
     256: (512, 2048, 512),
     512: (1024, 4096, 1024),
@@ -135,7 +137,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.worker_image and not _is_fixed(self.worker_image):
+        if self.worker_image and not is_fixed(self.worker_image):
             raise wrong(
                 "worker_image", "names an image that may change: expected `@sha256:...`, or a tag in this account's ECR"
             )
@@ -188,18 +190,6 @@ class Settings(BaseModel):
         low, high = FARGATE_DISK
         if not low <= self.volume_size <= high:
             raise wrong("volume_size", f"Fargate has {low} to {high} GB")
-
-
-def _is_fixed(image: str) -> bool:
-    """Return whether an image's address always means the same image.
-
-    >>> _is_fixed("example.org/pileus:1"), _is_fixed("example.org/pileus@sha256:" + "0" * 64)
-    (False, True)
-    """
-    host, _, name = image.partition("/")
-    if re.fullmatch(r"[^@]+@sha256:[0-9a-f]{64}", name):
-        return True
-    return ".dkr.ecr." in host and re.fullmatch(r"[^:@]+:(?!latest$)[^:@]+", name) is not None
 
 
 def wrong(setting: str, why: str) -> PydanticCustomError:

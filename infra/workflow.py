@@ -1,6 +1,7 @@
 """A workflow: its state machine, its log, and the rights of every workflow."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,31 @@ from constructs import Construct
 from infra import access
 from infra.network import retention
 from infra.settings import Settings
+from infra.tasks import OwnTask
 from pileus.product import WORKFLOW
+from pileus.project.workflow_tasks import tasks_of, with_tasks
 
 
 class Workflow(Construct):
-    """A state machine from a file <name>.asl.json, allowed to run its own Distributed Maps."""
+    """A state machine from a file <name>.asl.json, allowed to run its own Distributed Maps and to use the tasks that
+    it names.
+    """
 
-    def __init__(self, scope: Construct, path: Path, *, settings: Settings, values: dict[str, str]) -> None:
-        name, definition = path.name.removesuffix(WORKFLOW), path.read_text()
+    def __init__(
+        self,
+        scope: Construct,
+        path: Path,
+        *,
+        settings: Settings,
+        values: dict[str, str],
+        tasks: Mapping[str, OwnTask],
+    ) -> None:
+        name, text = path.name.removesuffix(WORKFLOW), path.read_text()
         super().__init__(scope, name)
         self.name = name
+        used = [tasks[name] for name in tasks_of(text)]
+        definition = with_tasks(text, {task.name: task.definition for task in used})
+        values = values | dict(task.value for task in used)
         full_name = f"{settings.stack}-{self.name}"
         self.machine = sfn.StateMachine(
             self,
@@ -37,6 +53,8 @@ class Workflow(Construct):
         # A token belongs to the machine, or to one of its Distributed Maps by the Map's label.
         parts = (full_name, *(f"{full_name}/{label}" for label in re.findall(r'"Label"\s*:\s*"([^"]+)"', definition)))
         self.token_arns = [states_arn(self, "stateMachine", part) for part in parts]
+        for task in used:
+            task.allow_use(self.machine, self.token_arns)
 
     def grant_executions(self, name: str) -> None:
         """Allow the workflow to start, watch and stop executions of the machine (or machines, by `*`) called `name`."""

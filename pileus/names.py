@@ -11,6 +11,8 @@ from pileus.errors import UnsafeName
 
 LONGEST = 235
 """Bytes in UTF-8: 255 is what disks take, and a half file is called `.NAME.XXXXXXXX.part.json`."""
+TASK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+"""Names that a project may give its tasks; queues and Lambdas are named after them."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 _HALF = re.compile(r"\..*\.part(?:\.json)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

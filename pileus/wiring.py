@@ -22,6 +22,7 @@ from pileus.edges.store import FolderStore, S3Store, Store
 from pileus.edges.workflows import StepFunctions, Workflows
 from pileus.models import Partition
 from pileus.outputs.commit import Place
+from pileus.task_folder import bring_tasks
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
     """Edges to the stack that the environment names. Raises UsageError when it names none."""
     stack = stack or Stack.from_env(environ)
     aws = aws or Aws()
+    bring_tasks(environ)
     return Edges(
         stack=stack,
         store=S3Store(aws.s3),
@@ -79,6 +81,11 @@ def wire_schedules(aws: Aws, stack: Stack) -> Schedules:
 
 def wire_queues(aws: Aws, stack: Stack) -> Queues:
     return SqsQueues(aws.sqs, aws.stepfunctions, queues_of(stack))
+
+
+def wire_task_queue(aws: Aws, stack: Stack, task: str) -> SqsQueues:
+    """Return the queue of a task of the project, under the task's name. One message is received at a time."""
+    return SqsQueues(aws.sqs, aws.stepfunctions, {task: Queue(*stack.task_queue(task))}, at_once=1)
 
 
 def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:

@@ -1,11 +1,12 @@
 """What a worker makes of a group's files beside statistics: one table that documents and the worker read.
 
-A new task is one file with a function and one line here, `register(WorkerTask(...))`. A collection asks for it by
-`meta.task.name`. Functions are named and not imported, because some need heavy libraries.
+A new task of the product is one file with a function and one line here, `register(WorkerTask(...))`; a project has its
+own in tasks/ (`pileus.task_folder`). A collection asks for one by `meta.task.name`. Functions are named and not
+imported, because some need heavy libraries.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -42,14 +43,18 @@ class WorkerTask:
     """`module:function`, called with a Work. What it raises fails the group."""
     version: str = "1"
     """Raised by whoever changes what it makes: every older result is then stale."""
+    prepare: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    """Check its parameters, and add the defaults. Raises UsageError."""
 
     def run(self, work: Work) -> None:
         """Do the task."""
-        resolve_name(self.function)(work)
+        resolve_name(self.function)(replace(work, parameters=self.prepare(work.parameters)))
 
 
 REGISTERED: dict[str, WorkerTask] = {}
 """By name, in the order that messages list them."""
+_project: dict[str, WorkerTask] = {}
+"""Those of the project, by name."""
 
 
 def register(task: WorkerTask) -> None:
@@ -65,9 +70,24 @@ def task_of(name: str) -> WorkerTask:
     >>> task_of("inventory").version
     '1'
     """
-    if name not in REGISTERED:
-        raise UsageError(unknown("task", name, REGISTERED))
-    return REGISTERED[name]
+    there = registered()
+    if name not in there:
+        raise UsageError(unknown("task", name, there))
+    return there[name]
+
+
+def registered() -> dict[str, WorkerTask]:
+    """Return all tasks, by name: those of the product, and those of the project."""
+    return {**_project, **REGISTERED}
+
+
+def bring(tasks: Iterable[WorkerTask]) -> None:
+    """Make these the tasks of the project, in place of those before. Raises UsageError when one has a taken name."""
+    found = {task.name: task for task in tasks}
+    if taken := sorted(REGISTERED.keys() & found):
+        raise UsageError(f"task {taken[0]!r} is one of Pileus: choose another name")
+    _project.clear()
+    _project.update(found)
 
 
 register(WorkerTask("inventory", "pileus.tasks.inventory:inventory"))

@@ -55,6 +55,7 @@ def new_backfill(
     spending: Spending | None = None,
     report_failures: bool = False,
     workflow: str | None = None,
+    provider: str | None = None,
     started_by: str = "",
     command: str = "",
     execution: str | None = None,
@@ -64,7 +65,8 @@ def new_backfill(
 
     `first` and `last` narrow the template's span; None: the template's own. `onward`: as rules do, which keep an
     archive current, it may begin before the template's span (and is cut) and end after it; with `first` alone it
-    ends now. Raises UsageError for a template without a span, or a span that leaves the template's.
+    ends now. `workflow`, `provider`: in place of the template's, in each of its runs. Raises UsageError for a template
+    without a span, or a span that leaves the template's.
     """
     moment = datetime.fromtimestamp(now, UTC)
     template = registry.collection(collection, version)
@@ -80,6 +82,7 @@ def new_backfill(
         last=end.iso,
         unit=str(begin.unit),
         workflow=workflow or template.workflow,
+        provider=provider or "",
         select=select,
         order=order,
         queue="ingest" if queue == "ingest" else "backfill",

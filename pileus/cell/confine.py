@@ -97,6 +97,13 @@ def leave_network() -> str:
     return ""
 
 
+def end_with(parent: int) -> None:
+    """Let the system kill this process when its parent ends, or at once where it has ended."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def confine(limits: Limits, readable: Sequence[Path], writable: Sequence[Path], parent: int) -> list[str]:
     """Confine this process for good. Return what could not be done, a sentence each.
 
@@ -104,9 +111,7 @@ def confine(limits: Limits, readable: Sequence[Path], writable: Sequence[Path], 
     """
     _drop_capabilities()
     missing = [why for why in [_refused(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))] if why]
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
+    end_with(parent)
     _limit(limits)
     return missing + [why for why in (_only_files(readable, writable), _only_calls()) if why]
 
@@ -195,9 +200,8 @@ def code_folders() -> list[Path]:
     """Return where the interpreter, its libraries and Pileus lie; a child may read nothing else but its own folder."""
     here = Path(__file__).resolve().parent.parent
     installed = [path for path in sys.path if path.endswith(("/site-packages", "/dist-packages"))]
-    named = [
-        os.environ[name] for name in ("GDAL_DATA", "PROJ_DATA", "PROJ_LIB", "NUMBA_CACHE_DIR") if name in os.environ
-    ]
+    variables = ("GDAL_DATA", "PROJ_DATA", "PROJ_LIB", "NUMBA_CACHE_DIR", "PILEUS_TASKS")
+    named = [os.environ[name] for name in variables if name in os.environ]
     system = ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom"]
     return [here, *map(Path, (sys.prefix, sys.base_prefix, *installed, *named, *system))]
 

@@ -21,7 +21,19 @@ from pileus.errors import Unavailable
 from pileus.stopping import Check, go_on
 
 log = logging.getLogger("pileus.worker")
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "MPLCONFIGDIR", "PILEUS_SCRATCH", "NUMBA_", "GDAL_", "PROJ_", "CPL_")
+KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "MPLCONFIGDIR",
+    "PILEUS_SCRATCH",
+    "PILEUS_TASKS",
+    "NUMBA_",
+    "GDAL_",
+    "PROJ_",
+    "CPL_",
+)
 """Variables of the worker that the cell has too: these, and all that begin with one that ends in `_`."""
 PLAIN = {
     "OPENBLAS_NUM_THREADS": "1",  # a fork server has one thread

@@ -46,10 +46,12 @@ def _prepare() -> None:
     import pileus.cell.jobs
     import pileus.outputs.clips
     import pileus.outputs.pictures  # noqa: F401
-    from pileus.worker_tasks import REGISTERED
+    from pileus.task_folder import bring_tasks
+    from pileus.worker_tasks import registered
     from pileus.zonal.warm import warm
 
-    for task in REGISTERED.values():
+    bring_tasks(os.environ)
+    for task in registered().values():
         resolve_name(task.function)
     warm()
     _keep_no_code(numba.core.caching.Cache)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pileus.cli import show
+from pileus.cli import complete, show
 from pileus.cli.account import Settings
 from pileus.cli.app import app
 from pileus.cli.options import Collection, First, Last, Version
@@ -41,11 +41,15 @@ def backfill(
         bool, typer.Option("--report-failures", help="Tell the topic of each failed partition.")
     ] = False,
     settings: Settings = None,
+    workflow: Annotated[
+        str | None, typer.Option(autocompletion=complete.workflows, help="Workflow, in place of the collection's.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it ends, with its progress.")] = False,
     json: show.Json = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""
     from pileus.backfills.control import new_backfill, read_registry, start
+    from pileus.errors import UsageError
 
     session = Session()
     edges = session.edges
@@ -64,9 +68,12 @@ def backfill(
         max_failures=max_failures,
         spending=_spending(session, registry, collection, version, max_dollars, settings),
         report_failures=report_failures,
+        workflow=workflow,
         started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )
+    if not session.workflows.exists(planned.workflow):
+        raise UsageError(f"there is no workflow {planned.workflow!r} in this stack: `pileus up` or `deploy` adds it")
     if order == "smallest" and edges.index.backfill(planned.id) is None:
         _keep_order(session, registry, planned)
     started = start(edges, session.workflows, planned)

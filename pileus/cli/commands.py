@@ -41,6 +41,7 @@ ENTRIES = [
     Entry("reconcile", RUN, "Find, and repair, what is missing, corrupt or out of date."),
     Entry("rules", RUN, "Rules that start backfills, once or on a schedule."),
     Entry("workflows", RUN, "Workflows that points in time go through: list, show, draw."),
+    Entry("tasks", RUN, "Tasks that workflows and collections name: list, show."),
     Entry("dead-letters", RUN, "Messages in the dead-letter queues."),
     Entry("outputs", LOOK, "List, show, draw and export what was written."),
     Entry("dashboard", LOOK, "Serve a page with maps, series and backfills."),

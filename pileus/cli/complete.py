@@ -30,6 +30,13 @@ def workflows(incomplete: str) -> list[str]:
     return _begin(incomplete, (path.name.removesuffix(WORKFLOW) for path in files))
 
 
+def tasks(incomplete: str) -> list[str]:
+    """Return the names of the project's tasks, and of Pileus's, that begin with `incomplete`."""
+    root, product = _root(), product_folder()
+    folders = [product / "lambdas", product / "ecs_tasks", *([root / "tasks"] if root else [])]
+    return _begin(incomplete, (path.parent.name for folder in folders for path in folder.glob("*/task.json")))
+
+
 def backfills(incomplete: str) -> list[str]:
     """Return the ids of the embedded stack's backfills that begin with `incomplete`, from its objects on disk."""
     root = _root()

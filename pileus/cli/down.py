@@ -8,7 +8,7 @@ from pileus.cli.session import Session
 @app.command(epilog="Example: pileus down")
 def down(json: show.Json = False) -> None:
     """Stop what `pileus up` started. Running groups return to their queue; finished results stay."""
-    from pileus.embedded.supervisor import stop_supervisor
+    from pileus.embedded.control import stop_supervisor
 
     stopped = stop_supervisor(Session().home)
     show.answer(json, {"stopped": stopped}, "stopped" if stopped else "nothing was running")

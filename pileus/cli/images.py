@@ -22,14 +22,24 @@ def images(
     network: Annotated[str, typer.Option(help="As in docker build; `host` behind some proxies.")] = "default",
     json: show.Json = False,
 ) -> None:
-    """Build the images that workers run in. Needs Docker; `debootstrap` makes the base where there is no registry."""
+    """Build the images that workers run in, with the tasks of the project here. Needs Docker; `debootstrap` makes the
+    base where there is no registry.
+    """
     from pileus.deploy.images import build, debootstrap, size
+    from pileus.errors import UsageError
+    from pileus.project.folder import find_project
+
+    try:
+        tasks: Path | None = find_project(Path.cwd()).root / "tasks"
+    except UsageError:
+        tasks = None  # outside a project the images are those of Pileus alone
+    tasks = tasks if tasks and tasks.is_dir() else None
 
     base = debootstrap() if base_image == "debootstrap" else base_image
     built = []
     for name in names or ("base", "process_group"):
         started = time.monotonic()
-        image = build(name, base=base, ca=ca, tag=tag, network=network)
+        image = build(name, base=base, ca=ca, tag=tag, network=network, tasks=tasks)
         built.append({"image": image, "bytes": size(image), "seconds": round(time.monotonic() - started, 1)})
         if not json:
             show.line(f"{image}: {show.size(size(image))}, {show.seconds(time.monotonic() - started)}")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from pileus.wiring import Edges
 
+DEFINITION = "task.json"
 Step = Callable[["Edges", Any], Any]
 
 
@@ -25,7 +27,7 @@ def run_task(
     name: Annotated[
         str,
         typer.Argument(
-            help="A folder of lambdas/, process_group, a path to a handler.py or its folder, or MODULE:FUNCTION."
+            help="A task of this project or of Pileus, a path to a handler.py or its folder, or MODULE:FUNCTION."
         ),
     ],
     input: Annotated[Path, typer.Option("--input", help="Event: a JSON file.")],
@@ -59,8 +61,9 @@ def find_step(name: str, folder: Path) -> Step:
 
     1. MODULE:FUNCTION: a handler that can be imported from here.
     2. A path that ends in .py, or a folder with a handler.py.
-    3. A folder of lambdas/, here or in the project.
-    4. The tasks that come with Pileus.
+    3. A folder with a task.json, here or in tasks/ of the project.
+    4. A folder of lambdas/, here or in the project.
+    5. The tasks that come with Pileus.
     """
     from pileus.errors import UsageError
     from pileus.near import unknown
@@ -69,13 +72,17 @@ def find_step(name: str, folder: Path) -> Step:
     if colon:
         return _imported(module, function)
     path = Path(name)
-    found = [path] if path.suffix == ".py" else [path / "handler.py", _lambdas() / name / "handler.py"]
+    for place in (path, _project() / "tasks" / name):
+        if (place / DEFINITION).is_file():
+            return _own(place.resolve())
+    found = [path] if path.suffix == ".py" else [path / "handler.py", _project() / "lambdas" / name / "handler.py"]
     for file in found:
         if file.is_file():
             return _of_file(file)
     tasks = _tasks(folder)
     if name not in tasks:
-        there = {*tasks, *(file.parent.name for file in _lambdas().glob("*/handler.py"))}
+        files = (*_project().glob("lambdas/*/handler.py"), *_project().glob(f"tasks/*/{DEFINITION}"))
+        there = {*tasks, *(file.parent.name for file in files)}
         raise UsageError(f"{unknown('task', name, there)}; also a path to a handler.py, or MODULE:FUNCTION")
     return tasks[name]
 
@@ -99,14 +106,32 @@ def _tasks(folder: Path) -> dict[str, Step]:
     }
 
 
-def _lambdas() -> Path:
+def _own(folder: Path) -> Step:
+    """Return what runs a task of the project. Raises UsageError for one that runs within a group."""
+    from pileus.errors import UsageError
+    from pileus.task_folder import TaskFolder
+
+    task = TaskFolder(folder.parent).task(folder.name)
+    if task.definition.runs == "group":
+        raise UsageError("runs within a group: name it in a collection's meta.task", where=f"task {task.name}")
+    call = task.caller()
+
+    def step(edges: "Edges", event: Any) -> Any:
+        del edges
+        with TemporaryDirectory() as work:
+            return call(event, Path(work))
+
+    return step
+
+
+def _project() -> Path:
     from pileus.errors import UsageError
     from pileus.project.folder import find_project
 
     try:
-        return find_project(Path.cwd()).root / "lambdas"
+        return find_project(Path.cwd()).root
     except UsageError:
-        return Path("lambdas")
+        return Path()
 
 
 def _of_file(path: Path) -> Step:

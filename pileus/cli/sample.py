@@ -58,7 +58,7 @@ def _make_site(session: Session) -> None:
 @contextmanager
 def _stack(session: Session, workers: int) -> Iterator[None]:
     """Yield the stack that is up; else start one for the time of the block."""
-    from pileus.embedded.supervisor import start_detached, stop_supervisor
+    from pileus.embedded.control import start_detached, stop_supervisor
 
     if session.home.supervised():
         show.line("using the stack that is up")

@@ -1,6 +1,7 @@
 """The project of the current folder, and the stack that is up, for a command."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,8 +66,12 @@ class Session:
 
     @cached_property
     def edges(self) -> "Edges":
+        from pileus.errors import UsageError
+        from pileus.task_folder import bring_group_tasks
         from pileus.wiring import wire
 
+        with suppress(UsageError):  # there may be no project here, only a stack
+            bring_group_tasks(self.project.own_tasks())  # collections of the stack may name them
         return wire(os.environ, self.aws, self.stack)
 
     @cached_property

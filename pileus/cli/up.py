@@ -21,17 +21,22 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is up, and leave it running.")] = False,
     json: show.Json = False,
 ) -> None:
-    """Start the embedded AWS, deploy the core stack, and start workers. Does nothing when they run."""
-    from pileus.embedded.supervisor import Supervisor, start_detached
+    """Start the embedded AWS, deploy the core stack, and start workers. Where they run, deploy what has changed in the
+    project's workflows and tasks.
+    """
+    from pileus.embedded.control import ask_update, start_detached
+    from pileus.embedded.supervisor import Supervisor
 
     processes, containers = count_workers(workers)
     home = Session().home
     home.make()
     if home.supervised():
         running = home.running()
-        if running is None:
+        if running is None or not running.ready:
             raise UsageError("it is starting: try again")
-        _tell_up(home, running, len(running.workers), "already up", json)
+        running = ask_update(home, running)
+        word = "updated, and up" if running.updated else "already up"
+        _tell_up(home, running, len(running.workers), word, json)
         return
     if detach:
         start_detached(home, workers)
@@ -45,6 +50,7 @@ def up(
     supervisor = Supervisor(home, workers=processes, containers=containers, tell=show.line)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, supervisor.stop)
+    signal.signal(signal.SIGUSR1, supervisor.update)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it must stay up
         signal.signal(signal.SIGHUP, supervisor.stop)
     supervisor.run()

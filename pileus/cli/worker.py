@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pileus.cli import complete
 from pileus.cli.app import app
 
 if TYPE_CHECKING:
@@ -26,10 +27,59 @@ LEASES = 20
 
 @app.command(epilog="Example: pileus worker --until-idle")
 def worker(
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when both queues are empty.")] = False,
+    task: Annotated[
+        str | None, typer.Option(autocompletion=complete.tasks, help="A task of the project, in place of groups.")
+    ] = None,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="End when the queues are empty.")] = False,
 ) -> None:
     """Poll the queues and process groups until SIGTERM; then return the running group to its queue."""
-    work(until_idle=until_idle)
+    if task is None:
+        work(until_idle=until_idle)
+    else:
+        work_on(task, until_idle=until_idle)
+
+
+def work_on(name: str, *, until_idle: bool = False) -> None:
+    """Run a worker of one task of the project: of the folder PILEUS_TASKS, else of the project here."""
+    from pileus.edges.aws import Aws, Stack
+    from pileus.project.folder import find_project
+    from pileus.scratch.volume import Volume
+    from pileus.task_folder import FOLDER, TaskFolder
+    from pileus.wiring import wire_task_queue
+    from pileus.worker.health_check import pulse_file
+    from pileus.worker.own_task import TaskWorker
+    from pileus.worker.task_process import TaskProcess
+
+    _log_json_lines()
+    folder = Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else find_project(Path.cwd()).root / "tasks"
+    found, stack = TaskFolder(folder).task(name), Stack.from_env(os.environ)
+    scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
+    pulse = pulse_file(scratch, socket.gethostname())
+    seconds = float(found.definition.timeout)
+    with Volume(scratch) as volume, closing(TaskProcess(folder, name, volume.folder, seconds=seconds)) as process:
+
+        def live() -> None:
+            volume.sweep()
+            pulse.touch()
+
+        made = TaskWorker(
+            wire_task_queue(Aws(), stack, name),
+            name,
+            name,
+            process.run,
+            visibility=int(stack.visibility),
+            deaths=int(stack.deaths),
+            pulse=live,
+        )
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda *_: made.stop())
+        made.run(until_idle=until_idle)
+
+
+def _log_json_lines() -> None:
+    output = logging.StreamHandler(sys.stdout)
+    output.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[output])
 
 
 def work(*, until_idle: bool = False) -> None:
@@ -48,9 +98,7 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.worker.health_check import pulse_file
     from pileus.worker.loop import Worker
 
-    output = logging.StreamHandler(sys.stdout)
-    output.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[output])
+    _log_json_lines()
     logging.getLogger("rasterio").setLevel(logging.ERROR)  # GDAL warns about each header whose pixels are not there
     stack, limits = Stack.from_env(os.environ), limits_of(os.environ)
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))

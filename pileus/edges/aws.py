@@ -84,6 +84,11 @@ class Stack:
         """Queue address of the queue `ingest` or `backfill`."""
         return self.ingest if name == "ingest" else self.backfill
 
+    def task_queue(self, task: str) -> tuple[str, str]:
+        """Return the queue addresses of a task of the project: its own, and that of its dead letters."""
+        beside = f"{self.backfill.rpartition('/')[0]}/{self.stack}-task-{task}"
+        return beside, f"{beside}-dead"
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:

@@ -116,8 +116,12 @@ class Queues(Protocol):
 class SqsQueues:
     """SQS queues and Step Functions task tokens."""
 
-    def __init__(self, sqs: "SQSClient", stepfunctions: "SFNClient", queues: Mapping[str, Queue]) -> None:
+    def __init__(
+        self, sqs: "SQSClient", stepfunctions: "SFNClient", queues: Mapping[str, Queue], *, at_once: int = AT_ONCE
+    ) -> None:
+        """`queues`: addresses, by queue; `at_once`: messages that one call receives."""
         self._sqs = sqs
+        self._at_once = at_once
         self._stepfunctions = stepfunctions
         self._addresses = queues
         self._lock = threading.Lock()
@@ -159,7 +163,7 @@ class SqsQueues:
             answering, self._answering = self._answering, []
         for answer in answering:
             answer.result()  # a StoreError was dealt with; anything else is a defect, and is seen
-        for queue in QUEUES:
+        for queue in self._addresses:
             self._leave(queue, [message for message in ahead if message.queue == queue])
         self._forget_done()
 
@@ -185,7 +189,7 @@ class SqsQueues:
         """Delete the collected messages. One that cannot be deleted now is received again, and answered again."""
         with self._lock:
             done, self._done = self._done, []
-        for queue in QUEUES:
+        for queue in self._addresses:
             entries: Any = _entries([message for message in done if message.queue == queue])
             if entries:
                 with suppress(StoreError), translated(queue, "SQS"):
@@ -200,16 +204,16 @@ class SqsQueues:
     def _received(self, queue: str, wait_seconds: int) -> Any:
         return self._sqs.receive_message(
             QueueUrl=self._addresses[queue].url,
-            MaxNumberOfMessages=AT_ONCE,
+            MaxNumberOfMessages=self._at_once,
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         ).get("Messages")
 
     def hold(self, message: Message, seconds: int) -> None:
         if self._hide(message, seconds) and message.received >= OFTEN:
-            self._post_anew(message, seconds)
+            self.post_anew(message, seconds)
 
-    def _post_anew(self, message: Message, seconds: int) -> None:
+    def post_anew(self, message: Message, seconds: int = 0) -> None:
         """Replace the message by a copy that was never received: SQS moves one that was received often to the
         dead-letter queue.
         """
@@ -253,8 +257,12 @@ class SqsQueues:
         return self._answer("send_task_heartbeat", message)
 
     def succeed(self, message: Message, output: Mapping[str, Any]) -> None:
+        self.succeed_with(message, json.dumps(output))
+
+    def succeed_with(self, message: Message, output: str) -> None:
+        """Do as `succeed`, for an answer that is JSON already."""
         with self._lock:
-            self._answering.append(self._answers.submit(self._succeed, message, json.dumps(output)))
+            self._answering.append(self._answers.submit(self._succeed, message, output))
 
     def _succeed(self, message: Message, output: str) -> None:
         with suppress(StoreError):

@@ -19,6 +19,9 @@ class Workflows(Protocol):
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
         """Start an execution called `name`; return its ARN. A second call with the same name returns the same ARN."""
 
+    def exists(self, workflow: str) -> bool:
+        """Return whether the stack has a workflow of this name."""
+
     def status(self, execution: str) -> Status:
         """Return the status of an execution; `GONE` when Step Functions knows no such execution."""
 
@@ -46,6 +49,16 @@ class StepFunctions:
                 raise
             return execution_arn(machine, name)  # it has ended since; the answer to its start was lost
         return started["executionArn"]
+
+    def exists(self, workflow: str) -> bool:
+        try:
+            with translated(workflow, "Step Functions"):
+                self._client.describe_state_machine(stateMachineArn=self._prefix + workflow)
+        except StoreError as exc:
+            if exc.code in ("StateMachineDoesNotExist", "InvalidArn"):
+                return False
+            raise
+        return True
 
     def status(self, execution: str) -> Status:
         try:

@@ -22,9 +22,13 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def deploy_embedded(aws: Aws, home: Home) -> Stack:
-    """Synthesize and deploy. Buckets that an earlier run left on disk are used again."""
-    assembly = synth(Project(home.project), home.assemblies, settings(os.environ))
+def synth_embedded(home: Home) -> Assembly:
+    """Synthesize the stacks of a project, unless they have been synthesized. Raises UsageError and DocumentError."""
+    return synth(Project(home.project), home.assemblies, settings(os.environ))
+
+
+def deploy_embedded(aws: Aws, assembly: Assembly) -> Stack:
+    """Create or update the stacks. Buckets that an earlier run left on disk are used again."""
     data, core = _named(assembly, "-data"), _named(assembly, "-core")
     names = {bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]}
     stack = Stack.from_outputs(deploy(aws, assembly, core))

@@ -31,6 +31,12 @@ class Running:
     ready: bool
     doing: str = ""
     """What it is doing now, for the command that waits for it."""
+    updates: int = 0
+    """How often `pileus up` has asked it to take over the project's workflows and tasks."""
+    updated: bool = False
+    """Whether something was different when it was asked last."""
+    problem: str = ""
+    """Why it could not, when it was asked last."""
     credentials: Credentials = field(default=NOBODY, repr=False)
     """What the embedded AWS of this run asks for."""
 

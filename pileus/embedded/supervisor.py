@@ -19,11 +19,14 @@ from urllib.request import urlopen
 
 from pileus.backfills.recover import recover, restore_rules
 from pileus.edges.aws import Aws, Stack
+from pileus.edges.cloudformation import Assembly
 from pileus.embedded.containers import Containers, find_image, sweep_containers
-from pileus.embedded.deployment import deploy_embedded
+from pileus.embedded.deployment import deploy_embedded, synth_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.embedded.private import HEALTH, new_credentials
-from pileus.errors import StoreError, UsageError
+from pileus.errors import PileusError, StoreError, UsageError
+from pileus.project.folder import Project
+from pileus.task_folder import FOLDER
 from pileus.version import __version__
 from pileus.wiring import wire, wire_schedules, wire_workflows
 
@@ -43,8 +46,13 @@ class Supervisor:
         self._containers: Containers | None = None
         self._tell = tell
         self._stopping = threading.Event()
+        self._asked = threading.Event()
+        self._updates, self._updated, self._problem = 0, False, ""
+        self._assembly: Assembly | None = None
         self._ministack: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
+        self._tasks: dict[str, subprocess.Popen[bytes]] = {}
+        """The worker of each task of the project that runs in workers."""
         self._port = 0
         self._credentials = new_credentials()
         self._stack: Stack | None = None
@@ -53,6 +61,10 @@ class Supervisor:
         """End `run`. Safe in a signal handler."""
         self._stopping.set()
 
+    def update(self, *_: object) -> None:
+        """Take over the workflows and tasks of the project, soon. Safe in a signal handler."""
+        self._asked.set()
+
     def run(self) -> None:
         """Start all, then restart what dies, until stopped. Raises UsageError when the stack is up already."""
         if importlib.util.find_spec("ministack") is None:
@@ -60,15 +72,18 @@ class Supervisor:
         with self._home.locked() as ours:
             if not ours:
                 raise UsageError("it is up already: `pileus down` stops it")
-            self._sweep()
+            self.sweep()
             try:
                 self._start()
                 while not self._stopping.wait(0.25):
+                    if self._asked.is_set():
+                        self._asked.clear()
+                        self._update()
                     self._restart_dead()
             finally:
                 self._end()
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Stop the processes that a killed supervisor left."""
         left = self._home.running()
         sweep_containers(self._home)
@@ -90,20 +105,48 @@ class Supervisor:
         self._start_ministack()
         aws = Aws(self.endpoint, self._credentials)
         self._note("deploying the core stack", ready=False)
-        self._stack = deploy_embedded(aws, self._home)
+        self._assembly = synth_embedded(self._home)
+        self._stack = deploy_embedded(aws, self._assembly)
         self._note("reading the index from S3", ready=False)
         edges = wire(os.environ, aws, self._stack)
         workflows = wire_workflows(aws, self._stack)
         recover(edges, workflows, self._tell)
         restore_rules(edges, workflows, wire_schedules(aws, self._stack))
         while len(self._workers) < self._count and not self._stopping.is_set():
-            self._workers.append(self._start_worker(len(self._workers)))
+            self._workers.append(self._start_worker(f"worker-{len(self._workers)}"))
+        self._start_task_workers()
         if self._contained:
             image = find_image(__version__)
             self._containers = Containers(
                 aws, self._stack, self._home, self._credentials, count=self._contained, image=image
             )
             self._containers.start()
+        self._note("", ready=True)
+
+    def _start_task_workers(self) -> None:
+        """Start a worker for each task of the project that runs in workers and has none."""
+        for name, task in Project(self._home.project).own_tasks().items():
+            if task.definition.runs == "worker" and name not in self._tasks and not self._stopping.is_set():
+                self._tasks[name] = self._start_worker(f"task-{name}", "--task", name)
+
+    def _update(self) -> None:
+        """Deploy the project's workflows and tasks where they have changed. Workers then end and start again, with the
+        new code; each hands its group back.
+        """
+        self._updated, self._problem = False, ""
+        try:
+            assembly = synth_embedded(self._home)
+            if assembly != self._assembly:
+                self._tell("updating the core stack")
+                self._stack = deploy_embedded(Aws(self.endpoint, self._credentials), assembly)
+                self._assembly, self._updated = assembly, True
+                _end_all([*self._workers, *self._tasks.values()])
+                self._tasks.clear()
+                self._workers = [self._start_worker(f"worker-{number}") for number in range(len(self._workers))]
+                self._start_task_workers()
+        except PileusError as error:
+            self._problem = str(error)
+        self._updates += 1
         self._note("", ready=True)
 
     @property
@@ -117,10 +160,13 @@ class Supervisor:
             os.getpid(),
             self.endpoint,
             self._ministack.pid if self._ministack else 0,
-            tuple(worker.pid for worker in self._workers),
+            tuple(worker.pid for worker in (*self._workers, *self._tasks.values())),
             self._stack.to_env() if self._stack else {},
             ready,
             doing,
+            self._updates,
+            self._updated,
+            self._problem,
             self._credentials,
         )
         self._home.note(running)
@@ -145,13 +191,14 @@ class Supervisor:
                 raise StoreError("the embedded AWS did not start", where=str(self._home.logs / "ministack.log"))
             time.sleep(0.05)
 
-    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+    def _start_worker(self, name: str, *options: str) -> subprocess.Popen[bytes]:
         assert self._stack is not None  # the stack is deployed before workers start
         settings = self._stack.to_env() | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "PILEUS_SCRATCH": str(self._home.scratch),
+            FOLDER: str(self._home.project / "tasks"),
         }
-        return self._spawn(f"worker-{number}", [*PILEUS, "worker"], settings)
+        return self._spawn(name, [*PILEUS, "worker", *options], settings)
 
     def _spawn(self, name: str, command: list[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
         self._home.logs.mkdir(parents=True, exist_ok=True)
@@ -174,12 +221,17 @@ class Supervisor:
         for number, worker in enumerate(self._workers):
             if worker.poll() is not None:
                 self._tell(f"worker {number} died: starting it again")
-                self._workers[number] = self._start_worker(number)
+                self._workers[number] = self._start_worker(f"worker-{number}")
+                self._note("", ready=True)
+        for name, worker in self._tasks.items():
+            if worker.poll() is not None:
+                self._tell(f"the worker of task {name} died: starting it again")
+                self._tasks[name] = self._start_worker(f"task-{name}", "--task", name)
                 self._note("", ready=True)
 
     def _end(self) -> None:
         """Stop the workers, so that they return their groups, and then the embedded AWS."""
-        _end_all(self._workers)
+        _end_all([*self._workers, *self._tasks.values()])
         if self._containers:
             self._containers.stop()
         if self._ministack:
@@ -222,40 +274,3 @@ def _any_free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
-
-
-def start_detached(home: Home, workers: int | str) -> None:
-    """Start a supervisor in the background, and return when the stack is ready. Raises StoreError when it ends before
-    that.
-    """
-    home.logs.mkdir(parents=True, exist_ok=True)
-    log_path = home.logs / "supervisor.log"
-    with log_path.open("ab") as log:
-        supervisor = subprocess.Popen(
-            [*PILEUS, "up", "--workers", str(workers)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd=home.project,
-        )
-    while not ((running := home.running()) and running.ready and running.supervisor == supervisor.pid):
-        if supervisor.poll() is not None:
-            last = (log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-            raise StoreError(f"it did not start: {last}", where=str(log_path))
-        time.sleep(0.1)
-
-
-def stop_supervisor(home: Home) -> bool:
-    """Stop the supervisor and what it started, or what a killed one left. Return False when nothing ran."""
-    running = home.running()
-    if running is None:
-        return False
-    if home.supervised():
-        os.kill(running.supervisor, signal.SIGTERM)
-        while home.supervised():
-            time.sleep(0.05)
-    else:
-        Supervisor(home, workers=0, tell=lambda _: None)._sweep()
-        home.forget()
-    return True

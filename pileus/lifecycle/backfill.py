@@ -44,6 +44,8 @@ class Backfill:
     unit: str
     workflow: str = "DiscoverAndProcessGranules"
     """What each point in time is handed to."""
+    provider: str = ""
+    """Id of the provider; empty for the template's."""
     state: State = "running"
     run: int = 1
     """Grows with each resume and retry; what an older run queued is void."""

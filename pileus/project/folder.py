@@ -11,6 +11,7 @@ from pileus.errors import DocumentError, UsageError
 from pileus.product import WORKFLOW, product_folder
 from pileus.project.registry import Registry, key_of
 from pileus.project.workflow_definition import Definition, read_definition
+from pileus.task_folder import FolderTask, TaskFolder, bring_group_tasks
 
 D = TypeVar("D", bound=Document)
 
@@ -24,6 +25,7 @@ class Project:
     def registry(self) -> tuple[Registry, dict[str, str]]:
         """Return all documents, and the file that each came from, by the document's key."""
         sources: dict[str, str] = {}
+        bring_group_tasks(self.own_tasks())
         registry = Registry(
             dict(self._read(Collection, "collections", key_of, sources)),
             dict(self._read(Provider, "data/providers", lambda provider: provider.id, sources)),
@@ -31,10 +33,18 @@ class Project:
         )
         return registry, sources
 
+    def own_tasks(self) -> dict[str, FolderTask]:
+        """Return the tasks in tasks/, by name. Raises DocumentError for the first that is wrong."""
+        own = TaskFolder(self.root / "tasks").tasks()
+        if taken := sorted({task.casefold() for task in product_tasks()} & {name.casefold() for name in own}):
+            raise DocumentError("Pileus has a task of this name: choose another", where=f"tasks/{taken[0]}/task.json")
+        return own
+
     def workflows(self) -> dict[str, Definition]:
         """Return the workflows that the stack will have, by name. Raises DocumentError for the first that is wrong."""
         files = {**_workflows(product_folder() / "infra/workflows"), **self.own_workflows()}
-        return {name: read_definition(name, path, self._place(path)) for name, path in files.items()}
+        tasks = {name: task.definition for name, task in self.own_tasks().items()}
+        return {name: read_definition(name, path, self._place(path), tasks) for name, path in files.items()}
 
     def own_workflows(self) -> dict[str, Path]:
         """Return the file of each workflow in workflows/, by name.
@@ -86,6 +96,12 @@ class Project:
 
 def _workflows(folder: Path) -> dict[str, Path]:
     return {path.name.removesuffix(WORKFLOW): path for path in sorted(folder.glob(f"*{WORKFLOW}"))}
+
+
+def product_tasks() -> dict[str, FolderTask]:
+    """Return the tasks that come with Pileus, by name."""
+    product = product_folder()
+    return {**TaskFolder(product / "lambdas").tasks(), **TaskFolder(product / "ecs_tasks").tasks()}
 
 
 def find_project(start: Path) -> Project:

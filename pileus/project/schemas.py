@@ -10,10 +10,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pileus.documents import Collection, Document, Provider, Rule, collection, provider, rule
+from pileus.documents import Collection, Document, Provider, Rule, collection, provider, rule, task
+from pileus.documents.task import TaskDefinition
 
-PARTS = (collection, provider, rule)
-MODELS: dict[str, type[Document]] = {"collection": Collection, "provider": Provider, "rule": Rule}
+PARTS = (collection, provider, rule, task)
+MODELS: dict[str, type[Document]] = {
+    "collection": Collection,
+    "provider": Provider,
+    "rule": Rule,
+    "task": TaskDefinition,
+}
 _EXAMPLE = re.compile(r" Example: `(.*)`\.$")
 
 

@@ -1,12 +1,15 @@
 """A workflow's definition in Amazon States Language: checked before anything is deployed, and its states as a graph."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pileus.documents.task import TaskDefinition
 from pileus.errors import DocumentError
+from pileus.near import unknown
+from pileus.project.workflow_tasks import PREFIX, tasks_of, value_name, with_tasks
 from pileus.strict_json import parse_json
 
 LAMBDAS = ("GenerateCollectionsArn", "DiscoverGranulesArn", "ReportStatusArn")
@@ -56,12 +59,14 @@ class Definition:
     comment: str
     steps: tuple[Step, ...]
     """Every state, those of a Map or Parallel right after it."""
+    tasks: tuple[str, ...]
+    """Tasks of the project that it names."""
 
 
-def read_definition(name: str, path: Path, where: str) -> Definition:
+def read_definition(name: str, path: Path, where: str, tasks: Mapping[str, TaskDefinition]) -> Definition:
     """Return the definition in a file. Raises DocumentError with one sentence for the first that is wrong: its JSON, a
-    `${...}` that the stack has no value for, what Amazon States Language does not allow, or a task that a workflow has
-    no right to do.
+    `${...}` that the stack has no value for, a task that is not one of `tasks`, the project's, what Amazon States
+    Language does not allow, or what a workflow has no right to do.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -71,30 +76,52 @@ def read_definition(name: str, path: Path, where: str) -> Definition:
         raise DocumentError("is not in UTF-8", where=where) from exc
     if len(text) > LONGEST:
         raise DocumentError(f"is longer than {LONGEST:,} characters, the most that a workflow has", where=where)
-    unknown = sorted(set(re.findall(r"\$\{([^}]*)\}", text)) - {*VALUES})
-    if unknown:
-        raise DocumentError(f"${{{unknown[0]}}}: expected one of {', '.join(VALUES)}", where=where)
+    strange = sorted(set(re.findall(r"\$\{([^}]*)\}", text)) - {*VALUES})
+    if strange:
+        raise DocumentError(f"${{{strange[0]}}}: expected one of {', '.join(VALUES)}", where=where)
     try:
-        value = parse_json(_filled(text))
+        value = parse_json(_filled(text, tasks))
     except ValueError as exc:
         raise DocumentError(str(exc), where=where) from exc
     if not isinstance(value, dict):
         raise DocumentError("expected an object with StartAt and States", where=where)
+    for task in tasks_of(text):
+        if task not in tasks:
+            raise DocumentError(unknown("task", task, tasks), where=where)
+        if tasks[task].runs == "group":
+            why = "runs within a group: a collection names it in meta.task, and no workflow does"
+            raise DocumentError(f"task {task} {why}", where=where)
+    _lint(value if not tasks_of(text) else _compiled(text, tasks), where)
+    steps = tuple(_steps(value, 0, None))
+    for step in steps:
+        if step.type == "Task" and step.resource not in TASKS and not step.resource.startswith(PREFIX):
+            said = f"{step.name}: a workflow may not use {step.resource}: expected {_or((*TASKS, f'{PREFIX}NAME'))}"
+            raise DocumentError(said, where=where)
+    return Definition(name, str(value.get("Comment", "")), steps, tuple(tasks_of(text)))
+
+
+def _compiled(text: str, tasks: Mapping[str, TaskDefinition]) -> Any:
+    try:
+        return parse_json(_filled(with_tasks(text, tasks), tasks))
+    except (AttributeError, KeyError, TypeError):
+        return parse_json(_filled(text, tasks))  # a state without its Type, and the like: the validator says so
+
+
+def _lint(value: Any, where: str) -> None:
+    """Raise DocumentError for the first thing that Amazon States Language does not allow."""
     from statelint.linter import Linter  # it is slow to import, and few commands read a workflow
 
     if problems := [problem for problem in Linter.validate(value) if not YOUNGER.search(problem)]:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DocumentError(f"{problems[0]}{more}", where=where)
-    steps = tuple(_steps(value, 0, None))
-    for step in steps:
-        if step.type == "Task" and step.resource not in TASKS:
-            said = f"{step.name}: a workflow may not use {step.resource}: expected {_or(TASKS)}"
-            raise DocumentError(said, where=where)
-    return Definition(name, str(value.get("Comment", "")), steps)
 
 
-def _filled(text: str) -> str:
+def _filled(text: str, tasks: Iterable[str]) -> str:
     """Return the definition with a value of the right kind for each `${...}`."""
+    for task in tasks:
+        arn, queue = f"${{{value_name(task, 'Arn')}}}", f"${{{value_name(task, 'Queue')}}}"
+        text = text.replace(arn, f"arn:aws:lambda:us-east-1:000000000000:function:task-{task}")
+        text = text.replace(queue, f"https://sqs.us-east-1.amazonaws.com/000000000000/task-{task}")
     for name in NUMBERS:
         text = text.replace(f"${{{name}}}", "60")
     for name in LAMBDAS:
@@ -167,6 +194,8 @@ def _condition(choice: Mapping[str, Any]) -> str:
 
 def _what(state: Mapping[str, Any]) -> str:
     resource = str(state.get("Resource", ""))
+    if resource.startswith(PREFIX):
+        return f"task {resource.removeprefix(PREFIX)}"
     if resource.endswith("lambda:invoke"):
         given = state.get("Parameters") or state.get("Arguments") or {}
         return str(given.get("FunctionName", "a Lambda")).rpartition(":")[2]

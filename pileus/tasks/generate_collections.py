@@ -47,14 +47,15 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
             started_by=f"rule {rule}",
             now=edges.now(),
             execution=text(event, "config", "execution"),
+            workflow=text_or_none(wanted, "workflow"),
+            provider=text_or_none(wanted, "provider"),
         )
         backfill = record_started(edges, backfill)
     template = registry.collection(backfill.collection, backfill.version)
-    provider = registry.provider_of(template, text_or_none(wanted, "provider"))
-    workflow = text_or_none(wanted, "workflow") or template.workflow
+    provider = registry.provider_of(template, backfill.provider or None)
     points, owed = _points(edges, template, backfill), _owed(edges, backfill)
     items = (
-        _item(edges, backfill, point, provider, workflow, rank=rank, owed=owed.get(point.period.iso, {}))
+        _item(edges, backfill, point, provider, rank=rank, owed=owed.get(point.period.iso, {}))
         for rank, point in enumerate(points)
     )
     url = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}/points.json")
@@ -101,7 +102,6 @@ def _item(
     backfill: Backfill,
     point: Point,
     provider: Provider,
-    workflow: str,
     *,
     rank: int,
     owed: Mapping[str, str],
@@ -118,7 +118,7 @@ def _item(
         owed,
     )
     return {
-        "workflow": edges.stack.workflow_arn(workflow),
+        "workflow": edges.stack.workflow_arn(backfill.workflow),
         "execution": f"{backfill.id}-{backfill.run}-{point.period.point}",
         "config": task.to_json(),
     }

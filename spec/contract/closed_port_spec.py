@@ -98,11 +98,13 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (SqsQueues, "beat"): lambda edge: edge.beat(MESSAGE),
     (SqsQueues, "fail"): lambda edge: edge.fail(MESSAGE, Failure("Corrupt", "cut")),
     (StepFunctions, "start"): lambda edge: edge.start("workflow", "name", {}),
+    (SqsQueues, "post_anew"): lambda edge: edge.post_anew(MESSAGE),
+    (StepFunctions, "exists"): lambda edge: edge.exists("workflow"),
     (StepFunctions, "status"): lambda edge: edge.status("execution"),
     (StepFunctions, "stop"): lambda edge: edge.stop("execution", "cause"),
     (StepFunctions, "running"): lambda edge: list(edge.running("workflow", "b-")),
 }
-LATER = {(SqsQueues, "delete"), (SqsQueues, "succeed"), (SqsQueues, "settle")}
+LATER = {(SqsQueues, "delete"), (SqsQueues, "succeed"), (SqsQueues, "succeed_with"), (SqsQueues, "settle")}
 """These put off what they cannot do now: the message comes again, and is answered again."""
 ASKS_NOBODY = {(Secrets, "forget")}
 

@@ -3,27 +3,28 @@
 import itertools
 import json
 import re
-import shutil
-import subprocess
-import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pileus.worker.metrics import UNITS
-from spec.support.cache import made_once
-from spec.support.synthesized import IMAGE, SECRET, Template, combinations, named, synthesize, with_node
+from spec.support.synthesized import (
+    IMAGE,
+    SECRET,
+    Template,
+    assert_lint_finds_nothing,
+    combinations,
+    listed,
+    named,
+    synthesize,
+    with_node,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = [pytest.param(settings, id=named(settings)) for settings in combinations()]
 EC2 = {"worker_image": IMAGE}
 FARGATE = {"worker_image": IMAGE, "compute": "fargate"}
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 @pytest.mark.parametrize("settings", EVERY)
@@ -276,15 +277,7 @@ def test_cfn_lint_finds_nothing() -> None:
     folders = [synthesize(settings).folder for settings in (EC2, EC2 | {"spot": True}, FARGATE)]
     paths = [path for folder in folders for path in sorted(folder.glob("*.template.json"))]
     assert len(paths) == 9
-    program = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
-    assert program, "cfn-lint is missing: it is in the extra dev"
-
-    def lint(folder: Path) -> None:
-        command = [program, "--ignore-checks", "W3005", "--", *map(str, paths)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
-
-    made_once("cfn-lint", [version("cfn-lint"), *paths], lint)
+    assert_lint_finds_nothing(paths)
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 19, 20, 21, 22, 40, 100, 400])

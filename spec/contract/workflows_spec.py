@@ -133,5 +133,6 @@ def test_more_than_a_page_of_them_is_listed(engine: Engine) -> None:
 
 
 def test_a_workflow_that_is_not_there_is_a_store_error(engine: Engine) -> None:
+    assert (engine.workflows.exists(NAME), engine.workflows.exists("None")) == (True, False)
     with pytest.raises(StoreError):
         engine.workflows.start("None", "b-1", VALUE)

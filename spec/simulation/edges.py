@@ -94,6 +94,10 @@ class SimulatedWorkflows:
         )
         return arn
 
+    def exists(self, workflow: str) -> bool:
+        found: bool = self._schedule.effect(f"look for {workflow}", lambda: self.machines.exists(workflow), self._down)
+        return found
+
     def status(self, execution: str) -> Status:
         found: Status = self._schedule.effect(
             f"status of {execution}", lambda: self.machines.status(execution), self._down

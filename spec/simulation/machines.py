@@ -72,6 +72,10 @@ class Machines:
         self.schedule.spawn(execution.process, f"execution {name}", lambda: self._execute(execution))
         return arn
 
+    def exists(self, workflow: str) -> bool:
+        """See Workflows."""
+        return workflow in self._definitions
+
     def status(self, arn: str) -> Status:
         """See Workflows."""
         return self.executions[arn].status if arn in self.executions else "GONE"

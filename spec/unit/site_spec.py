@@ -15,7 +15,7 @@ from infra.settings import Settings
 from pileus import documents
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("collection", "provider", "rule", "settings")
+KINDS = ("collection", "provider", "rule", "task", "settings")
 COMMANDS = {words: command for _, words, command in reference.every_command()}
 FIELDS = [(kind, field) for kind in KINDS for field in reference.fields(kind)]
 

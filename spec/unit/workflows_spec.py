@@ -153,7 +153,7 @@ def test_a_wrong_workflow_is_refused_before_anything_is_written(folder: Path, ca
 
 @pytest.mark.parametrize("path", sorted((ROOT / "infra/workflows").glob("*.asl.json")), ids=lambda path: path.name)
 def test_the_products_own_are_right(path: Path) -> None:
-    assert read_definition("x", path, "x").steps[0].first
+    assert read_definition("x", path, "x", {}).steps[0].first
 
 
 def test_a_workflow_of_ones_own_is_refused_by_synthesis_too(folder: Path) -> None:

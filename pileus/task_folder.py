@@ -1,0 +1,147 @@
+"""A folder of tasks: their definitions, their texts for people, and the code that they call.
+
+Every process that needs a project's tasks reads them here: the command line from the project's tasks/, Lambdas, workers
+and the cell from the folder that PILEUS_TASKS names.
+"""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pileus.documents import read
+from pileus.documents.task import TaskDefinition
+from pileus.errors import DocumentError, UsageError
+from pileus.names import TASK_NAME
+from pileus.worker_tasks import WorkerTask, bring
+
+FOLDER = "PILEUS_TASKS"
+"""Environment variable: the folder of the project's tasks."""
+DEFINITION = "task.json"
+PACKAGE = "pileus_tasks"
+"""Under this name the folder's modules are imported, so that no other module of theirs is hidden or hides them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTask:
+    """One task of a folder."""
+
+    name: str
+    definition: TaskDefinition
+    folder: Path
+
+    @property
+    def readme(self) -> str:
+        """Return the task's README.md; empty where it has none."""
+        path = self.folder / "README.md"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    @property
+    def where(self) -> str:
+        """Return the file of its definition, as messages name it."""
+        return f"tasks/{self.name}/{DEFINITION}"
+
+    @property
+    def function(self) -> str:
+        """Return MODULE:FUNCTION as it is imported here."""
+        return f"{self.module_name()}:{self.definition.function.partition(':')[2]}"
+
+    def code(self) -> Callable[..., Any]:
+        """Return what the definition calls. Raises DocumentError when it cannot be imported or is not there."""
+        module_name, _, name = self.definition.function.partition(":")
+        try:
+            found: Any = getattr(importlib.import_module(self.module_name()), name, None)
+        except ImportError as exc:
+            raise DocumentError(f"function: {module_name} cannot be imported: {exc}", where=self.where) from exc
+        if not callable(found):
+            raise DocumentError(f"function: {module_name} has no {name}", where=self.where)
+        return found  # type: ignore[no-any-return]
+
+    def module_name(self) -> str:
+        """Return the name under which its module is imported, and make it importable."""
+        name = self.definition.function.partition(":")[0]
+        path = self.folder.joinpath(*name.split("."))
+        if not (path.with_suffix(".py").is_file() or path.is_dir()):
+            return name
+        package = sys.modules.setdefault(PACKAGE, ModuleType(PACKAGE))
+        package.__path__ = [str(self.folder.parent)]
+        importlib.invalidate_caches()
+        return f"{PACKAGE}.{self.name}.{name}"
+
+    def caller(self) -> Callable[[Mapping[str, Any], Path], Any]:
+        """Return a function of an event and a folder for files, which calls the task and returns its answer.
+
+        A class is made once, without arguments; its `handler` is called, else the object itself. A function that takes
+        two arguments is called with the event and None, as Lambda calls a handler; one that takes `workdir` gets the
+        folder.
+        """
+        code: Any = self.code()
+        if inspect.isclass(code):
+            made = code()
+            code = getattr(made, "handler", made)
+            if not callable(code):
+                raise DocumentError("function: the class has no handler", where=self.where)
+        takes = inspect.signature(code).parameters
+        second = len([one for one in takes.values() if one.default is one.empty and one.kind < one.VAR_POSITIONAL]) > 1
+
+        def call(event: Mapping[str, Any], workdir: Path) -> Any:
+            named = {"workdir": workdir} if "workdir" in takes else {}
+            config = event.get("config") if isinstance(event, Mapping) else None
+            if isinstance(config, Mapping):
+                event = {**event, "config": self.definition.check_parameters(config)}
+            return code(event, None, **named) if second and not named else code(event, **named)
+
+        return call
+
+
+class TaskFolder:
+    """The tasks of a folder. Raises DocumentError for a definition that is wrong."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def tasks(self) -> dict[str, FolderTask]:
+        """Return the tasks, by name."""
+        return {one.name: one for one in self._read()}
+
+    def task(self, name: str) -> FolderTask:
+        """Return one task. Raises UsageError for a name that there is not."""
+        found = self.tasks()
+        if name not in found:
+            raise UsageError(f"there is no task {name!r} in {self._folder}")
+        return found[name]
+
+    def _read(self) -> Iterator[FolderTask]:
+        for path in sorted(self._folder.glob(f"*/{DEFINITION}")):
+            name = path.parent.name
+            if not TASK_NAME.fullmatch(name):
+                raise DocumentError(f"the name does not match {TASK_NAME.pattern}", where=f"tasks/{name}/{DEFINITION}")
+            yield FolderTask(name, self._definition(name, path), path.parent)
+
+    def _definition(self, name: str, path: Path) -> TaskDefinition:
+        try:
+            return read(TaskDefinition, path)
+        except DocumentError as exc:
+            raise DocumentError(exc.message, where=f"tasks/{name}/{DEFINITION}") from exc
+
+
+def bring_tasks(environ: Mapping[str, str]) -> None:
+    """Make the tasks of the folder that PILEUS_TASKS names known to collections, workers and the cell."""
+    if environ.get(FOLDER):
+        bring_group_tasks(TaskFolder(Path(environ[FOLDER])).tasks())
+
+
+def bring_group_tasks(tasks: Mapping[str, FolderTask]) -> None:
+    """Make those of the tasks that run within a group known under their names. Raises DocumentError."""
+    within = [task for task in tasks.values() if task.definition.runs == "group"]
+    try:
+        bring(
+            WorkerTask(one.name, one.function, one.definition.version, one.definition.check_parameters)
+            for one in within
+        )
+    except UsageError as exc:
+        raise DocumentError(exc.message, where="tasks") from exc
