@@ -4,7 +4,7 @@ S3 answers 404 for a missing object only to roles that may list; to all others i
 list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import Acknowledgment, Stack, Validations
@@ -25,10 +25,21 @@ CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem")
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
-def allow(role: iam.IGrantable, actions: Sequence[str], resources: Sequence[str], *, why: str = "") -> None:
-    """Add one statement to the role's own policy. `why`: the reason for each `*` in the resources; it is required."""
+def allow(
+    role: iam.IGrantable,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    *,
+    why: str = "",
+    only: Mapping[str, Any] | None = None,
+) -> None:
+    """Add one statement to the role's own policy. `why`: the reason for each `*` in the resources; it is required.
+    `only`: its conditions.
+    """
     principal = cast(iam.Role, role.grant_principal)
-    principal.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources)))
+    principal.add_to_principal_policy(
+        iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=only)
+    )
     wide = [shown for shown in (_shown(Stack.of(principal).resolve(arn)) for arn in resources) if "*" in shown]
     if wide and not why:
         raise ValueError(f"a wildcard needs a reason: {wide[0]}")
@@ -68,10 +79,20 @@ def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
     allow(role, BUDGET, [core.tables.connections.table_arn])
     # The worker that counts one failure too many stops the backfill, so that no other starts a group.
     allow(role, CHANGE, [core.tables.backfills.table_arn])
-    reads, writes = ("backfills/*", "zones/*", "indexes/*"), ("indexes/*", "backfills/*")
+    reads, writes = ("backfills/*", "zones/*", "indexes/*"), ("indexes/*", "backfills/*", "staged/*")
     allow_objects(role, core.internal, read=reads, write=writes)
     allow_publishing(role, core)
     allow_sources(role, settings)
+    allow_telling(role, settings, core)
+
+
+def allow_telling(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow to tell what has failed or was stopped: to count its partitions, publish that, and put it on the bus."""
+    # A span of very many years is read by a scan.
+    allow(role, ["dynamodb:Query", "dynamodb:Scan"], [core.tables.partitions.table_arn])
+    allow(role, ["sns:Publish"], [core.topic.topic_arn])
+    bus = core.format_arn(service="events", resource="event-bus", resource_name="default")
+    allow(role, ["events:PutEvents"], [bus], only={"StringEquals": {"events:source": f"pileus.{settings.stack}"}})
 
 
 def allow_generate(role: iam.IGrantable, core: "Core") -> None:
@@ -84,27 +105,28 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     """Allow to list the provider, and to record the decision about each group."""
     partitions = core.tables.partitions.table_arn
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
-    allow(role, READ, [core.tables.backfills.table_arn])
+    allow(role, CHANGE, [core.tables.backfills.table_arn])  # a point that cannot be listed counts as a failure
     allow(role, BUDGET, [core.tables.connections.table_arn])
-    allow_objects(role, core.internal, read=(), write=("backfills/*",))
+    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
     allow_sources(role, settings)
+    allow_telling(role, settings, core)
 
 
-def allow_report(role: iam.IGrantable, core: "Core") -> None:
+def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     """Allow to record ends and failures."""
-    # A span of very many years is read by a scan.
-    allow(role, [*CHANGE, "dynamodb:Query", "dynamodb:Scan"], [core.tables.partitions.table_arn])
+    allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
     allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
     allow_publishing(role, core)
+    allow_telling(role, settings, core)
 
 
 def allow_publishing(role: iam.IGrantable, core: "Core") -> None:
-    """Allow to write a partition's objects where no reader looks, to commit them, and to publish what was committed:
-    whoever ends a run does that for a worker that died between the two.
+    """Allow to publish what was committed, and to delete what that replaces: whoever ends a run does so for a worker
+    that died between the two.
     """
-    mine = ("staged/*", "archives/*")
-    allow_objects(role, core.internal, read=mine, write=mine, delete=mine)
+    archives, staged = "archives/*", "staged/*"
+    allow_objects(role, core.internal, read=(staged, archives), write=(archives,), delete=(staged, archives))
     allow_objects(role, core.protected, read=("*",), write=("*",), delete=("*",))
 
 

@@ -170,8 +170,7 @@ class Core(Stack):
 
         access.allow_generate(generate, self)
         access.allow_discover(discover, settings, self)
-        access.allow_report(report, self)
-        access.allow(report, ["sns:Publish"], [self.topic.topic_arn])
+        access.allow_report(report, settings, self)
         self._stopped_executions(settings, trigger, report)
         self._schedule_role(settings, trigger)
 

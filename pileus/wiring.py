@@ -14,7 +14,7 @@ from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.edges.index import Index, MemoryIndex
 from pileus.edges.queues import Queue, Queues, SqsQueues
-from pileus.edges.reports import KeptReports, Reports, SnsReports
+from pileus.edges.reports import AwsReports, KeptReports, Reports
 from pileus.edges.schedules import EventBridgeSchedules, Schedules
 from pileus.edges.secrets import Secrets
 from pileus.edges.shared_connections import SharedConnections
@@ -67,7 +67,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
         secrets=Secrets(secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm, environ=environ),
         connections=SharedConnections(DynamoBudgetTable(aws.dynamodb, stack.connections)),
         archives=ArchiveStore(aws.s3),
-        reports=SnsReports(aws.sns, stack.topic),
+        reports=AwsReports(lambda: aws.sns, lambda: aws.events, topic=stack.topic, source=f"pileus.{stack.stack}"),
     )
 
 

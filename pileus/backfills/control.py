@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from pileus.backfills import record
-from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted, report
+from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted, report_owed, report_stop
 from pileus.backfills.status import find, outcomes
+from pileus.backfills.tell import tell_owed
 from pileus.documents import Collection, resolve_span
 from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
@@ -15,6 +16,7 @@ from pileus.edges.store import Store, load
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DamagedObject, NotFound, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
+from pileus.lifecycle.spending import Spending
 from pileus.periods import Period
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
@@ -50,6 +52,8 @@ def new_backfill(
     queue: str = "backfill",
     max_running: int | None = None,
     max_failures: int | None = None,
+    spending: Spending | None = None,
+    report_failures: bool = False,
     workflow: str | None = None,
     provider: str | None = None,
     started_by: str = "",
@@ -84,6 +88,8 @@ def new_backfill(
         queue="ingest" if queue == "ingest" else "backfill",
         max_running=max_running,
         max_failures=max_failures,
+        spending=spending,
+        report_failures=report_failures,
         execution=execution,
         started_by=started_by,
         command=command,
@@ -175,8 +181,10 @@ def cancel(edges: Edges, workflows: Workflows, id: str) -> Backfill:
 
 def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tuple[State, ...]) -> Backfill:
     def step(now: Backfill) -> Backfill | None:
+        if now.state not in of:
+            return None
         ended = iso(edges) if state == "cancelled" else None
-        return replace(now, state=state, ended=ended) if now.state in of else None
+        return replace(report_owed(edges, now), state=state, ended=ended, untold=True)  # owed of a pause before
 
     halted = change_backfill(edges.index, id, step) or find(edges, id)
     if halted.state != state:
@@ -184,8 +192,11 @@ def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tupl
     kept = keep(edges, halted)
     if kept.state != state:
         raise UsageError(f"backfill {id} was {state}, and is {kept.state} again: see `pileus status {id}`")
-    _stop_executions(workflows, halted, f"{state} by its user")
-    return halted
+    try:
+        report_stop(edges, halted)
+    finally:
+        _stop_executions(workflows, halted, f"{state} by its user")
+    return replace(halted, untold=False)
 
 
 def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> None:
@@ -237,9 +248,11 @@ def _again(
     run: int | None = None,
 ) -> Backfill:
     def step(now: Backfill) -> Backfill | None:
-        if now.state not in of or now.run != before.run:
+        if now.state not in of or (now.run, now.state) != (before.run, before.state):
             return None
         begun = replace(now, state="running", run=now.run + 1, ended=None, problem=None, failures=0)
+        if select is not None and now.spending is not None:  # a resumed run goes on with what it has spent
+            begun = replace(begun, spending=now.spending.fresh())
         return replace(begun, select=select or now.select, execution=None, closed=False, untold=False)
 
     before = find(edges, id)
@@ -248,9 +261,9 @@ def _again(
     if before.state in of and not before.closed:
         found = outcomes(edges, before, final=True)
         record.close(edges, before, found)
+        tell_owed(edges, before)
         mark_unlisted(edges, before, found)
-    elif before.untold:
-        report(edges, before)
+    report_owed(edges, before)
     backfill = change_backfill(edges.index, id, step)
     if backfill is None:
         raise UsageError(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {word}")
@@ -263,9 +276,10 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
     1. Its command died before the execution was recorded: start the execution, or find the one that runs.
     2. Its execution has ended and nobody recorded it: end the backfill.
     3. Its execution was lost with the engine: start a new run, as the recovery of the engine does.
-    4. It was stopped, and no worker has one of its partitions any more: write the record of its run.
-    5. It has ended, and who ended it died before the report: tell it.
+    4. It has ended, was stopped or was paused, and who did that died before the report: tell it.
+    5. It was stopped, and no worker has one of its partitions any more: write the record of its run.
     """
+    backfill = report_owed(edges, backfill)
     if backfill.state == "running":
         if backfill.execution is None and record.closed(edges, backfill.id, backfill.run) is None:
             return _run(edges, workflows, backfill)
@@ -280,6 +294,4 @@ def settle(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
             return find(edges, backfill.id)
     elif backfill.state != "paused" and not backfill.closed:
         return close_stopped(edges, backfill)
-    elif backfill.untold:
-        return report(edges, backfill)
     return backfill

@@ -1,7 +1,8 @@
 """The end of partitions, runs and backfills: recorded once in the index, and written to S3."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,9 +14,10 @@ from pileus import lifecycle
 from pileus.backfills import record
 from pileus.backfills.record import Outcome
 from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_point
+from pileus.backfills.tell import tell_owed, tell_run
 from pileus.edges.index import Brief, change, change_backfill
 from pileus.edges.store import revise
-from pileus.errors import Conflict, StoreError
+from pileus.errors import Conflict, StoreError, Unavailable
 from pileus.lifecycle.backfill import Backfill, State
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
@@ -68,7 +70,9 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None, why: Fai
     """
     backfill = edges.index.backfill(id)
     if backfill is not None and backfill.run == run and backfill.untold:
-        return {"backfill": id, "run": run, "state": report(edges, backfill).state}
+        backfill = report(edges, backfill)
+        if backfill.closed:
+            return {"backfill": id, "run": run, "state": backfill.state}
     if backfill is None or backfill.run != run or backfill.state == "paused" or backfill.closed:
         return {"backfill": id, "run": run, "state": "ended before"}
     if backfill.over:
@@ -80,6 +84,7 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None, why: Fai
         _publish_left(edges, backfill)
         found = outcomes(edges, replace(backfill, state=state or backfill.state), final=True)
         record.close(edges, backfill, found)
+    tell_owed(edges, backfill)
     problem = f"its execution ended {stopped}{f': {why}' if why else ''}" if stopped else None
     came_to: State = state or verdict(found)
 
@@ -92,44 +97,65 @@ def end(edges: Edges, id: str, run: int, *, stopped: str | None = None, why: Fai
     if ended is not None:
         mark_unlisted(edges, ended, found)
         keep(edges, ended)
-        report(edges, ended)
+        report(edges, ended, found)
     return {"backfill": id, "run": run, "state": ended.state if ended else "ended before"}
 
 
-def report(edges: Edges, backfill: Backfill) -> Backfill:
-    """Tell the topic what a closed run came to, and return the backfill, which owes no report any more.
+def report(edges: Edges, backfill: Backfill, found: Sequence[Outcome] | None = None) -> Backfill:
+    """Tell the topic that a run has ended, was stopped or was paused. Return the backfill, which owes no report any
+    more.
 
-    A process that dies in between leaves the report owed: `end` and `settle` tell it then, so it is told at least once.
+    `found`: its outcomes, where they are known. A process that dies in between leaves the report owed: `end`,
+    `settle`, and whatever changes its state tell it then, so it is told at least once. Raises StoreError.
     """
-    said = {name: value for name, value in backfill.to_json().items() if name != "untold"}
-    edges.reports.tell(f"Backfill {backfill.id} {backfill.state}", said)
+    if found is None:
+        kept = record.closed(edges, backfill.id, backfill.run) if backfill.closed else None
+        found = kept.outcomes if kept else outcomes(edges, backfill)
+    counts = Counter(str(one.state) for one in found)
+    tell_run(edges, backfill, counts, now=iso(edges))
+    owed = (backfill.run, backfill.state, True)
     told = change_backfill(
         edges.index,
         backfill.id,
-        lambda now: replace(now, untold=False) if (now.run, now.untold) == (backfill.run, True) else None,
+        lambda now: replace(now, untold=False) if (now.run, now.state, now.untold) == owed else None,
     )
     if told is None:
         return find(edges, backfill.id)
     return keep(edges, told)
 
 
+def report_owed(edges: Edges, backfill: Backfill) -> Backfill:
+    """Do as `report`, where a report is owed. Return the backfill as it is then."""
+    return report(edges, backfill) if backfill.untold else backfill
+
+
+def report_stop(edges: Edges, backfill: Backfill) -> None:
+    """Tell that a run was stopped or paused. While the topic cannot be reached the report stays owed: a stop does not
+    wait for it.
+    """
+    with suppress(Unavailable):
+        report_owed(edges, backfill)
+
+
 def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
     """Record the end of a stopped run, unless a worker still works on one of its partitions."""
+    backfill = report_owed(edges, backfill)
     if held(edges, backfill):
         return backfill
     _take_back(edges, backfill)
     found = outcomes(edges, backfill, final=True)
     record.close(edges, backfill, found)
+    tell_owed(edges, backfill)
     closed = change_backfill(
         edges.index,
         backfill.id,
-        lambda now: replace(now, closed=True, untold=True) if (now.run, now.over) == (backfill.run, True) else None,
+        lambda now: replace(now, closed=True) if (now.run, now.over) == (backfill.run, True) else None,
     )
     if closed is None:
         return find(edges, backfill.id)
     mark_unlisted(edges, closed, found)
     keep(edges, closed)
-    return report(edges, closed)
+    return report_owed(edges, closed)
 
 
 def _take_back(edges: Edges, backfill: Backfill) -> None:

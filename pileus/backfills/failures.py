@@ -1,38 +1,27 @@
-"""Failures outside a worker's task: of a point in time, of a group, of a partition; and the stop after too many.
-
-A backfill with `max_failures` is stopped by `count_failure` when more partitions than that have failed.
-"""
+"""Failures of a point in time, of a group, of a partition. Each is counted and told by whoever writes it."""
 
 from dataclasses import replace
 from typing import Any
 
 from pileus import lifecycle
 from pileus.backfills import record
-from pileus.backfills.end import fenced, iso, keep
+from pileus.backfills.end import fenced
+from pileus.backfills.limits import count_failure
 from pileus.backfills.status import whole_point
-from pileus.edges.index import change, change_backfill
-from pileus.lifecycle.backfill import Backfill, backfill_of
+from pileus.backfills.tell import note_told, tell_failure
+from pileus.edges.index import change
+from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
 from pileus.models import State as PartitionState
 from pileus.wiring import Edges
 
 
-def count_failure(edges: Edges, run: str) -> None:
-    """Count one more failed partition of the run. Stop the backfill when it has more failures than `max_failures`."""
-
-    def step(now: Backfill) -> Backfill | None:
-        if now.max_failures is None or not now.runs(run):
-            return None
-        counted = replace(now, failures=now.failures + 1)
-        if counted.failures <= now.max_failures:
-            return counted
-        problem = f"stopped: {counted.failures} partitions failed, {now.max_failures} are allowed"
-        return replace(counted, state="failed", ended=iso(edges), problem=problem)
-
-    counted = change_backfill(edges.index, backfill_of(run), step)
-    if counted is not None and counted.over:
-        keep(edges, counted)
+def note_failure(edges: Edges, entry: Entry) -> None:
+    """Count a partition that has just failed, and tell that where its backfill asks. `entry`: as it is stored."""
+    count_failure(edges, entry.run)
+    if (told := tell_failure(edges, entry)).told:
+        note_told(edges, told)
 
 
 def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) -> dict[str, Any]:
@@ -44,8 +33,8 @@ def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) 
     def step(stored: Entry | None) -> Entry | None:
         return lifecycle.fail(stored, wanted, failure, now=edges.now(), live=False)
 
-    if change(edges.index, wanted.partition, step):
-        count_failure(edges, backfill.run_name)
+    if failed := change(edges.index, wanted.partition, step):
+        note_failure(edges, failed)
     return {"partition": wanted.partition.key, "state": "failed"}
 
 
@@ -64,11 +53,19 @@ def fail_group(edges: Edges, wanted: Entry, failure: Failure) -> dict[str, Any]:
     if stored is not None and stored.run != wanted.run:  # it was queued behind another run
         if ended := record.ended_in(edges, backfill.id, backfill.run, partition):
             return {"partition": partition.key, "state": str(ended.state)}
-        record.note_ended(edges, wanted, PartitionState.failed, failure=failure)
-        count_failure(edges, wanted.run)
+        fail_behind(edges, wanted, failure)
         return {"partition": partition.key, "state": "failed"}
     ended_now = give_up(edges, partition, wanted.run, failure)
     return {"partition": partition.key, "state": str(ended_now.state) if ended_now else "ended before"}
+
+
+def fail_behind(edges: Edges, wanted: Entry, failure: Failure) -> None:
+    """Note in S3 that a partition has failed in the run of `wanted`, while another run has its entry in the index."""
+    failed = replace(wanted, state=PartitionState.failed, failure=failure, updated=edges.now())
+    record.note_ended(edges, failed)
+    count_failure(edges, wanted.run)
+    if (told := tell_failure(edges, failed)).told:
+        record.note_ended(edges, told)
 
 
 def give_up(edges: Edges, partition: Partition, run: str, failure: Failure) -> Entry | None:
@@ -78,5 +75,5 @@ def give_up(edges: Edges, partition: Partition, run: str, failure: Failure) -> E
     """
     ended = fenced(edges, partition, run, failure)
     if ended is not None and ended.state is PartitionState.failed:
-        count_failure(edges, run)
+        note_failure(edges, ended)
     return ended

@@ -30,6 +30,7 @@ def input_of(rule: Rule) -> dict[str, Any]:
         "spanEnd": rule.meta.spanEnd,
         "provider": rule.provider,
         "workflow": rule.workflow,
+        "reportFailures": rule.meta.reportFailures or None,
     }
     return {key: item for key, item in value.items() if item is not None}
 

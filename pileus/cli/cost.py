@@ -1,10 +1,7 @@
 """pileus cost: dollars and minutes of a backfill on AWS."""
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
-from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,17 +14,6 @@ if TYPE_CHECKING:
     from pileus.deploy.cost import Estimate
     from pileus.documents import Collection
     from pileus.models import Manifest
-
-TILES = 6
-GROUP_BYTES = TILES * 470e6
-"""Six VIIRS tiles of the mean listed size, where nothing was measured."""
-BYTES_PER_SECOND = 30e6
-"""The speed where nothing was measured: six connections of 5 MB a second."""
-SECONDS_PER_BYTE = 2.7 / 628e6
-"""Time of the work after the download, on two processors, measured with whole tiles."""
-OUTPUT_BYTES = 200e3
-CONNECTIONS = 10
-"""The limit where the provider's document sets none."""
 
 
 @app.command(epilog="Example: pileus cost viirs_template --from 2012-04 --to 2018-05")
@@ -46,12 +32,10 @@ def cost(
     json: show.Json = False,
 ) -> None:
     """Estimate what a backfill costs in an AWS account, and how long it takes."""
-    import json as json_
-
-    from pileus.deploy.cost import Work, estimate
+    from pileus.deploy.cost import estimate
+    from pileus.deploy.figures import read_prices, work_of
     from pileus.deploy.synth import check_settings, read_settings
     from pileus.errors import UsageError
-    from pileus.product import product_folder
 
     for name, value in (("--group-bytes", group_bytes), ("--speed", speed)):
         if value is not None and not 0 < value < float("inf"):
@@ -62,16 +46,15 @@ def cost(
     provider = registry.provider_of(template, None)
     points = _points(template, first, last)
     manifests = _manifests(session, template.name)
-    measured = _measured(manifests, group_bytes, speed)
-    work = Work(
+    work = work_of(
+        manifests,
         points=points,
         groups=points * groups,
-        connections=provider.globalConnectionLimit or CONNECTIONS,
-        **measured,
+        connections=provider.globalConnectionLimit,
+        group_bytes=group_bytes,
+        speed=speed,
     )
-    checked = check_settings(read_settings(os.environ, settings))
-    prices: dict[str, Any] = json_.loads((product_folder() / "data/prices.json").read_text())
-    made = estimate(work, checked, prices, days=days)
+    made = estimate(work, check_settings(read_settings(os.environ, settings)), read_prices(), days=days)
     if json:
         show.as_json(made.to_json() | {"measured_groups": len(manifests)})
     else:
@@ -105,33 +88,11 @@ def _points(template: "Collection", first: str | None, last: str | None) -> int:
 
 
 def _manifests(session: Session, collection: str) -> "list[Manifest]":
-    """Return the manifests of the latest groups of the collection that can be read; none where no stack is up."""
-    from pileus import keys
+    """Return the manifests of the latest groups of the collection; none where no stack is up: the estimate says so."""
+    from pileus.deploy.figures import latest_manifests
     from pileus.errors import StoreError, UsageError
-    from pileus.models import safe
-    from pileus.outputs.commit import read_manifest
 
     try:
-        edges = session.edges
-        urls = [url for url, _ in edges.store.list(edges.protected(f"{keys.MANIFESTS}/{safe(collection)}/"))]
-        found = []
-        for url in urls[-20:]:
-            with suppress(ValueError):  # damaged: `pileus reconcile` says so
-                found.append(read_manifest(edges.store, url))
-        return [manifest for manifest in found if manifest is not None]
+        return latest_manifests(session.edges, collection)
     except (UsageError, StoreError):
-        return []  # no stack is up: the estimate says so
-
-
-def _measured(manifests: "Sequence[Manifest]", group_bytes: float | None, speed: float | None) -> dict[str, float]:
-    done = [one for one in manifests if one.bytes_downloaded and one.seconds.get("download")]
-    size = group_bytes or (median(one.bytes_downloaded for one in done) if done else GROUP_BYTES)
-    rest = [sum(one.seconds.values()) - one.seconds["download"] for one in done]
-    written = [sum(output.size for output in one.outputs) for one in done]
-    return {
-        "group_bytes": size,
-        "bytes_per_second": speed
-        or (median(one.bytes_downloaded / one.seconds["download"] for one in done) if done else BYTES_PER_SECOND),
-        "seconds": median(rest) if done else size * SECONDS_PER_BYTE,
-        "output_bytes": median(written) if done else OUTPUT_BYTES,
-    }
+        return []

@@ -21,13 +21,17 @@ def doctor(settings: Settings = None, json: show.Json = False) -> None:
 
     Exits with 1 when a backfill on this machine would fail, and with 0 when only a deployment would.
     """
+    from datetime import date
+
     from pileus.deploy.doctor import examine
     from pileus.deploy.synth import check_settings, read_settings
 
     session = Session()
     checked = check_settings(read_settings(os.environ, settings))
     registry, _ = session.project.registry()
-    checks = examine(environment_account(), checked, registry.providers.values(), session.project.root)
+    checks = examine(
+        environment_account(), checked, registry.providers.values(), session.project.root, today=date.today()
+    )
     if json:
         show.as_json([check.to_json() for check in checks])
     else:

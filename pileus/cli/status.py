@@ -86,6 +86,8 @@ def _tell(found: "Status") -> None:
     show.console.print(legend(found))
     if found.bytes_done:
         show.line(f"{show.size(found.bytes_done)} downloaded")
+    if backfill.spending:
+        show.line(f"{backfill.spending}, estimated for AWS")
     show.set_aside(found.files)
     trouble = list(found.trouble)
     for state in (State.failed, State.waiting, State.running):

@@ -7,7 +7,7 @@ idle minutes before they are let go. Requests are counted as the code makes them
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 HOURS = 730
@@ -67,7 +67,7 @@ class Estimate:
     always_on_month: float
     """Dollars a month of three t2.xlarge with 150 GB each, which run whether they work or not."""
     prices: str
-    """Date and region of the table."""
+    """Date, region and source of the table."""
 
     @property
     def dollars(self) -> float:
@@ -105,7 +105,32 @@ def estimate(work: Work, settings: Any, prices: Mapping[str, Any], *, days: int 
     ]
     count, gigabytes = ANCESTOR
     month = count * (prices["ec2"]["t2.xlarge_hour"] * HOURS + gigabytes * prices["ebs"]["gp2_gigabyte_month"])
-    return Estimate(tuple(lines), minutes, month, f"{prices['date']}, {prices['region']}")
+    return Estimate(tuple(lines), minutes, month, told(prices))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPrice:
+    """What a group costs, but for the start and the idle time of machines, the listing, and keeping the results."""
+
+    second: float
+    """Dollars of one second of one worker, all workers at work."""
+    requests: float
+    """Dollars of the requests of one group."""
+
+
+def group_price(work: Work, settings: Any, prices: Mapping[str, Any]) -> GroupPrice:
+    """Return the price of one group by the same model as `estimate`."""
+    machines = sum(line.dollars for line in _machines(settings, prices, hours=1))
+    with_it, without = (
+        sum(line.dollars for line in _requests(replace(work, points=0, groups=groups), settings, prices, 0))
+        for groups in (1, 0)
+    )
+    return GroupPrice(machines / settings.max_workers / 3600, with_it - without)
+
+
+def told(prices: Mapping[str, Any]) -> str:
+    """Return the date, the region and the source of a table of prices, as one line."""
+    return f"{prices['date']}, {prices['region']}: {prices['source']}"
 
 
 def _requests(work: Work, settings: Any, prices: Mapping[str, Any], minutes: float) -> list[CostItem]:

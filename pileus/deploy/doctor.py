@@ -2,12 +2,15 @@
 
 import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pileus.cell.servant import lacking
+from pileus.deploy.cost import told
+from pileus.deploy.figures import read_prices
 from pileus.deploy.images import engine
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
@@ -26,6 +29,10 @@ LAMBDA = ("lambda", "L-B99A9384", "Lambdas at once")
 FREE = 5 * 10**9
 """Bytes that the embedded stack should find free."""
 SECONDS = 5.0
+OLD_DAYS = 365
+"""Age after which the table of prices counts as old: AWS changes some of its list prices in most years, and newer
+families of instances come about once a year.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,10 @@ class Check:
         return asdict(self)
 
 
-def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path) -> list[Check]:
+def examine(aws: Aws, settings: Any, providers: Iterable[Provider], root: Path, *, today: date) -> list[Check]:
     """Run all checks. `settings`: the project's own."""
     account = credentials(aws)
-    checks = [account, docker(settings), disk(root), cell()]
+    checks = [account, docker(settings), disk(root), cell(), prices(read_prices(), today)]
     if account.ok:
         checks += [replace(check, deployment_only=True) for check in quotas(aws, settings)]
     return checks + [reachable(provider) for provider in providers]
@@ -115,6 +122,14 @@ def cell() -> Check:
         return Check("cell", True, "no credentials, network, files or processes of others")
     advice = "workers here still have a cell, with what there is; the newest kernel has all of it (docs/concepts.md)"
     return Check("cell", None, "; ".join(missing), advice)
+
+
+def prices(table: Mapping[str, Any], today: date) -> Check:
+    """Check the age of the table of prices, which estimates are made from."""
+    age = (today - date.fromisoformat(table["date"])).days
+    found = f"{age} days old: {told(table)}"
+    advice = f"older than {OLD_DAYS} days: compare data/prices.json with its source before you rely on an estimate"
+    return Check("prices", age <= OLD_DAYS, found, advice, deployment_only=True)
 
 
 def reachable(provider: Provider) -> Check:

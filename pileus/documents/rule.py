@@ -37,7 +37,7 @@ class CollectionRef(Document):
 
 
 class RuleMeta(BaseModel):
-    """Free, but for the span of one firing."""
+    """Free, but for what one firing does."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     spanStart: str | None = None
@@ -46,6 +46,9 @@ class RuleMeta(BaseModel):
     spanEnd: str | None = None
     """Last point in time, included; may lie after the template's span. Without it: `now` where `spanStart` is given,
     else the template's. Example: `"now"`."""
+    reportFailures: bool = False
+    """Whether each failed partition of a firing is told to the topic, as `pileus backfill --report-failures` does.
+    Example: `true`."""
 
 
 class Rule(Document):
@@ -65,4 +68,5 @@ class Rule(Document):
     state: Literal["ENABLED", "DISABLED"] = "ENABLED"
     """`DISABLED` keeps it from firing; `pileus rules run` fires it all the same. Example: `"DISABLED"`."""
     meta: RuleMeta = RuleMeta()
-    """The span of one firing; any other key is kept. Example: `{"spanStart": "-2 months", "spanEnd": "now"}`."""
+    """The span of one firing, and whether its failures are told; any other key is kept. Example:
+    `{"spanStart": "-2 months", "spanEnd": "now"}`."""

@@ -184,6 +184,10 @@ class Aws:
         return self._client("sns")  # type: ignore[return-value]
 
     @cached_property
+    def events(self) -> Any:
+        return self._client("events")
+
+    @cached_property
     def stepfunctions(self) -> "SFNClient":
         return self._client("stepfunctions")  # type: ignore[return-value]
 

@@ -54,6 +54,7 @@ PASSING = frozenset(
         "EC2ThrottledException",
         "ExecutionLimitExceeded",
         "InternalError",
+        "InternalException",
         "InternalFailure",
         "InternalServerError",
         "InternalServerException",

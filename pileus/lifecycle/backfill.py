@@ -6,8 +6,10 @@ running ──> succeeded | incomplete | failed     every promised partition end
 paused, cancelled, failed, incomplete, succeeded
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from pileus.lifecycle.spending import Spending
 
 State = Literal["running", "paused", "cancelled", "succeeded", "incomplete", "failed"]
 Select = Literal["needed", "missing", "failed", "incomplete", "stale", "all"]
@@ -56,6 +58,10 @@ class Backfill:
     max_failures: int | None = None
     failures: int = 0
     """Partitions that failed in the present run; counted only where `max_failures` is set."""
+    spending: Spending | None = None
+    """What its groups cost, since it began or was last retried; None: `--max-dollars` was not given."""
+    report_failures: bool = False
+    """Whether each failed partition is told to the topic."""
     execution: str | None = None
     """ARN of the present run's execution."""
     started_by: str = ""
@@ -66,7 +72,7 @@ class Backfill:
     closed: bool = False
     """Whether the record of its present run is written in S3, and tells what it came to for good."""
     untold: bool = False
-    """Whether the report of its end is still owed to the topic."""
+    """Whether the report that it ended, was stopped or was paused is still owed to the topic."""
     problem: str | None = None
     """Why the backfill as a whole failed, if it is not for its partitions."""
 
@@ -84,8 +90,10 @@ class Backfill:
         return self.state != "running"
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, "")}
+        value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, "")}
+        return value | ({"spending": asdict(self.spending)} if self.spending else {})
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Backfill":
-        return cls(**value)
+        spending = value.get("spending")
+        return cls(**{**value, "spending": Spending(**spending) if spending else None})

@@ -61,6 +61,8 @@ class Entry:
     """Address of the manifest of the last success."""
     updated: float = 0
     """Unix time."""
+    told: bool = False
+    """Whether the topic was told that it has failed."""
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,6 +77,8 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, (), {})}
         value |= {"partition": self.partition.key, "state": str(self.state)}
+        if not self.told:
+            del value["told"]
         if self.failure:
             value["failure"] = {name: getattr(self.failure, name) for name in Failure.__slots__}
         return value

@@ -7,7 +7,7 @@ from typing import Any
 
 from pileus import lifecycle
 from pileus.backfills.end import is_live
-from pileus.backfills.failures import fail_point
+from pileus.backfills.failures import fail_behind, fail_point, note_failure
 from pileus.backfills.record import Outcome, displaced, note_aside, note_files, run_url
 from pileus.backfills.status import WHOLE_POINT, whole_point
 from pileus.discover import discover
@@ -164,7 +164,11 @@ class _Point:
                 return lifecycle.fail(stored, wanted, failure, now=now, live=live)
             return lifecycle.wait(stored, wanted, now=now, live=live)
 
-        change(self.edges.index, wanted.partition, step, known=entry)
+        noted = change(self.edges.index, wanted.partition, step, known=entry)
+        if failure and noted:
+            note_failure(self.edges, noted)
+        elif failure and (stored := self.edges.index.entry(wanted.partition)) and stored.run != wanted.run:
+            fail_behind(self.edges, wanted, failure)
 
     def _queue(self, found: Group, entry: Entry | None, wanted: Entry, *, again: bool) -> GroupTask | None:
         """Queue a group, and return its task. Where another run works on the group, the message waits for that run's

@@ -23,7 +23,8 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     """Write the points in time of a backfill to S3 as the items of a Distributed Map. Return where they are.
 
     `input`: `{"backfill": id}` for a backfill that is in the index; or the event of a rule,
-    `{"rule": name, "collection": {"name", "version"}, "spanStart", "spanEnd"}`, for which it records a new backfill.
+    `{"rule": name, "collection": {"name", "version"}, "spanStart", "spanEnd", "reportFailures"}`, for which it records
+    a new backfill.
     """
     registry = read_registry(edges.store, edges.stack)
     wanted = part(event, "input")
@@ -42,6 +43,7 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
             onward=True,
             id=backfill_id(rule, text(event, "config", "name")),
             queue="ingest",
+            report_failures=wanted.get("reportFailures") is True,
             started_by=f"rule {rule}",
             now=edges.now(),
             execution=text(event, "config", "execution"),

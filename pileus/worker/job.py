@@ -26,6 +26,8 @@ class Job:
     entry: Entry
     slot: Lease | None = None
     """One of the `max_running` places of its backfill; None where there is no limit."""
+    priced: bool = False
+    """Whether its seconds count against the `--max-dollars` of its backfill."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when the work should stop, whatever the cause."""
     cause: str = ""

@@ -24,6 +24,7 @@ from uuid import uuid4
 from pileus import lifecycle
 from pileus.backfills.end import is_live
 from pileus.backfills.failures import give_up
+from pileus.backfills.limits import admit
 from pileus.backfills.record import displaced, ended_in, note_ended
 from pileus.edges.connections import Lease
 from pileus.edges.queues import QUEUES, Message, Queues
@@ -174,8 +175,15 @@ class Worker:
         return True
 
     def _do(self, job: Job) -> None:
-        """Work on a claimed partition, unless its run was stopped just before the claim."""
-        self._known = self._edges.index.backfill(job.task.backfill)
+        """Work on a claimed partition, unless its run was stopped just before the claim, or may not cost more."""
+        job.priced = self._known is not None and self._known.spending is not None
+        if job.priced:
+            try:
+                self._known = admit(self._edges, job.task.run_name)
+            except StoreError:  # so many workers begin at once that this one never came to write
+                job.stop("later")
+        else:
+            self._known = self._edges.index.backfill(job.task.backfill)
         if self._known is None or not self._known.runs(job.task.run_name):
             job.stop("backfill")
         self._work.do(job)

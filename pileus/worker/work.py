@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pileus import lifecycle
-from pileus.backfills.failures import count_failure
+from pileus.backfills.failures import note_failure
+from pileus.backfills.limits import measure
 from pileus.edges.queues import Queues
 from pileus.errors import Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
 from pileus.lifecycle.partition import Failure
@@ -65,7 +66,10 @@ class Work:
             job.done.set()
             beating.join()
             self._job = None
-        self._answer(job, result, failure, self._edges.now() - started)
+        seconds = self._edges.now() - started
+        self._answer(job, result, failure, seconds)
+        if job.priced and not job.cause:
+            measure(self._edges, job.entry.run, seconds)
 
     def _result(self, job: Job) -> tuple[Mapping[str, Any] | None, Failure | None]:
         """Return the answer of the task, or its failure. Sets the cause of the job when the group should be tried
@@ -109,7 +113,7 @@ class Work:
         elif failure is not None:
             facts = {"failure": failure, "downloaded": job.downloaded, "seconds": round(seconds, 3)}
             if self._finish(job, State.failed, **facts):
-                count_failure(self._edges, job.entry.run)
+                note_failure(self._edges, job.entry)
                 self._queues.fail(job.message, failure)
                 self._queues.delete(job.message)
 

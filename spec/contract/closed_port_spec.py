@@ -19,7 +19,7 @@ from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.edges.logs import CloudWatchLogs
 from pileus.edges.queues import Message, Queue, SqsQueues
-from pileus.edges.reports import SnsReports
+from pileus.edges.reports import AwsReports
 from pileus.edges.schedules import EventBridgeSchedules, Schedule
 from pileus.edges.secrets import Secrets
 from pileus.edges.store import S3Store
@@ -27,6 +27,7 @@ from pileus.edges.workflows import StepFunctions
 from pileus.errors import Unavailable
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.lifecycle.report import of_run
 from pileus.models import Partition, State
 from spec.servers import free_port
 
@@ -34,6 +35,7 @@ URL = "s3://bucket/key"
 PARTITION = Partition("viirs", "001", "2015-01", "g")
 ENTRY = Entry(PARTITION, State.queued, "b/1")
 BACKFILL = Backfill("b", "viirs", "001", "2015-01", "2015-12", "month")
+REPORT = of_run(BACKFILL, {}, now="2015-01-01")
 MESSAGE = Message("backfill", "receipt", "{}", "token", {})
 SCHEDULE = Schedule("s", "rate(1 day)", "UTC", True, "arn", {})
 HOLDER = Holder("w", frozenset({1}), 1, "tag", False)
@@ -49,7 +51,9 @@ MAKES: dict[type, Callable[[Aws], Any]] = {
     EventBridgeSchedules: lambda aws: EventBridgeSchedules(aws.scheduler, "group", "role"),
     S3Store: lambda aws: S3Store(aws.s3),
     Secrets: lambda aws: Secrets(environ={}, secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm),
-    SnsReports: lambda aws: SnsReports(aws.sns, "arn:aws:sns:us-east-1:000000000000:topic"),
+    AwsReports: lambda aws: AwsReports(
+        lambda: aws.sns, lambda: aws.events, topic="arn:aws:sns:us-east-1:000000000000:topic", source="pileus.x"
+    ),
     SqsQueues: lambda aws: SqsQueues(aws.sqs, aws.stepfunctions, {"ingest": queue(aws), "backfill": queue(aws)}),
     StepFunctions: lambda aws: StepFunctions(aws.stepfunctions, "arn:aws:states:us-east-1:000000000000:stateMachine:"),
 }
@@ -86,7 +90,7 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (S3Store, "list"): lambda edge: list(edge.list(URL)),
     (S3Store, "delete"): lambda edge: edge.delete(URL),
     (Secrets, "resolve"): lambda edge: edge.resolve(SecretRef(secretsmanager="s"), "where"),
-    (SnsReports, "tell"): lambda edge: edge.tell("subject", {}),
+    (AwsReports, "tell"): lambda edge: edge.tell([REPORT]),
     (SqsQueues, "receive"): lambda edge: edge.receive("backfill", 0),
     (SqsQueues, "hold"): lambda edge: edge.hold(MESSAGE, 1),
     (SqsQueues, "keep"): lambda edge: edge.keep(MESSAGE, 1),

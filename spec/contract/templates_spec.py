@@ -192,6 +192,18 @@ def test_no_role_may_do_everything_or_on_everything(settings: dict[str, Any]) ->
             assert set(actions) <= allowed or "ecs:cluster" in held, actions
 
 
+def test_who_tells_may_publish_on_the_topic_and_put_this_stacks_events_on_one_bus() -> None:
+    """Two Lambdas and the workers: who generates points in time tells nothing."""
+    made = synthesize(EC2)
+    for template, roles in ((made.core, 2), (made.workers, 1)):
+        events = [one for one in template.statements() if "events:PutEvents" in listed(one["Action"])]
+        topics = [one for one in template.statements() if "sns:Publish" in listed(one["Action"])]
+        assert len(events) == len(topics) == roles
+        for one in events:
+            assert one["Condition"] == {"StringEquals": {"events:source": "pileus.pileus"}}
+            assert json.dumps(one["Resource"]).count("event-bus/default") == 1
+
+
 def test_secrets_are_granted_by_name_and_only_where_named() -> None:
     def grants(template: Template) -> list[Any]:
         return [one for one in template.statements() if "secretsmanager:GetSecretValue" in listed(one["Action"])]

@@ -1,6 +1,6 @@
 """Index, workflows and budget of a simulated stack, as the real code is given them."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pileus.edges.budget import Holder
@@ -11,6 +11,7 @@ from pileus.edges.shared_connections import SharedConnections
 from pileus.edges.workflows import Status
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.lifecycle.report import Report
 from pileus.models import Partition
 from spec.simulation.machines import Machines
 from spec.simulation.pace import Pace
@@ -148,12 +149,12 @@ class SimulatedReports:
 
     def __init__(self, schedule: Schedule, down: Callable[[], bool]) -> None:
         self._schedule, self._down = schedule, down
-        self.told: set[tuple[str, int, str]] = set()
-        """Backfill, run and state of each report that arrived."""
+        self.told: set[str] = set()
+        """Id of each report that arrived."""
 
-    def tell(self, subject: str, report: Mapping[str, Any]) -> None:
-        what = (report["id"], report["run"], report["state"])
-        self._schedule.effect(f"tell {subject}", lambda: self.told.add(what), self._down)
+    def tell(self, reports: Sequence[Report]) -> None:
+        ids = [one.id for one in reports]
+        self._schedule.effect(f"tell {', '.join(ids)}", lambda: self.told.update(ids), self._down)
 
 
 class SimulatedConnections:

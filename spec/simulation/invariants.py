@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pileus.backfills.status import WHOLE_POINT
+from pileus.backfills.status import NEVER, WHOLE_POINT
 from pileus.documents import Collection, parse_value
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
@@ -53,14 +53,20 @@ class Invariants:
         self.begun: dict[tuple[str, int], float] = {}
         self.limits: dict[str, int] = {}
         self.records: dict[str, bytes | None] = {}
+        self.owed: set[str] = set()
+        """Ids of the reports of every run that has ended, was stopped or was paused, as S3 says."""
+        self.most: dict[str, float] = {}
+        """Groups of a run that `--max-dollars` lets start: one costs a dollar here."""
+        self.starts: Counter[str] = Counter()
+        """Groups that were started, by run."""
         self.working: dict[str, list[Process]] = defaultdict(list)
         self.has_place: Callable[[Process, str], bool] = lambda _process, _budget: True
         """Whether a process has a lease of a budget in force."""
         objects.wrote.append(self.wrote)
 
     def broken(self, kind: str, what: str) -> None:
-        """Note a violation. `kind`: `readers`, `commit`, `promise`, `index`, `record`, `stop`, `budget`, `end` or
-        `defect`."""
+        """Note a violation. `kind`: `readers`, `commit`, `promise`, `index`, `record`, `stop`, `budget`, `told`, `end`
+        or `defect`."""
         if kind not in self.without:
             self.violations.append(f"{kind}: {what}")
             self.schedule.note(f"VIOLATION of {kind}: {what}")
@@ -75,6 +81,10 @@ class Invariants:
             self._readable(key)
         elif url.endswith("/record.json"):
             self._record(url, body)
+        elif url.endswith("/backfill.json") and body:
+            kept = Backfill.from_json(json.loads(body))
+            if kept.over:
+                self.owed.add(f"{kept.run_name}/{kept.state}")
         elif url.startswith(f"{INTERNAL}staged/"):
             if body is None:
                 collection, version, name = url.removeprefix(f"{INTERNAL}staged/").split("/")
@@ -193,6 +203,8 @@ class Invariants:
             self.begun.setdefault((after.id, after.run), self.schedule.now)
             if after.max_running:
                 self.limits[after.id] = after.max_running
+            if after.spending:
+                self.most[after.id] = after.spending.most
         if after.state == "succeeded" and (before is None or before.state != "succeeded"):
             for problem in self.unkept(after):
                 self.broken("promise", f"{after.id}/{after.run} is succeeded, but {problem}")
@@ -248,6 +260,9 @@ class Invariants:
         stopped = self.stopped.get(id)
         if stopped and number <= stopped[0] and self.claimed.get(process.name, 0) > stopped[1]:
             self.broken("stop", f"{process.name} begins work of {run}, which was stopped before")
+        self.starts[run] += 1
+        if id in self.most and self.starts[run] > self.most[id]:
+            self.broken("budget", f"{self.starts[run]} groups of {run} were started, {self.most[id]:g} may")
         working = self.working[id]
         working[:] = [other for other in working if other.alive]
         working.append(process)
@@ -262,6 +277,18 @@ class Invariants:
         """It has ended, in whatever way."""
         if process in self.working[id]:
             self.working[id].remove(process)
+
+    def untold(self, told: set[str]) -> list[str]:
+        """Ids of the reports that are missing: of runs, and of failed partitions where their backfill asks for them."""
+        missing = sorted(self.owed - told)
+        for body in self.records.values():
+            value = json.loads(body or b"{}")
+            backfill = Backfill.from_json(value["backfill"])
+            for period, group, state, why, *_ in value["partitions"] if backfill.report_failures else ():
+                ids = {f"{backfill.id}/{run}/{period}/{group}" for run in range(1, backfill.run + 1)}
+                if state == State.failed and why != NEVER and not ids & told:
+                    missing.append(f"{backfill.run_name}/{period}/{group}, which failed: {why}")
+        return missing
 
     def at_the_end(self) -> None:
         """When nothing moves any more, every commit is published."""

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pileus.lifecycle.spending import Spending
 from spec.simulation.executions import Settings
 from spec.simulation.faults import Faults
 from spec.simulation.site import Place
@@ -75,7 +76,8 @@ class Plan:
         there = {place for when, place, tiles in self.published if when == 0 and len(tiles) == 2}
         changing = len(self.published) > len(there) or len(there) < len(self.months) * len(self.groups)
         accidents = self.broken or self.commands or self.losses or self.unreachable or self.allowed or self.storm[1]
-        return not (changing or accidents)
+        limited = any(wanted.get("spending") for _, _, wanted in self.backfills)
+        return not (changing or accidents or limited)
 
     def _publications(self, dice: random.Random) -> None:
         for month in self.months:
@@ -98,8 +100,14 @@ class Plan:
                     self.broken.add(f"{month.replace('-', '')}/{group}")
 
     def _doings(self, dice: random.Random) -> None:
-        limits = {"max_running": dice.choice((None, None, 1, 2)), "max_failures": dice.choice((None, None, None, 0, 1))}
+        limits: dict[str, Any] = {
+            "max_running": dice.choice((None, None, 1, 2)),
+            "max_failures": dice.choice((None, None, None, 0, 1)),
+        }
         order = {"order": dice.choice(("oldest", "newest"))}
+        if not self.repeat:  # else nothing may hinder it
+            limits["spending"] = dice.choice((None, None, None, Spending(3, 0, 1, 1)))
+        limits["report_failures"] = dice.random() < 0.5
         self.backfills.append((31, "one", {**limits, **order, "select": dice.choice(("needed", "needed", "all"))}))
         if dice.random() < 0.4:
             span = {"first": dice.choice(self.months)} if dice.random() < 0.3 else {}

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pileus.backfills import end, status
+from pileus.backfills import control, end, status
+from pileus.lifecycle.spending import Spending
 from pileus.models import Manifest
 from pileus.outputs.commit import Fence
 from spec.simulation.world import run
@@ -70,3 +71,20 @@ def test_a_success_without_what_was_promised_is_found(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(end, "verdict", verdict)
     assert "is succeeded, but" in found(range(1000))
+
+
+def test_a_stop_that_is_noted_as_told_and_was_not_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(end, "tell_run", lambda edges, backfill, counts, *, now: None)
+    assert "nobody was told of" in found(range(1000))
+
+
+def test_a_failure_that_only_its_writer_tells_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer may die just before."""
+    monkeypatch.setattr(end, "tell_owed", lambda *_: None)
+    monkeypatch.setattr(control, "tell_owed", lambda *_: None)
+    assert "which failed: " in found(range(1000))
+
+
+def test_a_limit_of_dollars_that_counts_only_what_has_ended_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Spending, "used", property(lambda limit: limit.dollars))
+    assert "groups of one/1 were started, 3 may" in found(range(1000))

@@ -197,9 +197,9 @@ class World(Simulated):
         for text in self.open():
             self.invariants.broken("end", f"has not ended {PATIENCE / 3600:g} hours after the last fault: {text}")
         self.invariants.at_the_end()
+        for what in self.invariants.untold(self.reports.told):
+            self.invariants.broken("told", f"nobody was told of {what}")
         for backfill in self.index.inner.backfills():
-            if backfill.closed and (backfill.id, backfill.run, backfill.state) not in self.reports.told:
-                self.invariants.broken("end", f"nobody was told that {backfill.id}/{backfill.run} is {backfill.state}")
             if backfill.state != "succeeded" and (self.plan.repeat or self.plan.calm):
                 self.invariants.broken(
                     "end", f"{backfill.id}/{backfill.run} is {backfill.state}, and nothing hinders it"

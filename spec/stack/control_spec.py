@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pileus.backfills.failures import count_failure
+from pileus.backfills.limits import count_failure
 from pileus.edges.aws import Aws
 from pileus.edges.queues import Queue, SqsQueues
 from pileus.errors import ArchiveError

@@ -46,5 +46,6 @@ def test_missing_credentials_are_no_failure_for_those_who_do_not_deploy(project:
     (account,) = (check for check in checks if check["name"] == "AWS credentials")
     assert account["ok"] is False
     assert account["deployment_only"] is True
-    amiss = [check["name"] for check in checks if check["ok"] is False and check["name"] != "disk"]
+    own = ("disk", "prices")  # they depend on the machine and on the day
+    amiss = [check["name"] for check in checks if check["ok"] is False and check["name"] not in own]
     assert amiss == ["AWS credentials"]

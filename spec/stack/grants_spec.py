@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pileus.models import Manifest, Output, Partition
+from pileus.outputs.commit import fence
 from spec.support import tiny
 from spec.support.gated import GatedSite, published
 from spec.support.grants import SETTINGS, calls, grants, unused
@@ -29,6 +31,8 @@ from pileus.documents import SecretRef
 from pileus.edges.aws import Aws, Stack
 from pileus.edges.queues import Message
 from pileus.errors import PileusError
+from pileus.models import Partition
+from pileus.outputs.commit import clean
 from pileus.wiring import wire, wire_queues
 
 edges, role = wire(os.environ), os.environ["PILEUS_ROLE"]
@@ -45,12 +49,13 @@ if role == "worker":
     queues = wire_queues(Aws(), edges.stack)
     for queue in ("ingest", "backfill"):  # in a run it takes 200 receipts
         queues.post_anew(Message(queue, "receipt", "{}", "", {}))
-if role != "pileus-ReportStatus":
+if role != "pileus-ReportStatus":  # a provider with secrets, or in a bucket
     tried(edges.secrets.resolve, SecretRef(secretsmanager=SECRET), "provider")
     tried(list, edges.store.list("s3://open-archive/"))
     tried(edges.store.get, "s3://open-archive/key")
-else:  # in a run it takes a span of 275 years
-    list(edges.index.briefs("a", "001", "0001", "9999"))
+if role != "pileus-DiscoverGranules":  # a worker that died just after its commit, with outputs to delete
+    clean(edges.place(Partition("dead", "001", "2015-01", role)), role)
+list(edges.index.briefs("a", "001", "0001", "9999"))  # in a run it takes a span of 150 years
 """
 
 
@@ -68,11 +73,32 @@ def test_every_grant_is_used(own: Project) -> None:
     failures(own)
     odd_messages(own)
     a_stopped_execution(own)
+    a_point_that_is_listed_late(own)
+    dies_after_its_commit(own, "worker")
+    dies_after_its_commit(own, "pileus-ReportStatus")
     for role in ("worker", "pileus-DiscoverGranules", "pileus-ReportStatus"):
         rare(own, role)
     own.pileus("down")
     left = [one for one in unused(calls(own.calls), grants()) if one.partition(": ")[2].split()[0] not in NOT_BY_BOTO3]
     assert not left, "no call uses these grants:\n" + "\n".join(left)
+
+
+def dies_after_its_commit(own: Project, claim: str) -> None:
+    """Commit as a worker does that has kept two archives before and keeps another now, and publish nothing."""
+    edges = own.edges
+    place = edges.place(Partition("dead", "001", "2015-01", claim))
+    buckets = {"old": (edges.internal, edges.protected), "new": (edges.internal,)}
+    for token, many in (("old", buckets["old"]), (claim, buckets["new"])):
+        outputs = tuple(Output(bucket(f"archives/{claim}/{token}.tgz"), 1, "", "archive") for bucket in many)
+        held = fence(place, f"{claim}-0" if token == "old" else claim)
+        staged = [held.stage(output.url) for output in outputs]
+        for url in staged:
+            edges.store.put(url, b"x")
+        committed = held.commit(
+            Manifest(place.partition, token, (), {}, outputs, code="", finished="", seconds={}, bytes_downloaded=0, scratch_bytes=0)
+        )
+        if token == "old":
+            held.publish(committed, staged)
 
 
 def archives_in_both_buckets(own: Project) -> None:
@@ -123,6 +149,18 @@ def failures(own: Project) -> None:
     own.pileus("populate")
     own.pileus("backfill", "bad", "--max-failures", "1", "--wait", code=1)
     own.pileus("retry", "bad", code=None)
+
+
+def a_point_that_is_listed_late(own: Project) -> None:
+    """Its failure to be listed is in the index until it is listed."""
+    tiny.collection(own, "late", "201501", "201501")
+    own.document("data/providers/folder.json", {"id": "folder", "protocol": "ftp", "host": "127.0.0.1", "port": 9, "attempts": 1, "allowPrivate": True})
+    own.pileus("populate")
+    own.pileus("backfill", "late", "--name", "late", "--wait", code=1)
+    tiny.collection(own, "late", "201501", "201501")
+    tiny.publish(own, "late", "201501")
+    own.pileus("populate")
+    own.pileus("retry", "late", "--wait")
 
 
 def odd_messages(own: Project) -> None:

@@ -54,6 +54,7 @@ def test_without_an_answer_connections_pass_and_credentials_do_not(error: Except
 REFUSED = {
     # The call is wrong, or what it names is not there or not as it must be: the same call will not succeed later.
     "AlreadyExistsException",
+    "BatchRequestTooLong",
     "BatchEntryIdsNotDistinct",
     "BucketAlreadyExists",
     "BucketAlreadyOwnedByYou",
@@ -124,12 +125,13 @@ REFUSED = {
     "UnsupportedOperation",
     "ValidationException",
 }
-OTHERS = {("ssm", "ListCommands")}
+OTHERS = {("events", "CreateConnection"), ("ssm", "ListCommands")}
 """Calls that have the name of a method which is none of a client."""
 SERVICES = (
     "cloudformation",
     "dynamodb",
     "ecs",
+    "events",
     "logs",
     "s3",
     "scheduler",

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from infra.settings import Settings
 from pileus.deploy import doctor
-from pileus.deploy.doctor import Check, disk, docker, quota, quotas, reachable
+from pileus.deploy.doctor import Check, disk, docker, prices, quota, quotas, reachable
 from pileus.documents import Provider
 from pileus.edges.aws import Aws
 from spec.servers import free_port
@@ -123,3 +124,12 @@ def test_what_the_cell_lacks_is_said_and_is_no_failure(monkeypatch: pytest.Monke
     assert (doctor.cell().ok, doctor.cell().found) == (None, "no Landlock: not there")
     monkeypatch.setattr(doctor, "lacking", lambda: [])
     assert doctor.cell().ok is True
+
+
+@pytest.mark.parametrize(("day", "ok"), [(date(2026, 6, 1), True), (date(2026, 6, 2), False)])
+def test_prices_older_than_a_year_are_named_and_fail_no_backfill(day: date, ok: bool) -> None:
+    table = {"date": "2025-06-01", "region": "us-east-1", "source": "list prices"}
+    check = prices(table, day)
+    assert (check.ok, check.deployment_only) == (ok, True)
+    assert check.found == f"{365 if ok else 366} days old: 2025-06-01, us-east-1: list prices"
+    assert "data/prices.json" in check.advice

@@ -1,7 +1,7 @@
 """What dead workers left: it ends once, and readers see a committed result whole or not at all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pileus.edges.reports import KeptReports
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.lifecycle.report import Report
 from pileus.messages import GroupTask
 from pileus.models import Group, Manifest, Output, Partition, State
 from pileus.outputs.commit import Fence, fence
@@ -86,7 +87,7 @@ def test_a_partition_of_another_run_is_left_alone(left: Left) -> None:
 
 
 def stopped(left: Left) -> Backfill:
-    made = change_backfill(left.edges.index, "b", lambda now: replace(now, state="cancelled"))
+    made = change_backfill(left.edges.index, "b", lambda now: replace(now, state="cancelled", untold=True))
     assert made is not None
     return close_stopped(left.edges, made)
 
@@ -233,11 +234,11 @@ class Refusing(KeptReports):
 
     refused = False
 
-    def tell(self, subject: str, report: Mapping[str, Any]) -> None:
+    def tell(self, reports: Sequence[Report]) -> None:
         if not self.refused:
             self.refused = True
             raise StoreError("is throttled", where="topic")
-        super().tell(subject, report)
+        super().tell(reports)
 
 
 @pytest.mark.parametrize("again", ["report", "look", "retry"])
@@ -255,7 +256,7 @@ def test_a_report_that_was_refused_is_told_by_whoever_comes_next(left: Left, aga
         settle(edges, workflows, backfill)
     else:
         retry(edges, workflows, "b")
-    assert [subject for subject, _ in topic.told] == ["Backfill b failed"]
+    assert [one.subject for one in topic.told] == ["Backfill b failed"]
     settle(edges, workflows, find(edges, "b"))
     assert len(topic.told) == 1, "nothing is owed any more"
 
@@ -265,7 +266,7 @@ def test_the_end_of_a_cancelled_run_is_told_once(left: Left) -> None:
     left.edges = replace(left.edges, reports=topic)
     assert stopped(left).closed
     settle(left.edges, alone_workflows()[0], find(left.edges, "b"))
-    assert [(subject, report["state"]) for subject, report in topic.told] == [("Backfill b cancelled", "cancelled")]
+    assert [(one.id, one.state) for one in topic.told] == [("b/1/cancelled", "cancelled")]
 
 
 def woken(left: Left) -> Fence:
