@@ -126,7 +126,7 @@ def allow_publishing(role: iam.IGrantable, core: "Core") -> None:
     that died between the two.
     """
     archives, staged = "archives/*", "staged/*"
-    allow_objects(role, core.internal, read=(staged, archives), write=(archives,), delete=(staged, archives))
+    allow_objects(role, core.internal, read=(staged, archives), write=(archives,), delete=(staged,))
     allow_objects(role, core.protected, read=("*",), write=("*",), delete=("*",))
 
 

@@ -28,7 +28,8 @@ NOT_BY_BOTO3 = {
 RARE = """
 import os
 from pileus.documents import SecretRef
-from pileus.edges.aws import Aws, Stack
+from pileus.edges.aws import Aws
+from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.queues import Message
 from pileus.errors import PileusError
 from pileus.models import Partition
@@ -53,6 +54,11 @@ if role != "pileus-ReportStatus":  # a provider with secrets, or in a bucket
     tried(edges.secrets.resolve, SecretRef(secretsmanager=SECRET), "provider")
     tried(list, edges.store.list("s3://open-archive/"))
     tried(edges.store.get, "s3://open-archive/key")
+if role != "pileus-ReportStatus":  # two that want one connection, or one group, at once
+    table = DynamoBudgetTable(Aws().dynamodb, edges.stack.connections)
+    for token in ("one", "other"):
+        tried(table.take, "rare", 7, role, token)
+    edges.index.entry(Partition("rare", "001", "2015-01", "g"))
 if role != "pileus-DiscoverGranules":  # a worker that died just after its commit, with outputs to delete
     clean(edges.place(Partition("dead", "001", "2015-01", role)), role)
 list(edges.index.briefs("a", "001", "0001", "9999"))  # in a run it takes a span of 150 years
@@ -84,20 +90,19 @@ def test_every_grant_is_used(own: Project) -> None:
 
 
 def dies_after_its_commit(own: Project, claim: str) -> None:
-    """Commit as a worker does that has kept two archives before and keeps another now, and publish nothing."""
+    """Commit, as a worker does, an archive that replaces an older one, and one clip less; and publish nothing."""
     edges = own.edges
-    place = edges.place(Partition("dead", "001", "2015-01", claim))
-    buckets = {"old": (edges.internal, edges.protected), "new": (edges.internal,)}
-    for token, many in (("old", buckets["old"]), (claim, buckets["new"])):
-        outputs = tuple(Output(bucket(f"archives/{claim}/{token}.tgz"), 1, "", "archive") for bucket in many)
-        held = fence(place, f"{claim}-0" if token == "old" else claim)
+    place, archive = edges.place(Partition("dead", "001", "2015-01", claim)), edges.internal(f"archives/{claim}.tgz")
+    clip = Output(edges.protected(f"clips/{claim}.tif"), 1, "", "clip")
+    published = (Output(archive, 1, "", "archive"), clip)
+    dying = (Output(archive, 1, "", "archive", previous=f"{archive}.v1"),)
+    for token, outputs in ((f"{claim}-before", published), (claim, dying)):
+        held = fence(place, token)
         staged = [held.stage(output.url) for output in outputs]
         for url in staged:
             edges.store.put(url, b"x")
-        committed = held.commit(
-            Manifest(place.partition, token, (), {}, outputs, code="", finished="", seconds={}, bytes_downloaded=0, scratch_bytes=0)
-        )
-        if token == "old":
+        committed = held.commit(Manifest(place.partition, token, (), {}, outputs, "0", "2015-02-01"))
+        if outputs is published:
             held.publish(committed, staged)
 
 
@@ -152,13 +157,14 @@ def failures(own: Project) -> None:
 
 
 def a_point_that_is_listed_late(own: Project) -> None:
-    """Its failure to be listed is in the index until it is listed."""
-    tiny.collection(own, "late", "201501", "201501")
-    own.document("data/providers/folder.json", {"id": "folder", "protocol": "ftp", "host": "127.0.0.1", "port": 9, "attempts": 1, "allowPrivate": True})
+    """Its failure to be listed stops the backfill, is told, and is in the index until it is listed."""
+    nobody = {"id": "folder", "protocol": "ftp", "host": "127.0.0.1", "port": 9, "attempts": 1, "allowPrivate": True}
+    tiny.collection(own, "late", "201501", "201502")
+    own.document("data/providers/folder.json", nobody)
     own.pileus("populate")
-    own.pileus("backfill", "late", "--name", "late", "--wait", code=1)
-    tiny.collection(own, "late", "201501", "201501")
-    tiny.publish(own, "late", "201501")
+    own.pileus("backfill", "late", "--name", "late", "--max-failures", "0", "--report-failures", "--wait", code=1)
+    tiny.collection(own, "late", "201501", "201502")
+    tiny.publish(own, "late", "201501", "201502")
     own.pileus("populate")
     own.pileus("retry", "late", "--wait")
 
