@@ -119,6 +119,16 @@ def translate(error: Exception, service: str, where: str | None = None) -> Pileu
     return kind(f"{service} cannot be reached: {error}", where=where)
 
 
+def refused_in(entry: Any, operation: str, service: str, where: str) -> PileusError:
+    """Return our error for one entry of an answer that succeeded as a whole: its `Code`, `Key` and `Message`."""
+    from botocore.exceptions import ClientError
+
+    told: Any = {
+        "Error": {"Code": entry.get("Code", ""), "Message": f"{entry.get('Key', '')}: {entry.get('Message', '')}"}
+    }
+    return translate(ClientError(told, operation), service, where)
+
+
 def _refusal(error: Any, service: str, where: str | None) -> PileusError:
     code = _code(error.response)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -1,11 +1,12 @@
 """Delete objects in batches: a request for each would cost as much as its write."""
 
+import logging
 import time
-from contextlib import suppress
 
 from pileus.edges.store import Store
 from pileus.errors import StoreError
 
+log = logging.getLogger("pileus.worker")
 MANY = 150
 """Objects in one batch."""
 SECONDS = 2.0
@@ -36,7 +37,10 @@ class LateDelete:
             self.flush()
 
     def flush(self) -> None:
-        """Delete all of it now. What cannot be deleted, because the store cannot be reached, stays for the next try."""
-        with suppress(StoreError):
+        """Delete all of it now. What cannot be deleted stays for the next try, and the end of the run deletes it."""
+        try:
             self._store.delete(*self._urls)
             self._urls = []
+        except StoreError as error:
+            if not error.retryable:
+                log.warning("staged objects cannot be deleted", extra={"error": str(error)})

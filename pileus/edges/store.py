@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from pileus.edges.aws_errors import translated
+from pileus.edges.aws_errors import refused_in, translated
 from pileus.errors import Conflict, DamagedObject, DocumentError, NotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -182,7 +182,9 @@ class S3Store:
                     self._client.delete_object(Bucket=found[0][0], Key=found[0][1])
                 else:
                     objects: Any = {"Objects": [{"Key": key} for _, key in found], "Quiet": True}
-                    self._client.delete_objects(Bucket=found[0][0], Delete=objects)
+                    answer = self._client.delete_objects(Bucket=found[0][0], Delete=objects)
+                    if refused := answer.get("Errors"):
+                        raise refused_in(refused[0], "DeleteObjects", "S3", urls[start])
 
 
 class FolderStore:

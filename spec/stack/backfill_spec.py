@@ -6,6 +6,7 @@ import json
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def test_an_unknown_collection_is_refused_with_what_there_is(sample: Project) ->
 def test_up_twice_is_harmless(sample: Project) -> None:
     before = sample.running
     assert "already up at" in sample.pileus("up", "--detach")
-    assert sample.running == before
+    assert sample.running == replace(before, updates=before.updates + 1)  # it has looked whether something is new
 
 
 def test_everything_listens_on_the_loopback_only(sample: Project) -> None:

@@ -3,14 +3,18 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import botocore.session
 import pytest
 from botocore import exceptions as e
 from botocore import xform_name
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from pileus.edges.aws_errors import ABSENT, CONFLICT, DENIED, PASSING, translate
+from pileus.edges.store import S3Store
 from pileus.errors import Conflict, Denied, NotFound, StoreError, Unavailable
 
 
@@ -197,3 +201,14 @@ def test_a_cancelled_transaction_is_told_by_its_reasons(reasons: list[str], kind
     error = refusal("TransactionCanceledException")
     error.response["CancellationReasons"] = [{"Code": reason} for reason in reasons]  # type: ignore[typeddict-unknown-key]
     assert type(translate(error, "DynamoDB")) is kind
+
+
+@pytest.mark.parametrize(("code", "kind"), [("AccessDenied", Denied), ("SlowDown", Unavailable)])
+def test_what_s3_could_not_delete_of_several_is_an_error(code: str, kind: type[Exception]) -> None:
+    """The call as a whole has succeeded, says S3."""
+    client: Any = boto3.client("s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stub:
+        refused = {"Key": "b", "Code": code, "Message": "no"}
+        stub.add_response("delete_objects", {"Errors": [refused]})
+        with pytest.raises(kind, match="DeleteObjects operation: b: no"):
+            S3Store(client).delete("s3://bucket/a", "s3://bucket/b")
