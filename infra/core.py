@@ -157,14 +157,10 @@ class Core(Stack):
             Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
             for path in (TRIGGER, PROCESS, *own)
         )
-        # The template names the workflow, so the trigger may start any of this stack's.
-        trigger.grant_executions(f"{settings.stack}-*")
-        trigger.grant_waiting()
-        self._let(trigger, generate, report)
-        for workflow in (process, *others):  # a project's own workflow may call what the product's calls
-            self._let(workflow, discover, report)
-            access.allow_sending(workflow.machine, [queue.queue for queue in (self.ingest, self.backfill)])
-        self.token_arns = [arn for workflow in (process, *others) for arn in workflow.token_arns]
+        functions = {"GenerateCollectionsArn": generate, "DiscoverGranulesArn": discover, "ReportStatusArn": report}
+        for workflow in (trigger, process, *others):
+            self._let(workflow, [function for name, function in functions.items() if name in workflow.values])
+        self.token_arns = [arn for one in (process, *others) if one.sends_groups for arn in one.token_arns]
         self.machines = {"Trigger": trigger.machine, "Process": process.machine}
         self.machines |= {workflow.name: workflow.machine for workflow in others}
 
@@ -174,11 +170,14 @@ class Core(Stack):
         self._stopped_executions(settings, trigger, report)
         self._schedule_role(settings, trigger)
 
-    def _let(self, workflow: Workflow, *functions: lambda_.Function) -> None:
-        """Allow a workflow to invoke Lambdas, read its items and write its results."""
+    def _let(self, workflow: Workflow, functions: Sequence[lambda_.Function]) -> None:
+        """Allow a workflow what its states do with what the stack has."""
         for function in functions:
             access.allow(workflow.machine, ["lambda:InvokeFunction"], [function.function_arn])
-        access.allow_workflow(workflow.machine, self.internal)
+        if workflow.reads_items:
+            access.allow_workflow(workflow.machine, self.internal)
+        if workflow.sends_groups:
+            access.allow_sending(workflow.machine, [queue.queue for queue in (self.ingest, self.backfill)])
 
     def _repository(self, settings: Settings) -> ecr.Repository:
         """Add the repository for the worker's images."""

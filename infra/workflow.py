@@ -19,8 +19,10 @@ from pileus.project.workflow_tasks import tasks_of, with_tasks
 
 
 class Workflow(Construct):
-    """A state machine from a file <name>.asl.json, allowed to run its own Distributed Maps and to use the tasks that
-    it names.
+    """A state machine from a file <name>.asl.json, with rights for what its states do and no more.
+
+    `values`: of the `${...}` that it may have; `tasks`: those of the project. Who makes it grants what `values`,
+    `reads_items` and `sends_groups` tell.
     """
 
     def __init__(
@@ -37,19 +39,26 @@ class Workflow(Construct):
         self.name = name
         used = [tasks[name] for name in tasks_of(text)]
         definition = with_tasks(text, {task.name: task.definition for task in used})
-        values = values | dict(task.value for task in used)
+        self.values = {name: value for name, value in values.items() if f"${{{name}}}" in definition}
+        self.reads_items = '"ItemReader"' in text or '"ResultWriter"' in text
+        self.sends_groups = '"arn:aws:states:::sqs:sendMessage' in text
         full_name = f"{settings.stack}-{self.name}"
         self.machine = sfn.StateMachine(
             self,
             "Machine",
             state_machine_name=full_name,
             definition_body=sfn.DefinitionBody.from_string(definition),
-            definition_substitutions=values,
+            definition_substitutions=self.values | dict(task.value for task in used),
             **(_logged(self, settings, self.name) if not settings.embedded else {}),
         )
         if not settings.embedded:
             access.accept(self.machine, "*", "What Step Functions needs to deliver logs can be granted on all only.")
-        self.grant_executions(full_name)
+        if "states:startExecution" in text:  # a template names the workflow of its points, so it may be any
+            self.grant_executions(f"{settings.stack}-*")
+        elif '"DISTRIBUTED"' in text:
+            self.grant_executions(full_name)
+        if "states:startExecution.sync" in text:
+            self.grant_waiting()
         # A token belongs to the machine, or to one of its Distributed Maps by the Map's label.
         parts = (full_name, *(f"{full_name}/{label}" for label in re.findall(r'"Label"\s*:\s*"([^"]+)"', definition)))
         self.token_arns = [states_arn(self, "stateMachine", part) for part in parts]

@@ -108,6 +108,32 @@ def test_a_workflow_may_use_the_tasks_that_it_names_only(tmp_path: Path) -> None
     assert function not in others
 
 
+LOGS = {
+    "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+}  # fmt: skip
+RUNS = {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
+ITEMS = {"s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
+RULE = {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
+
+
+@pytest.mark.parametrize(
+    ("name", "does"),
+    [
+        ("GenerateCollectionsTriggerWorkflows", {"lambda:InvokeFunction"} | RUNS | ITEMS | RULE),
+        ("DiscoverAndProcessGranules", {"lambda:InvokeFunction", "sqs:SendMessage"} | RUNS | ITEMS),
+        ("TellToo", {"lambda:InvokeFunction", "sqs:SendMessage"} | RUNS | ITEMS),
+        ("OnlyTell", {"sqs:SendMessage"}),
+    ],
+)
+def test_a_workflow_may_do_what_its_states_do_and_no_more(tmp_path: Path, name: str, does: set[str]) -> None:
+    only = {"StartAt": "Tell", "States": {"Tell": {"Type": "Task", "Resource": "pileus:task:tell", "End": True}}}
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows/OnlyTell.asl.json").write_text(json.dumps(only))
+    allowed = {action for one in policy(made(tmp_path, EC2).core, f"{name}Machine") for action in listed(one["Action"])}
+    assert allowed - LOGS == does
+
+
 def test_a_task_as_a_lambda_has_its_size(tmp_path: Path) -> None:
     stacks = made(tmp_path, EC2, count={"memory": 1024, "timeout": 60, "volume": 2, "environment": {"MODEL": "x"}})
     (found,) = (
