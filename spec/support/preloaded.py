@@ -1,4 +1,6 @@
-"""What the process that specs fork commands from has imported: every command and all of what they import late."""
+"""What the process that specs fork commands from has ready: every command, all of what they import late, and what
+botocore reads of the services.
+"""
 
 import importlib
 import pkgutil
@@ -9,7 +11,11 @@ import pyarrow.parquet  # noqa: F401
 import rich.console  # noqa: F401
 
 import pileus
+from pileus.edges.aws import Aws
 
 for found in pkgutil.walk_packages(pileus.__path__, "pileus."):
     if not found.name.startswith(("pileus._product", "pileus.embedded.ministack")) and "__main__" not in found.name:
         importlib.import_module(found.name)
+
+for service in ("s3", "dynamodb", "sqs", "sns", "stepfunctions", "scheduler", "logs", "cloudformation", "sts"):
+    Aws("http://127.0.0.1:9").unguarded(service)

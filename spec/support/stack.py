@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ import pytest
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.home import Home, Running
 from pileus.wiring import Edges, wire
-from spec.support.cache import CACHE, sweep
+from spec.support.cache import CACHE, made_once, sweep
 from spec.support.forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,11 +138,14 @@ class Project:
         os.kill(pid, signal.SIGKILL)
 
     def wait_for(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
-        """Poll until `condition` gives something true; that."""
+        """Poll until `condition` gives something true; that. A question that costs much is asked less often."""
         deadline = time.monotonic() + seconds
+        asked = time.monotonic()
         while not (found := condition()):
-            assert time.monotonic() < deadline, f"not in {seconds} s{self.logs()}"
-            time.sleep(0.1)
+            now = time.monotonic()
+            assert now < deadline, f"not in {seconds} s{self.logs()}"
+            time.sleep(max(0.1, 2 * (now - asked)))
+            asked = time.monotonic()
         return found
 
     def logs(self) -> str:
@@ -180,15 +184,32 @@ class Project:
 def project_of(folder: Path) -> Iterator[Project]:
     """A project with no documents. What it starts is stopped at the end."""
     (folder / "collections").mkdir(parents=True)
-    (folder / ".pileus").mkdir()
-    ASSEMBLIES.mkdir(parents=True, exist_ok=True)
-    sweep(ASSEMBLIES)
-    (folder / ".pileus/cdk").symlink_to(ASSEMBLIES)
+    synthesized_before(folder)
+    compile_kernels()
     project = Project(folder)
     try:
         yield project
     finally:
-        project.pileus("down", code=None)
+        if project.home.running() is not None:
+            project.pileus("down", code=None)
+
+
+def synthesized_before(folder: Path) -> None:
+    """Let a project folder use the templates and packages that were made before."""
+    ASSEMBLIES.mkdir(parents=True, exist_ok=True)
+    sweep(ASSEMBLIES)
+    (folder / ".pileus").mkdir(exist_ok=True)
+    (folder / ".pileus/cdk").symlink_to(ASSEMBLIES)
+
+
+@cache
+def compile_kernels() -> None:
+    """Compile the kernels of this clone, once after a change: else all workers of all stacks do it at the same time."""
+    rooms = [ROOT / "pileus" / room for room in ("raster", "zonal")]
+    sources = [path for room in rooms for path in sorted(room.rglob("*.py"))]
+    changed = [f"{path} {path.stat().st_mtime_ns}" for path in sources]
+    command = [sys.executable, "-m", "pileus.zonal.warm"]
+    made_once("kernels", changed, lambda _: subprocess.run(command, cwd=ROOT, check=True, timeout=SECONDS))
 
 
 @pytest.fixture(scope="session")
