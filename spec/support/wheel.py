@@ -58,7 +58,7 @@ def begun(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         project.pileus("init")
         (project.path / "workflows").mkdir()
         (project.path / "workflows/OnlyLook.asl.json").write_text(LOOK)
-        project.up()
+        project.up(workers=1)  # it compiles the kernels
         project.pileus("populate")
         project.pileus("backfill", SAMPLE, "--name", "first", "--wait")
         yield project
