@@ -161,12 +161,10 @@ class Aws:
 
     @cached_property
     def _session(self) -> Any:
-        """Return botocore's session, whose clients of S3 have boto3's `upload_file`."""
-        import botocore.session
+        """Return a session whose clients of S3 have boto3's `upload_file`."""
         from boto3.s3.inject import inject_s3_transfer_methods
 
-        session: Any = botocore.session.get_session()
-        session.register_component("data_loader", _definitions(session.get_config_variable("data_path")))
+        session = new_session()
         session.register("creating-client-class.s3", inject_s3_transfer_methods)
         return session
 
@@ -223,9 +221,18 @@ class Aws:
         return self._client("sts")  # type: ignore[return-value]
 
 
+def new_session() -> Any:
+    """Return a session of botocore, which makes clients. All of this process read its definitions of services once."""
+    import botocore.session
+
+    session: Any = botocore.session.get_session()
+    session.register_component("data_loader", _definitions(session.get_config_variable("data_path")))
+    return session
+
+
 @cache
 def _definitions(data_path: str | None) -> Any:
-    """Return what reads botocore's definitions of the services, each once in this process. `data_path`: the user's."""
+    """Return what reads the definitions, and keeps them. `data_path`: the user's folder of more."""
     from botocore.loaders import create_loader
 
     return create_loader(data_path)

@@ -67,7 +67,7 @@ def blocks() -> Iterator[Block]:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Reader"]:
-    """Somebody in an empty folder, with `pileus` and `python` on the path; templates that were made before are there."""
+    """Somebody in a folder with templates that were made before, and with `pileus` and `python` on the path."""
     folder = tmp_path_factory.mktemp("reader")
     programs = folder / "bin"
     programs.mkdir()
