@@ -97,7 +97,7 @@ def claim_of_manifest(project: Project, name: str) -> str:
 
 def ended(project: Project, id: str) -> dict[str, int]:
     """How the backfill ended, once it has."""
-    project.wait_for(lambda: project.json("status", id)["state"] != "running", 150)
+    project.wait_until_over(id, 150)
     found = project.json("status", id)
     assert found["state"] == "succeeded", found
     counts: dict[str, int] = found["counts"]

@@ -73,8 +73,9 @@ class Case:
             os.kill(owner(found), signal.SIGCONT)
 
     def succeeded(self, id: str) -> None:
-        """Wait until a backfill has succeeded."""
-        self.project.wait_for(lambda: self.project.json("status", id)["state"] == "succeeded", 90)
+        """Wait until a backfill is over; it has succeeded."""
+        self.project.wait_until_over(id, 90)
+        assert self.project.json("status", id)["state"] == "succeeded"
 
     def claimed_by_another(self, before: Entry) -> Entry:
         """Return the claim that follows `before`."""

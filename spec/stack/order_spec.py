@@ -36,10 +36,11 @@ def test_36_months_are_worked_on_in_their_order(project: Project, order: str) ->
         [sys.executable, "-m", "pileus", "worker"], cwd=project.path, env=environment, stderr=subprocess.DEVNULL
     )
     try:
-        project.wait_for(lambda: project.counts(id).get("succeeded", 0) == len(MONTHS))
+        project.wait_until_over(id)
     finally:
         worker.terminate()
         worker.wait(30)
+    assert project.counts(id) == {"succeeded": len(MONTHS)}
     entries = project.edges.index.entries(order, "001", "2013-01", "2015-12")
     ended = [entry.partition.period.replace("-", "") for entry in sorted(entries, key=lambda entry: entry.updated)]
     wanted = MONTHS if order == "oldest" else MONTHS[::-1]

@@ -69,7 +69,8 @@ def test_a_backfill_goes_on_after_kill_9_of_the_embedded_aws(project: Project, s
     project.kill(before)
     project.wait_for(lambda: project.running.ready and project.running.ministack != before)
     site.gate.set()
-    project.wait_for(lambda: project.counts("on") == {"succeeded": 3}, 90)
+    project.wait_until_over("on", 90)
+    assert project.counts("on") == {"succeeded": 3}
 
 
 def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Project, site: GatedSite) -> None:
@@ -80,7 +81,8 @@ def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Pr
     (victim,) = project.running.workers
     project.kill(victim)
     site.gate.set()
-    project.wait_for(lambda: project.counts("lost") == {"succeeded": 3}, 90)
+    project.wait_until_over("lost", 90)
+    assert project.counts("lost") == {"succeeded": 3}
     attempts = [p["attempt"] for p in project.json("status", "lost")["partitions"]]
     assert sorted(attempts) == [1, 1, 2], "one group was begun twice, once by the worker that died"
 
@@ -96,7 +98,8 @@ def test_down_hands_back_what_is_under_way_and_up_finishes_it(project: Project, 
     assert "handed back" in log.read_text()[before:]
     site.gate.set()
     project.up(workers=1, visibility_seconds=LEASE)
-    project.wait_for(lambda: project.counts("back") == {"succeeded": 3}, 90)
+    project.wait_until_over("back", 90)
+    assert project.counts("back") == {"succeeded": 3}
 
 
 def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: GatedSite) -> None:
@@ -106,7 +109,8 @@ def test_scratch_of_a_killed_worker_does_not_stay(project: Project, site: GatedS
     assert site.asked.wait(60)
     project.kill(project.running.workers[0])
     site.gate.set()
-    project.wait_for(lambda: project.counts("swept") == {"succeeded": 3}, 90)
+    project.wait_until_over("swept", 90)
+    assert project.counts("swept") == {"succeeded": 3}
     assert not list(project.home.scratch.rglob("*.part"))
     assert not list(project.home.scratch.rglob("*.tgz")), "whoever took the group up went on with its downloads"
 

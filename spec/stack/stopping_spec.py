@@ -81,7 +81,7 @@ def test_paused_resumed_cancelled_retried_and_killed_succeeded_means_every_month
     stack.pileus("retry", "tossed", "--only", "failed")
     stack.kill(stack.running.workers[1])
     site.gate.set()
-    stack.wait_for(lambda: stack.json("status", "tossed")["state"] != "running", 180)
+    stack.wait_until_over("tossed", 180)
     found = stack.json("status", "tossed")
     assert found["state"] == "succeeded", found["counts"]
     assert ended(stack, "tossed") == 24
@@ -193,7 +193,7 @@ def test_resumed_at_once_after_a_pause_what_a_worker_still_has_is_done_all_the_s
             act("resume")
             stack.wait_for(lambda: looked(stack, name, run=2) == len(quarter))
         site.gate.set()
-        stack.wait_for(lambda: stack.json("status", name)["state"] != "running", 90)
+        stack.wait_until_over(name, 90)
     found = stack.json("status", name)
     assert (found["state"], found["run"], found["counts"]) == ("succeeded", 2, {"succeeded": 3})
     assert manifests(stack, name, quarter) == 3

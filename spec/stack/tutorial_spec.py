@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from spec.support.stack import ROOT, compile_kernels, synthesized_before
+from spec.support.stack import ROOT, synthesized_before
 
 DOCS = ROOT / "docs"
 PAGES = (
@@ -77,7 +77,6 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Reader"]:
     project = folder / "lights"
     project.mkdir()
     synthesized_before(project)
-    compile_kernels()
     person = Reader(project, programs)
     yield person
     person.run("pileus down")

@@ -18,17 +18,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pileus.backfills.control import settle
+from pileus.backfills.status import find
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.home import Home, Running
-from pileus.wiring import Edges, wire
-from spec.support.cache import CACHE, made_once, sweep
+from pileus.wiring import Edges, wire, wire_workflows
+from spec.support.cache import CACHE, sweep
 from spec.support.forked import run_forked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,16 +138,21 @@ class Project:
         """As the kernel does when memory runs out."""
         os.kill(pid, signal.SIGKILL)
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> Any:
         """Poll until `condition` gives something true; that. A question that costs much is asked less often."""
         deadline = time.monotonic() + seconds
         asked = time.monotonic()
         while not (found := condition()):
             now = time.monotonic()
             assert now < deadline, f"not in {seconds} s{self.logs()}"
-            time.sleep(max(0.1, 2 * (now - asked)))
+            time.sleep(max(every, 2 * (now - asked)))
             asked = time.monotonic()
         return found
+
+    def wait_until_over(self, id: str, seconds: float = 60) -> None:
+        """Poll until a backfill is over, as `pileus status` finds out, without a process for each question."""
+        edges, workflows = self.edges, wire_workflows(self.aws, Stack.from_env(self.running.stack))
+        self.wait_for(lambda: settle(edges, workflows, find(edges, id)).over, seconds)
 
     def logs(self) -> str:
         """The ends of all logs, for a failure's report."""
@@ -175,9 +181,9 @@ class Project:
                     aws.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
         for bucket in (stack["PILEUS_INTERNAL"], stack["PILEUS_PROTECTED"]):
             for page in aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                for entry in page.get("Contents", ()):
-                    if entry["Key"] != "pileus.json":  # what `up` puts there
-                        aws.s3.delete_object(Bucket=bucket, Key=entry["Key"])
+                keys = [entry["Key"] for entry in page.get("Contents", ())]
+                if left := [{"Key": key} for key in keys if key != "pileus.json"]:  # what `up` puts there
+                    aws.s3.delete_objects(Bucket=bucket, Delete={"Objects": left, "Quiet": True})
 
 
 @contextmanager
@@ -185,7 +191,6 @@ def project_of(folder: Path) -> Iterator[Project]:
     """A project with no documents. What it starts is stopped at the end."""
     (folder / "collections").mkdir(parents=True)
     synthesized_before(folder)
-    compile_kernels()
     project = Project(folder)
     try:
         yield project
@@ -200,16 +205,6 @@ def synthesized_before(folder: Path) -> None:
     sweep(ASSEMBLIES)
     (folder / ".pileus").mkdir(exist_ok=True)
     (folder / ".pileus/cdk").symlink_to(ASSEMBLIES)
-
-
-@cache
-def compile_kernels() -> None:
-    """Compile the kernels of this clone, once after a change: else all workers of all stacks do it at the same time."""
-    rooms = [ROOT / "pileus" / room for room in ("raster", "zonal")]
-    sources = [path for room in rooms for path in sorted(room.rglob("*.py"))]
-    changed = [f"{path} {path.stat().st_mtime_ns}" for path in sources]
-    command = [sys.executable, "-m", "pileus.zonal.warm"]
-    made_once("kernels", changed, lambda _: subprocess.run(command, cwd=ROOT, check=True, timeout=SECONDS))
 
 
 @pytest.fixture(scope="session")
