@@ -4,7 +4,9 @@ A spec of spec/unit that names a fixture of the embedded AWS (`stack`, `aws`, ..
 the same, so that `pytest -m unit` never starts it.
 """
 
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,9 @@ __all__ = [
     "vsftpd",
 ]
 
+# Specs start hundreds of Pythons, which keep what they compile, whatever the shell says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A shell script that starts `make test &` makes it ignore the signal by which specs end what they have started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
