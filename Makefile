@@ -10,7 +10,7 @@ backfill: .venv/kernels  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
 
 check: lint .venv/kernels  ## lint, types, import contracts and unit specs: in a minute or two, while you work
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m unit
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m unit spec/unit pileus
 
 test: lint .venv/kernels  ## everything that proves the project: each process of specs has an embedded stack of its own
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
