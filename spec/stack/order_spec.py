@@ -11,7 +11,7 @@ from pileus.embedded.deployment import SETTINGS
 from spec.support import tiny
 from spec.support.stack import Project, project_of
 
-MONTHS = [f"{year}{month:02}" for year in (2013, 2014, 2015) for month in range(1, 13)]
+MONTHS = [f"{year}{month:02}" for year in (2014, 2015) for month in range(1, 13)]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 @pytest.mark.parametrize("order", ["oldest", "newest"])
-def test_36_months_are_worked_on_in_their_order(project: Project, order: str) -> None:
+def test_24_months_are_worked_on_in_their_order(project: Project, order: str) -> None:
     tiny.collection(project, order, MONTHS[0], MONTHS[-1])
     tiny.publish(project, order, *MONTHS)
     project.pileus("populate")
@@ -41,7 +41,7 @@ def test_36_months_are_worked_on_in_their_order(project: Project, order: str) ->
         worker.terminate()
         worker.wait(30)
     assert project.counts(id) == {"succeeded": len(MONTHS)}
-    entries = project.edges.index.entries(order, "001", "2013-01", "2015-12")
+    entries = project.edges.index.entries(order, "001", "2014-01", "2015-12")
     ended = [entry.partition.period.replace("-", "") for entry in sorted(entries, key=lambda entry: entry.updated)]
     wanted = MONTHS if order == "oldest" else MONTHS[::-1]
     # The first months are there when the worker begins. Later ones come while it works: one may be there before
