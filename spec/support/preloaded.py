@@ -7,7 +7,10 @@ import pkgutil
 
 import boto3  # noqa: F401
 import botocore.session  # noqa: F401
+import matplotlib.backends.backend_agg
+import matplotlib.figure  # noqa: F401
 import pyarrow.parquet  # noqa: F401
+import pyogrio  # noqa: F401
 import rich.console  # noqa: F401
 
 import pileus
