@@ -6,13 +6,13 @@ JOBS ?= 3
 
 .PHONY: backfill check test lint soak schemas docs web pictures images locks sbom clean
 
-backfill: .venv/run  ## backfill three synthetic months on an embedded AWS
+backfill: .venv/kernels  ## backfill three synthetic months on an embedded AWS
 	@$(BIN)/pileus sample
 
-check: lint  ## lint, types, import contracts and unit specs: in a minute or two, while you work
-	$(BIN)/pytest -n $(JOBS) --dist loadfile -m unit
+check: lint .venv/kernels  ## lint, types, import contracts and unit specs: in a minute or two, while you work
+	$(BIN)/pytest -n $(JOBS) --dist loadfile -m unit spec/unit pileus
 
-test: lint .venv/dev  ## everything that proves the project: each process of specs has an embedded stack of its own
+test: lint .venv/kernels  ## everything that proves the project: each process of specs has an embedded stack of its own
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
@@ -21,7 +21,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-soak: .venv/dev  ## what takes longer, or needs a quiet machine: 100,000 seeds of the simulation, chaos, the first paint
+soak: .venv/dev .venv/kernels  ## what takes longer, or needs a quiet machine: 100,000 seeds of the simulation, chaos, the first paint
 	$(BIN)/pytest -m soak
 
 schemas: .venv/run
@@ -33,6 +33,10 @@ images: .venv/run  ## the worker's images; IMAGES="--base-image debootstrap --ne
 .venv/run: pyproject.toml infra/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint infra/constraints.txt --editable '.[embedded,infra]'
+	@touch $@
+
+.venv/kernels: $(wildcard pileus/raster/*.py pileus/zonal/*.py) .venv/run  # once, or all workers do it at the same time
+	$(BIN)/python -m pileus.zonal.warm
 	@touch $@
 
 .venv/dev: .venv/run

@@ -73,8 +73,8 @@ class Alarms(Construct):
         self.alarm(
             f"{name.capitalize()}Age",
             queue.queue.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
-            self._settings.silence_seconds * 3 // 4,
-            "A group has waited for three quarters of the time that its workflow allows: check that workers run.",
+            self._settings.longest_wait,
+            "A group has waited longer than the settings let expect: check that workers run, or raise max_workers.",
         )
 
     def alarm(

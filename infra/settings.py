@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from pileus.cell.settings import SHARE
 from pileus.documents.task import is_fixed
 
 FARGATE_MEMORY = {
@@ -34,6 +35,12 @@ RESERVED_MIB = 512
 """Memory of an instance that the operating system and the ECS agent need."""
 STEPS = 20
 """Step adjustments that one scaling policy may have (a limit of Application Auto Scaling)."""
+RETENTION = 14 * 24 * 3600
+"""Seconds that SQS keeps a message: its most, and what our queues have."""
+RENEWAL = 20 / 3
+"""Seconds between two writes by which a worker renews its connections to a provider (SharedConnections)."""
+WRITES = 1000
+"""Writes a second that DynamoDB takes under one key, which is a provider."""
 SECRET = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:(secret:|parameter/)[^*?]+")
 
 
@@ -50,16 +57,17 @@ class Settings(BaseModel):
     point_concurrency: int = Field(40, ge=1, le=1000)
     """Points in time under way at once in one backfill. Fewer keep closer to its order; more look for work faster.
     Example: `40`."""
-    group_concurrency: int = Field(100, ge=1, le=1000)
-    """Groups of one point in time under way at once. Example: `100`."""
+    group_concurrency: int = Field(40, ge=1, le=1000)
+    """Groups of one point in time under way at once. Example: `40`."""
     visibility_seconds: int = Field(120, ge=5, le=43200)
     """Seconds without a sign of life after which a worker has lost its partition. Example: `120`."""
     deaths: int = Field(3, ge=1, le=100)
     """Workers that may die on a group before it fails and its message goes to the dead letters. Example: `3`."""
-    silence_seconds: int = Field(6 * 3600, ge=60)
-    """Longest time a group may wait in its queue or be worked on without a heartbeat. Example: `21600`."""
-    timeout_seconds: int = Field(24 * 3600, ge=60)
-    """Longest time for one group, waiting included. Example: `86400`."""
+    silence_seconds: int = Field(RETENTION, ge=60, le=RETENTION)
+    """Longest time that a group may wait in its queue; then it fails. Workers send heartbeats, so that their work may
+    take longer. Example: `1209600`."""
+    timeout_seconds: int = Field(2 * RETENTION, ge=60, le=365 * 24 * 3600)
+    """Longest time for one group, waiting included. Example: `2419200`."""
     log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365] = 30
     """Days that logs are kept. Example: `30`."""
 
@@ -93,6 +101,11 @@ class Settings(BaseModel):
     group_size: float = Field(12, gt=0)
     """GB of scratch that the largest group needs: six tiles of 0.7 GB as .tgz, and what is made of them. Example:
     `12`."""
+    group_seconds: int = Field(600, ge=1, le=86_400)
+    """Seconds that a worker needs for the largest group; from it follows how long a group may have to wait. Example:
+    `600`."""
+    group_memory: int = Field(4096, ge=64)
+    """MiB of memory that the largest group needs while it is measured. Example: `4096`."""
     stop_seconds: int = Field(60, ge=10, le=120)
     """Seconds that a worker has to return its group to the queue before it is killed. Example: `60`."""
 
@@ -124,6 +137,11 @@ class Settings(BaseModel):
         return min(cpus * 1024 // self.worker_cpu, (memory * 1024 - RESERVED_MIB) // self.worker_memory)
 
     @property
+    def longest_wait(self) -> int:
+        """Return the seconds for which the last of all groups that may be queued at once waits, all workers busy."""
+        return math.ceil(self.point_concurrency * self.group_concurrency / self.max_workers) * self.group_seconds
+
+    @property
     def max_instances(self) -> int:
         """Return the most instances at once; on Fargate, the most tasks."""
         return math.ceil(self.max_workers / self.workers_per_instance)
@@ -151,10 +169,15 @@ class Settings(BaseModel):
                 "volume_size",
                 f"{self.volume_size} GB cannot hold the groups of {workers} workers at {self.group_size:g} GB each",
             )
+        if self.group_memory > self.worker_memory * SHARE:
+            raise wrong(
+                "worker_memory",
+                f"{self.worker_memory} MiB cannot hold a group of {self.group_memory} MiB (group_memory): "
+                f"{SHARE:.0%} of it is for measuring",
+            )
         if bool(self.vpc_id) != bool(self.subnet_ids):
             raise wrong("subnet_ids" if self.vpc_id else "vpc_id", "vpc_id and subnet_ids go together")
-        if self.silence_seconds > self.timeout_seconds:
-            raise wrong("silence_seconds", f"{self.silence_seconds} is longer than timeout_seconds")
+        self._check_times()
         for arn in self.secret_arns:
             if not SECRET.fullmatch(arn):
                 raise wrong("secret_arns", f"{arn!r} names no secret or parameter")
@@ -166,6 +189,21 @@ class Settings(BaseModel):
             if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
                 raise wrong("read_buckets", f"{name!r} is no name of a bucket")
         return self
+
+    def _check_times(self) -> None:
+        if self.silence_seconds > self.timeout_seconds:
+            raise wrong("silence_seconds", f"{self.silence_seconds} is longer than timeout_seconds")
+        if self.visibility_seconds > self.silence_seconds:
+            raise wrong(
+                "visibility_seconds", "is longer than silence_seconds: heartbeats, three in it, would be too late"
+            )
+        if self.longest_wait > self.silence_seconds:
+            raise wrong(
+                "silence_seconds",
+                f"{self.silence_seconds} is shorter than a group may wait: {self.longest_wait} s, for "
+                f"{self.point_concurrency} x {self.group_concurrency} groups of {self.group_seconds} s with "
+                f"{self.max_workers} workers; lower group_concurrency, or raise max_workers",
+            )
 
     def _check_instance(self) -> None:
         family, _, size = self.instance.partition(".")

@@ -4,7 +4,9 @@ A spec of spec/unit that names a fixture of the embedded AWS (`stack`, `aws`, ..
 the same, so that `pytest -m unit` never starts it.
 """
 
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,9 @@ __all__ = [
     "vsftpd",
 ]
 
+# Specs start hundreds of Pythons, which keep what they compile, whatever the shell says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A shell script that starts `make test &` makes it ignore the signal by which specs end what they have started.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -36,7 +41,10 @@ HERE = Path(__file__).parent
 KINDS = {"unit": 180, "contract": 180, "stack": 600, "image": 900, "browser": 180, "simulation": 600, "soak": 3600}
 """The kinds, which are folders and marks; and the seconds after which a spec of each has failed."""
 EMBEDDED = {"aws", "stack"}
-LONGEST = ("containers", "tutorial", "every_command", "wheel", "backfill", "recovery", "deploy", "rules", "control")
+LONGEST = (
+    "containers", "tutorial", "faults", "every_command", "backfill", "rules", "wheel", "control", "recovery",
+    "stopping", "fenced", "order",
+)  # fmt: skip
 """Files that take longest, in this order, so that none is begun when all others are done."""
 
 # Machines differ: how long an example takes says nothing about what is right.

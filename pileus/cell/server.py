@@ -42,6 +42,7 @@ def main() -> None:
 def _prepare() -> None:
     """Import, and compile, what the jobs need."""
     import numba.core.caching
+    import pyogrio  # noqa: F401
 
     import pileus.cell.jobs
     import pileus.outputs.clips

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pileus.edges.aws_errors import guard, translate
@@ -124,6 +125,7 @@ class Aws:
         self.endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials = credentials
         self._connections = connections
+        self._making = Lock()
 
     def _client(self, service: str) -> object:
         """Return a client whose calls raise only our errors. Raises StoreError where no region is set."""
@@ -136,7 +138,6 @@ class Aws:
 
     def unguarded(self, service: str) -> object:
         """Return a client that raises boto3's own errors, for parts of boto3 that expect them."""
-        import boto3
         from botocore.config import Config
         from botocore.handlers import add_expect_header
 
@@ -147,21 +148,30 @@ class Aws:
             retries={"mode": "standard", "max_attempts": 5},
             s3={"addressing_style": "path"} if self.endpoint else {},
         )
+        chosen: dict[str, Any] = {"region_name": os.environ.get("AWS_REGION")}  # Lambda's name; boto3 has another
         if self.endpoint:
             mine = self._credentials
-            session = boto3.Session(
-                aws_access_key_id=mine.key if mine else os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-                aws_secret_access_key=mine.secret if mine else os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-                aws_session_token=mine.token if mine else os.environ.get("AWS_SESSION_TOKEN"),
-                region_name=os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", EMBEDDED_REGION)),
-            )
-        else:
-            session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # Lambda's name for it; boto3 has another
-        made: Any = session.client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+            chosen = {
+                "aws_access_key_id": mine.key if mine else os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+                "aws_secret_access_key": mine.secret if mine else os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+                "aws_session_token": mine.token if mine else os.environ.get("AWS_SESSION_TOKEN"),
+                "region_name": os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", EMBEDDED_REGION)),
+            }
+        with self._making:  # a session makes one client at a time
+            made = self._session.create_client(service, endpoint_url=self.endpoint, config=config, **chosen)
         # Without `Expect: 100-continue`: it costs a round trip for every object.
         made.meta.events.unregister("before-call.s3", add_expect_header)
         client: object = made
         return client
+
+    @cached_property
+    def _session(self) -> Any:
+        """Return a session whose clients of S3 have boto3's `upload_file`."""
+        from boto3.s3.inject import inject_s3_transfer_methods
+
+        session = new_session()
+        session.register("creating-client-class.s3", inject_s3_transfer_methods)
+        return session
 
     @cached_property
     def s3(self) -> "S3Client":
@@ -218,3 +228,20 @@ class Aws:
     @cached_property
     def sts(self) -> "STSClient":
         return self._client("sts")  # type: ignore[return-value]
+
+
+def new_session() -> Any:
+    """Return a session of botocore, which makes clients. All of this process read its definitions of services once."""
+    import botocore.session
+
+    session: Any = botocore.session.get_session()
+    session.register_component("data_loader", _definitions(session.get_config_variable("data_path")))
+    return session
+
+
+@cache
+def _definitions(data_path: str | None) -> Any:
+    """Return what reads the definitions, and keeps them. `data_path`: the user's folder of more."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)

@@ -13,9 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyogrio
-from pyogrio.errors import DataSourceError
-
 from pileus.errors import ArchiveError, ZonesError
 from pileus.names import one_line
 from pileus.unpack.member import Member, UnpackLimits
@@ -72,10 +69,12 @@ def _head(path: Path) -> bytes:
 
 
 def _ogr(source: Path | bytes, where: str) -> Read:
+    import pyogrio  # it brings pandas and GeoPandas where they are installed, and few processes read zones
+
     try:
         target = io.BytesIO(source) if isinstance(source, bytes) else source
         meta, _, wkb, columns = pyogrio.raw.read(target, force_2d=True)
-    except (DataSourceError, ValueError, RuntimeError, LookupError, TypeError, MemoryError) as exc:
+    except (ValueError, RuntimeError, LookupError, TypeError, MemoryError) as exc:
         raise _unread(one_line(str(exc).split("; It might help")[0]), where) from exc
     return meta, wkb, columns
 

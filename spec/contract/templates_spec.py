@@ -1,5 +1,6 @@
 """What the templates promise, for every combination of settings that is allowed."""
 
+import inspect
 import itertools
 import json
 import re
@@ -293,3 +294,22 @@ def test_the_ladder_has_a_rung_for_each_worker_or_twenty(most: int, groups: int)
     assert (starts[0], workers[0], workers[-1]) == (1, 1, most)
     assert list(workers) == sorted(set(workers))
     assert all(start == before * groups + 1 for before, start in zip(workers, starts[1:], strict=False))
+
+
+def test_settings_tell_how_long_a_group_may_wait() -> None:
+    """40 points x 40 groups of 600 s with 4 workers: the last one begins after 400 x 600 s."""
+    from infra.settings import Settings
+
+    assert Settings().longest_wait == 400 * 600
+    assert Settings(max_workers=7, group_concurrency=1, group_seconds=10).longest_wait == 6 * 10
+
+
+def test_the_most_workers_renew_their_connections_within_what_dynamodb_takes() -> None:
+    """One write for each worker in a third of a lease, all under one provider's key; half is left for slots."""
+    from infra.settings import RENEWAL, WRITES, Settings
+    from pileus.edges.shared_connections import SharedConnections
+
+    (most,) = (one.le for one in Settings.model_fields["max_workers"].metadata if hasattr(one, "le"))
+    lease = inspect.signature(SharedConnections).parameters["seconds"].default
+    assert lease / 3 == RENEWAL
+    assert most / RENEWAL <= WRITES / 2

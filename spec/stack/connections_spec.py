@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from pileus.edges.aws import Aws
 from pileus.edges.budget_table import BudgetTable, DynamoBudgetTable
@@ -13,9 +12,9 @@ from pileus.edges.shared_connections import SharedConnections
 from pileus.errors import UsageError
 from spec.servers import Site
 from spec.servers.faulty import faulty
+from spec.servers.fetch import fetch
 from spec.support.budget_table import make_budget_table
-
-ROOT = Path(__file__).resolve().parents[2]
+from spec.support.forked import FORKING
 
 
 def test_twenty_workers_one_of_them_killed_stay_within_ten_and_bring_all(aws: Site, tmp_path: Path) -> None:
@@ -23,20 +22,24 @@ def test_twenty_workers_one_of_them_killed_stay_within_ten_and_bring_all(aws: Si
     files = {f"/{worker:02}-{number}.bin": os.urandom(20_000) for worker in range(20) for number in range(4)}
     seconds = 5.0
 
-    def start(worker: int) -> "subprocess.Popen[bytes]":
+    def start(worker: int) -> Any:
         names = [path[1:] for path in files if path.startswith(f"/{worker:02}-")]
-        command = [sys.executable, "-m", "spec.servers.fetch", site.host, aws.url, table, "10", str(seconds)]
-        return subprocess.Popen([*command, str(tmp_path / str(worker)), *names], cwd=ROOT)
+        folder = tmp_path / str(worker)
+        made = FORKING.Process(target=fetch, args=(site.host, aws.url, table, seconds, folder, names))
+        made.start()
+        return made
 
     with faulty(files, lambda path: "slow") as site:
         running = [start(worker) for worker in range(20)]
         try:
             victim = _first_to_ask(site.asked)
-            running[victim].send_signal(signal.SIGKILL)
-            assert running[victim].wait(30) == -signal.SIGKILL
-            again = start(victim)
-            running.append(again)
-            assert [process.wait(120) for process in running].count(0) == 20
+            running[victim].kill()
+            running[victim].join(30)
+            assert running[victim].exitcode == -signal.SIGKILL
+            running.append(start(victim))
+            for process in running:
+                process.join(120)
+            assert [process.exitcode for process in running].count(0) == 20
         finally:
             for process in running:
                 process.kill()

@@ -30,7 +30,8 @@ def test_a_group_is_listed_shown_and_run_again(stack: Project) -> None:
 
     tiny.publish(stack, "deadly", "201501")
     backfill = stack.pileus("dead-letters", "redrive", letter["id"]).strip()
-    stack.wait_for(lambda: stack.json("status", backfill)["state"] == "succeeded")
+    stack.wait_until_over(backfill)
+    assert stack.json("status", backfill)["state"] == "succeeded"
     assert stack.json("dead-letters", "list") == []
 
 

@@ -93,6 +93,11 @@ def test_a_deployment_from_nothing_to_nothing(account: Aws, project: Project) ->
         ({"subnet_ids": ["subnet-12345678"]}, "vpc_id"),
         ({"vpc_id": "vpc-12345678", "subnet_ids": ["subnet-1"]}, "subnet_ids"),
         ({"silence_seconds": 3600, "timeout_seconds": 60}, "silence_seconds"),
+        ({"silence_seconds": 60, "visibility_seconds": 61, "group_seconds": 1}, "visibility_seconds"),
+        ({"silence_seconds": 60_000}, "silence_seconds"),  # 40 x 40 groups of 600 s with 4 workers: 240,000 s
+        ({"group_concurrency": 200, "max_workers": 1}, "silence_seconds"),
+        ({"silence_seconds": 15 * 86_400}, "silence_seconds"),  # SQS keeps no message so long
+        ({"group_memory": 6000}, "worker_memory"),  # three quarters of 7168 MiB
         ({"secret_arns": ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:*"]}, "secret_arns"),
         ({"read_buckets": ["*"]}, "read_buckets"),
         ({"log_days": 8}, "log_days"),

@@ -12,7 +12,7 @@ from spec.servers import free_port
 from spec.support import tiny
 from spec.support.commands import Answer, leaves, run_all
 from spec.support.forked import run_forked
-from spec.support.stack import ROOT, Project
+from spec.support.stack import ROOT, Project, synthesized_before
 
 LEAVES = dict(leaves())
 IN_FRONT = {"sample", "dashboard", "worker"}
@@ -222,7 +222,8 @@ def test_populate_writes_a_damaged_registry_anew(done: Project) -> None:
 
 @pytest.fixture
 def copied(done: Project, tmp_path: Path) -> Iterator[Project]:
-    """The documents alone, in another folder, with no stack."""
+    """The documents alone, in another folder, with no stack; templates that were made before are there."""
+    synthesized_before(tmp_path)
     for name in ("collections", "data", "rules", "infra", "lambdas"):
         (tmp_path / name).symlink_to(done.path / name)
     for name in ("event.json", "tile.light.tif"):
@@ -265,11 +266,10 @@ def test_no_command_prints_a_traceback_where_documents_are_damaged(copied: Proje
 
 def test_no_command_prints_a_traceback_where_the_engine_does_not_answer(done: Project, copied: Project) -> None:
     state = json.loads((done.path / ".pileus/state.json").read_text())
-    (copied.path / ".pileus").mkdir()
     closed = {"endpoint": f"http://127.0.0.1:{free_port()}", "supervisor": 0, "ministack": 0, "workers": []}
     (copied.path / ".pileus/state.json").write_text(json.dumps(state | closed))
     names = [name for name in CALLS if name not in IN_FRONT | ALONE | {"up", "down"}]
-    with ThreadPoolExecutor(8) as pool:  # each waits for several tries
+    with ThreadPoolExecutor(len(names)) as pool:  # each waits for several tries
         answers = dict(zip(names, pool.map(lambda name: lines_of(copied.path, [name])[name], names), strict=True))
     assert not bad(answers)
     assert [name for name, answer in answers.items() if answer.code == 0] == ["cost"], "it counts without a stack"

@@ -19,6 +19,8 @@ from spec.support.gated import GatedSite, published
 from spec.support.stack import Project, project_of
 
 LEASE = 12
+BEHIND = "worker-0"
+"""Name of the worker behind the proxy."""
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +39,23 @@ def site(stack: Project) -> Iterator[GatedSite]:
     made.close()
 
 
-@pytest.fixture
-def between(stack: Project) -> Iterator[Proxy]:
-    with proxy(int(stack.running.endpoint.rpartition(":")[2])) as made:
+@pytest.fixture(scope="module")
+def reached(stack: Project) -> Iterator[Proxy]:
+    """A proxy, and behind it a worker that reaches the stack through it."""
+    with proxy(int(stack.running.endpoint.rpartition(":")[2])) as made, worker(stack, made.url, BEHIND):
         yield made
 
 
+@pytest.fixture
+def between(reached: Proxy) -> Iterator[Proxy]:
+    """The proxy, which lets everything through until a spec says otherwise."""
+    reached.struck.clear()
+    yield reached
+    reached.fault = lambda request: None
+
+
 @contextmanager
-def worker(project: Project, endpoint: str, name: str = "worker-0") -> Iterator["subprocess.Popen[bytes]"]:
+def worker(project: Project, endpoint: str, name: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A worker that reaches the stack at `endpoint`."""
     running = project.running
     settings = {key: value.replace(running.endpoint, endpoint) for key, value in running.stack.items()}
@@ -61,10 +72,10 @@ def worker(project: Project, endpoint: str, name: str = "worker-0") -> Iterator[
         process.wait(60)
 
 
-def said(project: Project, name: str = "worker-0") -> list[dict[str, Any]]:
-    """What a worker wrote."""
-    lines = (project.home.logs / f"{name}.log").read_text().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
+def said(project: Project) -> list[dict[str, Any]]:
+    """What the worker behind the proxy wrote, in whole lines."""
+    whole, _, _ = (project.home.logs / f"{BEHIND}.log").read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
 
 def entry(project: Project, name: str) -> Entry | None:
@@ -86,7 +97,7 @@ def claim_of_manifest(project: Project, name: str) -> str:
 
 def ended(project: Project, id: str) -> dict[str, int]:
     """How the backfill ended, once it has."""
-    project.wait_for(lambda: project.json("status", id)["state"] != "running", 150)
+    project.wait_until_over(id, 150)
     found = project.json("status", id)
     assert found["state"] == "succeeded", found
     counts: dict[str, int] = found["counts"]
@@ -94,7 +105,10 @@ def ended(project: Project, id: str) -> dict[str, int]:
 
 
 def begun(project: Project, site: GatedSite, name: str) -> None:
+    """Start a backfill of one month, whose zones no worker has read before."""
     published(project, site, name, "201501")
+    zones = project.path / "data/zones/tiny.geojson"
+    project.document("data/zones/tiny.geojson", json.loads(zones.read_text()) | {"properties": {"of": name}})
     project.pileus("populate")
     project.pileus("backfill", name, "--name", name)
 
@@ -131,13 +145,13 @@ def test_s3_that_refuses_or_hangs_up_inside_a_task_fails_no_group(
     stack: Project, site: GatedSite, between: Proxy, fault: Fault, times: int, marks: tuple[str, ...]
 ) -> None:
     name = f"s3-{fault}-{times}-{marks[0][:3]}".lower()
+    before = len(said(stack))
     between.fault = Striking(fault, times, *marks)
-    with worker(stack, between.url):
-        begun(stack, site, name)
-        assert ended(stack, name) == {"succeeded": 1}
+    begun(stack, site, name)
+    assert ended(stack, name) == {"succeeded": 1}
     assert len(between.struck) == times
     assert len(site.served) == 1, "what was downloaded is not downloaded again"
-    handed_back = [line for line in said(stack) if line["message"] == "handed back"]
+    handed_back = [line for line in said(stack)[before:] if line["message"] == "handed back"]
     assert bool(handed_back) == (times > ONCE)
 
 
@@ -145,7 +159,7 @@ def test_a_job_outlives_a_stack_that_is_out_of_reach_for_seconds_and_keeps_its_l
     stack: Project, site: GatedSite, between: Proxy
 ) -> None:
     site.gate.clear()
-    with worker(stack, between.url, "worker-0"), worker(stack, stack.running.endpoint, "worker-1") as other:
+    with worker(stack, stack.running.endpoint, "worker-1") as other:
         os.kill(other.pid, signal.SIGSTOP)
         begun(stack, site, "cutoff")
         assert site.asked.wait(60)
@@ -175,9 +189,8 @@ def test_a_group_whose_end_the_index_did_not_hear_of_is_not_downloaded_again(
     """Its manifest was written: whoever comes next takes that for the answer."""
     name = f"unheard-{fault}-{times}"
     between.fault = Striking(fault, times, "PutItem", '"succeeded"', name)
-    with worker(stack, between.url):
-        begun(stack, site, name)
-        assert ended(stack, name) == {"succeeded": 1}
+    begun(stack, site, name)
+    assert ended(stack, name) == {"succeeded": 1}
     assert between.struck
     assert len(site.served) == 1
     assert claimed(stack, name).attempt == attempts

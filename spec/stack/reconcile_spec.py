@@ -44,7 +44,7 @@ def repaired(project: Project) -> dict[str, Any]:
     """What the repair's backfill did, by state."""
     value = project.json("reconcile", "whole", "--repair")
     if value["backfill"]:
-        project.wait_for(lambda: project.json("status", value["backfill"])["state"] != "running")
+        project.wait_until_over(value["backfill"])
         counts: dict[str, Any] = project.counts(value["backfill"])
         return counts
     return {}

@@ -118,7 +118,7 @@ def test_the_embedded_scheduler_fires_and_its_schedules_outlive_a_kill(once: Pro
     killed = once.running.ministack
     once.kill(killed)
     once.wait_for(lambda: once.running.ready and once.running.ministack not in (0, killed))
-    once.wait_for(lambda: of_rule(once, "often") and of_rule(once, "minutely"), seconds=150)
+    once.wait_for(lambda: of_rule(once, "often") and of_rule(once, "minutely"), seconds=150, every=1)
     for name in ("often", "minutely"):
         (once.path / f"rules/{name}.json").unlink()
     once.pileus("populate")

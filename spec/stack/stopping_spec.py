@@ -13,101 +13,21 @@ from typing import Any
 
 import pytest
 
-from pileus.backfills import control
-from pileus.models import Partition
-from pileus.outputs.commit import read_manifest
-from pileus.wiring import wire_workflows
 from spec.support.gated import GatedSite, months, published
-from spec.support.stack import Project, project_of
+from spec.support.stack import Project
+from spec.support.stopped import manifests, site, stack, stop_while_groups_end, toss
 
-WORKFLOWS = ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules")
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A stack whose claims are short."""
-    with project_of(tmp_path_factory.mktemp("project")) as project:
-        (project.path / "site").mkdir()
-        project.up(workers=2, visibility_seconds=6)
-        yield project
-
-
-@pytest.fixture
-def site(stack: Project) -> Iterator[GatedSite]:
-    made = GatedSite(stack.path / "site")
-    yield made
-    made.close()
-
-
-def ended(project: Project, id: str) -> int:
-    found = project.counts(id)
-    return found.get("succeeded", 0) + found.get("skipped", 0)
-
-
-def running(project: Project, id: str) -> list[str]:
-    """Names of the executions of a backfill that run."""
-    found = []
-    for name in WORKFLOWS:
-        arn = project.running.stack["PILEUS_WORKFLOWS"] + name
-        pages = project.aws.stepfunctions.get_paginator("list_executions").paginate(
-            stateMachineArn=arn, statusFilter="RUNNING"
-        )
-        found += [one["name"] for page in pages for one in page["executions"] if one["name"].startswith(f"{id}-")]
-    return found
-
-
-def manifests(project: Project, name: str, wanted: list[str]) -> int:
-    """How many of these months have a committed manifest."""
-    edges = project.edges
-    partitions = [Partition(name, "001", f"{month[:4]}-{month[4:]}", month) for month in wanted]
-    return sum(read_manifest(edges.store, edges.place(one).manifest) is not None for one in partitions)
+__all__ = ["site", "stack"]
 
 
 def test_paused_resumed_cancelled_retried_and_killed_succeeded_means_every_month_is_there(
     stack: Project, site: GatedSite
 ) -> None:
-    two_years = months(24)
-    published(stack, site, "tossed", *two_years)
-    stack.pileus("populate")
-    site.open_for(4)
-    stack.pileus("backfill", "tossed", "--name", "tossed")
-    stack.wait_for(lambda: not site.gate.is_set())
-    stack.pileus("pause", "tossed")
-    stack.pileus("resume", "tossed")
-    stack.kill(stack.running.workers[0])
-    site.open_for(6)
-    stack.wait_for(lambda: not site.gate.is_set(), 120)
-    stack.pileus("cancel", "tossed")
-    stack.pileus("retry", "tossed", "--only", "failed")
-    stack.kill(stack.running.workers[1])
-    site.gate.set()
-    stack.wait_for(lambda: stack.json("status", "tossed")["state"] != "running", 180)
-    found = stack.json("status", "tossed")
-    assert found["state"] == "succeeded", found["counts"]
-    assert ended(stack, "tossed") == 24
-    assert manifests(stack, "tossed", two_years) == 24
-    assert len({row["period"] for row in stack.json("outputs", "show", "tossed")}) == 24
-    assert running(stack, "tossed") == []
+    toss(stack, site, 14)
 
 
-@pytest.mark.timeout(600)
 def test_pause_and_cancel_while_groups_end_never_fail_and_stop_every_execution(stack: Project, site: GatedSite) -> None:
-    published(stack, site, "ending", *months(24))
-    stack.pileus("populate")
-    site.seconds = 0.15
-    workflows = wire_workflows(stack.aws, stack.edges.stack)
-    for attempt in range(8):
-        id, word, state = f"try-{attempt}", *(("pause", "paused"), ("cancel", "cancelled"))[attempt % 2]
-        before = len(site.served)
-        stack.pileus("backfill", "ending", "--name", id, "--select", "all")
-        stack.wait_for(lambda before=before: len(site.served) > before)  # type: ignore[misc]
-        stack.pileus(word, id)
-        # The embedded engine goes on with the map of an execution that was stopped: what it starts has nothing to do.
-        stack.wait_for(lambda id=id: running(stack, id) == [], 90)  # type: ignore[misc]
-        halted = getattr(control, word)(stack.edges, workflows, id)
-        assert halted.state == state, "again is no error"
-        if word == "pause":
-            control.cancel(stack.edges, workflows, id)
+    stop_while_groups_end(stack, site, 2)
 
 
 # --- from the page
@@ -193,7 +113,7 @@ def test_resumed_at_once_after_a_pause_what_a_worker_still_has_is_done_all_the_s
             act("resume")
             stack.wait_for(lambda: looked(stack, name, run=2) == len(quarter))
         site.gate.set()
-        stack.wait_for(lambda: stack.json("status", name)["state"] != "running", 90)
+        stack.wait_until_over(name, 90)
     found = stack.json("status", name)
     assert (found["state"], found["run"], found["counts"]) == ("succeeded", 2, {"succeeded": 3})
     assert manifests(stack, name, quarter) == 3

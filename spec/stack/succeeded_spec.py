@@ -71,7 +71,8 @@ def test_a_backfill_that_another_overlaps_is_made_after_it_and_not_dropped(idle:
     assert idle.json("status", "after")["state"] == "running"
     wake(idle)
     for id in ("before", "after"):
-        idle.wait_for(lambda id=id: idle.json("status", id)["state"] == "succeeded", 120)  # type: ignore[misc]
+        idle.wait_until_over(id, 120)
+        assert idle.json("status", id)["state"] == "succeeded"
         assert idle.counts(id) == {"succeeded": 3}
     assert idle.json("plan", "twice")["totals"]["actions"] == {"skip": 3}, "what is there is the second one's"
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from spec.support.stack import ROOT
+from spec.support.stack import ROOT, synthesized_before
 
 DOCS = ROOT / "docs"
 PAGES = (
@@ -67,7 +67,7 @@ def blocks() -> Iterator[Block]:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Reader"]:
-    """Somebody in an empty folder, with `pileus` and `python` on the path."""
+    """Somebody in a folder with templates that were made before, and with `pileus` and `python` on the path."""
     folder = tmp_path_factory.mktemp("reader")
     programs = folder / "bin"
     programs.mkdir()
@@ -76,6 +76,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Reader"]:
         (programs / name).chmod(0o755)
     project = folder / "lights"
     project.mkdir()
+    synthesized_before(project)
     person = Reader(project, programs)
     yield person
     person.run("pileus down")

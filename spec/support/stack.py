@@ -24,9 +24,11 @@ from typing import Any
 
 import pytest
 
+from pileus.backfills.control import settle
+from pileus.backfills.status import find
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.home import Home, Running
-from pileus.wiring import Edges, wire
+from pileus.wiring import Edges, wire, wire_workflows
 from spec.support.cache import CACHE, sweep
 from spec.support.forked import run_forked
 from spec.support.grants import calls, grants, recording, ungranted
@@ -145,13 +147,21 @@ class Project:
         """As the kernel does when memory runs out."""
         os.kill(pid, signal.SIGKILL)
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
-        """Poll until `condition` gives something true; that."""
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> Any:
+        """Poll until `condition` gives something true; that. A question that costs much is asked less often."""
         deadline = time.monotonic() + seconds
+        asked = time.monotonic()
         while not (found := condition()):
-            assert time.monotonic() < deadline, f"not in {seconds} s{self.logs()}"
-            time.sleep(0.1)
+            now = time.monotonic()
+            assert now < deadline, f"not in {seconds} s{self.logs()}"
+            time.sleep(max(every, 2 * (now - asked)))
+            asked = time.monotonic()
         return found
+
+    def wait_until_over(self, id: str, seconds: float = 60) -> None:
+        """Poll until a backfill is over, as `pileus status` finds out, without a process for each question."""
+        edges, workflows = self.edges, wire_workflows(self.aws, Stack.from_env(self.running.stack))
+        self.wait_for(lambda: settle(edges, workflows, find(edges, id)).over, seconds)
 
     def logs(self) -> str:
         """The ends of all logs, for a failure's report."""
@@ -180,27 +190,34 @@ class Project:
                     aws.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
         for bucket in (stack["PILEUS_INTERNAL"], stack["PILEUS_PROTECTED"]):
             for page in aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                for entry in page.get("Contents", ()):
-                    if entry["Key"] != "pileus.json":  # what `up` puts there
-                        aws.s3.delete_object(Bucket=bucket, Key=entry["Key"])
+                keys = [entry["Key"] for entry in page.get("Contents", ())]
+                if left := [{"Key": key} for key in keys if key != "pileus.json"]:  # what `up` puts there
+                    aws.s3.delete_objects(Bucket=bucket, Delete={"Objects": left, "Quiet": True})
 
 
 @contextmanager
 def project_of(folder: Path) -> Iterator[Project]:
     """A project with no documents. What it starts is stopped at the end."""
     (folder / "collections").mkdir(parents=True)
-    (folder / ".pileus").mkdir()
-    ASSEMBLIES.mkdir(parents=True, exist_ok=True)
-    sweep(ASSEMBLIES)
-    (folder / ".pileus/cdk").symlink_to(ASSEMBLIES)
+    synthesized_before(folder)
     project = Project(folder)
     project.calls.mkdir()
     try:
         yield project
     finally:
-        project.pileus("down", code=None)
-    missing = ungranted(calls(project.calls), grants())
-    assert not missing, "the roles of a deployed stack may not make these calls:\n" + "\n".join(missing)
+        if project.home.running() is not None:
+            project.pileus("down", code=None)
+    if found := list(calls(project.calls)):
+        missing = ungranted(found, grants())
+        assert not missing, "the roles of a deployed stack may not make these calls:\n" + "\n".join(missing)
+
+
+def synthesized_before(folder: Path) -> None:
+    """Let a project folder use the templates and packages that were made before."""
+    ASSEMBLIES.mkdir(parents=True, exist_ok=True)
+    sweep(ASSEMBLIES)
+    (folder / ".pileus").mkdir(exist_ok=True)
+    (folder / ".pileus/cdk").symlink_to(ASSEMBLIES)
 
 
 @pytest.fixture(scope="session")

@@ -146,8 +146,9 @@ def test_nobody_is_led_to_what_a_cloud_keeps_for_a_machine(spelling: str, kind: 
 
 @pytest.mark.parametrize("protocol", ["http", "https", "ftp", "s3"])
 def test_a_provider_whose_name_resolves_inward_is_not_connected(
-    protocol: str, inner: Arrivals, names: dict[str, str]
+    protocol: str, inner: Arrivals, names: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)  # of s3, which is tried five times
     place: dict[str, Any] = {"host": f"inward.example:{inner.port}"}
     if protocol == "s3":
         place = {"host": "bucket", "endpoint": f"http://inward.example:{inner.port}"}

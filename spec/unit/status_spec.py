@@ -215,7 +215,8 @@ def test_an_entry_is_put_once(index: Index) -> None:
         index.put(ENTRIES[0])
 
 
-def test_an_index_out_of_reach_is_our_error_with_its_place() -> None:
+def test_an_index_out_of_reach_is_our_error_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)  # it tries again five times
     nowhere = Aws(f"http://127.0.0.1:{free_port()}").dynamodb
     with pytest.raises(StoreError) as caught:
         DynamoIndex(nowhere, partitions="p", backfills="b").entry(ENTRIES[0].partition)

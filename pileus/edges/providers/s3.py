@@ -1,6 +1,6 @@
 """Protocol s3: a bucket of another account, a public one, or one at another endpoint.
 
-boto3 lists and signs; the bytes come through the HTTP edge by signed URLs, with its limits, budget and continuing.
+botocore lists and signs; the bytes come through the HTTP edge by signed URLs, with its limits, budget and continuing.
 """
 
 import socket
@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
-import boto3
 import botocore
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 from botocore.config import Config
@@ -29,6 +28,7 @@ from botocore.parsers import ResponseParserError
 
 from pileus.documents import Provider
 from pileus.download.source import Limits
+from pileus.edges.aws import new_session
 from pileus.edges.connections import Connections
 from pileus.edges.providers.address import limits_of
 from pileus.edges.providers.faults import Fault, status_error, translated
@@ -155,7 +155,7 @@ class S3Edge:
         return self._http.open_with(signed, headers, pulse)
 
     def _find_region(self, bucket: str) -> None:
-        """Have boto3 learn where the bucket is, or it would sign for the wrong region."""
+        """Have botocore learn where the bucket is, or it would sign for the wrong region."""
         if self._provider.endpoint is None and bucket not in self._homes:
             # Refused or not, the answer names the region; the transfer itself tells what is wrong.
             with suppress(ClientError, BotoCoreError):
@@ -193,20 +193,22 @@ def _client(provider: Provider, secrets: Secrets) -> "S3Client":
             "aws_access_key_id": secrets.resolve(credentials.access_key, f"{where}.access_key").reveal(),
             "aws_secret_access_key": secrets.resolve(credentials.secret_key, f"{where}.secret_key").reveal(),
         }
-    session = boto3.Session(**keys)
-    unsigned: dict[str, Any] = {} if session.get_credentials() else {"signature_version": botocore.UNSIGNED}
+    session = new_session()
+    signed = bool(keys) or session.get_credentials() is not None
+    unsigned: dict[str, Any] = {} if signed else {"signature_version": botocore.UNSIGNED}
     config = Config(
         connect_timeout=provider.connect_seconds,
         read_timeout=provider.read_seconds,
         retries={"mode": "standard", "total_max_attempts": 5},
         **({"signature_version": "s3v4"} | unsigned),
     )
-    client = session.client(
+    client: S3Client = session.create_client(
         "s3",
-        region_name=session.region_name or "us-east-1",
+        region_name=session.get_config_variable("region") or "us-east-1",
         endpoint_url=provider.endpoint,
         verify=provider.ca_file or None,
         config=config,
+        **keys,
     )
     reach = Reach.of(provider, urlsplit(client.meta.endpoint_url).hostname or "")
     kinds = {"http": AWSHTTPConnectionPool, "https": AWSHTTPSConnectionPool}
@@ -242,7 +244,7 @@ def _cutting(limits: ListingLimits) -> Iterator[None]:
 
 @contextmanager
 def _refusals(url: str) -> Iterator[None]:
-    """What boto3 raises becomes ours; a ClientError by its HTTP status."""
+    """What botocore raises becomes ours; a ClientError by its HTTP status."""
     with translated(FAULTS, url):
         try:
             yield
