@@ -6,6 +6,7 @@ Their JSON is an event of a Cumulus task: `{"config": {...}, "input": ...}`.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from pileus.documents import Collection, Provider, parse_value
@@ -13,6 +14,8 @@ from pileus.errors import UsageError
 from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry
 from pileus.models import Group, Partition, State
+from pileus.periods import Period, Unit
+from pileus.point_collections import PointCollections
 from pileus.typed import check_types
 
 INLINE = 100_000
@@ -67,9 +70,14 @@ class PointTask:
     """Name of the template."""
     period: str
     """ISO 8601."""
-    collection: Mapping[str, Any]
-    """The concrete collection's document."""
-    provider: Mapping[str, Any]
+    collection: Mapping[str, Any] = field(default_factory=dict)
+    """The concrete collection's document; empty where `documents` is given."""
+    provider: Mapping[str, Any] = field(default_factory=dict)
+    """The provider's document; empty where `documents` is given."""
+    documents: str = ""
+    """Where the documents of all points of the run are: `RunDocuments`."""
+    name: str = ""
+    """Of the concrete collection, for a person who looks at the points."""
     own_folder: bool = False
     """Whether the folder is of this point alone, so that a file there that no regex matches is a mistake."""
     rank: int = 0
@@ -82,7 +90,7 @@ class PointTask:
         return run_name(self.backfill, self.run)
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) not in ("", {}, False)}
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> "PointTask":
@@ -93,6 +101,36 @@ class PointTask:
             return found
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise UsageError(f"not the config of a point in time: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class RunDocuments:
+    """What all points in time of a run have in common, once: an object beside its points."""
+
+    template: Collection
+    provider: Provider
+    points: PointCollections = field(init=False, repr=False, compare=False)
+    """Makes the concrete collections."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", PointCollections(self.template))
+
+    def collection_of(self, period: str) -> Collection:
+        """Return the concrete collection of a point in time, given in ISO 8601. Raises DocumentError."""
+        options = self.template.options
+        unit = Unit(options.spanUnit) if options else Unit.month
+        return self.points.of(Period.parse(period, unit, date.min))
+
+    def to_bytes(self) -> bytes:
+        provider = self.provider.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps({"template": self.template.to_json(), "provider": provider}).encode()
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> "RunDocuments":
+        """Raises ValueError and DocumentError for anything else."""
+        value = json.loads(body)
+        template = parse_value(Collection, value["template"], "template")
+        return cls(template, parse_value(Provider, value["provider"], "provider"))
 
 
 @dataclass(frozen=True, slots=True)

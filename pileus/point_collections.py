@@ -59,9 +59,14 @@ class PointCollections:
         self._value = template.to_json() | {"name": template.templated_name or template.name}
         self._value.pop("templated_name", None)
         self._value.pop("options", None)
+        self._name = Text(self._value["name"])
         self._text = Text(json.dumps(self._value))
         self._branches = _branches(self._value)
         self._checked = None if _is_checked_for_each(self._value) else dict[int, Collection]()
+
+    def name_of(self, period: Period) -> str:
+        """Return the name of the collection of a point in time."""
+        return self._name.filled(period)
 
     def check(self, period: Period) -> None:
         """Raise DocumentError where the collection of a point in time is not sound."""

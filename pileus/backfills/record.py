@@ -2,6 +2,7 @@
 
 Below `backfills/ID/run-N/` in the bucket `internal`:
 
+    documents.json            the template and the provider, as they were then
     points.json               the points in time, when the template was expanded
     groups/PERIOD.json        the groups that were queued, when the point was discovered
     aside/PERIOD.json         the groups that were not: up to date, not published, another run's

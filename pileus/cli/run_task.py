@@ -16,6 +16,7 @@ from pileus.cli.app import app
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from pileus.messages import PointTask
     from pileus.wiring import Edges
 
 DEFINITION = "task.json"
@@ -188,20 +189,33 @@ def _prepare(edges: "Edges", event: dict[str, Any]) -> None:
         registry, zones = validate(project, datetime.now(UTC).date())
         populate(edges.store, edges.stack.internal, registry, zones)
         _put_zones(edges, event, zones)
-    _put_backfill(edges, event)
+    if task := _point_task(event):
+        _put_point(edges, task)
 
 
-def _put_backfill(edges: "Edges", event: dict[str, Any]) -> None:
-    """Write the backfill of a point in time into the index, as running. Other events have none."""
+def _point_task(event: dict[str, Any]) -> "PointTask | None":
+    """Return the point in time that an event is about; other events are about none."""
     from pileus.errors import UsageError
-    from pileus.lifecycle.backfill import Backfill
     from pileus.messages import PointTask
 
     try:
-        task = PointTask.from_json(event["config"])
-        version = task.collection.get("version", "001")
-    except (UsageError, LookupError, TypeError, AttributeError):
-        return
+        return PointTask.from_json(event["config"])
+    except (UsageError, LookupError, TypeError):
+        return None
+
+
+def _put_point(edges: "Edges", task: "PointTask") -> None:
+    """Write what a point in time needs: its backfill, as running, and the documents that its run has in common."""
+    from pileus.backfills.control import read_registry
+    from pileus.lifecycle.backfill import Backfill
+    from pileus.messages import RunDocuments
+
+    version = str(task.collection.get("version", "001"))
+    if task.documents:
+        registry = read_registry(edges.store, edges.stack)
+        template = registry.collection(task.template)
+        edges.store.put(task.documents, RunDocuments(template, registry.provider_of(template)).to_bytes())
+        version = template.version
     edges.index.put_backfill(
         Backfill(task.backfill, task.template, version, task.period, task.period, "month", run=task.run)
     )

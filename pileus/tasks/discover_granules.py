@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pileus import lifecycle
 from pileus.backfills.end import is_live
@@ -14,18 +15,20 @@ from pileus.discover import discover
 from pileus.documents import Collection, Provider, parse_value
 from pileus.edges.index import change
 from pileus.edges.providers import connect
-from pileus.edges.store import split
+from pileus.edges.store import Store, load, split
 from pileus.errors import Cancelled, Conflict, PileusError, StoreError
 from pileus.group import Grouped, group, refuse_strangers, set_aside
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.lifecycle.selection import Decision, decide
-from pileus.messages import INLINE, GroupTask, PointTask, part
+from pileus.messages import INLINE, GroupTask, PointTask, RunDocuments, part
 from pileus.models import Group, Partition, State
 from pileus.names import one_line
 from pileus.wiring import Edges
 
+_KEPT: WeakKeyDictionary[Store, dict[str, RunDocuments]] = WeakKeyDictionary()
+"""The documents of the last run that this process has listed a point of, by their address; by the store."""
 FEW = 20
 """Most groups of a point that the workflow runs itself; for more it starts a child execution for each."""
 
@@ -37,12 +40,11 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     Raises Cancelled when the backfill does not run any more, StoreError when the stack cannot be reached.
     """
     task = PointTask.from_json(part(event, "config"))
-    collection = parse_value(Collection, task.collection, task.template)
+    collection, provider = _documents(edges, task)
     backfill = edges.index.backfill(task.backfill)
     if backfill is None or not backfill.runs(task.run_name):
         raise Cancelled("the backfill does not run any more", where=one_line(task.run_name))
     try:
-        provider = parse_value(Provider, task.provider, "provider")
         grouped = list_groups(edges, collection, provider, own_folder=task.own_folder)
     except StoreError:
         raise  # the workflow tries again
@@ -50,7 +52,20 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
         failure = Failure(type(error).__name__, error.message, error.where)
         fail_point(edges, backfill, task.period, failure)
         return {"count": 0, "failure": {"type": failure.type, "message": str(error)}}
-    return _Point(edges, task, backfill, collection, grouped).dealt_with()
+    return _Point(edges, task, backfill, collection, provider, grouped).dealt_with()
+
+
+def _documents(edges: Edges, task: PointTask) -> tuple[Collection, Provider]:
+    """Return the concrete collection and the provider of a point in time. Raises DocumentError."""
+    if not task.documents:
+        provider = parse_value(Provider, task.provider, "provider")
+        return parse_value(Collection, task.collection, task.template), provider
+    kept = _KEPT.setdefault(edges.store, {})
+    if task.documents not in kept:
+        kept.clear()  # a process lists the points of one run after the other
+        kept[task.documents] = load(edges.store, task.documents, RunDocuments.from_bytes)
+    documents = kept[task.documents]
+    return documents.collection_of(task.period), documents.provider
 
 
 def list_groups(edges: Edges, collection: Collection, provider: Provider, *, own_folder: bool) -> Grouped:
@@ -73,6 +88,7 @@ class _Point:
     task: PointTask
     backfill: Backfill
     collection: Collection
+    provider: Provider
     grouped: Grouped
     aside: list[Outcome] = field(default_factory=list)
     """Groups that are not queued, with the reason of each."""
@@ -193,8 +209,8 @@ class _Point:
             self.task.backfill,
             self.task.run,
             following or replace(wanted, state=State.queued),
-            self.task.collection,
-            self.task.provider,
+            self.collection.to_json(),
+            self.provider.model_dump(mode="json", exclude_defaults=True),
             found,
             again,
             rank=self.task.rank,

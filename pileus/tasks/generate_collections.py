@@ -3,18 +3,19 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 from pileus.backfills import record
 from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
 from pileus.backfills.rules import backfill_id
 from pileus.backfills.status import DONE
-from pileus.documents import Collection, Provider
+from pileus.documents import Collection
 from pileus.edges.store import load, split
 from pileus.errors import UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
-from pileus.messages import PointTask, part, text, text_or_none
+from pileus.messages import PointTask, RunDocuments, part, text, text_or_none
 from pileus.periods import Period, Unit
 from pileus.wiring import Edges
 
@@ -54,11 +55,14 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     template = registry.collection(backfill.collection, backfill.version)
     provider = registry.provider_of(template, backfill.provider or None)
     points, owed = _points(edges, template, backfill), _owed(edges, backfill)
+    place = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}")
+    documents = f"{place}/documents.json"
+    edges.store.put(documents, RunDocuments(template, provider).to_bytes(), "application/json")
     items = (
-        _item(edges, backfill, point, provider, rank=rank, owed=owed.get(point.period.iso, {}))
+        _item(edges, backfill, point, documents, rank=rank, owed=owed.get(point.period.iso, {}))
         for rank, point in enumerate(points)
     )
-    url = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}/points.json")
+    url = f"{place}/points.json"
     edges.store.put(url, _array(items), "application/json")
     bucket, key = split(url)
     return {
@@ -71,7 +75,12 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
 
 def _array(items: Iterable[Mapping[str, Any]]) -> bytes:
     """Return a JSON array. Only its text is held, for there may be 200,000 items."""
-    return b"[" + b",".join(json.dumps(item).encode() for item in items) + b"]"
+    text = BytesIO()
+    for number, item in enumerate(items):
+        text.write(b"," if number else b"[")
+        text.write(json.dumps(item).encode())
+    text.write(b"]" if text.tell() else b"[]")
+    return text.getvalue()
 
 
 def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Point]:
@@ -101,7 +110,7 @@ def _item(
     edges: Edges,
     backfill: Backfill,
     point: Point,
-    provider: Provider,
+    documents: str,
     *,
     rank: int,
     owed: Mapping[str, str],
@@ -111,11 +120,11 @@ def _item(
         backfill.run,
         backfill.collection,
         point.period.iso,
-        point.collection.to_json(),
-        provider.model_dump(mode="json", exclude_defaults=True),
-        point.own_folder,
-        rank,
-        owed,
+        documents=documents,
+        name=point.collections.name_of(point.period),
+        own_folder=point.own_folder,
+        rank=rank,
+        owed=owed,
     )
     return {
         "workflow": edges.stack.workflow_arn(backfill.workflow),

@@ -13,6 +13,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.lifecycle.report import Report
 from pileus.models import Partition
+from spec.simulation import limits
 from spec.simulation.machines import Machines
 from spec.simulation.pace import Pace
 from spec.simulation.schedule import Process, Schedule
@@ -53,6 +54,7 @@ class SimulatedIndex:
 
     def put(self, entry: Entry, **condition: Any) -> Any:
         def do() -> Any:
+            limits.item_fits(entry.to_json(), entry.partition.key)
             before = self.inner._entries.get(entry.partition.key)
             stored = self.inner.put(entry, **condition)
             self._changed(before, self.inner._entries[entry.partition.key])

@@ -34,6 +34,8 @@ class Execution:
     error: tuple[str, str] = ("", "")
     ended: threading.Event = field(default_factory=threading.Event)
     watchers: list[Process] = field(default_factory=list)
+    history: list[int] = field(default_factory=lambda: [0])
+    """How many events its history has."""
 
 
 @dataclass(eq=False)

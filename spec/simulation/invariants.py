@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pileus.backfills.status import NEVER, WHOLE_POINT
-from pileus.documents import Collection, parse_value
+from pileus.documents import Collection
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.messages import RunDocuments
 from pileus.models import Partition, State
 from pileus.outputs import commit
 from spec.simulation.objects import Objects
@@ -248,9 +249,15 @@ class Invariants:
         return any(commit.fingerprint in wanted for commit in current)
 
     def _collection(self, backfill: Backfill) -> Collection | None:
-        body = self.objects.bodies.get(f"{INTERNAL}backfills/{backfill.id}/run-{backfill.run}/points.json")
-        items = json.loads(body) if body else []
-        return parse_value(Collection, items[0]["config"]["collection"], "points") if items else None
+        place = f"{INTERNAL}backfills/{backfill.id}/run-{backfill.run}"
+        body, points = (
+            self.objects.bodies.get(f"{place}/documents.json"),
+            self.objects.bodies.get(f"{place}/points.json"),
+        )
+        items = json.loads(points) if points else []
+        if not items or not body:
+            return None
+        return RunDocuments.from_bytes(body).collection_of(items[0]["config"]["period"])
 
     # work
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pileus.edges.workflows import Status
 from pileus.errors import StoreError
+from spec.simulation import limits
 from spec.simulation.executions import Execution, Failed, Settings, Token, choice, filled, follow, matches, placed
 from spec.simulation.schedule import Process, Schedule
 
@@ -62,6 +63,8 @@ class Machines:
     def start(self, workflow: str, name: str, value: Any) -> str:
         """See Workflows."""
         text = json.dumps(value)
+        if len(text) > limits.PAYLOAD:
+            raise StoreError(f"the input has {len(text):,} bytes: {limits.PAYLOAD:,} are the most", where=name)
         arn = f"{self.prefix}{workflow}/{name}"
         if workflow not in self._definitions:
             raise StoreError("there is no such workflow", where=workflow)
@@ -135,7 +138,7 @@ class Machines:
     # running
 
     def _execute(self, execution: Execution) -> None:
-        context = {"Execution": {"Id": execution.arn, "Name": execution.name}}
+        context = {"Execution": {"Id": execution.arn, "Name": execution.name}, "History": execution.history}
         try:
             execution.output = self._states(
                 execution, self._definitions[execution.workflow], json.loads(execution.value), context
@@ -190,6 +193,7 @@ class Machines:
 
     def _state(self, execution: Execution, state: Any, value: Any, context: Any) -> Any:
         kind = state["Type"]
+        limits.written(context["History"], limits.EVENTS[kind])
         if kind == "Fail":
             error = follow(state["ErrorPath"], value, context) if "ErrorPath" in state else state.get("Error", "")
             cause = follow(state["CausePath"], value, context) if "CausePath" in state else state.get("Cause", "")
@@ -213,7 +217,10 @@ class Machines:
         resource = state["Resource"]
         if resource == LAMBDA:
             given = filled(state["Parameters"], value, context)
-            return {"Payload": self._invoke(given["FunctionName"], given["Payload"])}
+            limits.fits(json.dumps(given), "the input of a Lambda")
+            answer = self._invoke(given["FunctionName"], given["Payload"])
+            limits.fits(json.dumps(answer), "the answer of a Lambda")
+            return {"Payload": answer}
         if resource == CHILD:
             return self._child(execution, filled(state["Parameters"], value, context))
         if resource == SEND:
@@ -241,7 +248,7 @@ class Machines:
         self.tokens[id] = token
         given = filled(state["Parameters"], value, {**context, "Task": {"Token": id}})
         self.schedule.sleep(self.schedule.latency())
-        self._send(given["QueueUrl"], json.dumps(given["MessageBody"]))
+        self._send(given["QueueUrl"], limits.fits(json.dumps(given["MessageBody"]), "a message"))
         silence, deadline = state["HeartbeatSeconds"], self.schedule.now + state["TimeoutSeconds"]
         while token.answer is None:
             due = min(token.beat + silence, deadline)
@@ -266,6 +273,8 @@ class Machines:
     def _map(self, execution: Execution, state: Any, value: Any, context: Any) -> None:
         found, machine = self._items(state, value, context), state["ItemProcessor"]
         items = iter(found)
+        distributed = machine["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+        limits.fits(json.dumps(max(found, key=lambda item: len(json.dumps(item)), default=None)), "an item of a Map")
 
         tolerant, problems, over = "ToleratedFailurePercentage" in state, list[Failed](), threading.Event()
         branch = Process(f"{execution.process.name} map", "engine")
@@ -275,7 +284,10 @@ class Machines:
         def work() -> None:
             for item in items:
                 try:
-                    self._states(execution, machine, item, context)
+                    if not distributed:
+                        limits.written(context["History"], limits.ITERATION)
+                    own = {**context, "History": [0]} if distributed else context  # each is an execution of its own
+                    self._states(execution, machine, item, own)
                 except Failed as failed:
                     self.schedule.note(f"an item fails: {failed.error}: {failed.cause}")
                     if not tolerant:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pileus.edges.queues import Message
-from pileus.errors import Unavailable
+from pileus.errors import StoreError, Unavailable
 from pileus.lifecycle.partition import Failure
+from spec.simulation import limits
 from spec.simulation.machines import Machines
 from spec.simulation.schedule import Process, Schedule
 
@@ -91,6 +92,8 @@ class SimulatedQueues:
             return None
         posted = self._schedule.dice.choice(visible[:3])
         posted.receives += 1
+        if sum(other.visible > self._schedule.now for other in messages) >= limits.IN_FLIGHT:
+            raise StoreError("too many messages are under way", where=queue, code="OverLimit")
         if posted.receives > 1000:
             messages.remove(posted)
             self.mail.dead.append(posted.body)

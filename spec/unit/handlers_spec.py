@@ -14,6 +14,7 @@ import pytest
 
 from data.sample import make, serve
 from pileus.errors import UsageError
+from pileus.messages import RunDocuments
 from pileus.wiring import wire
 from spec.servers import free_port
 from spec.support.forked import run_forked
@@ -48,7 +49,11 @@ def test_generate_collections_lists_two_points_in_time(port: int, tmp_path: Path
     answer = run("generate_collections", ROOT / "lambdas/generate_collections/event.json", port, tmp_path)
     assert answer["count"] == 2
     points = json.loads((tmp_path / "s3" / answer["points"]["bucket"] / answer["points"]["key"]).read_text())
-    assert [point["config"]["collection"]["name"] for point in points] == ["viirs_sample_201501", "viirs_sample_201502"]
+    names = ["viirs_sample_201501", "viirs_sample_201502"]
+    assert [point["config"]["name"] for point in points] == names
+    (address,) = {point["config"]["documents"] for point in points}
+    documents = RunDocuments.from_bytes((tmp_path / "s3" / address.removeprefix("s3://")).read_bytes())
+    assert [documents.collection_of(point["config"]["period"]).name for point in points] == names
 
 
 def test_discover_granules_finds_one_group_of_six(port: int, tmp_path: Path) -> None:

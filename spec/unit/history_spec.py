@@ -1,42 +1,18 @@
 """Plans of many points, and points of many groups: what the Lambdas answer stays small, as the items lie in S3."""
 
 import json
-from datetime import date, timedelta
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-from pileus.documents import Collection, Provider, parse_value
-from pileus.lifecycle.backfill import Backfill
+from pileus.documents import Provider
 from pileus.project.registry import Registry, key_of
 from pileus.tasks.discover_granules import discover_granules
-from pileus.tasks.generate_collections import generate_collections
-from pileus.wiring import Edges, wire_folder
+from pileus.wiring import wire_folder
+from spec.support.many_points import generate, registered
 
+ROOT = Path(__file__).resolve().parents[2]
 MESSAGE = 256 * 1024
-FIRST = date(1900, 1, 1)
-
-
-def registered(edges: Edges, folder: Path) -> Collection:
-    value = {
-        "name": "days",
-        "templated_name": "days_{{pointInTime}}",
-        "files": [{"regex": r"day_(?P<tile>\d+)\.tgz"}],
-        "provider": "folder",
-        "provider_path": str(folder),
-        "options": {"spanUnit": "day", "spanStart": "19000101", "spanEnd": "21731014"},
-        "meta": {"group": {"by": ["tile"]}},
-    }
-    template = parse_value(Collection, value, "spec")
-    registry = Registry({key_of(template): template}, {"folder": Provider(id="folder", protocol="file")})
-    edges.store.put(edges.internal("registry.json"), registry.to_json())
-    return template
-
-
-def generate(edges: Edges, points: int) -> dict[str, Any]:
-    last = FIRST + timedelta(points - 1)
-    edges.index.put_backfill(Backfill(f"b{points:06}", "days", "001", FIRST.isoformat(), str(last), "day"))
-    config = {"execution": "arn", "name": "name"}
-    return generate_collections(edges, {"config": config, "input": {"backfill": f"b{points:06}"}})
 
 
 def test_ten_thousand_points_are_passed_on_in_as_few_bytes_as_ten(tmp_path: Path) -> None:
@@ -48,6 +24,28 @@ def test_ten_thousand_points_are_passed_on_in_as_few_bytes_as_ten(tmp_path: Path
     items = json.loads(edges.store.get(edges.internal("backfills/b010000/run-1/points.json")))
     assert len(items) == 10_000
     assert max(len(json.dumps(item)) for item in items) < MESSAGE / 100
+
+
+def test_a_hundred_thousand_points_take_little_memory(tmp_path: Path) -> None:
+    """In a process of its own, whose data may not pass 200 MiB, and with a template of the usual size."""
+    code = f"""
+import resource
+from pathlib import Path
+from spec.support.many_points import generate, registered
+from pileus.wiring import wire_folder
+
+edges = wire_folder(Path({str(tmp_path / "s3")!r}), {{}})
+registered(edges, Path("site"), usual=True)
+resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, 200 << 20))
+count = generate(edges, 100_000)["count"]
+(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))  # in KiB
+print(count, int(peak) >> 10)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    count, mebibytes = map(int, done.stdout.split())
+    assert count == 100_000
+    assert mebibytes < 200
 
 
 def test_a_point_of_two_thousand_groups_is_passed_on_by_address_and_each_of_them_fits(tmp_path: Path) -> None:
