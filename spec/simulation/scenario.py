@@ -70,6 +70,17 @@ class Plan:
         plan._doings(dice)
         return plan
 
+    @classmethod
+    def large(cls, months: int, groups: int, workers: int) -> "Plan":
+        """One backfill of many partitions, with nothing to hinder it, and a deployed stack's settings."""
+        names = [f"{1700 + number // 12}-{number % 12 + 1:02}" for number in range(months)]
+        sets = [chr(ord("a") + number) for number in range(groups)]
+        settings = Settings(points=40, groups=40, silence=14 * 86_400, timeout=28 * 86_400)
+        plan = cls(names, sets, workers, 120, 3, 0, 0, settings, 20, 100_000, Faults(0), until=1000, repeat=True)
+        plan.published = [(0, (month, one), ("1", "2")) for month in names for one in sets]
+        plan.backfills = [(31, "one", {})]
+        return plan
+
     @property
     def calm(self) -> bool:
         """Whether every backfill must succeed at once."""

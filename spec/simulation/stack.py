@@ -44,9 +44,12 @@ HANDLERS: dict[str, Callable[[Edges, Any], Any]] = {
 class Simulated:
     """A stack: its edges, and the engine that runs its workflows and Lambdas."""
 
-    def __init__(self, seed: int, *, verbose: bool = False, without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, seed: int, *, verbose: bool = False, without: frozenset[str] = frozenset(), plan: Plan | None = None
+    ) -> None:
+        """`plan`: what happens; None: it is drawn from the seed."""
         self.schedule = Schedule(seed, verbose=verbose)
-        self.plan = Plan.of(self.schedule.dice)
+        self.plan = plan or Plan.of(self.schedule.dice)
         self.engine_is_down = self.recovering = False
         self.quiet = self._repeated = False
         self.lambdas: list[Process] = []
