@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -163,12 +164,20 @@ def _objects(store: Store, head: str, read: Callable[[str, Any], T], *, most: in
 def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None:
     """Write the whole record of the present run. A record that exists is kept."""
     aside = [[period, problem.to_json()] for period, problem in files_aside(edges, backfill)]
-    value = {"backfill": backfill.to_json(), "partitions": [_row(outcome) for outcome in outcomes], "files": aside}
-    body = json.dumps(value, separators=(",", ":")).encode()
+    body = BytesIO()  # row by row: there may be 100,000
+    body.write(f'{{"backfill":{_json(backfill.to_json())},"files":{_json(aside)},"partitions":['.encode())
+    for number, outcome in enumerate(outcomes):
+        body.write(f"{',' * (number > 0)}{_json(_row(outcome))}".encode())
+    body.write(b"]}")
+    place = run_url(edges, backfill.id, backfill.run, "record.json")
     try:
-        edges.store.swap(run_url(edges, backfill.id, backfill.run, "record.json"), body, None, "application/json")
+        edges.store.swap(place, body.getvalue(), None, "application/json")
     except Conflict:
         return
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +205,7 @@ def _closed(body: bytes) -> Closed:
 
 
 def _row(one: Outcome) -> list[Any]:
-    return [one.period, one.group, str(one.state), one.why, one.size, one.downloaded, dict(one.details)]
+    return [one.period, one.group, str(one.state), one.why, one.size, one.downloaded, one.details]
 
 
 _STATES = {str(state): state for state in State}

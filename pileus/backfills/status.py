@@ -228,9 +228,7 @@ def _together(
     for period in span_of(backfill) if len(known) < count(*_ends(backfill)) else ():
         if period.iso not in known:
             merged[period.iso, WHOLE_POINT] = _unseen(backfill, period.iso, final=final)
-    if final:
-        merged = {key: _settled(backfill, one) for key, one in merged.items()}
-    return [merged[key] for key in sorted(merged)]
+    return [_settled(backfill, merged[key]) if final else merged[key] for key in sorted(merged)]
 
 
 def _unseen(backfill: Backfill, period: str, *, final: bool) -> Outcome:

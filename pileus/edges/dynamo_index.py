@@ -1,10 +1,10 @@
 """The live index in DynamoDB."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pileus.edges.aws_errors import translated
 from pileus.edges.index import Brief, new_tag, why
@@ -17,6 +17,7 @@ from pileus.models import Partition, State, safe, unsafe
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+T = TypeVar("T")
 NUMBERS = ("lease", "size", "downloaded")
 BATCH = 100
 """Most items of one BatchGetItem."""
@@ -61,26 +62,28 @@ class DynamoIndex:
         return [self._entry(item) for item in found]
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
-        yield from map(self._entry, self._items(collection, version, first, last))
+        yield from self._found(collection, version, first, last, self._entry)
 
     def briefs(self, collection: str, version: str, first: str, last: str) -> Iterator[Brief]:
-        yield from map(_brief, self._items(collection, version, first, last))
+        yield from self._found(collection, version, first, last, _brief)
 
-    def _items(self, collection: str, version: str, first: str, last: str) -> Iterator[Any]:
-        """Yield the whole items in order of key; the years are read in parallel. A projection would not save pages."""
+    def _found(self, collection: str, version: str, first: str, last: str, make: Callable[[Any], T]) -> Iterator[T]:
+        """Yield what `make` makes of each item, in order of key; the years are read in parallel. A projection would not
+        save pages.
+        """
         years = range(int(first[:4]), int(last[:4]) + 1)
         if len(years) > YEARS:
-            yield from self._scanned(collection, version, first, last)
+            yield from self._scanned(collection, version, first, last, make)
             return
 
-        def year(number: int) -> list[Any]:
+        def year(number: int) -> list[T]:
             whole = (f"{number}" > first[:4] or len(first) == 4) and (f"{number}" < last[:4] or len(last) == 4)
             # KeyConditions, not an expression: MiniStack would parse an expression for each item.
             wanted = {"collection": _is("EQ", f"{safe(collection)}/{safe(version)}/{number:04}")}
             if not whole:
                 wanted["partition"] = _is("BETWEEN", f"{first}/", f"{last}/~")
             request = {"TableName": self._partitions, "KeyConditions": wanted, "ConsistentRead": True}
-            return [item for page in self._pages(request) for item in page]
+            return [make(item) for page in self._pages(request) for item in page]
 
         if len(years) == 1:
             yield from year(years[0])
@@ -100,8 +103,8 @@ class DynamoIndex:
                 return
             more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def _scanned(self, collection: str, version: str, first: str, last: str) -> Iterator[Any]:
-        """Yield the items of the collection by a scan, for spans that no archive has, such as 0000 to 9999."""
+    def _scanned(self, collection: str, version: str, first: str, last: str, make: Callable[[Any], T]) -> Iterator[T]:
+        """Do as `_found` by a scan, for spans that no archive has, such as 0000 to 9999. What was yielded is not kept."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._partitions,
             FilterExpression="begins_with(#c, :c) AND #p BETWEEN :first AND :last",
@@ -114,8 +117,10 @@ class DynamoIndex:
             ConsistentRead=True,
         )
         with translated(self._partitions, "DynamoDB"):
-            found = [item for page in pages for item in page["Items"]]
-        yield from sorted(found, key=lambda item: item["partition"]["S"])
+            found = [(item["partition"]["S"], make(item)) for page in pages for item in page["Items"]]
+        found.sort(key=lambda pair: pair[0], reverse=True)
+        while found:
+            yield found.pop()[1]
 
     def put(self, entry: Entry) -> Entry:
         stored = replace(entry, tag=new_tag())
