@@ -87,6 +87,7 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     allow(role, READ, [core.tables.backfills.table_arn])
     allow(role, BUDGET, [core.tables.connections.table_arn])
     allow_objects(role, core.internal, read=(), write=("backfills/*",))
+    allow(role, ["s3:ListBucket"], [core.internal.bucket_arn])  # the archives of a smoke test lie with its backfill
     allow_sources(role, settings)
 
 

@@ -147,6 +147,12 @@ class DynamoIndex:
         self._swap(self._backfills, item, {"id": item["id"]}, backfill.tag, backfill.id)
         return stored
 
+    def remove_backfill(self, backfill: Backfill) -> None:
+        with translated(backfill.id, "DynamoDB"):
+            self._client.delete_item(
+                TableName=self._backfills, Key={"id": {"S": backfill.id}}, **_follows(backfill.tag)
+            )
+
     def _swap(self, table: str, item: Any, key: Any, tag: str, where: str) -> None:
         """Store `item` if the stored tag is still `tag`. Raises Conflict."""
         try:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pileus.backfills import record
-from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
+from pileus.backfills.control import documents_of, new_backfill, order_url, read_registry, record_started
 from pileus.backfills.rules import backfill_id
 from pileus.backfills.status import DONE
 from pileus.documents import Collection, Provider
@@ -25,13 +25,14 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     `input`: `{"backfill": id}` for a backfill that is in the index; or the event of a rule,
     `{"rule": name, "collection": {"name", "version"}, "spanStart", "spanEnd"}`, for which it records a new backfill.
     """
-    registry = read_registry(edges.store, edges.stack)
     wanted = part(event, "input")
     if isinstance(wanted, Mapping) and "backfill" in wanted:
         backfill = edges.index.backfill(text(wanted, "backfill"))
         if backfill is None:
             raise UsageError(f"there is no backfill {str(wanted['backfill'])[:200]!r}")
+        registry = documents_of(edges, backfill)
     else:
+        registry = read_registry(edges.store, edges.stack)
         rule = text(wanted, "rule")
         backfill = new_backfill(
             registry,
