@@ -177,7 +177,9 @@ def _line(found: Status) -> str:
 
 def _ended(found: Status) -> str:
     why = [found.backfill.problem or "", *(one.why for one in found.outcomes)]
-    return f"the backfill ended {found.backfill.state}: {'; '.join(filter(None, why)) or 'no reason was recorded'}"
+    said = "; ".join(filter(None, why)) or "no reason was recorded"
+    where = f"Step Functions has its execution {found.backfill.execution}"
+    return f"the backfill ended {found.backfill.state}: {said}; {where}"
 
 
 def _stuck(edges: Edges, found: Status) -> str:
@@ -186,7 +188,7 @@ def _stuck(edges: Edges, found: Status) -> str:
     if states == {"queued"}:
         service = f"{edges.stack.stack}-workers"
         return f"no worker took the group; look at the events of the service {service} in ECS, and `pileus logs`"
-    return f"{_line(found)}; look at the execution {found.backfill.execution}"
+    return f"{_line(found)}; Step Functions has its execution {found.backfill.execution}"
 
 
 @contextmanager

@@ -1,0 +1,151 @@
+"""pileus deploy, all of it: from an empty account to a stack that a smoke test passes, with an image of its own.
+
+The image is a tiny one: spec/image/containers_spec.py shows that the worker's is built and works. The workers are
+processes here, with the environment that the task definition gives to containers.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pileus.deploy.registry import Repository
+from pileus.deploy.registry import engine as client
+from pileus.edges.aws import Aws
+from pileus.errors import Denied, UsageError
+from spec.servers import Site
+from spec.support.account import account_of
+from spec.support.engine import docker, engine
+from spec.support.registry import PASSWORD, USER, registry
+from spec.support.stack import Project, project
+
+__all__ = ["engine", "project", "registry"]
+
+LOGIN = {"username": USER, "password": PASSWORD}
+NAME = "spec-whole"
+
+
+@pytest.fixture(scope="module")
+def tiny(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An image of one file."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY file /\n")
+    (folder / "file").write_text(str(folder))
+    name = "pileus-spec-tiny:1"
+    subprocess.run(
+        ["docker", "build", "-q", "-t", name, str(folder)],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"DOCKER_BUILDKIT": "0"},
+    )
+    yield name
+    docker("image", "rm", "--force", name)
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[Site]:
+    pytest.importorskip("ministack", reason="the extra `embedded` is not installed")
+    with account_of(tmp_path) as site:
+        yield site
+
+
+def stored(registry: str, path: str) -> Any:
+    """What the registry itself says."""
+    request = urllib.request.Request(f"http://{registry}/v2/{path}")
+    request.add_header("Authorization", "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode())
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_an_image_is_pushed_once_and_named_by_its_digest(registry: str, tiny: str) -> None:
+    repository = Repository(f"{registry}/one", LOGIN, client())
+    assert repository.digest("1") is None
+    digest = repository.push(tiny, "1")
+    assert digest.startswith("sha256:")
+    assert repository.digest("1") == digest
+    assert stored(registry, "one/tags/list") == {"name": "one", "tags": ["1"]}
+    assert f"{registry}/one" not in docker("images", "--format", "{{.Repository}}"), (
+        "nothing of it stays on this machine"
+    )
+    # A tag that is there is left alone, whatever the image.
+    assert repository.push("no-such-image-anywhere:1", "1") == digest
+
+
+def test_what_cannot_be_pushed_is_told(registry: str, tiny: str) -> None:
+    with pytest.raises(Denied):
+        Repository(f"{registry}/two", {"username": USER, "password": "wrong"}, client()).push(tiny, "1")
+    with pytest.raises(UsageError, match="pileus images"):
+        Repository(f"{registry}/two", LOGIN, client()).push("no-such-image-anywhere:1", "1")
+
+
+def deploy(project: Project, environ: dict[str, str], *arguments: str, code: int = 0) -> Any:
+    said = project.pileus("deploy", *arguments, "--json", code=code, env=environ)
+    return json.JSONDecoder().raw_decode(said)[0]
+
+
+@contextmanager
+def worker(project: Project, aws: Aws, environ: dict[str, str]) -> Iterator[None]:
+    """A worker with the environment of the deployed task definition."""
+    (arn,) = aws.ecs.list_task_definitions(familyPrefix=f"{NAME}-worker")["taskDefinitionArns"]
+    (container,) = aws.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
+    given = {one["name"]: one["value"] for one in container["environment"]}
+    scratch = project.path / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pileus", "worker"],
+        cwd=project.path,
+        env=project.environ(environ | given | {"PILEUS_SCRATCH": str(scratch)}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_from_an_empty_account_to_a_stack_that_works(account: Site, registry: str, tiny: str, project: Project) -> None:
+    """One story, as each step stands on the last."""
+    aws = Aws(account.url)
+    environ = {"AWS_ENDPOINT_URL": account.url, "PILEUS_REGISTRY": registry}
+    environ["PILEUS_SETTINGS"] = json.dumps({"stack": NAME, "compute": "fargate"})
+    options = ("--image", tiny, "--populate", "--yes")
+
+    foreseen = deploy(project, environ, *options, "--dry-run")
+    assert [one["stack"] for one in foreseen["stacks"]] == [f"{NAME}-{part}" for part in ("data", "core", "workers")]
+    assert foreseen["image"]["source"] == "local"
+    assert foreseen["smoke_test"] == {"seconds": 1200}
+    assert aws.cloudformation.describe_stacks()["Stacks"] == []
+    assert aws.s3.list_buckets()["Buckets"] == []
+    assert stored(registry, "_catalog")["repositories"].count(f"{NAME}-worker") == 0
+
+    done = deploy(project, environ, *options, "--no-smoke-test")
+    assert done["stacks"] == foreseen["stacks"]
+    digest = done["image"]["address"].rpartition("@")[2]
+    assert done["image"]["address"] == f"{registry}/{NAME}-worker@{digest}"
+    assert stored(registry, f"{NAME}-worker/tags/list")["tags"] == [foreseen["image"]["tag"]]
+    (arn,) = aws.ecs.list_task_definitions(familyPrefix=f"{NAME}-worker")["taskDefinitionArns"]
+    (container,) = aws.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
+    assert container["image"] == done["image"]["address"]
+
+    again = deploy(project, environ, *options)
+    assert again["image"] == done["image"]
+    assert [one["changes"] for one in again["stacks"]] == [[], [], []]
+    assert again["smoke_test"] is None, "nothing has changed"
+
+    with worker(project, aws, environ):
+        tested = deploy(project, environ, *options, "--smoke-test", "--minutes", "2")
+    assert tested["smoke_test"]["problems"] == []
+
+    without = deploy(project, environ, "--no-images", "--yes")
+    assert without["image"] == {"address": done["image"]["address"], "source": "deployed"}
+    assert [one["changes"] for one in without["stacks"]] == [[], [], []]
