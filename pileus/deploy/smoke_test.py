@@ -130,7 +130,7 @@ def _equal(found: Any, expected: float) -> bool:
 
 
 def _planned(edges: Edges, id: str) -> Backfill:
-    planned = new_backfill(documents(edges, id), id, id=id, now=edges.now(), started_by="smoke test")
+    planned = new_backfill(documents(edges, id), id, id=id, queue="ingest", now=edges.now(), started_by="smoke test")
     return replace(planned, documents=edges.internal(f"backfills/{id}/registry.json"))
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
@@ -91,26 +92,53 @@ def deploy(project: Project, environ: dict[str, str], *arguments: str, code: int
     return json.JSONDecoder().raw_decode(said)[0]
 
 
+def container(aws: Aws) -> Any:
+    """The container of the deployed task definition; None before there is one."""
+    arns = aws.ecs.list_task_definitions(familyPrefix=f"{NAME}-worker")["taskDefinitionArns"]
+    if not arns:
+        return None
+    definition = aws.ecs.describe_task_definition(taskDefinition=arns[-1])["taskDefinition"]
+    return definition["containerDefinitions"][0]
+
+
 @contextmanager
 def worker(project: Project, aws: Aws, environ: dict[str, str]) -> Iterator[None]:
-    """A worker with the environment of the deployed task definition."""
-    (arn,) = aws.ecs.list_task_definitions(familyPrefix=f"{NAME}-worker")["taskDefinitionArns"]
-    (container,) = aws.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
-    given = {one["name"]: one["value"] for one in container["environment"]}
+    """A worker that begins when the workers stack has been deployed, with the environment of its task definition."""
+    ended, started = threading.Event(), []
+
+    def begin() -> None:
+        while not ended.wait(0.5):
+            if found := container(aws):
+                given = {one["name"]: one["value"] for one in found["environment"]}
+                more = environ | given | {"PILEUS_SCRATCH": str(scratch)}
+                command = [sys.executable, "-m", "pileus", "worker"]
+                with (project.path / "worker.log").open("wb") as log:
+                    started.append(
+                        subprocess.Popen(command, cwd=project.path, env=project.environ(more), stdout=log, stderr=log)
+                    )
+                return
+
     scratch = project.path / "scratch"
     scratch.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pileus", "worker"],
-        cwd=project.path,
-        env=project.environ(environ | given | {"PILEUS_SCRATCH": str(scratch)}),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    thread = threading.Thread(target=begin)
+    thread.start()
     try:
         yield
     finally:
-        process.terminate()
-        process.wait(30)
+        ended.set()
+        thread.join()
+        for process in started:
+            process.terminate()
+            process.wait(30)
+
+
+def left_of_the_test(aws: Aws) -> list[str]:
+    """Objects and items that name a smoke test."""
+    buckets = [f"{NAME}-{part}-000000000000-us-east-1" for part in ("internal", "protected")]
+    listed = [one["Key"] for bucket in buckets for one in aws.s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
+    tables = [f"{NAME}-{name}" for name in ("partitions", "backfills", "connections")]
+    items = [str(one) for table in tables for one in aws.dynamodb.scan(TableName=table)["Items"]]
+    return [one for one in (*listed, *items) if "smoke-test" in one]
 
 
 def test_from_an_empty_account_to_a_stack_that_works(account: Site, registry: str, tiny: str, project: Project) -> None:
@@ -118,6 +146,7 @@ def test_from_an_empty_account_to_a_stack_that_works(account: Site, registry: st
     aws = Aws(account.url)
     environ = {"AWS_ENDPOINT_URL": account.url, "PILEUS_REGISTRY": registry}
     environ["PILEUS_SETTINGS"] = json.dumps({"stack": NAME, "compute": "fargate"})
+    project.document("data/providers/site.json", {"id": "site", "protocol": "file", "host": str(project.path)})
     options = ("--image", tiny, "--populate", "--yes")
 
     foreseen = deploy(project, environ, *options, "--dry-run")
@@ -128,24 +157,25 @@ def test_from_an_empty_account_to_a_stack_that_works(account: Site, registry: st
     assert aws.s3.list_buckets()["Buckets"] == []
     assert stored(registry, "_catalog")["repositories"].count(f"{NAME}-worker") == 0
 
-    done = deploy(project, environ, *options, "--no-smoke-test")
+    with worker(project, aws, environ):
+        done = deploy(project, environ, *options, "--minutes", "3")
     assert done["stacks"] == foreseen["stacks"]
     digest = done["image"]["address"].rpartition("@")[2]
     assert done["image"]["address"] == f"{registry}/{NAME}-worker@{digest}"
     assert stored(registry, f"{NAME}-worker/tags/list")["tags"] == [foreseen["image"]["tag"]]
-    (arn,) = aws.ecs.list_task_definitions(familyPrefix=f"{NAME}-worker")["taskDefinitionArns"]
-    (container,) = aws.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]
-    assert container["image"] == done["image"]["address"]
+    assert container(aws)["image"] == done["image"]["address"]
+    assert done["smoke_test"]["problems"] == []
+    assert done["populate"] == foreseen["populate"] != []
+    assert left_of_the_test(aws) == []
 
     again = deploy(project, environ, *options)
     assert again["image"] == done["image"]
     assert [one["changes"] for one in again["stacks"]] == [[], [], []]
     assert again["smoke_test"] is None, "nothing has changed"
-
-    with worker(project, aws, environ):
-        tested = deploy(project, environ, *options, "--smoke-test", "--minutes", "2")
-    assert tested["smoke_test"]["problems"] == []
+    assert {one["change"] for one in again["populate"]} == {"unchanged"}
 
     without = deploy(project, environ, "--no-images", "--yes")
     assert without["image"] == {"address": done["image"]["address"], "source": "deployed"}
     assert [one["changes"] for one in without["stacks"]] == [[], [], []]
+    said = project.pileus("diff", env=environ | {"DOCKER_HOST": "unix:///nowhere"})
+    assert said.count("no changes") == 3

@@ -1,7 +1,8 @@
 """The embedded AWS as an account that takes all three stacks, for `pileus deploy` as a user calls it.
 
-Beside what MiniStack makes it only notes five kinds of resources, and alarms over several metrics. It runs Lambdas with what is installed
-here: their packages hold wheels for another Python. Its ECS starts no containers. Run as a program, it serves.
+What MiniStack cannot make it only notes: five kinds of resources, and alarms over several metrics. It runs Lambdas with
+what is installed here, for their packages hold wheels for another Python. Its ECS starts no containers. Run as a
+program, it serves.
 """
 
 import io
