@@ -87,6 +87,18 @@ def test_what_cannot_be_pushed_is_told(registry: str, tiny: str) -> None:
         Repository(f"{registry}/two", LOGIN, client()).push("no-such-image-anywhere:1", "1")
 
 
+def test_an_image_that_contradicts_the_settings_is_refused(tiny: str, project: Project) -> None:
+    made = client().version()["Arch"]
+    other = "x86_64" if made == "arm64" else "arm64"
+    fixed = f"example.org/x@sha256:{'0' * 64}"
+    for settings, why in (
+        ({"architecture": other}, f"is for {made}, and the setting architecture is {other}"),
+        ({"worker_image": fixed}, "leave one out"),
+    ):
+        environ = {"PILEUS_SETTINGS": json.dumps(settings), "AWS_EC2_METADATA_DISABLED": "true"}
+        assert why in project.pileus("deploy", "--image", tiny, "--dry-run", code=2, env=environ)
+
+
 def deploy(project: Project, environ: dict[str, str], *arguments: str, code: int = 0) -> Any:
     said = project.pileus("deploy", *arguments, "--json", code=code, env=environ)
     return json.JSONDecoder().raw_decode(said)[0]

@@ -1,5 +1,8 @@
 """The smoke test against a stack that is up: it finds what is right and what is wrong, and leaves nothing."""
 
+import os
+import signal
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -78,15 +81,16 @@ def test_a_test_that_does_not_end_in_time_is_told_and_nothing_is_kept(populated:
     assert_same(populated, before)
 
 
-def test_an_interrupted_test_leaves_nothing(populated: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = kept(populated)
+def test_a_test_that_is_told_to_stop_leaves_nothing(populated: Project) -> None:
+    assert threading.current_thread() is threading.main_thread(), "signals reach no other"
+    before, edges = kept(populated), populated.edges
 
-    def interrupted(*_: Any) -> list[str]:
-        raise KeyboardInterrupt
+    def stop(line: str) -> None:
+        if "the group is" in line:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(module, "_waited", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(populated)
+        smoke_test(edges, wire_workflows(populated.aws, edges.stack), seconds=120, tell=stop)
     assert_same(populated, before)
 
 
