@@ -22,6 +22,14 @@ Settings = Annotated[
     Path | None, typer.Option("--settings", help="JSON file of settings; PILEUS_SETTINGS overrides it.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Images = Annotated[
+    bool | None,
+    typer.Option(
+        "--images/--no-images",
+        help="Build and push the worker's image. If not given: where worker_image is not set and Docker answers.",
+    ),
+]
+Image = Annotated[str | None, typer.Option(help="Image of this machine to push, in place of building one.")]
 
 
 def environment_account() -> "Aws":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pileus.cli import show
-from pileus.cli.account import Settings, Target, Yes, agreed, cannot_ask, tell_to
+from pileus.cli.account import Image, Images, Settings, Target, Yes, agreed, cannot_ask, tell_to
 from pileus.cli.account import show_proposal as show_stack
 from pileus.cli.app import app
 from pileus.cli.populate import as_values, hand_over, read_documents, show_changes
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from pileus.edges.change_sets import Proposal
     from pileus.edges.cloudformation import Assembly
 
-Images = Annotated[
-    bool | None,
-    typer.Option(
-        "--images/--no-images",
-        help="Build and push the worker's image. If not given: where worker_image is not set and Docker answers.",
-    ),
-]
-Image = Annotated[str | None, typer.Option(help="Image of this machine to push, in place of building one.")]
 Populate = Annotated[bool, typer.Option("--populate", help="At the end do what `pileus populate` does.")]
 SmokeTest = Annotated[
     bool | None,

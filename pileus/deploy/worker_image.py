@@ -56,8 +56,8 @@ class WorkerImage:
             "settings": f"image: {self.address}, as the settings say",
             "deployed": f"image: {self.address}, which the workers have now",
             "registry": f"image: {self.repository}:{self.tag} is in the registry already",
-            "build": f"image: builds and pushes {self.repository}:{self.tag}",
-            "local": f"image: pushes {self.local} as {self.repository}:{self.tag}",
+            "build": f"image: {self.repository}:{self.tag} is to be built and pushed",
+            "local": f"image: {self.repository}:{self.tag} is to be pushed, from {self.local}",
         }[self.source]
 
     def to_json(self) -> dict[str, Any]:
