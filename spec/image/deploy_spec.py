@@ -12,6 +12,7 @@ import threading
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -143,26 +144,24 @@ def as_container(project: Project, given: dict[str, str], image: str) -> "subpro
 @contextmanager
 def worker(project: Project, aws: Aws, start: Start) -> Iterator[None]:
     """A worker that begins when the workers stack has been deployed, with the environment of its task definition."""
-    ended, started = threading.Event(), []
+    ended = threading.Event()
 
-    def begin() -> None:
+    def begin() -> "subprocess.Popen[bytes] | None":
         while not ended.wait(0.5):
             if found := container(aws):
                 given = {one["name"]: one["value"] for one in found["environment"]}
-                given["AWS_ENDPOINT_URL"] = aws.endpoint or ""
-                started.append(start(project, given, found["image"]))
-                return
+                return start(project, given | {"AWS_ENDPOINT_URL": aws.endpoint or ""}, found["image"])
+        return None
 
-    thread = threading.Thread(target=begin)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        for process in started:
-            process.terminate()
-            process.wait(30)
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(begin)
+        try:
+            yield
+        finally:
+            ended.set()
+            if process := starting.result():
+                process.terminate()
+                process.wait(30)
 
 
 def left_of_the_test(aws: Aws) -> list[str]:
@@ -179,7 +178,10 @@ def test_from_an_empty_account_to_a_stack_that_works(account: Site, registry: st
 
 
 @pytest.mark.soak
-def test_the_workers_own_image_takes_the_whole_path(account: Site, registry: str, image: str, project: Project) -> None:
+def test_the_workers_own_image_takes_the_whole_path(
+    account: Site, registry: str, image: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spec.support.stack.SECONDS", 1800)  # a gigabyte is pushed
     deploys_and_works(account, registry, image, project, as_container)
 
 
