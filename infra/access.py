@@ -107,6 +107,7 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
     allow(role, CHANGE, [core.tables.backfills.table_arn])  # a point that cannot be listed counts as a failure
     allow(role, BUDGET, [core.tables.connections.table_arn])
+    # The archives of a smoke test lie with its backfill.
     allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
     allow_sources(role, settings)
     allow_telling(role, settings, core)

@@ -96,6 +96,7 @@ class Core(Stack):
         self._wire(settings, own, *lambdas)
         if not settings.embedded:
             self.repository = self._repository(settings)
+            CfnOutput(self, "PileusRepository", value=self.repository.repository_uri)
             self.alarms = Alarms(self, settings=settings, core=self)
             reasons.give(self)
         for name, value in self.names.items():

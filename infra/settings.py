@@ -72,8 +72,9 @@ class Settings(BaseModel):
     """Days that logs are kept. Example: `30`."""
 
     worker_image: str | None = Field(None, pattern=r"^[a-z0-9][a-zA-Z0-9._/:@-]+$")
-    """Address of the worker's image. Without it: no workers stack, the workers run elsewhere. A tag will do in this
-    account's own registry, whose tags never change; any other image is named by its digest, `@sha256:...`. Example:
+    """Address of the worker's image. Without it: `pileus deploy` builds one, where Docker answers, and pushes it; else
+    there is no workers stack, and the workers run elsewhere. A tag will do in this account's own registry, whose tags
+    never change; any other image is named by its digest, `@sha256:...`. Example:
     `"123456789012.dkr.ecr.us-east-1.amazonaws.com/pileus-worker:0.1.0"`."""
     compute: Literal["ec2", "fargate"] = "ec2"
     """Where workers run: `ec2`, instances whose volume the workers of one instance share, or `fargate`. Example:

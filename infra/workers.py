@@ -53,6 +53,7 @@ class Workers(Stack):
         reasons.give(self)
         CfnOutput(self, "PileusCluster", value=self.cluster.cluster_name)
         CfnOutput(self, "PileusService", value=self.service.attr_name)
+        CfnOutput(self, "PileusImage", value=settings.worker_image or "")
 
     def _providers(self, every: list[Instances]) -> dict[str | None, str]:
         """Return the capacity provider of each kind of instances, by its name, after associating them with the cluster;

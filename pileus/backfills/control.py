@@ -38,6 +38,16 @@ def read_registry(store: Store, stack: Stack) -> Registry:
         raise DamagedObject(f"{exc.message}; `pileus populate` writes it anew", where=exc.where) from exc
 
 
+def documents_of(edges: Edges, backfill: Backfill) -> Registry:
+    """Return the documents that a backfill uses: its own where it brought some, else the populated ones.
+
+    Raises UsageError and DamagedObject as `read_registry` does, NotFound when its own are gone.
+    """
+    if backfill.documents:
+        return load(edges.store, backfill.documents, Registry.from_json)
+    return read_registry(edges.store, edges.stack)
+
+
 def new_backfill(
     registry: Registry,
     collection: str,

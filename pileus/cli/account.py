@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from pileus.cli import show
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
+    from pileus.deploy.worker_image import Account, WorkerImage
     from pileus.edges.aws import Aws
     from pileus.edges.change_sets import Proposal
     from pileus.edges.cloudformation import Assembly
@@ -20,6 +22,14 @@ Settings = Annotated[
     Path | None, typer.Option("--settings", help="JSON file of settings; PILEUS_SETTINGS overrides it.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Images = Annotated[
+    bool | None,
+    typer.Option(
+        "--images/--no-images",
+        help="Build and push the worker's image. If not given: where worker_image is not set and Docker answers.",
+    ),
+]
+Image = Annotated[str | None, typer.Option(help="Image of this machine to push, in place of building one.")]
 
 
 def environment_account() -> "Aws":
@@ -29,15 +39,63 @@ def environment_account() -> "Aws":
     return Aws()
 
 
-def prepare(settings: Path | None, json: bool) -> "tuple[Aws, Assembly]":
-    """Print which account is used, then synthesize. Return both. Raises UsageError when there are no credentials."""
-    from pileus.deploy.synth import read_settings, synth
+@dataclass(frozen=True)
+class Target:
+    """An account, the project, and the settings of the stacks that are made of it there."""
 
-    session = Session()
-    values: dict[str, Any] = read_settings(os.environ, settings)
-    aws = environment_account()
-    tell_to(json)(account_line(aws))
-    return aws, synth(session.project, session.home.assemblies.resolve(), values)
+    aws: "Aws"
+    account: "Account | None"
+    """None: no account answers, and none is needed."""
+    session: Session
+    values: dict[str, Any]
+    """The settings as written."""
+    settings: Any
+
+    @classmethod
+    def of(cls, path: Path | None, tell: Callable[[str], None], *, needed: bool = True) -> "Target":
+        """Read the settings, and tell which account is used. Raises UsageError when it is needed and none answers."""
+        from pileus.deploy.synth import check_settings, read_settings
+
+        values = read_settings(os.environ, path)
+        settings, aws = check_settings(values), environment_account()
+        return cls(aws, _account(aws, tell, needed=needed), Session(settings.stack), values, settings)
+
+    @property
+    def tasks(self) -> Path | None:
+        """Return the folder of the project's own tasks, if it has some."""
+        folder = self.session.project.root / "tasks"
+        return folder if folder.is_dir() else None
+
+    def image(
+        self, tell: Callable[[str], None], images: bool | None = None, image: str | None = None
+    ) -> "WorkerImage | None":
+        """Return the image that the workers will have, and tell it. None: there will be no workers."""
+        from pileus.deploy.worker_image import choose
+
+        chosen = choose(self.aws, self.account, self.settings, images=images, image=image, tasks=self.tasks)
+        tell(chosen.told if chosen else "image: no worker_image in the settings and none built, so no workers")
+        return chosen
+
+    def synth(self, chosen: "WorkerImage | None") -> "Assembly":
+        """Return the stacks, whose workers have this image."""
+        from pileus.deploy.synth import synth
+
+        values = self.values | ({"worker_image": chosen.address} if chosen else {})
+        return synth(self.session.project, self.session.home.assemblies.resolve(), values)
+
+
+def _account(aws: "Aws", tell: Callable[[str], None], *, needed: bool) -> "Account | None":
+    from pileus.deploy.worker_image import Account
+    from pileus.errors import UsageError
+
+    try:
+        tell(account_line(aws))
+    except UsageError as exc:
+        if needed:
+            raise
+        tell(f"{exc.message}; so this shows a first deployment")
+        return None
+    return Account(aws.sts.get_caller_identity()["Account"], aws.sts.meta.region_name)
 
 
 def account_line(aws: "Aws") -> str:

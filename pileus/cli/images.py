@@ -8,6 +8,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.deploy.images import BASE
 from pileus.version import __version__
 
 
@@ -16,7 +17,7 @@ def images(
     names: Annotated[
         list[str] | None, typer.Argument(help="`base`, `process_group` or `gippy`; the first two if not given.")
     ] = None,
-    base_image: Annotated[str, typer.Option(help="Image with Debian 12, or `debootstrap`.")] = "debian:bookworm-slim",
+    base_image: Annotated[str, typer.Option(help="Image with Debian 12, or `debootstrap`.")] = BASE,
     ca: Annotated[Path | None, typer.Option(help="A .crt file that a proxy needs, or a folder of them.")] = None,
     tag: Annotated[str, typer.Option(help="Tag of the images.")] = __version__,
     network: Annotated[str, typer.Option(help="As in docker build; `host` behind some proxies.")] = "default",

@@ -1,13 +1,20 @@
 """pileus populate: validate documents and hand them to the stack."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.session import Session
+
+if TYPE_CHECKING:
+    from pileus.project.registry import Registry
+
+Change = tuple[str, str, str]
+"""Kind and name of a document, and what became of it."""
 
 
 @app.command(epilog="Example: pileus populate --check")
@@ -16,26 +23,48 @@ def populate(
     json: show.Json = False,
 ) -> None:
     """Validate every document of the project, then give them to the stack: all or none."""
-    from pileus.backfills.rules import apply
+    session = Session()
+    if check:
+        registry, _ = read_documents(session)
+        counts = {kind: len(getattr(registry, kind)) for kind in ("collections", "providers", "rules")}
+        show.answer(json, {"valid": True} | counts, f"{sum(counts.values())} documents are valid")
+        return
+    changes, started = hand_over(session)
+    if json:
+        show.as_json(as_values(changes))
+        return
+    show_changes(changes)
+    for rule in started:
+        show.line(f"rule {rule} started")
+
+
+def read_documents(session: Session) -> "tuple[Registry, Mapping[str, bytes]]":
+    """Return the documents of the project and its zones, all valid. Warn of passwords that would travel in clear."""
     from pileus.edges.providers.reach import sent_in_clear
-    from pileus.project.populate import populate as write
     from pileus.project.populate import validate
 
-    session = Session()
     registry, zones = validate(session.project, datetime.now(UTC).date())
     for provider in registry.providers.values():
         if warning := sent_in_clear(provider):
             show.errors.print(f"pileus: {warning}", style="yellow", markup=False, soft_wrap=True)
-    if check:
-        counts = {kind: len(getattr(registry, kind)) for kind in ("collections", "providers", "rules")}
-        show.answer(json, {"valid": True} | counts, f"{sum(counts.values())} documents are valid")
-        return
+    return registry, zones
+
+
+def hand_over(session: Session) -> tuple[list[Change], list[str]]:
+    """Give the project's documents to the stack. Return their changes, and the rules that were started."""
+    from pileus.backfills.rules import apply
+    from pileus.project.populate import populate as write
+
+    registry, zones = read_documents(session)
     written, changes = write(session.edges.store, session.stack.internal, registry, zones)
     fired = apply(session.edges, session.workflows, session.schedules, written)
-    if json:
-        show.as_json([{"kind": kind, "name": name, "change": change} for kind, name, change in changes])
-        return
+    return changes, [name for name, what in fired if what == "started"]
+
+
+def show_changes(changes: list[Change]) -> None:
     show.table(("kind", "name", "change"), changes)
-    for name, what in fired:
-        if what == "started":
-            show.line(f"rule {name} started")
+
+
+def as_values(changes: list[Change]) -> list[dict[str, str]]:
+    """Return changes as JSON."""
+    return [{"kind": kind, "name": name, "change": change} for kind, name, change in changes]

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """The project and the stack of one command. Raises UsageError when the asked part does not exist."""
+    """The project and the stack of one command. Raises UsageError when the asked part does not exist.
+
+    `on`: name of a stack on AWS; None: see `stack`.
+    """
+
+    on: str | None = None
+
+    @property
+    def _on_aws(self) -> str | None:
+        return self.on or os.environ.get("PILEUS_STACK")
 
     @cached_property
     def project(self) -> "Project":
@@ -40,14 +49,14 @@ class Session:
     def stack(self) -> "Stack":
         """Return the stack, found in this order:
 
-        1. PILEUS_STACK in the environment: that one, on AWS (or at AWS_ENDPOINT_URL).
+        1. `on`, else PILEUS_STACK in the environment: that one, on AWS (or at AWS_ENDPOINT_URL).
         2. The embedded one of this project, when it is up.
         """
         from pileus.edges.aws import Stack
         from pileus.edges.cloudformation import outputs
         from pileus.errors import UsageError
 
-        if name := os.environ.get("PILEUS_STACK"):
+        if name := self._on_aws:
             found = outputs(self.aws, f"{name}-core")
             if found is None:
                 raise UsageError(f"there is no stack {name}-core in this account and region: `pileus deploy` makes it")
@@ -61,7 +70,7 @@ class Session:
     def aws(self) -> "Aws":
         from pileus.edges.aws import Aws
 
-        running = None if os.environ.get("PILEUS_STACK") else self.home.running()
+        running = None if self._on_aws else self.home.running()
         return running.aws if running else Aws()
 
     @cached_property
@@ -103,6 +112,6 @@ class Session:
         """Return the logs of the stack's workers."""
         from pileus.edges.logs import CloudWatchLogs, FolderLogs
 
-        if os.environ.get("PILEUS_STACK"):
+        if self._on_aws:
             return CloudWatchLogs(self.aws.logs, f"/pileus/{self.stack.stack}/workers")
         return FolderLogs(self.home.logs)

@@ -97,7 +97,7 @@ def quota(aws: Aws, service: str, code: str, name: str, needed: float) -> Check:
 
 def docker(settings: Any) -> Check:
     """Check whether images can be built and workers run in containers. A missing engine is no failure."""
-    needed = "only `pileus images` and `pileus up --workers docker` need it"
+    needed = "only `pileus images`, the images of `pileus deploy`, and `pileus up --workers docker` need it"
     if shutil.which("docker") is None:
         return Check("Docker", None, "not installed", needed)
     version = engine()

@@ -3,6 +3,7 @@
 Each build gets a context folder of its own with just the files it needs, a proxy's certificates included.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from pileus.errors import StoreError, UsageError
 from pileus.product import CARRIED, PACKAGE, product_folder
 from pileus.version import __version__
 
+BASE = "debian:bookworm-slim"
+"""What `base` stands on unless another image is given."""
 DEBIAN = "pileus-debian:bookworm"
 """What debootstrap makes."""
 SECONDS = 5.0
@@ -57,6 +60,18 @@ def build(
     if made.returncode:
         raise StoreError("\n".join(["cannot be built:", *(made.stdout + made.stderr).splitlines()[-20:]]), where=image)
     return image
+
+
+def tag_of(tasks: Path | None, base: str) -> str:
+    """Return the tag of process_group's image: version, commit, and a hash of all that goes into it, as tags never
+    change. `base`: the image that `base` stands on.
+    """
+    digest = hashlib.sha256(base.encode())
+    for name in ("base", "process_group"):
+        with context(name, None, tasks) as folder:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return f"{__version__}-{commit()}-{digest.hexdigest()[:12]}"
 
 
 def require_engine() -> None:

@@ -186,6 +186,10 @@ class Aws:
         return self._client("ecs")  # type: ignore[return-value]
 
     @cached_property
+    def ecr(self) -> Any:
+        return self._client("ecr")
+
+    @cached_property
     def sqs(self) -> "SQSClient":
         return self._client("sqs")  # type: ignore[return-value]
 

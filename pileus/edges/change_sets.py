@@ -34,7 +34,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The changes of one stack. `change_set`: its ARN; None for a stack that does not exist yet."""
+    """The changes of one stack. `change_set`: its ARN, or the stack's where they were only foreseen; None for a stack
+    that does not exist yet.
+    """
 
     stack: str
     changes: tuple[Change, ...]
@@ -57,8 +59,7 @@ def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
     """
     found = describe(aws, stack)
     if found is None:
-        resources = assembly.resources(stack)
-        return Proposal(stack, tuple(Change("Add", made["Type"], name) for name, made in sorted(resources.items())))
+        return all_new(assembly, stack)
     status = found["StackStatus"]
     if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"):
         why = f"is {status}, which cannot be updated: `pileus destroy` removes what is left of it"
@@ -71,6 +72,28 @@ def propose(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
         StackName=stack, ChangeSetName=name, TemplateURL=url, Capabilities=CAPABILITIES
     )
     return Proposal(stack, _changes(aws, made["Id"], stack), made["Id"])
+
+
+def foresee(aws: Aws, assembly: Assembly, stack: str) -> Proposal:
+    """Compare a synthesized stack with the deployed one by their templates, and send nothing to AWS.
+
+    Which resources will be replaced only a change set says. Raises StoreError when AWS cannot be reached.
+    """
+    wanted = assembly.resources(stack)
+    found = describe(aws, stack)
+    before = _deployed(aws, stack).get("Resources", {}) if found else {}
+    changes = []
+    for name in sorted({*wanted, *before}):
+        if wanted.get(name) != before.get(name):
+            action = "Add" if name not in before else "Modify" if name in wanted else "Remove"
+            changes.append(Change(action, (wanted.get(name) or before[name])["Type"], name))
+    return Proposal(stack, tuple(changes), found and found["StackId"])
+
+
+def all_new(assembly: Assembly, stack: str) -> Proposal:
+    """Return the proposal for a stack that does not exist."""
+    resources = assembly.resources(stack)
+    return Proposal(stack, tuple(Change("Add", made["Type"], name) for name, made in sorted(resources.items())))
 
 
 def carry_out(aws: Aws, assembly: Assembly, proposal: Proposal) -> dict[str, str]:

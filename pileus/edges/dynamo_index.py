@@ -104,7 +104,10 @@ class DynamoIndex:
             more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _scanned(self, collection: str, version: str, first: str, last: str, make: Callable[[Any], T]) -> Iterator[T]:
-        """Do as `_found` by a scan, for spans that no archive has, such as 0000 to 9999. What was yielded is not kept."""
+        """Do as `_found` by a scan, for spans that no archive has, such as 0000 to 9999.
+
+        What was yielded is not kept.
+        """
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._partitions,
             FilterExpression="begins_with(#c, :c) AND #p BETWEEN :first AND :last",
@@ -151,6 +154,12 @@ class DynamoIndex:
         }
         self._swap(self._backfills, item, {"id": item["id"]}, backfill.tag, backfill.id)
         return stored
+
+    def remove_backfill(self, backfill: Backfill) -> None:
+        with translated(backfill.id, "DynamoDB"):
+            self._client.delete_item(
+                TableName=self._backfills, Key={"id": {"S": backfill.id}}, **_follows(backfill.tag)
+            )
 
     def _swap(self, table: str, item: Any, key: Any, tag: str, where: str) -> None:
         """Store `item` if the stored tag is still `tag`. Raises Conflict."""

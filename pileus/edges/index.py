@@ -71,6 +71,9 @@ class Index(Protocol):
         does.
         """
 
+    def remove_backfill(self, backfill: Backfill) -> None:
+        """Delete a backfill. Raises Conflict when it has changed."""
+
 
 _UNREAD = object()
 
@@ -182,3 +185,9 @@ class MemoryIndex:
                 raise Conflict("changed meanwhile", where=backfill.id)
             self._backfills[backfill.id] = backfill = replace(backfill, tag=new_tag())
             return backfill
+
+    def remove_backfill(self, backfill: Backfill) -> None:
+        with self._lock:
+            if self._backfills.get(backfill.id) != backfill:
+                raise Conflict("changed meanwhile", where=backfill.id)
+            del self._backfills[backfill.id]

@@ -46,6 +46,8 @@ class Backfill:
     """What each point in time is handed to."""
     provider: str = ""
     """Id of the provider; empty for the template's."""
+    documents: str = ""
+    """Address of the documents that it uses in place of the populated ones; empty for those."""
     state: State = "running"
     run: int = 1
     """Grows with each resume and retry; what an older run queued is void."""

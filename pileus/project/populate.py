@@ -47,19 +47,27 @@ def populate(
     The answer: the registry as written, and (kind, name, `added`, `changed`, `unchanged` or `removed`) of each
     document. When nothing changed nothing is written. A registry that is damaged counts as an empty one.
     """
-    url = f"s3://{bucket}/registry.json"
-    collections = {key: _located(collection, bucket) for key, collection in registry.collections.items()}
-    registry = Registry(collections, registry.providers, registry.rules)
-    try:
-        before = load(store, url, Registry.from_json)
-    except (NotFound, DamagedObject):
-        before = Registry()
-    changes = list(registry.difference(before))
+    registry, changes = compare(store, bucket, registry)
     if any(change != "unchanged" for _, _, change in changes):
         for key, body in zones.items():
             store.put(f"s3://{bucket}/{key}", body)
-        store.put(url, registry.to_json(), "application/json")
+        store.put(_url(bucket), registry.to_json(), "application/json")
     return registry, changes
+
+
+def compare(store: Store, bucket: str, registry: Registry) -> tuple[Registry, list[tuple[str, str, str]]]:
+    """Return what `populate` would, and write nothing."""
+    collections = {key: _located(collection, bucket) for key, collection in registry.collections.items()}
+    registry = Registry(collections, registry.providers, registry.rules)
+    try:
+        before = load(store, _url(bucket), Registry.from_json)
+    except (NotFound, DamagedObject):
+        before = Registry()
+    return registry, list(registry.difference(before))
+
+
+def _url(bucket: str) -> str:
+    return f"s3://{bucket}/registry.json"
 
 
 def _located(collection: Collection, bucket: str) -> Collection:

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from pileus.backfills import record
-from pileus.backfills.control import new_backfill, order_url, read_registry, record_started
+from pileus.backfills.control import documents_of, new_backfill, order_url, read_registry, record_started
 from pileus.backfills.rules import backfill_id
 from pileus.backfills.status import DONE
 from pileus.documents import Collection
@@ -27,13 +27,14 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
     `{"rule": name, "collection": {"name", "version"}, "spanStart", "spanEnd", "reportFailures"}`, for which it records
     a new backfill.
     """
-    registry = read_registry(edges.store, edges.stack)
     wanted = part(event, "input")
     if isinstance(wanted, Mapping) and "backfill" in wanted:
         backfill = edges.index.backfill(text(wanted, "backfill"))
         if backfill is None:
             raise UsageError(f"there is no backfill {str(wanted['backfill'])[:200]!r}")
+        registry = documents_of(edges, backfill)
     else:
+        registry = read_registry(edges.store, edges.stack)
         rule = text(wanted, "rule")
         backfill = new_backfill(
             registry,

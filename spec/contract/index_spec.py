@@ -115,6 +115,15 @@ def test_an_entry_that_changed_is_not_removed(index: Index) -> None:
     assert index.entry(queued().partition) is None
 
 
+def test_a_backfill_that_changed_is_not_removed(index: Index) -> None:
+    stored = index.put_backfill(BACKFILL)
+    changed = index.put_backfill(replace(stored, state="paused"))
+    with pytest.raises(Conflict):
+        index.remove_backfill(stored)
+    index.remove_backfill(changed)
+    assert index.backfill(BACKFILL.id) is None
+
+
 def test_backfills_are_listed_newest_first(index: Index) -> None:
     for day in ("01", "03", "02"):
         index.put_backfill(replace(BACKFILL, id=f"b{day}", started=f"2015-01-{day}"))

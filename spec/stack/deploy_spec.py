@@ -17,6 +17,8 @@ from spec.support.synthesized import IMAGE
 __all__ = ["project"]
 
 NAME = "spec-deploy"
+NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere"}
+"""With it no Docker engine answers, so that there are no images and no workers."""
 
 
 @pytest.fixture
@@ -27,13 +29,13 @@ def account(aws: Site, project: Project) -> Aws:
 
 
 def run(project: Project, account: Aws, *arguments: str, code: int = 0, **settings: Any) -> str:
-    environ = {"AWS_ENDPOINT_URL": account.endpoint or "", "PILEUS_SETTINGS": json.dumps(settings)}
+    environ = {"AWS_ENDPOINT_URL": account.endpoint or "", "PILEUS_SETTINGS": json.dumps(settings)} | NO_ENGINE
     return project.pileus(*arguments, "--settings", "settings.json", code=code, env=environ)
 
 
-def answer(project: Project, account: Aws, *arguments: str) -> Any:
+def answer(project: Project, account: Aws, *arguments: str, **settings: Any) -> Any:
     """The JSON answer: what is told of the steps follows it on standard error."""
-    return json.JSONDecoder().raw_decode(run(project, account, *arguments, "--json"))[0]
+    return json.JSONDecoder().raw_decode(run(project, account, *arguments, "--json", **settings))[0]
 
 
 def stacks(account: Aws) -> set[str]:
@@ -50,20 +52,29 @@ def test_a_deployment_from_nothing_to_nothing(account: Aws, project: Project) ->
     assert f"{NAME}-core: new stack" in said
     assert stacks(account) == set()
 
+    foreseen = answer(project, account, "deploy", "--dry-run", "--populate")
+    assert [one["new"] for one in foreseen["stacks"]] == [True, True]
+    assert foreseen["populate"] == []
+    assert stacks(account) == set()
+
     said = run(project, account, "deploy", code=2)  # nobody to ask, no --yes
     assert "--yes" in said
     assert stacks(account) == set()
 
     said = run(project, account, "deploy", "--yes")
     assert f"export PILEUS_STACK={NAME}" in said
-    assert "no worker_image" in said
+    assert "so no workers" in said
     assert stacks(account) == {f"{NAME}-data", f"{NAME}-core"}
     assert run(project, account, "diff").count("no changes") == 2
     assert [one["changes"] for one in answer(project, account, "diff")] == [[], []]
-    assert answer(project, account, "deploy", "--yes") == {"stack": None, "stacks": answer(project, account, "diff")}
+    done = answer(project, account, "deploy", "--yes")
+    assert done["stacks"] == answer(project, account, "diff")
+    assert (done["stack"], done["image"], done["smoke_test"]) == (NAME, None, None)
 
     said = run(project, account, "diff", log_days=7)
     assert "LogGroup" in said
+    foreseen = answer(project, account, "deploy", "--dry-run", log_days=7)
+    assert {change["action"] for change in foreseen["stacks"][1]["changes"]} == {"Modify"}
     assert stacks(account) == {f"{NAME}-data", f"{NAME}-core"}
 
     bucket = f"{NAME}-protected-000000000000-us-east-1"
@@ -124,12 +135,15 @@ def test_a_settings_file_that_is_missing_is_named(project: Project) -> None:
     assert "nowhere.json" in project.pileus("synth", "--settings", "nowhere.json", code=2)
 
 
-def test_without_an_account_a_deployment_says_so(project: Project, tmp_path: Path) -> None:
+def test_without_an_account_a_deployment_says_so_and_a_dry_run_goes_on(project: Project, tmp_path: Path) -> None:
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
     nobody |= {"AWS_CONFIG_FILE": str(tmp_path / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}
     nobody |= {"AWS_DEFAULT_REGION": "us-east-1"}
     said = project.pileus("deploy", "--yes", code=2, env=nobody)
     assert "no AWS account answers" in said
+    said = project.pileus("deploy", "--dry-run", "--populate", "--smoke-test", env=nobody | NO_ENGINE)
+    for told in ("shows a first deployment", "pileus-data: new stack", "pileus-core: new stack", "synthetic month"):
+        assert told in said
 
 
 def test_lambda_packages_are_for_lambdas_platform_and_small(project: Project) -> None:

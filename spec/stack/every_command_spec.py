@@ -42,6 +42,8 @@ CALLS: dict[str, list[str]] = {
     "rules disable": ["monthly"],
     "rules next": ["monthly"],
     "rules run": ["monthly"],
+    "tasks list": [],
+    "tasks show": ["process_group"],
     "workflows list": [],
     "workflows show": ["DiscoverAndProcessGranules"],
     "workflows graph": ["DiscoverAndProcessGranules", "-o", "workflow.svg"],
@@ -74,6 +76,8 @@ CALLS: dict[str, list[str]] = {
 }
 """A call of each command that the project of these specs can answer."""
 ALONE = {
+    "tasks list",
+    "tasks show",
     "workflows list",
     "workflows show",
     "workflows graph",

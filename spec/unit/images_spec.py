@@ -6,8 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pileus.cli.main import app
-from pileus.deploy.images import names
+from pileus.deploy.images import BASE, commit, names, tag_of
 from pileus.errors import UsageError
+from pileus.version import __version__
 
 
 def test_the_images_are_the_folders_that_have_a_dockerfile() -> None:
@@ -37,3 +38,14 @@ def test_an_engine_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: py
     done = CliRunner().invoke(app, ["images"])
     assert isinstance(done.exception, UsageError)
     assert "does not answer" in str(done.exception)
+
+
+def test_a_tag_names_version_and_commit_and_changes_with_what_goes_into_the_image(tmp_path: Path) -> None:
+    plain = tag_of(None, BASE)
+    assert plain.startswith(f"{__version__}-{commit()}-")
+    assert tag_of(None, BASE) == plain
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/task.py").write_text("one = 1\n")
+    with_task = tag_of(tmp_path, BASE)
+    (tmp_path / "own/task.py").write_text("one = 2\n")
+    assert len({plain, with_task, tag_of(tmp_path, BASE), tag_of(None, "debian:13")}) == 4
