@@ -205,7 +205,7 @@ def _closed(body: bytes) -> Closed:
 
 
 def _row(one: Outcome) -> list[Any]:
-    return [one.period, one.group, str(one.state), one.why, one.size, one.downloaded, one.details]
+    return [one.period, one.group, str(one.state), one.why, one.size, one.downloaded, dict(one.details)]
 
 
 _STATES = {str(state): state for state in State}

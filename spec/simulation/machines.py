@@ -217,6 +217,7 @@ class Machines:
         resource = state["Resource"]
         if resource == LAMBDA:
             given = filled(state["Parameters"], value, context)
+            self._passes("Lambda.TooManyRequestsException")
             limits.fits(json.dumps(given), "the input of a Lambda")
             answer = self._invoke(given["FunctionName"], given["Payload"])
             limits.fits(json.dumps(answer), "the answer of a Lambda")
@@ -227,9 +228,16 @@ class Machines:
             return self._send_and_wait(execution, state, value, context)
         raise NotImplementedError(resource)
 
+    def _passes(self, refusal: str) -> None:
+        """Raise Failed when AWS refuses what a workflow itself asks of it now: a Lambda, an execution, a message."""
+        if self.schedule.throttled():
+            self.schedule.note(f"a workflow is refused: {refusal}")
+            raise Failed(refusal, "too many requests")
+
     def _child(self, execution: Execution, given: Any) -> Any:
         workflow = given["StateMachineArn"].removeprefix(self.prefix)
         self.schedule.sleep(self.schedule.latency())
+        self._passes("StepFunctions.ThrottlingException")
         if f"{self.prefix}{workflow}/{given['Name']}" in self.executions:
             raise Failed("StepFunctions.ExecutionAlreadyExistsException", given["Name"])
         arn = self.start(workflow, given["Name"], given["Input"])
@@ -248,6 +256,7 @@ class Machines:
         self.tokens[id] = token
         given = filled(state["Parameters"], value, {**context, "Task": {"Token": id}})
         self.schedule.sleep(self.schedule.latency())
+        self._passes("SQS.RequestThrottledException")
         self._send(given["QueueUrl"], limits.fits(json.dumps(given["MessageBody"]), "a message"))
         silence, deadline = state["HeartbeatSeconds"], self.schedule.now + state["TimeoutSeconds"]
         while token.answer is None:

@@ -219,14 +219,18 @@ class Schedule:
         if down is not None and down():
             self.note(f"{what}: cannot be reached")
             raise Unavailable("cannot be reached", where=what)
-        first, last, share = self.storm
-        if first <= self.now - self.start < last and self.dice.random() < share:
+        if self.throttled():
             self.note(f"{what}: THROTTLED")
             raise Unavailable("too many requests", where=what)
         faults = self.faults
         if faults.left > 0 and self.dice.random() < faults.total * (6 if what.startswith(CRITICAL) else 1):
             return self._struck(thread, what, do)
         return self._done(what, do)
+
+    def throttled(self) -> bool:
+        """Whether a request now is one too many."""
+        first, last, share = self.storm
+        return first <= self.now - self.start < last and self.dice.random() < share
 
     def _done(self, what: str, do: Callable[[], Any]) -> Any:
         if not self.verbose:
