@@ -21,6 +21,7 @@ class FedQueue(Construct):
             "Dead",
             queue_name=f"{settings.stack}-{name}-dead",
             retention_period=Duration.days(14),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=not settings.embedded,
         )
         self.queue = sqs.Queue(
@@ -29,6 +30,7 @@ class FedQueue(Construct):
             queue_name=f"{settings.stack}-{name}",
             visibility_timeout=Duration.seconds(settings.visibility_seconds),
             retention_period=Duration.days(14),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=not settings.embedded,
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead, max_receive_count=1000),
         )

@@ -1,4 +1,6 @@
-"""Rules of cdk-nag that are not followed, each with its reason; access.py has those about wildcards in grants."""
+"""Rules that are not followed, each with its reason: of cdk-nag, by resource, and of checkov. access.py has those about
+wildcards in grants.
+"""
 
 from aws_cdk import Acknowledgment, CfnResource, Stack, Validations
 
@@ -72,6 +74,24 @@ REASONS: dict[str, dict[str, str]] = {
     },
 }
 """Reason by type of resource and rule."""
+
+
+CHECKOV: dict[str, str] = {
+    "CKV_AWS_18": "The bucket that the access logs go to has none itself.",
+    "CKV_AWS_21": "Access logs are only ever added to.",
+    "CKV_AWS_26": "CloudWatch cannot publish to a topic under AWS's own key; messages hold no secret.",
+    "CKV_AWS_27": "Encrypted with SQS's own keys, which this rule does not count.",
+    "CKV_AWS_28": "The index is rebuilt from S3 by `pileus reconcile`: S3 is the record.",
+    "CKV_AWS_88": "Workers download from the Internet without a NAT gateway; their security group lets nothing in.",
+    "CKV_AWS_115": "The workflows' MaxConcurrency bounds them.",
+    "CKV_AWS_116": "Called by workflows, which see and report every failure.",
+    "CKV_AWS_117": "A Lambda reaches a provider on the Internet; inside a VPC that would take a NAT gateway.",
+    "CKV_AWS_119": "Encrypted with AWS's key; the index names partitions and holds no secret.",
+    "CKV_AWS_136": "Encrypted with AES-256; images hold no secret.",
+    "CKV_AWS_158": "Encrypted with CloudWatch's keys; logs hold names, sizes and times, and never a secret.",
+    "CKV_AWS_173": "Encrypted with Lambda's key; the variables are names of queues, tables and buckets.",
+}
+"""Reason by rule of checkov."""
 
 
 def give(stack: Stack) -> None:

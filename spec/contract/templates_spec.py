@@ -3,7 +3,11 @@
 import inspect
 import itertools
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +275,23 @@ def test_a_wildcard_without_a_reason_is_refused() -> None:
     role = iam.Role(Stack(App(), "s"), "r", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     with pytest.raises(ValueError, match="a wildcard needs a reason"):
         access.allow(role, ["s3:GetObject"], ["arn:aws:s3:::bucket/*"])
+
+
+def test_checkov_finds_nothing_without_a_reason(tmp_path: Path) -> None:
+    """And each reason is of a rule that finds something."""
+    program = shutil.which("checkov", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("checkov is not installed here; it wants another boto3: `pipx install checkov`")
+    from infra.reasons import CHECKOV
+
+    for name, settings in (("ec2", EC2), ("fargate", FARGATE)):
+        for path in synthesize(settings).folder.glob("*.template.json"):
+            shutil.copy(path, tmp_path / f"{name}-{path.name}")
+    command = [program, "--directory", str(tmp_path), "--framework", "cloudformation", "--output", "json", "--compact"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = json.loads(done.stdout)["results"]
+    assert len(found["passed_checks"]) > 100, done.stderr
+    assert {one["check_id"] for one in found["failed_checks"]} == set(CHECKOV)
 
 
 def test_cfn_lint_finds_nothing() -> None:
