@@ -76,6 +76,7 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (DynamoIndex, "remove"): lambda edge: edge.remove(ENTRY),
     (DynamoIndex, "backfill"): lambda edge: edge.backfill("b"),
     (DynamoIndex, "backfills"): lambda edge: list(edge.backfills()),
+    (DynamoIndex, "remove_backfill"): lambda edge: edge.remove_backfill(BACKFILL),
     (DynamoIndex, "put_backfill"): lambda edge: edge.put_backfill(BACKFILL),
     (EventBridgeSchedules, "all"): lambda edge: edge.all(),
     (EventBridgeSchedules, "made"): lambda edge: edge.made("s"),

@@ -19,6 +19,7 @@ ACCOUNT, REGION = "000000000000", "us-east-1"
 SETTINGS = {"worker_image": IMAGE, "secret_arns": [SECRET], "read_buckets": ["open-archive"]}
 BATCHES = {"DeleteMessageBatch": "DeleteMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
 S3 = {
+    "HeadBucket": "ListBucket",
     "HeadObject": "GetObject",
     "ListObjectsV2": "ListBucket",
     "CreateMultipartUpload": "PutObject",
@@ -61,7 +62,13 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def needs(call: Mapping[str, Any]) -> Iterator[Need]:
-    """What a recorded call needs, as AWS's service authorization reference says for its operation."""
+    """What a recorded call needs in a stack called `pileus`."""
+    for need in _needs(call):
+        yield Need(need.action, need.resource.replace(f"{call['stack']}-", "pileus-", 1))
+
+
+def _needs(call: Mapping[str, Any]) -> Iterator[Need]:
+    """As AWS's service authorization reference says for the call's operation."""
     service, operation, given = call["service"], call["operation"], call["given"]
     if service == "dynamodb":
         yield from _of_dynamodb(operation, given)

@@ -29,7 +29,8 @@ def record(module: Any) -> None:
 
     def recorded(self: Any, operation: str, parameters: Any) -> Any:
         given = {name: value for name, value in parameters.items() if name not in ("Body", "MessageBody", "Message")}
-        line = {"role": who, "service": self.meta.service_model.service_name, "operation": operation, "given": given}
+        told = {"role": who, "stack": os.environ.get("PILEUS_STACK", "pileus")}
+        line = told | {"service": self.meta.service_model.service_name, "operation": operation, "given": given}
         with open(path, "a") as file:  # noqa: PTH123
             file.write(json.dumps(line, default=str) + "\n")
         return call(self, operation, parameters)
