@@ -21,6 +21,8 @@ SECONDS = 180.0
 """How long to wait for workers to let go: longer than the lease of one that died."""
 PAUSE = 1.0
 TRIES = 100
+SWEEPS = 3
+"""How often the backfill's own objects are deleted again once its record is gone."""
 
 
 def remove(
@@ -45,6 +47,9 @@ def remove(
     for entry in list(edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last)):
         _retried(lambda entry=entry: edges.index.entry(entry.partition), edges.index.remove)  # type: ignore[misc]
     _retried(lambda: edges.index.backfill(backfill.id), edges.index.remove_backfill)
+    for _ in range(SWEEPS):  # a Lambda that had read the record before may just write its copy
+        sleep(PAUSE)
+        delete(edges, [url for url, _ in edges.store.list(edges.internal(f"backfills/{backfill.id}/"))])
     return quiet
 
 

@@ -76,7 +76,21 @@ class Plan:
         names = [f"{1700 + number // 12}-{number % 12 + 1:02}" for number in range(months)]
         sets = [chr(ord("a") + number) for number in range(groups)]
         settings = Settings(points=40, groups=40, silence=14 * 86_400, timeout=28 * 86_400)
-        plan = cls(names, sets, workers, 120, 3, 0, 0, settings, 20, 100_000, Faults(0), until=1000, repeat=True)
+        plan = cls(
+            names,
+            sets,
+            workers,
+            120,
+            3,
+            0,
+            0,
+            settings,
+            20,
+            100_000,
+            Faults(0),
+            until=1000 + 3 * months * groups,
+            repeat=True,
+        )
         plan.published = [(0, (month, one), ("1", "2")) for month in names for one in sets]
         plan.backfills = [(31, "one", {})]
         return plan

@@ -84,10 +84,10 @@ def test_a_pause_and_a_cancel_are_told_and_a_success_passes_no_filter_for_them(m
 
 def test_the_end_of_a_run_is_told_with_its_counts(months: Project) -> None:
     ends = subscribed(months, "ends", {"kind": ["backfill"], "state": ["succeeded"]})
-    months.pileus("backfill", "told", "--name", "ended", "--select", "all", "--wait")
-    months.wait_for(lambda: [one for one in ends() if one.backfill == "ended"])
-    (told,) = {one.id: one for one in ends() if one.backfill == "ended"}.values()
-    assert (told.id, told.counts) == ("ended/1/succeeded", {"succeeded": 6})
+    months.pileus("backfill", "told", "--name", "told-ended", "--select", "all", "--wait")
+    months.wait_for(lambda: [one for one in ends() if one.backfill == "told-ended"])
+    (told,) = {one.id: one for one in ends() if one.backfill == "told-ended"}.values()
+    assert (told.id, told.counts) == ("told-ended/1/succeeded", {"succeeded": 6})
 
 
 def test_each_failed_partition_is_told_where_it_is_asked_for(months: Project) -> None:
