@@ -41,7 +41,7 @@ class Alarms(Construct):
         self.topic = sns.Topic(self, "Topic", topic_name=f"{settings.stack}-alarms", enforce_ssl=True)
         if settings.alarm_email:
             self.topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
-        for name, queue in (("ingest", core.ingest), ("backfill", core.backfill)):
+        for name, queue in (("Ingest", core.ingest), ("Backfill", core.backfill)):
             self._queue(name, queue)
         for name, task in core.tasks.items():
             if task.queue:
@@ -65,13 +65,13 @@ class Alarms(Construct):
 
     def _queue(self, name: str, queue: "FedQueue") -> None:
         self.alarm(
-            f"{name.capitalize()}Dead",
+            f"{name}Dead",
             queue.dead.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum"),
             1,
             f"Workers died on a group: its message is in {queue.dead.queue_name}.",
         )
         self.alarm(
-            f"{name.capitalize()}Age",
+            f"{name}Age",
             queue.queue.metric_approximate_age_of_oldest_message(period=FIVE, statistic="Maximum"),
             self._settings.longest_wait,
             "A group has waited longer than the settings let expect: check that workers run, or raise max_workers.",

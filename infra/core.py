@@ -23,6 +23,7 @@ from infra.queue import FedQueue
 from infra.settings import Settings
 from infra.tasks import OwnTask, Task, tasks_folder
 from infra.workflow import Workflow, states_arn
+from pileus.documents.task import TaskDefinition
 from pileus.product import WORKFLOW
 from pileus.project.folder import product_tasks
 from pileus.project.workflow_definition import VALUES
@@ -86,7 +87,11 @@ class Core(Stack):
 
         self.names = self._names(settings)
         environment = self.names | (tasks_folder(settings, str(tasks)) if tasks else {})
-        lambdas = [self._lambda(name, settings, code, environment) for name in LAMBDAS]
+        definitions = product_tasks()
+        lambdas = [
+            self._lambda(name, folder, definitions[folder].definition, settings, code, environment)
+            for name, folder in LAMBDAS.items()
+        ]
         self.has_tasks = tasks is not None
         self.tasks = {
             name: OwnTask(self, name, task.definition, settings=settings, core=self, code=code, environment=environment)
@@ -103,10 +108,15 @@ class Core(Stack):
             CfnOutput(self, name.title().replace("_", ""), value=value)
 
     def _lambda(
-        self, name: str, settings: Settings, code: lambda_.Code, environment: dict[str, str]
+        self,
+        name: str,
+        folder: str,
+        definition: TaskDefinition,
+        settings: Settings,
+        code: lambda_.Code,
+        environment: dict[str, str],
     ) -> lambda_.Function:
         """Add a Lambda that comes with Pileus; its definition and its handler are in lambdas/."""
-        folder = LAMBDAS[name]
         return Task(
             self,
             name,
@@ -115,7 +125,7 @@ class Core(Stack):
             settings=settings,
             code=code,
             environment=environment,
-            definition=product_tasks()[folder].definition,
+            definition=definition,
         ).function
 
     def _names(self, settings: Settings) -> dict[str, str]:
@@ -145,10 +155,8 @@ class Core(Stack):
         discover: lambda_.Function,
         report: lambda_.Function,
     ) -> None:
-        values = {
-            "GenerateCollectionsArn": generate.function_arn,
-            "DiscoverGranulesArn": discover.function_arn,
-            "ReportStatusArn": report.function_arn,
+        functions = {"GenerateCollectionsArn": generate, "DiscoverGranulesArn": discover, "ReportStatusArn": report}
+        values = {name: function.function_arn for name, function in functions.items()} | {
             "PointConcurrency": str(settings.point_concurrency),
             "GroupConcurrency": str(settings.group_concurrency),
             "SilenceSeconds": str(settings.silence_seconds),
@@ -158,7 +166,6 @@ class Core(Stack):
             Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
             for path in (TRIGGER, PROCESS, *own)
         )
-        functions = {"GenerateCollectionsArn": generate, "DiscoverGranulesArn": discover, "ReportStatusArn": report}
         for workflow in (trigger, process, *others):
             self._let(workflow, [function for name, function in functions.items() if name in workflow.values])
         self.token_arns = [arn for one in (process, *others) if one.sends_groups for arn in one.token_arns]

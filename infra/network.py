@@ -57,13 +57,7 @@ class Network(Construct):
 
     def _flow_logs(self, vpc: ec2.Vpc, settings: Settings) -> None:
         """Log only refused traffic: accepted traffic is the archive itself, and would fill the log."""
-        group = logs.LogGroup(
-            self,
-            "FlowLogs",
-            log_group_name=f"/pileus/{settings.stack}/flow",
-            retention=retention(settings),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        group = log_group(self, settings, f"/pileus/{settings.stack}/flow", id="FlowLogs")
         role = iam.Role(self, "FlowRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"))
         vpc.add_flow_log(
             "Refused",
@@ -72,7 +66,14 @@ class Network(Construct):
         )
 
 
-def retention(settings: Settings) -> logs.RetentionDays:
+def log_group(scope: Construct, settings: Settings, name: str, *, id: str = "Logs") -> logs.LogGroup:
+    """Add a log group that is kept as long as the settings say, and goes with its stack."""
+    return logs.LogGroup(
+        scope, id, log_group_name=name, retention=_retention(settings), removal_policy=RemovalPolicy.DESTROY
+    )
+
+
+def _retention(settings: Settings) -> logs.RetentionDays:
     """Return CDK's name for a number of days."""
     names = {
         1: "ONE_DAY",

@@ -37,10 +37,6 @@ STEPS = 20
 """Step adjustments that one scaling policy may have (a limit of Application Auto Scaling)."""
 RETENTION = 14 * 24 * 3600
 """Seconds that SQS keeps a message: its most, and what our queues have."""
-RENEWAL = 20 / 3
-"""Seconds between two writes by which a worker renews its connections to a provider (SharedConnections)."""
-WRITES = 1000
-"""Writes a second that DynamoDB takes under one key, which is a provider."""
 SECRET = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:(secret:|parameter/)[^*?]+")
 
 

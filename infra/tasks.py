@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Size, Stack
+from aws_cdk import ArnFormat, Duration, Size, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import access
-from infra.network import retention
+from infra.network import log_group
 from infra.queue import FedQueue
 from infra.settings import Settings
 from pileus.documents.task import TaskDefinition
@@ -47,13 +46,7 @@ class Task(Construct):
     ) -> None:
         super().__init__(scope, id)
         name = full_name.removeprefix(f"{settings.stack}-")
-        self.logs = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/pileus/{settings.stack}/{name}",
-            retention=retention(settings),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        self.logs = log_group(self, settings, f"/pileus/{settings.stack}/{name}")
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         access.allow(
             self.role,

@@ -4,17 +4,16 @@ mount.
 
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import access
 from infra.alarms import NAMESPACE
 from infra.core import Core
 from infra.machines import SCRATCH
-from infra.network import retention
+from infra.network import log_group
 from infra.settings import Settings
 from infra.shape import Shape
 from infra.tasks import repository_of
@@ -25,13 +24,7 @@ class Worker(Construct):
 
     def __init__(self, scope: Construct, *, settings: Settings, core: Core, shape: Shape) -> None:
         super().__init__(scope, "Worker")
-        self.logs = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/pileus/{settings.stack}/{shape.name}",
-            retention=retention(settings),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        self.logs = log_group(self, settings, f"/pileus/{settings.stack}/{shape.name}")
         self.role = iam.Role(
             self, "Role", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"), description="What a worker may do"
         )

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
-from aws_cdk import aws_logs as logs
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra import access
-from infra.network import retention
+from infra.network import log_group
 from infra.settings import Settings
 from infra.tasks import OwnTask
 from pileus.product import WORKFLOW
@@ -84,13 +83,7 @@ class Workflow(Construct):
 
 def _logged(scope: Construct, settings: Settings, name: str) -> dict[str, Any]:
     """Return options that log errors. AWS requires the beginning of the log's name for delivered logs."""
-    group = logs.LogGroup(
-        scope,
-        "Logs",
-        log_group_name=f"/aws/vendedlogs/states/{settings.stack}-{name}",
-        retention=retention(settings),
-        removal_policy=RemovalPolicy.DESTROY,
-    )
+    group = log_group(scope, settings, f"/aws/vendedlogs/states/{settings.stack}-{name}")
     return {"logs": sfn.LogOptions(destination=group, level=sfn.LogLevel.ERROR, include_execution_data=False)}
 
 
