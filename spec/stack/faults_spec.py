@@ -15,8 +15,8 @@ from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, State
 from pileus.outputs.commit import read_manifest
 from spec.servers.proxy import Fault, Proxy, Request, proxy
-from spec.support.gated import GatedSite, published
-from spec.support.stack import Project, project_of
+from spec.support.gated import GatedSite, gated, published, stack_with_site
+from spec.support.stack import Project
 
 LEASE = 12
 BEHIND = "worker-0"
@@ -26,17 +26,14 @@ BEHIND = "worker-0"
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack without workers of its own."""
-    with project_of(tmp_path_factory.mktemp("project")) as project:
-        (project.path / "site").mkdir()
-        project.up(workers=0, visibility_seconds=LEASE)
-        yield project
+    with stack_with_site(tmp_path_factory.mktemp("project"), workers=0, lease=LEASE) as made:
+        yield made
 
 
 @pytest.fixture
 def site(stack: Project) -> Iterator[GatedSite]:
-    made = GatedSite(stack.path / "site")
-    yield made
-    made.close()
+    with gated(stack) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, Partition
 from pileus.outputs.commit import read_manifest
-from spec.support.gated import GatedSite, published
-from spec.support.stack import Project, project_of
+from spec.support.gated import GatedSite, gated, published, stack_with_site
+from spec.support.stack import Project
 
 LEASE = 6
 
@@ -20,17 +20,14 @@ LEASE = 6
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack whose claims are short."""
-    with project_of(tmp_path_factory.mktemp("project")) as made:
-        (made.path / "site").mkdir()
-        made.up(workers=2, visibility_seconds=LEASE)
+    with stack_with_site(tmp_path_factory.mktemp("project"), workers=2, lease=LEASE) as made:
         yield made
 
 
 @pytest.fixture
 def site(project: Project) -> Iterator[GatedSite]:
-    made = GatedSite(project.path / "site")
-    yield made
-    made.close()
+    with gated(project) as made:
+        yield made
 
 
 @dataclass(frozen=True)

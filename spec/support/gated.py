@@ -2,13 +2,15 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from data.sample import serve
 from spec.servers import free_port
 from spec.support import tiny
-from spec.support.stack import Project
+from spec.support.stack import Project, project_of
 
 
 class GatedSite:
@@ -56,6 +58,23 @@ class GatedSite:
     def provider(self) -> dict[str, Any]:
         """Its document."""
         return {"id": "site", "protocol": "http", "host": "127.0.0.1", "port": self.port}
+
+
+@contextmanager
+def stack_with_site(folder: Path, *, workers: int, lease: int) -> Iterator[Project]:
+    """A stack whose claims last for `lease` seconds, and a folder for a site."""
+    with project_of(folder) as project:
+        (project.path / "site").mkdir()
+        project.up(workers=workers, visibility_seconds=lease)
+        yield project
+
+
+@contextmanager
+def gated(project: Project) -> Iterator[GatedSite]:
+    """The site of the project's folder `site`."""
+    made = GatedSite(project.path / "site")
+    yield made
+    made.close()
 
 
 def published(project: Project, site: GatedSite, name: str, *months: str, **changes: Any) -> None:

@@ -8,8 +8,8 @@ from pileus.backfills import control
 from pileus.models import Partition
 from pileus.outputs.commit import read_manifest
 from pileus.wiring import wire_workflows
-from spec.support.gated import GatedSite, months, published
-from spec.support.stack import Project, project_of
+from spec.support.gated import GatedSite, gated, months, published, stack_with_site
+from spec.support.stack import Project
 
 WORKFLOWS = ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules")
 LEASE = 6
@@ -19,17 +19,14 @@ LEASE = 6
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack whose claims are short."""
-    with project_of(tmp_path_factory.mktemp("project")) as project:
-        (project.path / "site").mkdir()
-        project.up(workers=2, visibility_seconds=LEASE)
-        yield project
+    with stack_with_site(tmp_path_factory.mktemp("project"), workers=2, lease=LEASE) as made:
+        yield made
 
 
 @pytest.fixture
 def site(stack: Project) -> Iterator[GatedSite]:
-    made = GatedSite(stack.path / "site")
-    yield made
-    made.close()
+    with gated(stack) as made:
+        yield made
 
 
 def ended(project: Project, id: str) -> int:
