@@ -13,6 +13,8 @@ CARRIED = "_product"
 """Name of the folder in the package that a wheel carries them in."""
 WORKFLOW = ".asl.json"
 """What the name of a workflow's file ends with, the product's and a project's own."""
+DEFINITION = "task.json"
+"""Name of the file in a task's folder that defines it, the product's and a project's own."""
 
 
 def product_folder() -> Path:

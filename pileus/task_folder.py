@@ -17,11 +17,11 @@ from pileus.documents import read
 from pileus.documents.task import TaskDefinition
 from pileus.errors import DocumentError, UsageError
 from pileus.names import TASK_NAME
+from pileus.product import DEFINITION
 from pileus.worker_tasks import WorkerTask, bring
 
 FOLDER = "PILEUS_TASKS"
 """Environment variable: the folder of the project's tasks."""
-DEFINITION = "task.json"
 PACKAGE = "pileus_tasks"
 """Under this name the folder's modules are imported, so that no other module of theirs is hidden or hides them."""
 

@@ -63,8 +63,7 @@ class Target:
     @property
     def tasks(self) -> Path | None:
         """Return the folder of the project's own tasks, if it has some."""
-        folder = self.session.project.root / "tasks"
-        return folder if folder.is_dir() else None
+        return self.session.project.tasks_folder
 
     def image(
         self, tell: Callable[[str], None], images: bool | None = None, image: str | None = None

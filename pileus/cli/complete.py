@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pileus.product import WORKFLOW, product_folder
+from pileus.product import DEFINITION, WORKFLOW, product_folder
 
 
 def collections(incomplete: str) -> list[str]:
@@ -34,7 +34,7 @@ def tasks(incomplete: str) -> list[str]:
     """Return the names of the project's tasks, and of Pileus's, that begin with `incomplete`."""
     root, product = _root(), product_folder()
     folders = [product / "lambdas", product / "ecs_tasks", *([root / "tasks"] if root else [])]
-    return _begin(incomplete, (path.parent.name for folder in folders for path in folder.glob("*/task.json")))
+    return _begin(incomplete, (path.parent.name for folder in folders for path in folder.glob(f"*/{DEFINITION}")))
 
 
 def backfills(incomplete: str) -> list[str]:

@@ -31,11 +31,9 @@ def images(
     from pileus.project.folder import find_project
 
     try:
-        tasks: Path | None = find_project(Path.cwd()).root / "tasks"
+        tasks = find_project(Path.cwd()).tasks_folder
     except UsageError:
         tasks = None  # outside a project the images are those of Pileus alone
-    tasks = tasks if tasks and tasks.is_dir() else None
-
     base = debootstrap() if base_image == "debootstrap" else base_image
     built = []
     for name in names or ("base", "process_group"):

@@ -12,6 +12,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.product import DEFINITION
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pileus.messages import PointTask
     from pileus.wiring import Edges
 
-DEFINITION = "task.json"
 Step = Callable[["Edges", Any], Any]
 
 

@@ -65,7 +65,6 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
         made = TaskWorker(
             wire_task_queue(Aws(), stack, name),
             name,
-            name,
             process.run,
             visibility=int(stack.visibility),
             deaths=int(stack.deaths),

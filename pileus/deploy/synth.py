@@ -30,14 +30,14 @@ def synth(project: Project, out: Path, settings: dict[str, Any]) -> Assembly:
     wrong, or that the product has.
     """
     check_settings(settings)
-    own, tasks = project.own_workflows(), project.own_tasks()
-    folder = out / _key(own.values(), _files(project.root / "tasks") if tasks else (), settings)
+    own, tasks = project.own_workflows(), project.tasks_folder if project.own_tasks() else None
+    folder = out / _key(own.values(), _files(tasks) if tasks else (), settings)
     out.mkdir(parents=True, exist_ok=True)
     with (out / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "manifest.json").exists():
             project.workflows()  # raises for one that Step Functions would refuse
-            _make(folder, own, project.root / "tasks" if tasks else None, settings)
+            _make(folder, own, tasks, settings)
     return Assembly(folder)
 
 

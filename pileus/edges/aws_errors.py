@@ -119,14 +119,11 @@ def translate(error: Exception, service: str, where: str | None = None) -> Pileu
     return kind(f"{service} cannot be reached: {error}", where=where)
 
 
-def refused_in(entry: Any, operation: str, service: str, where: str) -> PileusError:
-    """Return our error for one entry of an answer that succeeded as a whole: its `Code`, `Key` and `Message`."""
+def refused_in(code: str, message: str, operation: str, service: str, where: str) -> PileusError:
+    """Return our error for one entry that was refused by a call which succeeded as a whole."""
     from botocore.exceptions import ClientError
 
-    told: Any = {
-        "Error": {"Code": entry.get("Code", ""), "Message": f"{entry.get('Key', '')}: {entry.get('Message', '')}"}
-    }
-    return translate(ClientError(told, operation), service, where)
+    return translate(ClientError({"Error": {"Code": code, "Message": message}}, operation), service, where)
 
 
 def _refusal(error: Any, service: str, where: str | None) -> PileusError:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from pileus.edges.aws_errors import translate, translated
+from pileus.edges.aws_errors import refused_in, translated
 from pileus.errors import Denied, Unavailable
 from pileus.lifecycle.report import Report
 
@@ -76,9 +76,7 @@ class AwsReports:
 
 def _refused(service: str, where: str, code: str, message: str) -> NoReturn:
     """Raise the error of an entry that a request refused: it passes, unless the rights are missing."""
-    from botocore.exceptions import ClientError
-
-    error = translate(ClientError({"Error": {"Code": code, "Message": message}}, "batch"), service, where)
+    error = refused_in(code, message, "batch", service, where)
     if isinstance(error, Denied):
         raise error
     raise Unavailable(f"{service} refused some of several: {code}: {message}", where=where, code=code)

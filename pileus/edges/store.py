@@ -183,8 +183,9 @@ class S3Store:
                 else:
                     objects: Any = {"Objects": [{"Key": key} for _, key in found], "Quiet": True}
                     answer = self._client.delete_objects(Bucket=found[0][0], Delete=objects)
-                    if refused := answer.get("Errors"):
-                        raise refused_in(refused[0], "DeleteObjects", "S3", urls[start])
+                    for one in answer.get("Errors", ()):
+                        said = f"{one.get('Key', '')}: {one.get('Message', '')}"
+                        raise refused_in(one.get("Code", ""), said, "DeleteObjects", "S3", urls[start])
 
 
 class FolderStore:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pileus.documents import Collection, Document, Process, Provider, Rule, read
 from pileus.documents.base import NAME
 from pileus.errors import DocumentError, UsageError
-from pileus.product import WORKFLOW, product_folder
+from pileus.product import DEFINITION, WORKFLOW, product_folder
 from pileus.project.registry import Registry, key_of
 from pileus.project.workflow_definition import Definition, read_definition
 from pileus.task_folder import FolderTask, TaskFolder, bring_group_tasks
@@ -33,11 +33,21 @@ class Project:
         )
         return registry, sources
 
+    @property
+    def tasks_folder(self) -> Path | None:
+        """Return the folder of its own tasks; None where it has none."""
+        folder = self.root / "tasks"
+        return folder if folder.is_dir() else None
+
     def own_tasks(self) -> dict[str, FolderTask]:
         """Return the tasks in tasks/, by name. Raises DocumentError for the first that is wrong."""
-        own = TaskFolder(self.root / "tasks").tasks()
+        if self.tasks_folder is None:
+            return {}
+        own = TaskFolder(self.tasks_folder).tasks()
         if taken := sorted({task.casefold() for task in product_tasks()} & {name.casefold() for name in own}):
-            raise DocumentError("Pileus has a task of this name: choose another", where=f"tasks/{taken[0]}/task.json")
+            raise DocumentError(
+                "Pileus has a task of this name: choose another", where=f"tasks/{taken[0]}/{DEFINITION}"
+            )
         return own
 
     def workflows(self) -> dict[str, Definition]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -110,6 +111,11 @@ class _Point:
             note_files(*here, files)
         return self._listed(tasks) | {"found": len(groups)}
 
+    @cached_property
+    def _documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The collection and the provider as all its groups carry them."""
+        return self.collection.to_json(), self.provider.model_dump(mode="json", exclude_defaults=True)
+
     def _partition(self, found: Group) -> Partition:
         return Partition(self.task.template, self.collection.version, self.task.period, found.key)
 
@@ -209,8 +215,7 @@ class _Point:
             self.task.backfill,
             self.task.run,
             following or replace(wanted, state=State.queued),
-            self.collection.to_json(),
-            self.provider.model_dump(mode="json", exclude_defaults=True),
+            *self._documents,
             found,
             again,
             rank=self.task.rank,

@@ -37,6 +37,7 @@ from pileus.pace import Pace, Threads
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
 from pileus.worker.job import Job
+from pileus.worker.polling import poll
 from pileus.worker.work import Work
 
 log = logging.getLogger("pileus.worker")
@@ -92,28 +93,15 @@ class Worker:
 
         While a queue cannot be reached, it tries again after pauses that double up to 30 seconds.
         """
-        try:
-            return self._run(wait_seconds, until_idle)
-        finally:
-            self._queues.settle()
-
-    def _run(self, wait_seconds: int, until_idle: bool) -> int:
-        taken, pause = 0, 0.5
-        while not self.stopping.is_set():
-            self._pulse()
-            try:
-                message = self._next(wait_seconds)
-                if message is None and until_idle:
-                    break
-                if message is not None:
-                    taken += 1
-                    self.handle(message)
-                pause = 0.5
-            except StoreError as error:
-                log.warning("waiting for the stack", extra={"error": str(error), "seconds": pause})
-                self._pace.wait(self.stopping, pause)
-                pause = min(pause * 2, 30)
-        return taken
+        return poll(
+            self._queues,
+            lambda: self._next(wait_seconds),
+            self.handle,
+            stopping=self.stopping,
+            pulse=self._pulse,
+            pace=self._pace,
+            until_idle=until_idle,
+        )
 
     def _next(self, wait_seconds: int) -> Message | None:
         """Return the next message. `ingest` comes first, but is polled once in `wait_seconds` while `backfill` has

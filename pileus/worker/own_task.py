@@ -19,6 +19,7 @@ from pileus.edges.queues import Message, SqsQueues
 from pileus.errors import HandedBack, PileusError, StoreError
 from pileus.lifecycle.partition import Failure
 from pileus.pace import Pace, Threads
+from pileus.worker.polling import poll
 from pileus.worker.task_process import TaskFailed
 
 log = logging.getLogger("pileus.worker")
@@ -29,12 +30,14 @@ Run = Callable[[Mapping[str, Any], threading.Event], str]
 
 
 class TaskWorker:
-    """Does the events of one queue, one after the other. `deaths`: how many workers in a row may die on one."""
+    """Does the events of one task, one after the other.
+
+    `queues`: has the task's queue, under its name. `deaths`: how many workers in a row may die on one event.
+    """
 
     def __init__(
         self,
         queues: SqsQueues,
-        queue: str,
         task: str,
         run: Run,
         *,
@@ -43,7 +46,7 @@ class TaskWorker:
         pulse: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
     ) -> None:
-        self._queues, self._queue, self._task, self._run_event = queues, queue, task, run
+        self._queues, self._task, self._run_event = queues, task, run
         self._visibility, self._deaths, self._pulse = visibility, deaths, pulse
         self._pace = pace or Threads()
         self.stopping = threading.Event()
@@ -56,25 +59,15 @@ class TaskWorker:
 
     def run(self, *, wait_seconds: int = 1, until_idle: bool = False) -> int:
         """Work until told to stop (with `until_idle`, until the queue is empty). Return the number of events taken."""
-        taken, pause = 0, 0.5
-        try:
-            while not self.stopping.is_set():
-                self._pulse()
-                try:
-                    message = self._queues.receive(self._queue, wait_seconds)
-                    if message is None and until_idle:
-                        break
-                    if message is not None:
-                        taken += 1
-                        self.handle(message)
-                    pause = 0.5
-                except StoreError as error:
-                    log.warning("waiting for the stack", extra={"error": str(error), "seconds": pause})
-                    self._pace.wait(self.stopping, pause)
-                    pause = min(pause * 2, 30)
-        finally:
-            self._queues.settle()
-        return taken
+        return poll(
+            self._queues,
+            lambda: self._queues.receive(self._task, wait_seconds),
+            self.handle,
+            stopping=self.stopping,
+            pulse=self._pulse,
+            pace=self._pace,
+            until_idle=until_idle,
+        )
 
     def handle(self, message: Message) -> None:
         """Handle one message in any state. Raises StoreError when the stack cannot be reached."""
