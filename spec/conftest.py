@@ -7,14 +7,16 @@ the same, so that `pytest -m unit` never starts it.
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from pileus.errors import PileusError
 from spec.servers.fixtures import apache, aws, lighttpd, nginx, python_server, sshd, vsftpd
 from spec.support.outputs import hostile, mumbai
-from spec.support.stack import embedded, project, stack
+from spec.support.stack import Project, embedded, project, stack
 
 __all__ = [
     "apache",
@@ -80,3 +82,18 @@ def place_of(item: pytest.Item) -> int:
     if item.path.parent.name not in ("stack", "image"):
         return len(LONGEST) + 1
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Add to a failure what its stacks tell: why partitions failed, and the ends of the logs."""
+    made = yield
+    report = made.get_result()
+    if call.excinfo is None:
+        return
+    for name, value in getattr(item, "funcargs", {}).items():
+        if isinstance(value, Project):
+            try:
+                report.sections.append((f"stack of {name}", value.told()))
+            except PileusError as error:  # it is down
+                report.sections.append((f"stack of {name}", f"{error}{value.logs()}"))

@@ -16,7 +16,7 @@ IDLE_SECONDS = 75
 if __name__ == "__main__":
     import uvicorn
     from ministack.app import app
-    from ministack.services import scheduler, stepfunctions
+    from ministack.services import lambda_svc, scheduler, stepfunctions
 
     from pileus.embedded import executions
     from pileus.embedded.private import Private
@@ -27,6 +27,7 @@ if __name__ == "__main__":
     )
     executions.end_with_their_parent(stepfunctions)
     executions.start_at_once(stepfunctions)
+    executions.name_errors(lambda_svc)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(

@@ -61,7 +61,10 @@ class Settings:
 
 def matches(rule: Mapping[str, Any], failed: Failed) -> bool:
     """Whether a Retry or Catch is of this error."""
-    return any(name in ("States.ALL", failed.error) for name in rule["ErrorEquals"])
+    names = rule["ErrorEquals"]
+    if failed.error != "States.Timeout" and "States.TaskFailed" in names:
+        return True
+    return any(name in ("States.ALL", failed.error) for name in names)
 
 
 def choice(state: Any, value: Any) -> str:

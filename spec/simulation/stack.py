@@ -39,6 +39,8 @@ HANDLERS: dict[str, Callable[[Edges, Any], Any]] = {
     "${DiscoverGranulesArn}": discover_granules,
     "${ReportStatusArn}": report_status,
 }
+DEATHS = ("Lambda.ServiceException", "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
+"""What Step Functions says of a Lambda whose process died, or that it stopped."""
 
 
 class Simulated:
@@ -134,7 +136,7 @@ class Simulated:
         if error := box.get("error"):
             cause = {"errorMessage": str(error), "errorType": type(error).__name__}
             raise Failed(type(error).__name__, json.dumps(cause))
-        raise Failed(self.schedule.dice.choice(("Lambda.ServiceException", "Lambda.Unknown")), "it died")
+        raise Failed(self.schedule.dice.choice(DEATHS), "it died")
 
     def _told(self, execution: Execution) -> None:
         """EventBridge: an execution of the trigger that did not succeed is told to ReportStatus."""

@@ -21,6 +21,26 @@ def executions(stack: Project, arn: str, **only: str) -> list[str]:
     return [execution["executionArn"] for page in pages for execution in page["executions"]]
 
 
+def test_the_error_of_a_lambda_has_the_name_of_its_class(stack: Project) -> None:
+    """A workflow tells by it whether another attempt may help."""
+    call = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "pileus-DiscoverGranules", "Payload": {"config": 7}},
+        "End": True,
+    }
+    arn = machine(stack, "wrong", {"StartAt": "Call", "States": {"Call": call}})
+    run = stack.aws.stepfunctions.start_execution(stateMachineArn=arn)["executionArn"]
+
+    def ended() -> dict[str, str] | None:
+        told = stack.aws.stepfunctions.describe_execution(executionArn=run)
+        return told if told["status"] == "FAILED" else None
+
+    told = stack.wait_for(ended)
+    assert told["error"] == "UsageError"
+    assert json.loads(told["cause"])["errorType"] == "UsageError"
+
+
 @pytest.mark.parametrize("mode", ["INLINE", "DISTRIBUTED"])
 def test_the_rest_of_a_stopped_map_does_not_start(stack: Project, mode: str) -> None:
     wait = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}}}

@@ -1,6 +1,7 @@
 """kill -9 of any part: `up` brings all back, and finished work is neither lost nor repeated."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,21 @@ def test_a_backfill_goes_on_after_kill_9_of_the_embedded_aws(project: Project, s
     site.gate.set()
     project.wait_until_over("on", 90)
     assert project.counts("on") == {"succeeded": 3}
+
+
+def test_a_lambda_killed_while_it_lists_a_month_is_called_again(project: Project, site: GatedSite) -> None:
+    prepared(project, site, "listed")
+    left = iter(range(3))
+
+    def kill() -> None:
+        if next(left, None) is not None:
+            of_the_stack = ["pkill", "-9", "-P", str(project.running.ministack), "-f", "DiscoverGranules"]
+            subprocess.run(of_the_stack, check=True)
+
+    site.listed = kill
+    project.pileus("backfill", "listed", "--name", "listed", "--wait")
+    assert next(left, None) is None, "three were killed"
+    assert project.counts("listed") == {"succeeded": 3}
 
 
 def test_a_worker_killed_in_mid_download_loses_its_group_to_the_next(project: Project, site: GatedSite) -> None:

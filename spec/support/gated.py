@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ class GatedSite:
         """The gate shuts by itself once so many archives were served; 0: it does not."""
         self.seconds = 0.0
         """How long each archive takes besides."""
+        self.listed: Callable[[], object] = lambda: None
+        """Called before a folder is listed."""
         site = self
 
         class Gated(serve.Quiet):
@@ -35,6 +37,8 @@ class GatedSite:
                     site.served.append(self.path)
                     if len(site.served) == site.shuts_after:
                         site.gate.clear()
+                else:
+                    site.listed()
                 super().do_GET()
 
         handler: Any = lambda *args: Gated(*args, directory=str(folder))  # noqa: E731

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 from pileus.backfills.control import settle
-from pileus.backfills.status import find
+from pileus.backfills.status import find, outcomes
 from pileus.edges.aws import Aws, Stack
 from pileus.embedded.home import Home, Running
 from pileus.wiring import Edges, wire, wire_workflows
@@ -167,6 +167,15 @@ class Project:
         """The ends of all logs, for a failure's report."""
         paths = sorted(self.home.logs.glob("*.log"))
         return "".join(f"\n--- {path.name}\n" + "\n".join(path.read_text().splitlines()[-8:]) for path in paths)
+
+    def told(self) -> str:
+        """Why partitions failed, by backfill, and the ends of all logs, for a failure's report."""
+        lines = []
+        if self.home.running() is not None:
+            for backfill in self.edges.index.backfills():
+                rows = outcomes(self.edges, backfill)
+                lines += [f"{backfill.run_name} {one.period} {one.group} {one.state}: {one.why}" for one in rows]
+        return "\n".join(lines) + self.logs()
 
     def empty(self) -> None:
         """Leave the stack as it was at its start: nothing runs, and nothing is queued, indexed or stored."""
