@@ -12,7 +12,7 @@ from pileus.documents import Collection
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.messages import RunDocuments
-from pileus.models import Partition, State
+from pileus.models import State
 from pileus.outputs import commit
 from spec.simulation.objects import Objects
 from spec.simulation.places import INTERNAL, PROTECTED, difference, key_of, months, number, partition_of
@@ -31,6 +31,7 @@ class Commit:
     """Checksum by address."""
 
 
+STAGED = f"{INTERNAL}{commit.STAGED}/"
 LEARNS = 60
 """Seconds after which a worker that was frozen knows what it has lost."""
 ENDED = (State.succeeded, State.failed, State.cancelled)
@@ -54,6 +55,10 @@ class Invariants:
         self.begun: dict[tuple[str, int], float] = {}
         self.limits: dict[str, int] = {}
         self.records: dict[str, bytes | None] = {}
+        self.published: dict[str, dict[str, str]] = defaultdict(dict)
+        """What readers see of each partition: checksum by address."""
+        self.staged: dict[tuple[str, str], set[str]] = defaultdict(set)
+        """Addresses of the staged objects of each partition and claim."""
         self.owed: set[str] = set()
         """Ids of the reports of every run that has ended, was stopped or was paused, as S3 says."""
         self.most: dict[str, float] = {}
@@ -86,16 +91,29 @@ class Invariants:
             kept = Backfill.from_json(json.loads(body))
             if kept.over:
                 self.owed.add(f"{kept.run_name}/{kept.state}")
-        elif url.startswith(f"{INTERNAL}staged/"):
-            if body is None:
-                collection, version, name = url.removeprefix(f"{INTERNAL}staged/").split("/")
-                self._readable("/".join((collection, version, *name.split("~")[:2])))
+        elif url.startswith(STAGED):
+            self._staged(url, body)
         elif url.startswith(PROTECTED) and (key := partition_of(url)):
-            if body is not None:
-                sum_ = hashlib.sha256(body).hexdigest()
-                if not any(commit.outputs.get(url) == sum_ for commit in self.commits[key]):
-                    self.broken("readers", f"{url} has bytes that no committed manifest names")
+            self._published(key, url, body)
+
+    def _staged(self, url: str, body: bytes | None) -> None:
+        collection, version, name = url.removeprefix(STAGED).split("/")
+        period, group, claim, _ = name.split("~", 3)
+        key = "/".join((collection, version, period, group))
+        if body is not None:
+            self.staged[key, claim].add(url)
+        else:
+            self.staged[key, claim].discard(url)
             self._readable(key)
+
+    def _published(self, key: str, url: str, body: bytes | None) -> None:
+        if body is None:
+            self.published[key].pop(url, None)
+        else:
+            self.published[key][url] = sum_ = hashlib.sha256(body).hexdigest()
+            if not any(commit.outputs.get(url) == sum_ for commit in self.commits[key]):
+                self.broken("readers", f"{url} has bytes that no committed manifest names")
+        self._readable(key)
 
     def _manifest(self, key: str, body: bytes | None) -> None:
         commits = self.commits[key]
@@ -137,7 +155,7 @@ class Invariants:
         """What a reader sees of a partition is what its manifest names, unless it is being published."""
         if not self.commits[key] or self.publishing(key):
             return
-        seen = self.seen(key)
+        seen = self.published[key]
         if seen != self.commits[key][-1].outputs:
             self.broken(
                 "readers",
@@ -146,17 +164,7 @@ class Invariants:
 
     def publishing(self, key: str) -> bool:
         """Whether staged objects of the last commit are still there."""
-        place = commit.Place(None, "internal", "protected", Partition.parse(key))  # type: ignore[arg-type]
-        head = place.staged(self.commits[key][-1].claim)
-        return any(url.startswith(head) for url in self.objects.bodies)
-
-    def seen(self, key: str) -> dict[str, str]:
-        """What readers see of a partition: checksum by address."""
-        return {
-            url: hashlib.sha256(body).hexdigest()
-            for url, body in self.objects.bodies.items()
-            if url.startswith(PROTECTED) and partition_of(url) == key
-        }
+        return bool(self.staged[key, self.commits[key][-1].claim])
 
     # the index
 

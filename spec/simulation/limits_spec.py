@@ -31,9 +31,9 @@ def test_a_plan_of_a_thousand_partitions_passes_no_limit() -> None:
 
 
 @pytest.mark.soak
-def test_a_plan_of_ten_thousand_partitions_passes_no_limit() -> None:
-    """Ten times as many as above, and as few events: no limit comes nearer as a plan grows."""
-    world = carried_out(385, 26)
+def test_a_plan_of_a_hundred_thousand_partitions_passes_no_limit() -> None:
+    """A hundred times as many as above, and as few events: no limit comes nearer as a plan grows."""
+    world = carried_out(3847, 26)
     assert max(execution.history[0] for execution in world.machines.executions.values()) < 100
 
 

@@ -49,8 +49,8 @@ class Site:
     schedule: Schedule
     tiles: dict[Place, dict[str, int]] = field(default_factory=dict)
     """Version of each published tile."""
-    log: list[tuple[float, Place, dict[str, int]]] = field(default_factory=list)
-    """Every change: when, where, and the tiles from then on."""
+    changes: dict[Place, list[tuple[float, dict[str, int]]]] = field(default_factory=dict)
+    """Every change of a place: when, and its tiles from then on."""
     folders: set[str] = field(default_factory=set)
     """Periods that have a folder, if perhaps an empty one."""
     unreachable: float = 0
@@ -62,22 +62,22 @@ class Site:
         now = self.tiles.setdefault(place, {})
         for tile in tiles:
             now[tile] = now.get(tile, 0) + 1
-        self.log.append((self.schedule.now, place, dict(now)))
+        self.changes.setdefault(place, []).append((self.schedule.now, dict(now)))
         self.schedule.note(f"{place[0]}/{place[1]} has tiles {now}", "provider")
 
     def at(self, when: float) -> dict[Place, dict[str, int]]:
         """What was published at a moment."""
-        found: dict[Place, dict[str, int]] = {}
-        for time, place, tiles in self.log:
-            if time <= when:
-                found[place] = tiles
-        return found
+        found = {place: self._edition(place, when) for place in self.changes}
+        return {place: tiles for place, tiles in found.items() if tiles}
+
+    def _edition(self, place: Place, when: float) -> dict[str, int]:
+        """The tiles of a place at a moment; none where nothing was published."""
+        return next((tiles for time, tiles in reversed(self.changes.get(place, ())) if time <= when), {})
 
     def editions(self, place: Place, since: float, until: float) -> list[dict[str, int]]:
         """The complete states that a group had in an interval."""
-        first = self.at(since).get(place)
-        changed = [tiles for time, at, tiles in self.log if at == place and since < time <= until]
-        return [tiles for tiles in ([first] if first else []) + changed if len(tiles) == len(TILES)]
+        changed = [tiles for time, tiles in self.changes.get(place, ()) if since < time <= until]
+        return [tiles for tiles in (self._edition(place, since), *changed) if len(tiles) == len(TILES)]
 
     def listed(self, place: Place, tiles: dict[str, int]) -> list[Listed]:
         """The entries of a listing."""
