@@ -20,6 +20,7 @@ from rasterio.transform import Affine
 from pileus.documents import Process
 from pileus.errors import RasterError
 from pileus.raster.grid import BAND_ROWS, Grid, Needed, Stretches, covering
+from pileus.raster.stored import Stored, physical
 from pileus.zonal.compile import SAME_PLACE
 from pileus.zonal.reproject import reproject
 from pileus.zonal.validity import lets_count, validity_of
@@ -41,7 +42,8 @@ class Window:
     name: str
     band: str
     values: NDArray[Any]
-    """(rows, columns), in the raster's own type; 0 where `valid` is False and no tile has the pixel."""
+    """(rows, columns), in the raster's own type unless its numbers are scaled; as stored 0 where no tile has the
+    pixel."""
     valid: NDArray[np.bool_]
     """(rows, columns): False where nothing was observed, by the collection's rules, or no tile is there."""
     transform: Affine
@@ -97,14 +99,19 @@ class Mosaic:
         self._tile: _Tile | None = None
         self._pixels: dict[str, dict[int, NDArray[Any]]] = defaultdict(dict)
         self._filled: dict[str, dict[int, NDArray[np.bool_]]] = defaultdict(dict)
-        self._nodata: dict[str, float | None] = {}
+        self._stored: dict[str, Stored] = {}
         self._one = threading.Lock()
 
-    def needed(self, band: str, grid: Grid, nodata: float | None, where: str) -> Needed:
-        """Return the pixels of a tile that lie in any box. Raises RasterError for a tile of another grid."""
+    def needed(self, band: str, grid: Grid, stored: Stored, where: str) -> Needed:
+        """Return the pixels of a tile that lie in any box. Raises RasterError for a tile of another grid, or whose
+        numbers stand for other values.
+        """
         if self._grid is None:
             self._begin(grid)
-        self._nodata.setdefault(band, nodata)
+        if self._stored.setdefault(band, stored) != stored:
+            raise RasterError(
+                "has another nodata, scale or offset than its group's other tiles: no window over both", where=where
+            )
         if self._tile is None or self._tile.grid != grid:
             row, column = self._offset(grid, where)
             self._tile = _tile(grid, row, column, self._boxes)
@@ -173,14 +180,15 @@ class Mosaic:
             values = self._pixels[band][zone] if band == self._mask else self._pixels[band].pop(zone)
             rows, columns = _extent(filled)
             valid = (filled & self._valid(band, zone, values))[rows, columns]
-            yield self._window(band, zone, values[rows, columns], valid, rows.start, columns.start)
+            shown = physical(values[rows, columns], self._stored[band])
+            yield self._window(band, zone, shown, valid, rows.start, columns.start)
 
     def _valid(self, band: str, zone: int, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return the collection's rules of validity, as the statistics apply them."""
-        valid = validity_of(self._process, self._nodata.get(band)).valid(values)
+        valid = validity_of(self._process, self._stored[band]).valid(values)
         if self._mask:
-            mask = self._pixels[self._mask].get(zone)
-            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(self._process, mask)
+            mask, stored = self._pixels[self._mask].get(zone), self._stored.get(self._mask, Stored())
+            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(self._process, mask, stored)
         return valid
 
     def _window(

@@ -33,6 +33,7 @@ from pileus.raster.gdal import SETTINGS, foreign
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.jit import compiled
 from pileus.raster.signatures import Kind, kind_of
+from pileus.raster.stored import Stored
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
 
 BLOCK_BYTES = 512 << 20
@@ -101,7 +102,7 @@ class FileLayer:
     """Uncompressed strips in a file."""
 
     grid: Grid
-    nodata: float | None
+    stored: Stored
     strips: Strips
     path: Path
     where: str
@@ -182,7 +183,7 @@ class WindowLayer:
     """One band of anything that rasterio opens."""
 
     grid: Grid
-    nodata: float | None
+    stored: Stored
     path: str
     kind: Kind
     number: int
@@ -264,17 +265,17 @@ def open_file(path: Path | str, band: str | None, where: str, kind: Kind | None 
     kind = kind or kind_of(Path(path), where)
     with opened(path, kind, where) as dataset:
         number = _band_number(dataset, band, where)
-        grid, nodata = Grid.of(dataset, where), dataset.nodatavals[number - 1]
+        grid, stored = Grid.of(dataset, where), Stored.of(dataset, number, where)
         if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
             raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
         block = _block(dataset, number, where)
         strips = _strips(path, dataset)
     if strips is None:
-        return WindowLayer(grid, nodata, str(path), kind, number, block, where)
+        return WindowLayer(grid, stored, str(path), kind, number, block, where)
     size = Path(path).stat().st_size
     if strips.end > size:
         raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
-    return FileLayer(grid, nodata, strips, Path(path), where)
+    return FileLayer(grid, stored, strips, Path(path), where)
 
 
 def _strips(path: Path | str, dataset: Any) -> Strips | None:

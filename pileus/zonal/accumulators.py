@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pileus.raster.stored import Stored
 from pileus.zonal.columns import statistics
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.kernel import accumulate_band, empty, merge
+from pileus.zonal.kernel import accumulate_band, empty, merge, scaled
 from pileus.zonal.quantiles import Sample, exact_zones, gather, joined
 from pileus.zonal.validity import Validity
 
@@ -28,6 +29,8 @@ class Accumulators:
     by_area: bool
     percentiles: bool = False
     """Whether values are kept for percentiles."""
+    stored: Stored = field(default_factory=Stored)
+    """Sums are made of stored numbers, and become those of values at the end."""
     found: dict[int, tuple[NDArray[np.int32], NDArray[np.float64], list[Sample]]] = field(default_factory=dict)
     """By band of rows: the zones, their accumulators and values. They are joined in the order of the bands."""
 
@@ -40,18 +43,17 @@ class Accumulators:
         zones, acc = accumulate_band(self.index, band, packed, valid, self.validity, self.areas, self.by_area)
         samples = []
         if self.percentiles:
-            samples = gather(
-                self.index, band, packed, valid, self.validity, self.areas, self.by_area, self._exact
-            )  # fmt: skip
+            weighting = self.areas, self.by_area
+            samples = gather(self.index, band, packed, valid, self.validity, *weighting, self._exact, self.stored)
         self.found[band] = zones, acc, samples
 
     def joined(self) -> NDArray[np.float64]:
-        """Return the accumulators of all zones."""
+        """Return the accumulators of all zones, of values."""
         acc = empty(len(self.index.zones))
         for band in sorted(self.found):
             zones, part, _ = self.found[band]
             merge(acc, part, zones)
-        return acc
+        return scaled(acc, self.stored)
 
     def samples(self) -> dict[int, Sample]:
         """Return the values of each zone that has any."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pileus.documents import Process
 from pileus.raster.grid import Grid, Needed, either
 from pileus.raster.layers import pack, spread
+from pileus.raster.stored import Stored
 from pileus.statistics import need_percentiles
 from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
@@ -50,7 +51,7 @@ class Observer(Protocol):
         """Bytes that it has on the scratch volume."""
         ...
 
-    def needed(self, band: str, grid: Grid, nodata: float | None, where: str) -> Needed:
+    def needed(self, band: str, grid: Grid, stored: Stored, where: str) -> Needed:
         """Return which pixels of a layer it takes. Asked once before a layer is read. Raises RasterError."""
         ...
 
@@ -119,12 +120,12 @@ class Context:
             self.compile_seconds += time.perf_counter() - started
         return self._indexes[grid.hash][0]
 
-    def layer(self, band: str, grid: Grid, nodata: float | None, where: str) -> Reading:
+    def layer(self, band: str, grid: Grid, stored: Stored, where: str) -> Reading:
         """Return what is read of a layer. Raises what the observer raises."""
         zones = self.index(grid).needed
         if self.observer is None:
             return Reading(zones, zones, band, grid, None)
-        others = self.observer.needed(band, grid, nodata, where)
+        others = self.observer.needed(band, grid, stored, where)
         if not len(others.row):
             return Reading(zones, zones, band, grid, None)
         # Values and their mask ask for the same pixels.
@@ -136,9 +137,9 @@ class Context:
     def index_hashes(self) -> tuple[str, ...]:
         return tuple(sorted(key for _, key in self._indexes.values()))
 
-    def accumulators(self, grid: Grid, nodata: float | None) -> Accumulators:
-        """Return empty accumulators for a band with `nodata` on `grid`."""
+    def accumulators(self, grid: Grid, stored: Stored) -> Accumulators:
+        """Return empty accumulators for a band on `grid`, whose numbers are `stored` so."""
         process = self.process
         kept = need_percentiles(process.stats)
-        validity = validity_of(process, nodata)
-        return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, kept)
+        validity = validity_of(process, stored)
+        return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, kept, stored)

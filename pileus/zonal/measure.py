@@ -177,8 +177,8 @@ def _layers(context: Context, source: Source) -> dict[str, Layer]:
 
 
 def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
-    accumulators = context.accumulators(layer.grid, layer.nodata)
-    reading = context.layer(band, layer.grid, layer.nodata, source.name)
+    accumulators = context.accumulators(layer.grid, layer.stored)
+    reading = context.layer(band, layer.grid, layer.stored, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)
     with ExitStack() as stack:
@@ -205,12 +205,12 @@ def _mask(
 ) -> Callable[[list[int]], list[NDArray[np.uint8] | None]]:
     """Return what reads a mask: where pixels of each band of rows may count; None where no zone needs one."""
     assert context.mask is not None
-    reading = context.layer(context.mask, mask.grid, mask.nodata, source.name)
+    reading = context.layer(context.mask, mask.grid, mask.stored, source.name)
     handle: Any = stack.enter_context(mask.open())
 
     def read(unit: list[int]) -> list[NDArray[np.uint8] | None]:
         packed = mask.read(handle, reading.needed, unit)
         zones = [reading.take(number, pixels) for number, pixels in zip(unit, packed, strict=True)]
-        return [None if one is None else lets_count(context.process, one).view(np.uint8) for one in zones]
+        return [None if one is None else lets_count(context.process, one, mask.stored).view(np.uint8) for one in zones]
 
     return read
