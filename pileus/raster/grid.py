@@ -87,6 +87,20 @@ class Grid:
     def geographic(self) -> bool:
         return bool(CRS.from_user_input(self.crs).is_geographic)
 
+    def like(self, other: "Grid") -> bool:
+        """Return whether a pixel is as large as one of the other grid: in degrees on both, or on neither."""
+        sizes = ((self.dx, other.dx), (abs(self.dy), abs(other.dy)))
+        return self.geographic == other.geographic and all(math.isclose(a, b, rel_tol=1e-6) for a, b in sizes)
+
+    @property
+    def pixel(self) -> str:
+        """Return the size of a pixel, for messages.
+
+        >>> Grid(4, 4, 0, 4, 0.25, -0.5, "EPSG:4326").pixel
+        '0.25 x 0.5 degrees'
+        """
+        return f"{self.dx:g} x {abs(self.dy):g} {'degrees' if self.geographic else 'units of its projection'}"
+
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Return least x, least y, greatest x, greatest y."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Interleaving
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from rasterio.session import DummySession
@@ -90,6 +90,12 @@ def spread(needed: Needed, band: int, packed: NDArray[Any], width: int) -> NDArr
     columns = (none, needed.at[which], needed.length[which], into)
     _pack(packed.view(raw)[np.newaxis], 0, 0, *columns, 0, count, rows.reshape(-1).view(raw))
     return rows
+
+
+def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the float that holds every number of a type, and NaN: float32 up to 16 bits, else float64."""
+    small = dtype == np.float32 or dtype.itemsize <= 2
+    return np.dtype(np.float32 if small else np.float64)
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
@@ -191,6 +197,8 @@ class WindowLayer:
     block: tuple[int, int]
     """Rows and columns of a block."""
     where: str
+    masked: bool = False
+    """Whether the file has a mask or an alpha band. Where that is 0, pixels become NaN, and integers floats."""
     engine: ClassVar[str] = "windowed"
 
     @contextmanager
@@ -218,12 +226,16 @@ class WindowLayer:
         lefts, lengths = needed.col[stretches], needed.length[stretches]
         with foreign(RasterError, "cannot be opened as a raster", self.where):
             dataset = handles.get()
-        dtype = dataset.dtypes[self.number - 1]
+        dtype = np.dtype(dataset.dtypes[self.number - 1])
+        dtype = float_of(dtype) if self.masked else dtype
         packed = [np.empty(needed.pixels(band), dtype) for band in unit]
         for left, right in _blocks(lefts, lefts + lengths, self.block[1], self.grid.width):
             window = Window(left, first, right - left, last - first)
             with foreign(RasterError, "cannot be read", self.where):
                 pixels = dataset.read(self.number, window=window)
+                if self.masked:
+                    seen = dataset.read_masks(self.number, window=window) != 0
+                    pixels = np.where(seen, pixels.astype(dtype), np.nan)
             for band, out in zip(unit, packed, strict=True):
                 pack_window(needed, band, pixels, first, left, out)
         return packed
@@ -268,10 +280,10 @@ def open_file(path: Path | str, band: str | None, where: str, kind: Kind | None 
         grid, stored = Grid.of(dataset, where), Stored.of(dataset, number, where)
         if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
             raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
-        block = _block(dataset, number, where)
+        block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
         strips = _strips(path, dataset)
     if strips is None:
-        return WindowLayer(grid, stored, str(path), kind, number, block, where)
+        return WindowLayer(grid, stored, str(path), kind, number, block, where, masked)
     size = Path(path).stat().st_size
     if strips.end > size:
         raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
@@ -305,9 +317,10 @@ def _block(dataset: Any, number: int, where: str) -> tuple[int, int]:
 
 def _band_number(dataset: Any, band: str | None, where: str) -> int:
     if band is None:
-        if dataset.count > 1:
+        alone = [n for n, holds in enumerate(dataset.colorinterp, 1) if holds is not ColorInterp.alpha]
+        if len(alone) != 1:
             raise RasterError(f"has {dataset.count} bands: name one", where=where)
-        return 1
+        return alone[0]
     if band in dataset.descriptions:
         return int(dataset.descriptions.index(band)) + 1
     if band.isdecimal() and len(band) < 6 and 1 <= int(band) <= dataset.count:

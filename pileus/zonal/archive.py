@@ -140,7 +140,7 @@ class ArchiveBands:
                 yield number, zones
 
     def _take_band(self, band: str, grid: Grid, stored: Stored, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
-        accumulators = self._accumulators[band] = self._context.accumulators(grid, stored)
+        accumulators = self._accumulators[band] = self._context.accumulators(band, grid, stored, self._source.name)
         if self._context.mask and self._mask is None:
             held = self._held[band] = SpillBuffer(self._context.scratch, HOLD)
             self._exit.callback(held.close)

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol
 from numpy.typing import NDArray
 
 from pileus.documents import Process
+from pileus.errors import RasterError
 from pileus.raster.grid import Grid, Needed, either
 from pileus.raster.layers import pack, spread
 from pileus.raster.stored import Stored
@@ -104,6 +105,8 @@ class Context:
         self.mask = process.valid.band if process.valid else None
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
+        self._grids: dict[str, tuple[Grid, str]] = {}
+        """The first grid of each band, and its source."""
         self._joined: tuple[Needed, Needed, Needed] | None = None
         self.compile_seconds = 0.0
         self.engines: set[str] = set()
@@ -137,8 +140,16 @@ class Context:
     def index_hashes(self) -> tuple[str, ...]:
         return tuple(sorted(key for _, key in self._indexes.values()))
 
-    def accumulators(self, grid: Grid, stored: Stored) -> Accumulators:
-        """Return empty accumulators for a band on `grid`, whose numbers are `stored` so."""
+    def accumulators(self, band: str, grid: Grid, stored: Stored, where: str) -> Accumulators:
+        """Return empty accumulators for a band on `grid`, whose numbers are `stored` so.
+
+        Raises RasterError where another source of the band has pixels of another size, which cannot be added.
+        """
+        other, name = self._grids.setdefault(band, (grid, where))
+        if not grid.like(other):
+            raise RasterError(
+                f"has pixels of {grid.pixel}, and {name} of {other.pixel}: measure them separately", where=where
+            )
         process = self.process
         kept = need_percentiles(process.stats)
         validity = validity_of(process, stored)

@@ -186,7 +186,7 @@ def _layers(context: Context, source: Source) -> dict[str, Layer]:
 
 
 def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
-    accumulators = context.accumulators(layer.grid, layer.stored)
+    accumulators = context.accumulators(band, layer.grid, layer.stored, source.name)
     reading = context.layer(band, layer.grid, layer.stored, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.documents import Process
+from pileus.raster.layers import float_of
 from pileus.raster.stored import Stored
 
 
@@ -58,12 +59,10 @@ def lets_count(process: Process, mask: NDArray[Any], stored: Stored) -> NDArray[
     if process.valid is None:
         return np.ones(mask.shape, np.bool_)
     low, high = stored.limits(process.valid.min, np.inf)
-    return Validity(low, high, np.nan if stored.nodata is None else stored.nodata).valid(mask)
+    good: NDArray[np.bool_] = mask <= high if stored.factor < 0 else mask >= low
+    return good if stored.nodata is None else good & (mask != stored.nodata)
 
 
 def as_float(values: NDArray[Any]) -> NDArray[Any]:
     """Return float32 where that holds every value of the type, else float64."""
-    if values.dtype in (np.float32, np.float64):
-        return values
-    small = values.dtype.itemsize <= 2
-    return values.astype(np.float32 if small else np.float64)
+    return values.astype(float_of(values.dtype), copy=False)

@@ -1,5 +1,7 @@
 """Stored numbers stand for values: scale and offset of a file are applied, and its nodata is a stored number."""
 
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import rasterio
 import shapely
 from exactextract import exact_extract
 from rasterio import Affine
+from rasterio.io import MemoryFile
 
 from pileus.documents import Process
 from pileus.errors import RasterError
@@ -182,3 +185,57 @@ def test_cut_outs_over_tiles_of_unlike_scales_are_refused(tmp_path: Path) -> Non
     sources = [Source(path.name, path=path, band="b") for path in paths]
     with pytest.raises(RasterError, match="another nodata, scale or offset"):
         measure(sources, process, places, scratch=tmp_path, observer=Mosaic(process, places, tmp_path))
+
+
+@pytest.mark.parametrize("layout", [{}, {"compress": "deflate"}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
+@pytest.mark.parametrize("kind", ["u1", "i4", "f8"])
+def test_pixels_outside_a_file_s_own_mask_do_not_count(tmp_path: Path, kind: str, layout: dict[str, Any]) -> None:
+    path, seen = tmp_path / "b.tif", np.ones((16, 16), bool)
+    seen[:, 8:] = False
+    profile = {"driver": "GTiff", "width": 16, "height": 16, "count": 1, "dtype": np.dtype(kind).name}
+    place = {"crs": "EPSG:4326", "transform": Affine(1, 0, 0, 0, -1, 16)}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile, **place, **layout) as file:
+        file.write(np.where(seen, 3, 200).astype(kind), 1)
+        file.write_mask(seen)
+    row = measured(path, zones(shapely.box(0, 0, 16, 16)), scratch=tmp_path, stats=("count", "max", "valid_share"))
+    assert row == {"count": 128, "max": 3, "valid_share": 0.5}
+
+
+def test_an_alpha_band_says_which_pixels_count(tmp_path: Path) -> None:
+    path = tmp_path / "b.tif"
+    profile = {"driver": "GTiff", "width": 4, "height": 4, "count": 2, "dtype": "uint8", "crs": "EPSG:4326"}
+    with rasterio.open(path, "w", **profile, transform=Affine(1, 0, 0, 0, -1, 4), alpha="yes") as file:
+        file.write(np.arange(16, dtype="u1").reshape(4, 4), 1)
+        file.write(np.where(np.arange(16) < 4, 0, 255).astype("u1").reshape(4, 4), 2)
+    row = measured(path, zones(shapely.box(0, 0, 4, 4)), scratch=tmp_path, stats=("count", "min"))
+    assert row == {"count": 12, "min": 4}
+
+
+def test_a_member_of_an_archive_keeps_its_own_mask(tmp_path: Path) -> None:
+    """Its mask lies behind its strips, where a stream would have passed it by."""
+    seen = np.tile([True, False], (4, 2))
+    with MemoryFile() as memory:
+        profile = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint8", "crs": "EPSG:4326"}
+        place = {"transform": Affine(1, 0, 0, 0, -1, 4)}
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), memory.open(**profile, **place) as file:
+            file.write(np.full((4, 4), 9, "u1"), 1)
+            file.write_mask(seen)
+        body = bytes(memory.read())
+    with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
+        info = tarfile.TarInfo("x.b.tif")
+        info.size = len(body)
+        tar.addfile(info, io.BytesIO(body))
+    process = Process(band="b", zones="", stats=("count",))
+    sources = [Source("x.tgz", path=tmp_path / "x.tgz")]
+    (row,) = measure(sources, process, zones(shapely.box(0, 0, 4, 4)), scratch=tmp_path).table.to_pylist()
+    assert row["count"] == 8
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32633"])
+def test_pixels_of_two_sizes_are_not_added(tmp_path: Path, crs: str) -> None:
+    paths = [raster(tmp_path / f"{size}.tif", np.ones((2, 2), "u1"), size=size) for size in (1, 2)]
+    with rasterio.open(paths[1], "r+") as file:
+        file.crs = crs
+    process, sources = Process(band="b", zones=""), [Source(path.name, path=path, band="b") for path in paths]
+    with pytest.raises(RasterError, match=r"has pixels of 2 x 2 .*, and 1.tif of 1 x 1 degrees"):
+        measure(sources, process, zones(shapely.box(0, 0, 4, 4)), scratch=tmp_path)

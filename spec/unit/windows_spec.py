@@ -161,8 +161,8 @@ def test_of_two_tiles_on_one_place_the_later_one_is_shown(tmp_path: Path) -> Non
 
 
 def test_a_tile_of_another_grid_is_named(tmp_path: Path) -> None:
-    for name, size in (("a", 1), ("b", 2)):
-        tgz([write(tmp_path / f"{name}.light.tif", np.ones((9, 9), "f4"), size=size, crs="EPSG:3857")], tmp_path / name)
+    for name, crs in (("a", "EPSG:3857"), ("b", "EPSG:3395")):
+        tgz([write(tmp_path / f"{name}.light.tif", np.ones((9, 9), "f4"), crs=crs)], tmp_path / name)
     tiles = [Source(name, path=tmp_path / name) for name in "ab"]
     with pytest.raises(RasterError, match=r"^b: b.light.tif: lies on another grid than its group's other tiles"):
         taken(tiles, tmp_path, Process(band="light", zones="", stats=("count",)))
