@@ -76,6 +76,9 @@ class Process(Document):
     coverage: Literal["exact", "center", "all_touched"] = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
     middle lies in the zone; `all_touched`, the whole pixel when any of it does. Example: `"center"`."""
+    overlap: Literal["first", "last", "error"] = "first"
+    """Which raster of a group has the pixels that several hold: the `first`, in the order of the group's files, or the
+    `last`; `error` fails the group. Example: `"last"`."""
     area_weighted: bool = False
     """Whether pixels are weighted by their area on the ellipsoid. Example: `true`."""
     stats: tuple[str, ...] = DEFAULT_STATISTICS

@@ -19,7 +19,7 @@ from rasterio.transform import Affine
 
 from pileus.documents import Process
 from pileus.errors import RasterError
-from pileus.raster.grid import BAND_ROWS, Grid, Needed, Stretches, covering
+from pileus.raster.grid import BAND_ROWS, Box, Grid, Needed, Stretches, covering
 from pileus.raster.stored import Stored, physical
 from pileus.zonal.compile import SAME_PLACE
 from pileus.zonal.reproject import reproject
@@ -54,20 +54,6 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """Rows and columns of one zone on the mosaic, counted from the first grid's upper left pixel; ends excluded."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def pixels(self) -> int:
-        return (self.bottom - self.top) * (self.right - self.left)
-
-
-@dataclass(frozen=True, slots=True)
 class _Tile:
     """The boxes on one tile."""
 
@@ -76,7 +62,7 @@ class _Tile:
     """Row of the mosaic at which it begins."""
     column: int
     boxes: dict[int, Box]
-    """By zone, in the tile's own rows and columns."""
+    """By zone, in the tile's own rows and columns; those of the mosaic count from the first grid's upper left pixel."""
     bands: dict[int, list[int]]
     """The zones whose boxes touch each band of rows."""
     needed: Needed
@@ -118,7 +104,7 @@ class Mosaic:
         return self._tile.needed
 
     def take(self, band: str, grid: Grid, number: int, first: int, rows: NDArray[Any]) -> None:
-        """Put the pixels of one band of rows into the windows."""
+        """Put the pixels of one band of rows into the windows, where no tile before had any."""
         tile = self._tile
         assert tile is not None
         assert tile.grid == grid
@@ -131,7 +117,7 @@ class Mosaic:
                     slice(top + tile.row - whole.top, bottom + tile.row - whole.top),
                     slice(box.left + tile.column - whole.left, box.right + tile.column - whole.left),
                 )
-                pixels[into] = rows[top - first : bottom - first, box.left : box.right]
+                np.copyto(pixels[into], rows[top - first : bottom - first, box.left : box.right], where=~filled[into])
                 filled[into] = True
 
     def _begin(self, grid: Grid) -> None:

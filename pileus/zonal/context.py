@@ -1,6 +1,7 @@
 """The sources to measure, and what all sources of one call share."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from pileus.documents import Process
 from pileus.errors import RasterError
-from pileus.raster.grid import Grid, Needed, either
+from pileus.raster.grid import Box, Grid, Needed, either
 from pileus.raster.layers import pack, spread
 from pileus.raster.stored import Stored
 from pileus.statistics import need_percentiles
@@ -18,6 +19,7 @@ from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.index import ZoneIndex
+from pileus.zonal.overlap import Overlap
 from pileus.zonal.validity import validity_of
 from pileus.zonal.zones import Zones
 
@@ -105,8 +107,8 @@ class Context:
         self.mask = process.valid.band if process.valid else None
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
-        self._grids: dict[str, tuple[Grid, str]] = {}
-        """The first grid of each band, and its source."""
+        self._grids: dict[str, list[tuple[Grid, str]]] = defaultdict(list)
+        """The grids of each band so far, with their sources."""
         self._joined: tuple[Needed, Needed, Needed] | None = None
         self.compile_seconds = 0.0
         self.engines: set[str] = set()
@@ -145,12 +147,28 @@ class Context:
 
         Raises RasterError where another source of the band has pixels of another size, which cannot be added.
         """
-        other, name = self._grids.setdefault(band, (grid, where))
-        if not grid.like(other):
-            raise RasterError(
-                f"has pixels of {grid.pixel}, and {name} of {other.pixel}: measure them separately", where=where
-            )
-        process = self.process
-        kept = need_percentiles(process.stats)
-        validity = validity_of(process, stored)
-        return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, kept, stored)
+        before = self._grids[band]
+        for other, name in before[:1]:
+            if not grid.like(other):
+                sizes = f"has pixels of {grid.pixel}, and {name} of {other.pixel}"
+                raise RasterError(f"{sizes}: measure them separately", where=where)
+        taken = [box for other, name in before if (box := self._overlap(grid, other, where, name))]
+        before.append((grid, where))
+        kept, validity = need_percentiles(self.process.stats), validity_of(self.process, stored)
+        index = self.index(grid)
+        rules = index, grid.cell_areas(), validity, self.process.area_weighted
+        if not taken:
+            return Accumulators(*rules, kept, stored)
+        mosaic = Accumulators(*rules, kept, stored)
+        return Accumulators(*rules, False, stored, Overlap(index, tuple(taken)), mosaic)
+
+    def _overlap(self, grid: Grid, other: Grid, where: str, name: str) -> Box | None:
+        """Return what another source has taken of a grid. Raises RasterError where the collection wants no overlap."""
+        box = grid.overlap(other)
+        if box is None:
+            return None
+        if self.process.overlap == "error":
+            told = f"has {box.pixels:,} pixels that {name} has too"
+            raise RasterError(f"{told}, and meta.process.overlap is error", where=where)
+        self.notes.append(f"{where}: of its pixels {box.pixels:,} lie on {name} too, and count there")
+        return box

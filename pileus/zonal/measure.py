@@ -86,7 +86,7 @@ def measure(
     context = Context(process, zones, fetch or own, scratch, threads, limits, check, reading, observer)
     found: list[Found] = []
     plain: list[Source] = []
-    for source in sources:
+    for source in reversed(sources) if process.overlap == "last" else sources:
         reading(source.name)
         if _is_archive(source):
             found += ArchiveBands(context, source).found()

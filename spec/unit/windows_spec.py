@@ -150,14 +150,14 @@ def test_the_bands_of_one_plain_file_have_windows_too(tmp_path: Path) -> None:
         assert np.array_equal(one.values, DARK[EXPECTED[one.zone]])
 
 
-def test_of_two_tiles_on_one_place_the_later_one_is_shown(tmp_path: Path) -> None:
+def test_of_two_tiles_on_one_place_the_first_is_shown(tmp_path: Path) -> None:
     process, tiles = Process(band="light", zones="", stats=("count",)), []
     for name, value in (("z", 1), ("a", 2)):
         tgz([write(tmp_path / f"{name}.light.tif", np.full((9, 9), value, "f4"), crs="EPSG:3857")], tmp_path / name)
         tiles.append(Source(name, path=tmp_path / name))
     mosaic = Mosaic(process, zones_of(shapely.box(1, 1, 3, 3), crs="EPSG:3857"), tmp_path)
     measure(tiles, process, mosaic._zones, scratch=tmp_path, observer=mosaic)
-    assert {float(value) for one in mosaic.windows("light") for value in one.values.flat} == {2.0}
+    assert {float(value) for one in mosaic.windows("light") for value in one.values.flat} == {1.0}
 
 
 def test_a_tile_of_another_grid_is_named(tmp_path: Path) -> None:
