@@ -21,8 +21,7 @@ from pileus.documents import Process
 from pileus.errors import RasterError
 from pileus.raster.grid import BAND_ROWS, Box, Grid, Needed, Stretches, covering
 from pileus.raster.stored import Stored, physical
-from pileus.zonal.compile import SAME_PLACE
-from pileus.zonal.reproject import reproject
+from pileus.zonal.compile import on_grid
 from pileus.zonal.validity import lets_count, validity_of
 from pileus.zonal.zones import Zones
 
@@ -123,7 +122,7 @@ class Mosaic:
     def _begin(self, grid: Grid) -> None:
         self._grid = grid
         zones = self._zones
-        self._shapes = reproject(zones.geometries, zones.crs, grid.crs, tolerance=grid.dx * SAME_PLACE)
+        self._shapes = on_grid(zones, grid)
         for number, bounds in enumerate(shapely.bounds(self._shapes)):
             box = _box(grid, *map(float, bounds))
             if box.pixels > LARGEST:
