@@ -45,7 +45,7 @@ class Layer(Protocol):
         ...
 
     def read(self, handle: Any, needed: Needed, unit: list[int]) -> list[NDArray[Any]]:
-        """Return the needed pixels of each strip of a unit; `layers.pack` makes them of rows. Raises RasterError."""
+        """Return the needed pixels of each strip of a unit; `packed.pack` makes them of rows. Raises RasterError."""
         ...
 
 

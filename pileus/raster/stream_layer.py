@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
-from pileus.raster.layers import opened, pack
+from pileus.raster.layers import opened
+from pileus.raster.packed import pack
 from pileus.raster.signatures import GEOTIFF
 from pileus.raster.stored import Stored
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pileus.documents import Process
 from pileus.errors import RasterError
 from pileus.raster.grid import Box, Grid, Needed, either
-from pileus.raster.layers import pack, spread
+from pileus.raster.packed import pack, spread
 from pileus.raster.stored import Stored
 from pileus.statistics import need_percentiles
 from pileus.stopping import Check, go_on

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.documents import Process
-from pileus.raster.layers import float_of
+from pileus.raster.packed import float_of
 from pileus.raster.stored import Stored
 
 
