@@ -32,6 +32,8 @@ class Moments(Protocol):
     """Sum of f times the pixel's true area, m2. 0 where there is none."""
     pixels: "Column"
     """Sum of f over all pixels of the zone on the grids, valid or not. 0 where the zone is off the grids."""
+    whole: "Column"
+    """Size of the zone in pixels, on the grids and beyond."""
     weight: "Column"
     """Sum of w. 0 where there is none."""
     mean: "Column"
@@ -70,6 +72,8 @@ class Statistic:
 
 REGISTERED: dict[str, Statistic] = {}
 """By name, in the order that messages list them."""
+WHOLE = 1e-6
+"""Share of a zone that may be missing from the grid where the zone counts as whole."""
 PERCENTILE = re.compile(r"p(\d{1,2}(\.\d+)?|100)")
 
 
@@ -120,6 +124,14 @@ def _valid_share(m: Moments) -> "Column":
     return np.minimum(m.count / m.pixels, 1)
 
 
+def _coverage_share(m: Moments) -> "Column":
+    import numpy as np
+
+    # Shares of pixels are rounded to float32, and a zone that lies whole on the grid has 1.
+    share = m.pixels / m.whole
+    return np.where(share > 1 - WHOLE, 1, share)
+
+
 def _above_zero(variance: "Column") -> "Column":
     """Return the variance, NaN where all values are equal: skew and kurtosis are not defined there."""
     import numpy as np
@@ -138,6 +150,7 @@ for _statistic in (
     Statistic("kurtosis", "1", "excess kurtosis, fourth standardized moment less 3", _kurtosis),
     Statistic("median", "{unit}", "weighted median", lambda m: m.percentile(50), percentiles=True),
     Statistic("valid_share", "1", "valid pixels over all pixels of the zone on the grid", _valid_share),
+    Statistic("coverage_share", "1", "pixels of the zone on the grid over all of the zone", _coverage_share),
     Statistic("area", "m2", "true area of the valid part", lambda m: m.area),
 ):
     register(_statistic)

@@ -74,11 +74,11 @@ class Accumulators:
 
     def result(self, source: str, tile: str | None, band: str) -> "Found":
         """Return all results, under the names of the source and the band."""
-        alone = self.joined(), self.index.zones
+        alone, whole = (self.joined(), self.index.zones), self.index.whole
         if self.mosaic is None or self.overlap is None:
-            return Found(source, tile, band, *alone, self.samples(), *alone)
+            return Found(source, tile, band, whole, *alone, self.samples(), *alone)
         shared = self.mosaic.joined(), self.overlap.totals(self.areas)
-        return Found(source, tile, band, *shared, self.mosaic.samples(), *alone)
+        return Found(source, tile, band, whole, *shared, self.mosaic.samples(), *alone)
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class Found:
     source: str
     tile: str | None
     band: str
+    whole: NDArray[np.float64]
+    """Size of each zone in pixels, on the source and beyond."""
     acc: NDArray[np.float64]
     """Of the pixels that the source has in the mosaic."""
     totals: NDArray[np.float64]
@@ -102,14 +104,16 @@ def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, st
     columns: dict[str, list[Any]] = {name: [] for name in ("zone", "zone_name", "band", *stats)}
     every = np.arange(len(ids))
     for band in bands:
-        acc, totals = empty(len(ids)), np.zeros((len(ids), 2))
+        acc, totals, whole = empty(len(ids)), np.zeros((len(ids), 2)), np.zeros(len(ids))
         samples: dict[int, list[Sample]] = defaultdict(list)
         for part in sorted((f for f in found if f.band == band), key=lambda f: f.source):
             merge(acc, part.acc, every)
             totals += part.totals
+            whole = np.fmax(whole, part.whole)
             for zone, sample in part.samples.items():
                 samples[zone].append(sample)
-        values = statistics(acc, totals, {zone: joined(parts) for zone, parts in samples.items()}, stats)
+        every_sample = {zone: joined(parts) for zone, parts in samples.items()}
+        values = statistics(acc, totals, whole, every_sample, stats)
         _append(columns, ids, names, [band] * len(ids), values)
     return _table(columns)
 
@@ -121,7 +125,7 @@ def by_tile(found: Sequence[Found], ids: Any, names: Any, stats: Sequence[str]) 
     for part in sorted(found, key=lambda f: (f.source, f.band)):
         some = np.flatnonzero(part.own_totals[:, 0] > 0)
         columns["tile"].append(pa.array([part.tile or part.source] * len(some), pa.string()))
-        values = statistics(part.own[some], part.own_totals[some], {}, stats)
+        values = statistics(part.own[some], part.own_totals[some], part.whole[some], {}, stats)
         _append(columns, ids[some], names[some], [part.band] * len(some), values)
     return _table(columns)
 

@@ -39,6 +39,7 @@ def compile_index(
     CRS, or one has too fine an outline.
     """
     geometries, notes = _in_crs(zones, grid, where)
+    whole = shapely.area(geometries) / abs(grid.dx * grid.dy)
     geometries, numbers = _placed(geometries, grid)
     exact = rule == "exact"
     try:
@@ -49,7 +50,7 @@ def compile_index(
             f"more than {PIECES:,} times",
             where=where,
         ) from exc
-    return _assemble(traced, len(zones), grid, notes)
+    return _assemble(traced, whole, grid, notes)
 
 
 def on_grid(zones: Zones, grid: Grid, where: str = "zones") -> Any:
@@ -152,10 +153,10 @@ def _burn(geometries: Any, numbers: Any, grid: Grid, rule: CoverageRule) -> Trac
     return entries(zone, row, col, length, np.ones(len(zone), np.float32))
 
 
-def _assemble(traced: Traced, zone_count: int, grid: Grid, notes: tuple[str, ...]) -> ZoneIndex:
+def _assemble(traced: Traced, whole: NDArray[np.float64], grid: Grid, notes: tuple[str, ...]) -> ZoneIndex:
     zone, row, runs, parts = traced.zone, traced.row, traced.runs, traced.parts
     run_len, part_share = traced.run_len, traced.part_share
-    totals = _totals(zone, row, runs, parts, run_len, part_share, grid.cell_areas(), zone_count)
+    totals = _totals(zone, row, runs, parts, run_len, part_share, grid.cell_areas(), len(whole))
     by_row = np.argsort(row, kind="stable")
     stretches, run_at, part_at = _number(
         row, runs, parts, traced.run_col, run_len, traced.part_col, by_row, grid.width, BAND_ROWS
@@ -171,6 +172,7 @@ def _assemble(traced: Traced, zone_count: int, grid: Grid, notes: tuple[str, ...
     bands = np.arange(grid.bands + 1)
     return ZoneIndex(
         zones=totals,
+        whole=whole,
         stretch_row=stretch_row,
         stretch_col=stretch_col,
         stretch_len=stretch_len,

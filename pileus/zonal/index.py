@@ -31,6 +31,8 @@ class ZoneIndex:
 
     zones: NDArray[np.float64]
     """(zones, 2): coverage of each zone on the grid in pixels, and in square metres."""
+    whole: NDArray[np.float64]
+    """(zones,): size of each zone in pixels, on the grid and beyond."""
     stretch_row: NDArray[np.int32]
     """Row of each stretch of needed pixels; ordered by row and column."""
     stretch_col: NDArray[np.int32]

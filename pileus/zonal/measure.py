@@ -17,6 +17,7 @@ from pileus.documents import Process
 from pileus.errors import RasterError, UsageError
 from pileus.raster.formats import Layer, band_of, named_band, open_layer
 from pileus.raster.grid import Grid
+from pileus.statistics import WHOLE
 from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
 from pileus.unpack.members import is_archive
@@ -102,7 +103,13 @@ def measure(
         by_tile(found, ids, names, CLASSIC),
         "+".join(sorted(context.engines)),
         context.index_hashes,
-        tuple(context.notes + _off(found, ids) + _infinite(found, ids) + (observer.notes if observer else [])),
+        tuple(
+            context.notes
+            + _off(found, ids)
+            + _partly(found, ids)
+            + _infinite(found, ids)
+            + (observer.notes if observer else [])
+        ),
         seconds,
         context.scratch_bytes + (observer.scratch_bytes if observer else 0),
     )
@@ -111,6 +118,15 @@ def measure(
 def _off(found: Iterable[Found], ids: Sequence[str]) -> list[str]:
     totals = sum((f.totals[:, 0] for f in found), np.zeros(len(ids)))
     return _told(totals == 0, ids, "touch no raster")
+
+
+def _partly(found: Sequence[Found], ids: Sequence[str]) -> list[str]:
+    if not found:
+        return []
+    band = found[0].band
+    seen = sum((f.totals[:, 0] for f in found if f.band == band), np.zeros(len(ids)))
+    whole = np.max([f.whole for f in found if f.band == band], axis=0)
+    return _told((seen > 0) & (seen < whole * (1 - WHOLE)), ids, "lie partly outside the rasters")
 
 
 def _infinite(found: Iterable[Found], ids: Sequence[str]) -> list[str]:

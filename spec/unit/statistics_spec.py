@@ -64,7 +64,7 @@ def test_every_statistic_is_computed_and_described(tmp_path: Path) -> None:
     table = run(path, zones, *REGISTERED, scratch=tmp_path).table
     inside, off = table.to_pylist()
     assert all(inside[name] is not None for name in REGISTERED)
-    assert {name for name in REGISTERED if off[name] is not None} == {"count", "area"}
+    assert {name for name in REGISTERED if off[name] is not None} == {"count", "area", "coverage_share"}
     assert to_parquet(table, Partition("c", "001", "2015-01", "all"), {})
 
 
