@@ -25,9 +25,11 @@ def role() -> str:
 def record(module: Any) -> None:
     """Make boto3's clients write their calls down."""
     call = module.BaseClient._make_api_call
-    path = os.path.join(os.environ["PILEUS_CALLS"], f"{os.getpid()}.jsonl")  # noqa: PTH118 - pathlib is slow to import
 
     def recorded(self: Any, operation: str, parameters: Any) -> Any:
+        if not (who := role()):
+            return call(self, operation, parameters)
+        path = os.path.join(os.environ["PILEUS_CALLS"], f"{os.getpid()}.jsonl")  # noqa: PTH118 - pathlib is slow
         given = {name: value for name, value in parameters.items() if name not in ("Body", "MessageBody", "Message")}
         told = {"role": who, "stack": os.environ.get("PILEUS_STACK", "pileus")}
         line = told | {"service": self.meta.service_model.service_name, "operation": operation, "given": given}
@@ -58,5 +60,5 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if os.environ.get("PILEUS_CALLS") and (who := role()):
+if os.environ.get("PILEUS_CALLS") and (role() or "pileus.embedded.lambda_server" in sys.orig_argv):
     sys.meta_path.insert(0, Finder())
