@@ -2,6 +2,8 @@
 
 PILEUS_CALLS names the folder: one file for each process. `role` is what PILEUS_ROLE says, else the Lambda's name,
 or `worker` for a worker; calls of other processes (commands) are not written.
+
+A stack also finds no pandas, which only specs need: pyarrow and pyogrio would import it in every process.
 """
 
 import importlib.abc
@@ -60,5 +62,15 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
+class Absent(importlib.abc.MetaPathFinder):
+    """Lets nothing be found that a user's environment lacks."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> None:
+        del path, target
+        if name in ("pandas", "geopandas"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, Absent())
 if os.environ.get("PILEUS_CALLS") and (role() or "pileus.embedded.lambda_server" in sys.orig_argv):
     sys.meta_path.insert(0, Finder())
