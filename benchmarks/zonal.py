@@ -30,7 +30,7 @@ from isal import isal_zlib
 
 from pileus.documents import Process
 from pileus.raster.grid import Grid
-from pileus.raster.layers import pack
+from pileus.raster.packed import pack
 from pileus.zonal import FolderCache, Source, Zones, make_zones, measure, read_zones
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import fetch_index

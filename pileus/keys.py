@@ -56,13 +56,16 @@ def partition_of(key: str) -> Partition:
     raise UsageError(f"{key!r} is not an output of a partition")
 
 
-def classic_key(partition: Partition, zone: str, tile: str) -> str:
-    """Return the key of the CSV of the classic statistics (gippy).
+def classic_key(partition: Partition, zone: str, tile: str, band: str = "") -> str:
+    """Return the key of the CSV of the classic statistics (gippy). `band`: where several are measured.
 
     >>> classic_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W")
     'sezu-stats/Coega_201501_00N060W.csv'
+    >>> classic_key(Partition("viirs", "001", "2015-01", "20150101"), "Coega", "00N060W", "cf_cvg")
+    'sezu-stats/Coega_201501_00N060W_cf_cvg.csv'
     """
-    return f"sezu-stats/{segment(zone)}_{partition.period.replace('-', '')}_{safe(tile)}.csv"
+    end = f"_{safe(band)}" if band else ""
+    return f"sezu-stats/{segment(zone)}_{partition.period.replace('-', '')}_{safe(tile)}{end}.csv"
 
 
 def task_key(partition: Partition, task: str, name: str) -> str:

@@ -1,6 +1,5 @@
 """Output of commands: tables for people, JSON for programs, plain text where there is no terminal."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pileus.names import printable
+from pileus.strict_json import plain_json
 
 if TYPE_CHECKING:
     from pileus.backfills.record import Aside
@@ -34,7 +34,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def as_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=1, default=str))
+    print(plain_json(value, indent=1, default=str))
 
 
 def answer(json: bool, value: Any, *lines: str) -> None:

@@ -66,14 +66,19 @@ class Process(Document):
     """Mask: a band that says which pixels count. Without it: every pixel that is not nodata counts. Example: `{"band":
     "cf_cvg", "min": 1}`."""
     range: tuple[float, float] | None = None
-    """Lowest and highest value that count, both included. Without it: no limits. Example: `[0, 1000]`."""
+    """Lowest and highest value that count, both included, after scale and offset. Without it: no limits. Example:
+    `[0, 1000]`."""
     zero_is_nodata: bool = False
     """Whether a pixel of value 0 does not count, as in the classic statistics (gippy). Example: `true`."""
     nodata: float | None = None
-    """Value that means nodata, instead of the raster's own. Without it: the raster's own. Example: `-999.3`."""
+    """Stored number that means nodata, before scale and offset, instead of the raster's own. Without it: the raster's
+    own. Example: `-999.3`."""
     coverage: Literal["exact", "center", "all_touched"] = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
     middle lies in the zone; `all_touched`, the whole pixel when any of it does. Example: `"center"`."""
+    overlap: Literal["first", "last", "error"] = "first"
+    """Which raster of a group has the pixels that several hold: the `first`, in the order of the group's files, or the
+    `last`; `error` fails the group. Example: `"last"`."""
     area_weighted: bool = False
     """Whether pixels are weighted by their area on the ellipsoid. Example: `true`."""
     stats: tuple[str, ...] = DEFAULT_STATISTICS

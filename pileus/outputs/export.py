@@ -1,7 +1,6 @@
 """Statistics as the files other tools read. A new kind of file is one function and one `register(FileFormat(...))`."""
 
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.parquet
 from pileus.errors import UsageError
 from pileus.near import unknown
 from pileus.outputs.tables import to_csv
+from pileus.strict_json import plain_json
 
 Shapes = Mapping[str, Mapping[str, Any]]
 """GeoJSON geometry of each zone, by the zone's id."""
@@ -71,13 +71,13 @@ def _parquet(table: pa.Table, _shapes: Shapes) -> bytes:
 
 def _geojson(table: pa.Table, shapes: Shapes) -> bytes:
     """Return a feature for each row, so that GIS programs can filter and animate by `time`. An unknown zone has null
-    geometry.
+    geometry, and so has an infinite value.
     """
     features = []
     for row in table.to_pylist():
         plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
         features.append({"type": "Feature", "geometry": shapes.get(row["zone"]), "properties": plain})
-    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
+    return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
 
 
 def _xlsx(table: pa.Table, _shapes: Shapes) -> bytes:

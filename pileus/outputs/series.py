@@ -1,5 +1,6 @@
 """One statistic of one zone over time, with its gaps; and finding zones, bands and statistics by name."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -191,17 +192,21 @@ def rolling(values: Sequence[float | None], window: int) -> list[float | None]:
 
 
 def spark(values: Sequence[float | None]) -> str:
-    """Return a line of blocks, a gap where there is no value.
+    """Return a line of blocks, a gap where there is no value. Infinite ones have the first block, or the last.
 
-    >>> spark([0, 1, None, 7])
-    '▁▂·█'
+    >>> spark([0, 1, None, 7]), spark([0, float("inf"), 7])
+    ('▁▂·█', '▁██')
     """
-    some = [v for v in values if v is not None]
+    some = [v for v in values if v is not None and math.isfinite(v)]
     low, high = (min(some), max(some)) if some else (0.0, 0.0)
     top = len(BLOCKS) - 1
-    return "".join(
-        "·" if v is None else BLOCKS[round((v - low) / (high - low) * top) if high > low else 3] for v in values
-    )
+
+    def block(value: float) -> str:
+        if math.isinf(value):
+            return BLOCKS[top if value > 0 else 0]
+        return BLOCKS[round((value - low) / (high - low) * top) if high > low else 3]
+
+    return "".join("·" if v is None else block(v) for v in values)
 
 
 def gaps(periods: Sequence[Period]) -> str:

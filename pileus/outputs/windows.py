@@ -19,9 +19,9 @@ from rasterio.transform import Affine
 
 from pileus.documents import Process
 from pileus.errors import RasterError
-from pileus.raster.grid import BAND_ROWS, Grid, Needed, Stretches, covering
-from pileus.zonal.compile import SAME_PLACE
-from pileus.zonal.reproject import reproject
+from pileus.raster.grid import BAND_ROWS, Box, Grid, Needed, Stretches, covering
+from pileus.raster.stored import Stored, physical
+from pileus.zonal.compile import on_grid
 from pileus.zonal.validity import lets_count, validity_of
 from pileus.zonal.zones import Zones
 
@@ -41,7 +41,8 @@ class Window:
     name: str
     band: str
     values: NDArray[Any]
-    """(rows, columns), in the raster's own type; 0 where `valid` is False and no tile has the pixel."""
+    """(rows, columns), in the raster's own type unless its numbers are scaled; as stored 0 where no tile has the
+    pixel."""
     valid: NDArray[np.bool_]
     """(rows, columns): False where nothing was observed, by the collection's rules, or no tile is there."""
     transform: Affine
@@ -49,20 +50,6 @@ class Window:
     """WKT."""
     outline: Any
     """The zone, a shapely MultiPolygon in `crs`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Rows and columns of one zone on the mosaic, counted from the first grid's upper left pixel; ends excluded."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def pixels(self) -> int:
-        return (self.bottom - self.top) * (self.right - self.left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +61,7 @@ class _Tile:
     """Row of the mosaic at which it begins."""
     column: int
     boxes: dict[int, Box]
-    """By zone, in the tile's own rows and columns."""
+    """By zone, in the tile's own rows and columns; those of the mosaic count from the first grid's upper left pixel."""
     bands: dict[int, list[int]]
     """The zones whose boxes touch each band of rows."""
     needed: Needed
@@ -97,21 +84,26 @@ class Mosaic:
         self._tile: _Tile | None = None
         self._pixels: dict[str, dict[int, NDArray[Any]]] = defaultdict(dict)
         self._filled: dict[str, dict[int, NDArray[np.bool_]]] = defaultdict(dict)
-        self._nodata: dict[str, float | None] = {}
+        self._stored: dict[str, Stored] = {}
         self._one = threading.Lock()
 
-    def needed(self, band: str, grid: Grid, nodata: float | None, where: str) -> Needed:
-        """Return the pixels of a tile that lie in any box. Raises RasterError for a tile of another grid."""
+    def needed(self, band: str, grid: Grid, stored: Stored, where: str) -> Needed:
+        """Return the pixels of a tile that lie in any box. Raises RasterError for a tile of another grid, or whose
+        numbers stand for other values.
+        """
         if self._grid is None:
             self._begin(grid)
-        self._nodata.setdefault(band, nodata)
+        if self._stored.setdefault(band, stored) != stored:
+            raise RasterError(
+                "has another nodata, scale or offset than its group's other tiles: no window over both", where=where
+            )
         if self._tile is None or self._tile.grid != grid:
             row, column = self._offset(grid, where)
             self._tile = _tile(grid, row, column, self._boxes)
         return self._tile.needed
 
     def take(self, band: str, grid: Grid, number: int, first: int, rows: NDArray[Any]) -> None:
-        """Put the pixels of one band of rows into the windows."""
+        """Put the pixels of one band of rows into the windows, where no tile before had any."""
         tile = self._tile
         assert tile is not None
         assert tile.grid == grid
@@ -124,13 +116,13 @@ class Mosaic:
                     slice(top + tile.row - whole.top, bottom + tile.row - whole.top),
                     slice(box.left + tile.column - whole.left, box.right + tile.column - whole.left),
                 )
-                pixels[into] = rows[top - first : bottom - first, box.left : box.right]
+                np.copyto(pixels[into], rows[top - first : bottom - first, box.left : box.right], where=~filled[into])
                 filled[into] = True
 
     def _begin(self, grid: Grid) -> None:
         self._grid = grid
         zones = self._zones
-        self._shapes = reproject(zones.geometries, zones.crs, grid.crs, tolerance=grid.dx * SAME_PLACE)
+        self._shapes = on_grid(zones, grid)
         for number, bounds in enumerate(shapely.bounds(self._shapes)):
             box = _box(grid, *map(float, bounds))
             if box.pixels > LARGEST:
@@ -173,14 +165,15 @@ class Mosaic:
             values = self._pixels[band][zone] if band == self._mask else self._pixels[band].pop(zone)
             rows, columns = _extent(filled)
             valid = (filled & self._valid(band, zone, values))[rows, columns]
-            yield self._window(band, zone, values[rows, columns], valid, rows.start, columns.start)
+            shown = physical(values[rows, columns], self._stored[band])
+            yield self._window(band, zone, shown, valid, rows.start, columns.start)
 
     def _valid(self, band: str, zone: int, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return the collection's rules of validity, as the statistics apply them."""
-        valid = validity_of(self._process, self._nodata.get(band)).valid(values)
+        valid = validity_of(self._process, self._stored[band]).valid(values)
         if self._mask:
-            mask = self._pixels[self._mask].get(zone)
-            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(self._process, mask)
+            mask, stored = self._pixels[self._mask].get(zone), self._stored.get(self._mask, Stored())
+            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(self._process, mask, stored)
         return valid
 
     def _window(

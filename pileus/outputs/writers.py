@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pileus import keys
 from pileus.documents import Collection
+from pileus.errors import UsageError
 from pileus.models import Group, Output, Partition
 from pileus.outputs.draw import Drawing
 from pileus.outputs.shapes import lonlat
@@ -28,9 +29,15 @@ class Written:
     made: list[Made] = field(default_factory=list)
     kept: list[Output] = field(default_factory=list)
     """Archives."""
+    _keys: set[str] = field(default_factory=set)
 
     def add(self, key: str, body: bytes, content_type: str, kind: str, title: str, **facts: Any) -> None:
-        """Write one output and note it. `facts`: fields of its STAC asset."""
+        """Write one output and note it. `facts`: fields of its STAC asset. Raises UsageError for a key that another
+        output of the partition has: one of the two would be lost.
+        """
+        if key in self._keys:
+            raise UsageError("two outputs of one partition would have this key", where=key)
+        self._keys.add(key)
         output = Output(self.put(key, body, content_type), len(body), hashlib.sha256(body).hexdigest(), kind)
         self.made.append(Made(output, title, facts))
 

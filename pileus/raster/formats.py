@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pileus.errors import UsageError
 from pileus.raster.grid import Grid, Needed
 from pileus.raster.layers import open_file
+from pileus.raster.stored import Stored
 
 
 class Layer(Protocol):
@@ -26,8 +27,8 @@ class Layer(Protocol):
         ...
 
     @property
-    def nodata(self) -> float | None:
-        """The value of pixels that do not count; None where there is none."""
+    def stored(self) -> Stored:
+        """Which values its numbers stand for, and which number does not count."""
         ...
 
     @property
@@ -44,7 +45,7 @@ class Layer(Protocol):
         ...
 
     def read(self, handle: Any, needed: Needed, unit: list[int]) -> list[NDArray[Any]]:
-        """Return the needed pixels of each strip of a unit; `layers.pack` makes them of rows. Raises RasterError."""
+        """Return the needed pixels of each strip of a unit; `packed.pack` makes them of rows. Raises RasterError."""
         ...
 
 

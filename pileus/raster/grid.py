@@ -25,6 +25,20 @@ WGS84 = (6378137.0, 298.257223563)
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """Rows and columns of a grid; ends excluded."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def pixels(self) -> int:
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
     """`width` x `height` pixels, axis-aligned, north-up or south-up.
 
@@ -87,6 +101,34 @@ class Grid:
     def geographic(self) -> bool:
         return bool(CRS.from_user_input(self.crs).is_geographic)
 
+    def like(self, other: "Grid") -> bool:
+        """Return whether a pixel is as large as one of the other grid: in degrees on both, or on neither."""
+        sizes = ((self.dx, other.dx), (abs(self.dy), abs(other.dy)))
+        return self.geographic == other.geographic and all(math.isclose(a, b, rel_tol=1e-6) for a, b in sizes)
+
+    def overlap(self, other: "Grid") -> Box | None:
+        """Return the pixels whose middle lies on the other grid; None where there are none, or its system differs.
+
+        >>> west, east = Grid(10, 4, 0, 4, 1, -1, "EPSG:4326"), Grid(10, 4, 8, 4, 1, -1, "EPSG:4326")
+        >>> east.overlap(west), west.overlap(Grid(10, 4, 10, 4, 1, -1, "EPSG:4326"))
+        (Box(top=0, left=0, bottom=4, right=2), None)
+        """
+        if self.crs != other.crs:
+            return None
+        west, south, east, north = other.bounds
+        left, right = _middles(west, east, self.west, self.dx, self.width)
+        top, bottom = _middles(south, north, self.north, self.dy, self.height)
+        return Box(top, left, bottom, right) if right > left and bottom > top else None
+
+    @property
+    def pixel(self) -> str:
+        """Return the size of a pixel, for messages.
+
+        >>> Grid(4, 4, 0, 4, 0.25, -0.5, "EPSG:4326").pixel
+        '0.25 x 0.5 degrees'
+        """
+        return f"{self.dx:g} x {abs(self.dy):g} {'degrees' if self.geographic else 'units of its projection'}"
+
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Return least x, least y, greatest x, greatest y."""
@@ -120,6 +162,12 @@ class Grid:
         q = (1 - e2) * (sine / (1 - e2 * sine * sine) + np.arctanh(e * sine) / e)
         areas: NDArray[np.float64] = a * a * math.radians(self.dx) * np.abs(np.diff(q)) / 2
         return areas
+
+
+def _middles(low: float, high: float, start: float, step: float, count: int) -> tuple[int, int]:
+    """Return the first pixel of a row or column whose middle lies between two edges, and the one after the last."""
+    first, last = sorted(((low - start) / step, (high - start) / step))
+    return max(0, math.ceil(first - 0.5)), min(count, math.ceil(last - 0.5))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""Raster: bands of GeoTIFFs and of anything else that rasterio opens, as packed pixels.
-
-Packed pixels are those of one band of `BAND_ROWS` rows that a zone needs, in the order of the zone index. A layer
-gives them in one of three ways:
+"""Raster: bands of GeoTIFFs and of anything else that rasterio opens, as packed pixels, in one of three ways:
 
 1. `FileLayer`: strips that are not compressed, in a file: only the needed stretches are read, without a library.
 2. `WindowLayer`: anything else in a file: rasterio windows over the blocks that hold zones.
@@ -21,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Interleaving
+from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from rasterio.session import DummySession
@@ -31,8 +28,9 @@ from pileus.errors import RasterError
 from pileus.names import one_line
 from pileus.raster.gdal import SETTINGS, foreign
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
-from pileus.raster.jit import compiled
+from pileus.raster.packed import float_of, native, pack, pack_window
 from pileus.raster.signatures import Kind, kind_of
+from pileus.raster.stored import Stored
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
 
 BLOCK_BYTES = 512 << 20
@@ -41,67 +39,12 @@ TOGETHER = 128 << 20
 """Most pixels of whole rows that are read together, where a row of blocks has more."""
 
 
-@compiled
-def _pack(
-    rows: Any,
-    first_row: int,
-    left: int,
-    stretch_row: Any,
-    stretch_col: Any,
-    stretch_len: Any,
-    stretch_at: Any,
-    first: int,
-    last: int,
-    out: Any,
-) -> None:
-    for s in range(first, last):
-        row, col, at = stretch_row[s] - first_row, stretch_col[s] - left, stretch_at[s]
-        if 0 <= col < rows.shape[1]:
-            out[at : at + stretch_len[s]] = rows[row, col : col + stretch_len[s]]
-
-
-def pack(needed: Needed, band: int, rows: NDArray[Any], first_row: int) -> NDArray[Any]:
-    """Return the needed pixels of a band from whole rows (rows, width), of which the first is `first_row`."""
-    out = np.empty(needed.pixels(band), rows.dtype)
-    pack_window(needed, band, rows, first_row, 0, out)
-    return native(out)
-
-
-def pack_window(needed: Needed, band: int, window: NDArray[Any], first_row: int, left: int, out: NDArray[Any]) -> None:
-    """Put the needed pixels that a window (rows, columns) holds into the packed pixels of a band.
-
-    `first_row`, `left`: the window's upper left pixel. No stretch may be partly in the window.
-    """
-    raw, which = f"u{window.dtype.itemsize}", needed.stretches(band, band)
-    stretches = (needed.row, needed.col, needed.length, needed.at)
-    _pack(window.view(raw), first_row, left, *stretches, which.start, which.stop, out.view(raw))
-
-
-def spread(needed: Needed, band: int, packed: NDArray[Any], width: int) -> NDArray[Any]:
-    """Return whole rows from the packed pixels of a band, the inverse of `pack`: (rows, width), of which the first is
-    the first that is needed. Other pixels than the needed ones may have any value.
-    """
-    first, last = needed.rows(band)
-    rows = np.empty((last - first, width), packed.dtype)
-    raw, which = f"u{packed.itemsize}", needed.stretches(band, band)
-    into = (needed.row[which] - np.int32(first)) * np.int32(width) + needed.col[which]
-    none, count = np.zeros(len(into), np.int32), len(into)
-    columns = (none, needed.at[which], needed.length[which], into)
-    _pack(packed.view(raw)[np.newaxis], 0, 0, *columns, 0, count, rows.reshape(-1).view(raw))
-    return rows
-
-
-def native(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the array in this machine's byte order."""
-    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
-
-
 @dataclass(frozen=True)
 class FileLayer:
     """Uncompressed strips in a file."""
 
     grid: Grid
-    nodata: float | None
+    stored: Stored
     strips: Strips
     path: Path
     where: str
@@ -182,7 +125,7 @@ class WindowLayer:
     """One band of anything that rasterio opens."""
 
     grid: Grid
-    nodata: float | None
+    stored: Stored
     path: str
     kind: Kind
     number: int
@@ -190,6 +133,8 @@ class WindowLayer:
     block: tuple[int, int]
     """Rows and columns of a block."""
     where: str
+    masked: bool = False
+    """Whether the file has a mask or an alpha band. Where that is 0, pixels become NaN, and integers floats."""
     engine: ClassVar[str] = "windowed"
 
     @contextmanager
@@ -217,12 +162,16 @@ class WindowLayer:
         lefts, lengths = needed.col[stretches], needed.length[stretches]
         with foreign(RasterError, "cannot be opened as a raster", self.where):
             dataset = handles.get()
-        dtype = dataset.dtypes[self.number - 1]
+        dtype = np.dtype(dataset.dtypes[self.number - 1])
+        dtype = float_of(dtype) if self.masked else dtype
         packed = [np.empty(needed.pixels(band), dtype) for band in unit]
         for left, right in _blocks(lefts, lefts + lengths, self.block[1], self.grid.width):
             window = Window(left, first, right - left, last - first)
             with foreign(RasterError, "cannot be read", self.where):
                 pixels = dataset.read(self.number, window=window)
+                if self.masked:
+                    seen = dataset.read_masks(self.number, window=window) != 0
+                    pixels = np.where(seen, pixels.astype(dtype), np.nan)
             for band, out in zip(unit, packed, strict=True):
                 pack_window(needed, band, pixels, first, left, out)
         return packed
@@ -264,17 +213,17 @@ def open_file(path: Path | str, band: str | None, where: str, kind: Kind | None 
     kind = kind or kind_of(Path(path), where)
     with opened(path, kind, where) as dataset:
         number = _band_number(dataset, band, where)
-        grid, nodata = Grid.of(dataset, where), dataset.nodatavals[number - 1]
+        grid, stored = Grid.of(dataset, where), Stored.of(dataset, number, where)
         if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
             raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
-        block = _block(dataset, number, where)
+        block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
         strips = _strips(path, dataset)
     if strips is None:
-        return WindowLayer(grid, nodata, str(path), kind, number, block, where)
+        return WindowLayer(grid, stored, str(path), kind, number, block, where, masked)
     size = Path(path).stat().st_size
     if strips.end > size:
         raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
-    return FileLayer(grid, nodata, strips, Path(path), where)
+    return FileLayer(grid, stored, strips, Path(path), where)
 
 
 def _strips(path: Path | str, dataset: Any) -> Strips | None:
@@ -304,9 +253,10 @@ def _block(dataset: Any, number: int, where: str) -> tuple[int, int]:
 
 def _band_number(dataset: Any, band: str | None, where: str) -> int:
     if band is None:
-        if dataset.count > 1:
+        alone = [n for n, holds in enumerate(dataset.colorinterp, 1) if holds is not ColorInterp.alpha]
+        if len(alone) != 1:
             raise RasterError(f"has {dataset.count} bands: name one", where=where)
-        return 1
+        return alone[0]
     if band in dataset.descriptions:
         return int(dataset.descriptions.index(band)) + 1
     if band.isdecimal() and len(band) < 6 and 1 <= int(band) <= dataset.count:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
-from pileus.raster.layers import opened, pack
+from pileus.raster.layers import opened
+from pileus.raster.packed import pack
 from pileus.raster.signatures import GEOTIFF
+from pileus.raster.stored import Stored
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
 from pileus.unpack.streams import Forward
 
@@ -20,7 +22,7 @@ class StreamLayer:
     """Uncompressed strips in a stream."""
 
     grid: Grid
-    nodata: float | None
+    stored: Stored
     strips: Strips
     stream: Forward
     base: int
@@ -62,7 +64,7 @@ def open_stream(stream: Forward, where: str) -> tuple[StreamLayer | None, bytes]
         # Its system may lie behind the strips, so that the whole file is needed.
         if dataset.crs is None or not strips.fits(dataset):
             return None, bytes(head.data)
-        return StreamLayer(Grid.of(dataset, where), dataset.nodata, strips, stream, len(head.data)), b""
+        return StreamLayer(Grid.of(dataset, where), Stored.of(dataset, 1, where), strips, stream, len(head.data)), b""
 
 
 def _upto(stream: Forward, size: int) -> bytes:

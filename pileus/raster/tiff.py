@@ -131,6 +131,8 @@ def _read_strips(head: Head) -> Strips:
             place = head.unpack(order + ("Q" if big else "I"), place)[0]
         head.upto(place + length)
         tags[tag] = np.frombuffer(bytes(head.data[place : place + length]), order + _TYPES[kind])
+    if head.unpack(order + ("Q" if big else "I"), at + count * size)[0]:
+        raise NotPlain("it has a second directory, which may hold a mask")
     return _strips(tags, order)
 
 

@@ -236,7 +236,7 @@ class Outputs:
         written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
         written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
         if rules.classic_csv:
-            for key, body in _classic(partition, measured):
+            for key, body in _classic(partition, measured, several=len(rules.bands) > 1):
                 written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")
         write_drawn(written, partition, zones, self.processed.drawing)
         manifest = self.held.place.manifest
@@ -274,9 +274,14 @@ def _now(edges: Edges) -> str:
     return datetime.fromtimestamp(edges.now(), UTC).isoformat(timespec="seconds")
 
 
-def _classic(partition: Partition, measured: Measured) -> list[tuple[str, bytes]]:
+def _classic(partition: Partition, measured: Measured, *, several: bool) -> list[tuple[str, bytes]]:
+    """Return key and bytes of each CSV of the classic statistics. `several`: whether keys have the band too."""
     rows = measured.by_tile.to_pylist() if measured.by_tile is not None else []
-    return [(keys.classic_key(partition, row["zone"], row["tile"]), classic_csv(row)) for row in rows]
+    bands = [row["band"] if several else "" for row in rows]
+    return [
+        (keys.classic_key(partition, row["zone"], row["tile"], band), classic_csv(row))
+        for row, band in zip(rows, bands, strict=True)
+    ]
 
 
 def _manifest(

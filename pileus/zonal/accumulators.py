@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pileus.raster.stored import Stored
 from pileus.zonal.columns import statistics
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.kernel import accumulate_band, empty, merge
+from pileus.zonal.kernel import accumulate_band, empty, merge, scaled
+from pileus.zonal.overlap import Overlap
 from pileus.zonal.quantiles import Sample, exact_zones, gather, joined
 from pileus.zonal.validity import Validity
 
@@ -28,6 +30,12 @@ class Accumulators:
     by_area: bool
     percentiles: bool = False
     """Whether values are kept for percentiles."""
+    stored: Stored = field(default_factory=Stored)
+    """Sums are made of stored numbers, and become those of values at the end."""
+    overlap: Overlap | None = None
+    """What other sources have taken of the grid; None: nothing."""
+    mosaic: "Accumulators | None" = None
+    """The same band without what others have taken, where they have; its own rows of the source have all pixels."""
     found: dict[int, tuple[NDArray[np.int32], NDArray[np.float64], list[Sample]]] = field(default_factory=dict)
     """By band of rows: the zones, their accumulators and values. They are joined in the order of the bands."""
 
@@ -37,21 +45,23 @@ class Accumulators:
 
     def add(self, band: int, packed: NDArray[Any], valid: NDArray[np.uint8] | None) -> None:
         """Measure one band of rows. Several threads may call it, each with other bands."""
+        if self.mosaic is not None and self.overlap is not None:
+            free = self.overlap.free(band)
+            self.mosaic.add(band, packed, free if valid is None else free & valid)
         zones, acc = accumulate_band(self.index, band, packed, valid, self.validity, self.areas, self.by_area)
         samples = []
         if self.percentiles:
-            samples = gather(
-                self.index, band, packed, valid, self.validity, self.areas, self.by_area, self._exact
-            )  # fmt: skip
+            weighting = self.areas, self.by_area
+            samples = gather(self.index, band, packed, valid, self.validity, *weighting, self._exact, self.stored)
         self.found[band] = zones, acc, samples
 
     def joined(self) -> NDArray[np.float64]:
-        """Return the accumulators of all zones."""
+        """Return the accumulators of all zones, of values."""
         acc = empty(len(self.index.zones))
         for band in sorted(self.found):
             zones, part, _ = self.found[band]
             merge(acc, part, zones)
-        return acc
+        return scaled(acc, self.stored)
 
     def samples(self) -> dict[int, Sample]:
         """Return the values of each zone that has any."""
@@ -64,7 +74,11 @@ class Accumulators:
 
     def result(self, source: str, tile: str | None, band: str) -> "Found":
         """Return all results, under the names of the source and the band."""
-        return Found(source, tile, band, self.joined(), self.index.zones, self.samples())
+        alone = self.joined(), self.index.zones
+        if self.mosaic is None or self.overlap is None:
+            return Found(source, tile, band, *alone, self.samples(), *alone)
+        shared = self.mosaic.joined(), self.overlap.totals(self.areas)
+        return Found(source, tile, band, *shared, self.mosaic.samples(), *alone)
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,12 @@ class Found:
     tile: str | None
     band: str
     acc: NDArray[np.float64]
+    """Of the pixels that the source has in the mosaic."""
     totals: NDArray[np.float64]
     samples: dict[int, Sample]
+    own: NDArray[np.float64]
+    """Of all its pixels."""
+    own_totals: NDArray[np.float64]
 
 
 def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
@@ -101,9 +119,9 @@ def by_tile(found: Sequence[Found], ids: Any, names: Any, stats: Sequence[str]) 
     columns: dict[str, list[Any]] = {name: [] for name in ("tile", "zone", "zone_name", "band", *stats)}
     ids, names = np.array(ids, dtype=object), np.array(names, dtype=object)
     for part in sorted(found, key=lambda f: (f.source, f.band)):
-        some = np.flatnonzero(part.totals[:, 0] > 0)
+        some = np.flatnonzero(part.own_totals[:, 0] > 0)
         columns["tile"].append(pa.array([part.tile or part.source] * len(some), pa.string()))
-        values = statistics(part.acc[some], part.totals[some], {}, stats)
+        values = statistics(part.own[some], part.own_totals[some], {}, stats)
         _append(columns, ids[some], names[some], [part.band] * len(some), values)
     return _table(columns)
 

@@ -17,6 +17,7 @@ from pileus.errors import ArchiveError, RasterError
 from pileus.raster.formats import Layer
 from pileus.raster.grid import Grid
 from pileus.raster.member_layers import MemberLayers, member_band, read_packed
+from pileus.raster.stored import Stored
 from pileus.raster.stream_layer import StreamLayer
 from pileus.unpack.member import Member
 from pileus.unpack.members import members
@@ -124,24 +125,22 @@ class ArchiveBands:
             raise RasterError("lies on another grid than the archive's other bands", where=member.where)
         self._grids[band] = grid
         if band == self._context.mask:
-            self._take_mask(grid, self._pixels(layer, band, member.where))
+            self._take_mask(grid, layer.stored, self._pixels(layer, band, member.where))
         if band in self._context.process.bands:
             if band == self._context.mask:
                 raise RasterError(f"band {band} cannot be measured and be the mask in one archive", where=member.where)
-            self._take_band(band, grid, layer.nodata, self._pixels(layer, band, member.where))
+            self._take_band(band, grid, layer.stored, self._pixels(layer, band, member.where))
 
     def _pixels(self, layer: StreamLayer | Layer, band: str, where: str) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield each band of rows that a zone needs, from the top, with its needed pixels."""
-        reading = self._context.layer(band, layer.grid, layer.nodata, where)
+        reading = self._context.layer(band, layer.grid, layer.stored, where)
         for number, packed in read_packed(layer, reading.needed):
             zones = reading.take(number, packed)
             if zones is not None:
                 yield number, zones
 
-    def _take_band(
-        self, band: str, grid: Grid, nodata: float | None, pixels: Iterator[tuple[int, NDArray[Any]]]
-    ) -> None:
-        accumulators = self._accumulators[band] = self._context.accumulators(grid, nodata)
+    def _take_band(self, band: str, grid: Grid, stored: Stored, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
+        accumulators = self._accumulators[band] = self._context.accumulators(band, grid, stored, self._source.name)
         if self._context.mask and self._mask is None:
             held = self._held[band] = SpillBuffer(self._context.scratch, HOLD)
             self._exit.callback(held.close)
@@ -161,14 +160,14 @@ class ArchiveBands:
     def _valid(self, number: int, size: int) -> NDArray[np.uint8] | None:
         return None if self._mask is None else np.unpackbits(self._mask[number], count=size)
 
-    def _take_mask(self, grid: Grid, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
+    def _take_mask(self, grid: Grid, stored: Stored, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
         self._mask_grid = grid
         waiting = {band: held.take() for band, held in self._held.items()}
         more = len(self._accumulators) < len(self._context.process.bands)
         mask: dict[int, NDArray[np.uint8]] = {}
         for number, packed in pixels:
             self._context.check()
-            valid = lets_count(self._context.process, packed).view(np.uint8)
+            valid = lets_count(self._context.process, packed, stored).view(np.uint8)
             if more:
                 mask[number] = np.packbits(valid)
             for band, held in waiting.items():

@@ -20,6 +20,8 @@ from pileus.zonal.zones import Zones
 
 SAME_PLACE = 1e-6
 """Share of a pixel by which reprojection may move a zone that then keeps its coordinates."""
+STRAIGHT = 1e-5
+"""Share of a pixel by which an edge of a reprojected zone may lie from its curve."""
 GAP = 24
 """Most pixels between two needed stretches of a row that are packed too, because that is faster than a gap."""
 
@@ -50,8 +52,14 @@ def compile_index(
     return _assemble(traced, len(zones), grid, notes)
 
 
+def on_grid(zones: Zones, grid: Grid, where: str = "zones") -> Any:
+    """Return the geometries in the coordinate system of a grid, their edges as curved as they are there."""
+    limits = {"tolerance": grid.dx * SAME_PLACE, "curve": grid.dx * STRAIGHT}
+    return reproject(zones.geometries, zones.crs, grid.crs, **limits, where=where)
+
+
 def _in_crs(zones: Zones, grid: Grid, where: str) -> tuple[Any, tuple[str, ...]]:
-    moved = reproject(zones.geometries, zones.crs, grid.crs, tolerance=grid.dx * SAME_PLACE, where=where)
+    moved = on_grid(zones, grid, where)
     if moved is zones.geometries:
         return moved, ()
     source, target = CRS.from_user_input(zones.crs), CRS.from_user_input(grid.crs)

@@ -1,6 +1,7 @@
 """The sources to measure, and what all sources of one call share."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import Any, BinaryIO, Protocol
 from numpy.typing import NDArray
 
 from pileus.documents import Process
-from pileus.raster.grid import Grid, Needed, either
-from pileus.raster.layers import pack, spread
+from pileus.errors import RasterError
+from pileus.raster.grid import Box, Grid, Needed, either
+from pileus.raster.packed import pack, spread
+from pileus.raster.stored import Stored
 from pileus.statistics import need_percentiles
 from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.index import ZoneIndex
+from pileus.zonal.overlap import Overlap
 from pileus.zonal.validity import validity_of
 from pileus.zonal.zones import Zones
 
@@ -50,7 +54,7 @@ class Observer(Protocol):
         """Bytes that it has on the scratch volume."""
         ...
 
-    def needed(self, band: str, grid: Grid, nodata: float | None, where: str) -> Needed:
+    def needed(self, band: str, grid: Grid, stored: Stored, where: str) -> Needed:
         """Return which pixels of a layer it takes. Asked once before a layer is read. Raises RasterError."""
         ...
 
@@ -103,6 +107,8 @@ class Context:
         self.mask = process.valid.band if process.valid else None
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
+        self._grids: dict[str, list[tuple[Grid, str]]] = defaultdict(list)
+        """The grids of each band so far, with their sources."""
         self._joined: tuple[Needed, Needed, Needed] | None = None
         self.compile_seconds = 0.0
         self.engines: set[str] = set()
@@ -119,12 +125,12 @@ class Context:
             self.compile_seconds += time.perf_counter() - started
         return self._indexes[grid.hash][0]
 
-    def layer(self, band: str, grid: Grid, nodata: float | None, where: str) -> Reading:
+    def layer(self, band: str, grid: Grid, stored: Stored, where: str) -> Reading:
         """Return what is read of a layer. Raises what the observer raises."""
         zones = self.index(grid).needed
         if self.observer is None:
             return Reading(zones, zones, band, grid, None)
-        others = self.observer.needed(band, grid, nodata, where)
+        others = self.observer.needed(band, grid, stored, where)
         if not len(others.row):
             return Reading(zones, zones, band, grid, None)
         # Values and their mask ask for the same pixels.
@@ -136,9 +142,33 @@ class Context:
     def index_hashes(self) -> tuple[str, ...]:
         return tuple(sorted(key for _, key in self._indexes.values()))
 
-    def accumulators(self, grid: Grid, nodata: float | None) -> Accumulators:
-        """Return empty accumulators for a band with `nodata` on `grid`."""
-        process = self.process
-        kept = need_percentiles(process.stats)
-        validity = validity_of(process, nodata)
-        return Accumulators(self.index(grid), grid.cell_areas(), validity, process.area_weighted, kept)
+    def accumulators(self, band: str, grid: Grid, stored: Stored, where: str) -> Accumulators:
+        """Return empty accumulators for a band on `grid`, whose numbers are `stored` so.
+
+        Raises RasterError where another source of the band has pixels of another size, which cannot be added.
+        """
+        before = self._grids[band]
+        for other, name in before[:1]:
+            if not grid.like(other):
+                sizes = f"has pixels of {grid.pixel}, and {name} of {other.pixel}"
+                raise RasterError(f"{sizes}: measure them separately", where=where)
+        taken = [box for other, name in before if (box := self._overlap(grid, other, where, name))]
+        before.append((grid, where))
+        kept, validity = need_percentiles(self.process.stats), validity_of(self.process, stored)
+        index = self.index(grid)
+        rules = index, grid.cell_areas(), validity, self.process.area_weighted
+        if not taken:
+            return Accumulators(*rules, kept, stored)
+        mosaic = Accumulators(*rules, kept, stored)
+        return Accumulators(*rules, False, stored, Overlap(index, tuple(taken)), mosaic)
+
+    def _overlap(self, grid: Grid, other: Grid, where: str, name: str) -> Box | None:
+        """Return what another source has taken of a grid. Raises RasterError where the collection wants no overlap."""
+        box = grid.overlap(other)
+        if box is None:
+            return None
+        if self.process.overlap == "error":
+            told = f"has {box.pixels:,} pixels that {name} has too"
+            raise RasterError(f"{told}, and meta.process.overlap is error", where=where)
+        self.notes.append(f"{where}: of its pixels {box.pixels:,} lie on {name} too, and count there")
+        return box

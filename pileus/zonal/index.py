@@ -20,7 +20,7 @@ from pileus.raster.grid import Grid, Needed
 from pileus.zonal.zones import Zones
 
 CoverageRule = Literal["exact", "center", "all_touched"]
-FORMAT = 1
+FORMAT = 2
 """Number of the format. Increase it when the meaning or the layout of an index changes."""
 MAGIC = b"PILEUSZX"
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.raster.jit import compiled, compiled_inline, compiled_sums
+from pileus.raster.stored import Stored
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.validity import Validity, as_float
 
@@ -22,6 +23,21 @@ COUNT, AREA, WEIGHT, ANCHOR, MEAN, M2, M3, M4, LOW, HIGH = range(10)
 value near the mean, and the mean less that; sums of weighted powers of the distance to the mean; least and greatest
 valid value."""
 COLUMNS = 10
+
+
+def scaled(acc: NDArray[np.float64], stored: Stored) -> NDArray[np.float64]:
+    """Return the accumulators of values from those of their stored numbers. Central moments scale with powers of the
+    factor, so nothing is lost.
+    """
+    if not stored.scaled:
+        return acc
+    made, factor = acc.copy(), stored.factor
+    made[:, ANCHOR] = acc[:, ANCHOR] * factor + stored.offset
+    for column, power in ((MEAN, 1), (M2, 2), (M3, 3), (M4, 4)):
+        made[:, column] = acc[:, column] * factor**power
+    ends = acc[:, [LOW, HIGH]] * factor + stored.offset
+    made[:, [LOW, HIGH]] = ends if factor > 0 else ends[:, ::-1]
+    return made
 
 
 def empty(zones: int) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
 from pileus.zonal.context import Context, Fetch, Observer, Source
 from pileus.zonal.index import ZoneIndex
+from pileus.zonal.kernel import COUNT, HIGH, LOW
 from pileus.zonal.validity import lets_count
 from pileus.zonal.zones import Zones
 
@@ -85,7 +86,7 @@ def measure(
     context = Context(process, zones, fetch or own, scratch, threads, limits, check, reading, observer)
     found: list[Found] = []
     plain: list[Source] = []
-    for source in sources:
+    for source in reversed(sources) if process.overlap == "last" else sources:
         reading(source.name)
         if _is_archive(source):
             found += ArchiveBands(context, source).found()
@@ -101,7 +102,7 @@ def measure(
         by_tile(found, ids, names, CLASSIC),
         "+".join(sorted(context.engines)),
         context.index_hashes,
-        tuple(context.notes + _off(found, ids) + (observer.notes if observer else [])),
+        tuple(context.notes + _off(found, ids) + _infinite(found, ids) + (observer.notes if observer else [])),
         seconds,
         context.scratch_bytes + (observer.scratch_bytes if observer else 0),
     )
@@ -109,11 +110,19 @@ def measure(
 
 def _off(found: Iterable[Found], ids: Sequence[str]) -> list[str]:
     totals = sum((f.totals[:, 0] for f in found), np.zeros(len(ids)))
-    off = [ids[int(i)] for i in np.flatnonzero(totals == 0)]
-    if not off:
-        return []
-    shown = ", ".join(off[:5]) + (", ..." if len(off) > 5 else "")
-    return [f"{len(off)} of {len(ids)} zones touch no raster: {shown}"]
+    return _told(totals == 0, ids, "touch no raster")
+
+
+def _infinite(found: Iterable[Found], ids: Sequence[str]) -> list[str]:
+    ends = [np.isinf(f.acc[:, [LOW, HIGH]]).any(axis=1) & (f.acc[:, COUNT] > 0) for f in found]
+    return _told(np.logical_or.reduce(ends, axis=0), ids, "have infinite pixels") if ends else []
+
+
+def _told(which: NDArray[np.bool_], ids: Sequence[str], what: str) -> list[str]:
+    """Return one line that says what some zones do; none where none does."""
+    some = [ids[int(number)] for number in np.flatnonzero(which)]
+    shown = ", ".join(some[:5]) + (", ..." if len(some) > 5 else "")
+    return [f"{len(some)} of {len(ids)} zones {what}: {shown}"] if some else []
 
 
 def _is_archive(source: Source) -> bool:
@@ -177,8 +186,8 @@ def _layers(context: Context, source: Source) -> dict[str, Layer]:
 
 
 def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
-    accumulators = context.accumulators(layer.grid, layer.nodata)
-    reading = context.layer(band, layer.grid, layer.nodata, source.name)
+    accumulators = context.accumulators(band, layer.grid, layer.stored, source.name)
+    reading = context.layer(band, layer.grid, layer.stored, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)
     with ExitStack() as stack:
@@ -205,12 +214,12 @@ def _mask(
 ) -> Callable[[list[int]], list[NDArray[np.uint8] | None]]:
     """Return what reads a mask: where pixels of each band of rows may count; None where no zone needs one."""
     assert context.mask is not None
-    reading = context.layer(context.mask, mask.grid, mask.nodata, source.name)
+    reading = context.layer(context.mask, mask.grid, mask.stored, source.name)
     handle: Any = stack.enter_context(mask.open())
 
     def read(unit: list[int]) -> list[NDArray[np.uint8] | None]:
         packed = mask.read(handle, reading.needed, unit)
         zones = [reading.take(number, pixels) for number, pixels in zip(unit, packed, strict=True)]
-        return [None if one is None else lets_count(context.process, one).view(np.uint8) for one in zones]
+        return [None if one is None else lets_count(context.process, one, mask.stored).view(np.uint8) for one in zones]
 
     return read

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.raster.jit import compiled
+from pileus.raster.stored import Stored
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import NO_MASK, columns_of
 from pileus.zonal.validity import Validity, as_float
@@ -98,10 +99,11 @@ def gather(
     areas: NDArray[np.float64],
     by_area: bool,
     exact: NDArray[np.bool_],
+    stored: Stored,
 ) -> list[Sample]:
     """Return the valid values of each slot of one band.
 
-    Arguments as in `accumulate_band`; `exact`: as `exact_zones` says.
+    Arguments as in `accumulate_band`; `exact`: as `exact_zones` says; `stored`: which values the numbers stand for.
     """
     values = as_float(packed)
     first, last = int(index.band_slots[band]), int(index.band_slots[band + 1])
@@ -110,6 +112,7 @@ def gather(
     found, weights, ends = _gather(
         first, last, columns, areas, by_area, values, mask, valid is not None, limits
     )  # fmt: skip
+    found = stored.value(found)
     starts = np.r_[0, ends]
     samples = []
     for slot, (start, end) in enumerate(pairwise(starts)):

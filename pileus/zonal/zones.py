@@ -103,7 +103,7 @@ def _text(value: Any) -> str:
 
 
 def _ids(fields: dict[str, Any], own: list[Any] | None, zone_id: str | None, where: str) -> list[str]:
-    columns = ", ".join(fields) or "none"
+    columns = one_line(", ".join(fields)) or "none"
     if zone_id is not None:
         if zone_id not in fields:
             raise ZonesError(f"has no column {zone_id!r}: its columns are {columns}", where=where)

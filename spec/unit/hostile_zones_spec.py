@@ -176,9 +176,9 @@ def refused(source: bytes | Path) -> PileusError | None:
     return None
 
 
-def parquet() -> bytes:
+def parquet(column: str = "name") -> bytes:
     geo = {"version": "1.0.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB"}}}
-    table = pa.table({"name": ["A"], "geometry": [shapely.to_wkb(shapely.box(0, 0, 1, 1))]})
+    table = pa.table({column: ["A"], "geometry": [shapely.to_wkb(shapely.box(0, 0, 1, 1))]})
     body = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), body)
     return body.getvalue()
@@ -201,3 +201,9 @@ def test_the_seeds_are_sound(name: str) -> None:
 def test_damaged_zones_are_read_or_refused_in_one_sentence(name: str, chance: random.Random) -> None:
     said = refused(damaged(SEEDS[name], chance, (bits, cut, doubled, number)))
     assert said is None or one_sentence(said, "z.zip")
+
+
+def test_names_of_columns_are_shown_without_control_characters() -> None:
+    said = refused(parquet("\x00a\x1b[31m"))
+    assert said is not None
+    assert "its columns are \\x00a\\x1b[31m" in str(said)

@@ -14,7 +14,8 @@ from rasterio.transform import Affine
 from pileus.documents import Process
 from pileus.errors import PileusError, RasterError, UsageError
 from pileus.raster.grid import BAND_ROWS, Needed, covering, either
-from pileus.raster.layers import FileLayer, WindowLayer, open_file, pack, spread
+from pileus.raster.layers import FileLayer, WindowLayer, open_file
+from pileus.raster.packed import pack, spread
 from pileus.zonal import Source, measure
 from spec.support.zonal_reference import rows, run, write, zones_of
 

@@ -150,19 +150,19 @@ def test_the_bands_of_one_plain_file_have_windows_too(tmp_path: Path) -> None:
         assert np.array_equal(one.values, DARK[EXPECTED[one.zone]])
 
 
-def test_of_two_tiles_on_one_place_the_later_one_is_shown(tmp_path: Path) -> None:
+def test_of_two_tiles_on_one_place_the_first_is_shown(tmp_path: Path) -> None:
     process, tiles = Process(band="light", zones="", stats=("count",)), []
     for name, value in (("z", 1), ("a", 2)):
         tgz([write(tmp_path / f"{name}.light.tif", np.full((9, 9), value, "f4"), crs="EPSG:3857")], tmp_path / name)
         tiles.append(Source(name, path=tmp_path / name))
     mosaic = Mosaic(process, zones_of(shapely.box(1, 1, 3, 3), crs="EPSG:3857"), tmp_path)
     measure(tiles, process, mosaic._zones, scratch=tmp_path, observer=mosaic)
-    assert {float(value) for one in mosaic.windows("light") for value in one.values.flat} == {2.0}
+    assert {float(value) for one in mosaic.windows("light") for value in one.values.flat} == {1.0}
 
 
 def test_a_tile_of_another_grid_is_named(tmp_path: Path) -> None:
-    for name, size in (("a", 1), ("b", 2)):
-        tgz([write(tmp_path / f"{name}.light.tif", np.ones((9, 9), "f4"), size=size, crs="EPSG:3857")], tmp_path / name)
+    for name, crs in (("a", "EPSG:3857"), ("b", "EPSG:3395")):
+        tgz([write(tmp_path / f"{name}.light.tif", np.ones((9, 9), "f4"), crs=crs)], tmp_path / name)
     tiles = [Source(name, path=tmp_path / name) for name in "ab"]
     with pytest.raises(RasterError, match=r"^b: b.light.tif: lies on another grid than its group's other tiles"):
         taken(tiles, tmp_path, Process(band="light", zones="", stats=("count",)))

@@ -265,7 +265,7 @@ def measured_in_memory(raster: Any, shape: Any, **process: Any) -> dict[str, Any
     grid = Grid(raster.shape[1], raster.shape[0], 0, raster.shape[0], 1, -1, "EPSG:3857")
     index = compile_index(zones_of(shape, crs="EPSG:3857"), grid)
     accumulators = Accumulators(index, grid.cell_areas(), Validity(**process), False)
-    from pileus.raster.layers import pack
+    from pileus.raster.packed import pack
 
     for band in index.needed.bands():
         first, last = index.needed.rows(band)
