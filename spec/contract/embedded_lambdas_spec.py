@@ -152,9 +152,17 @@ sys.stdin.read()
         pid = int(parent.stdout.readline())
         parent.kill()
     deadline = time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+    while running(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not Path(f"/proc/{pid}").exists()
+    assert not running(pid)
+
+
+def running(pid: int) -> bool:
+    """Whether a process runs: one that has ended, and that nobody has waited for, has no command line."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except FileNotFoundError:
+        return False
 
 
 def test_a_function_that_tells_python_something_gets_a_python_of_its_own(make: Make) -> None:
