@@ -3,7 +3,9 @@
 No Docker: pip fetches wheels of another platform than the one it runs on. boto3 is part of Lambda's runtime.
 """
 
+import compileall
 import hashlib
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -39,6 +41,10 @@ def package(out: Path, *, architecture: str | None, tasks: Path | None = None) -
         shutil.copytree(_dependencies(out, architecture), folder)
     shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
     shutil.copytree(product_folder() / "lambdas", folder / "lambdas", ignore=NOT_CODE)
+    if architecture is None:  # each process of the embedded Lambda unpacks it anew; AWS has another Python
+        compileall.compile_dir(
+            folder, quiet=2, stripdir=str(folder), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
     if tasks is not None and architecture is not None:  # the embedded stack reads them where they are
         shutil.copytree(tasks, folder / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
         for needed in sorted(tasks.glob(f"*/{NEEDED}")):

@@ -16,9 +16,11 @@ IDLE_SECONDS = 75
 if __name__ == "__main__":
     import uvicorn
     from ministack.app import app
+    from ministack.core import lambda_runtime
     from ministack.services import lambda_svc, scheduler, stepfunctions
 
     from pileus.embedded import executions
+    from pileus.embedded.lambdas import fork_lambdas
     from pileus.embedded.private import Private
     from pileus.embedded.timezones import in_zones
 
@@ -28,6 +30,8 @@ if __name__ == "__main__":
     executions.end_with_their_parent(stepfunctions)
     executions.start_at_once(stepfunctions)
     executions.name_errors(lambda_svc)
+    if sys.platform == "linux":
+        fork_lambdas(lambda_runtime)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     sys.setswitchinterval(SWITCH_SECONDS)
     uvicorn.run(

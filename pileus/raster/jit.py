@@ -2,12 +2,13 @@
 
 numba keeps them beside the source, else in the user's cache folder, else where NUMBA_CACHE_DIR says. An image sets that
 and runs `python -m pileus.zonal.warm` when it is built. Where nothing can be written, each process compiles them again.
+
+numba itself is imported when a function is first called: a worker whose cell measures needs none of it.
 """
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, TypeVar, cast
-
-from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 SUMS = {"reassoc", "contract", "nsz"}
@@ -16,11 +17,7 @@ SUMS = {"reassoc", "contract", "nsz"}
 
 def compiled(function: F, **options: Any) -> F:
     """Return `function` as machine code that runs without the interpreter's lock."""
-    options = {"nogil": True, "error_model": "numpy", **options}
-    try:
-        return cast(F, njit(cache=True, **options)(function))
-    except RuntimeError:  # no folder to keep it in
-        return cast(F, njit(**options)(function))
+    return cast(F, _Compiled(function, {"nogil": True, "error_model": "numpy", **options}))
 
 
 def compiled_sums(function: F) -> F:
@@ -31,3 +28,30 @@ def compiled_sums(function: F) -> F:
 def compiled_inline(function: F) -> F:
     """Do as `compiled`, always inlined into its caller."""
     return compiled(function, inline="always")
+
+
+class _Compiled:
+    """What numba makes of a function, made when it is first used: called here, or named by another that is compiled."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._function, self._options = function, options
+        self._made: Any = None
+        self._making = Lock()
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self._made or self._make())(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of numba's function; by `_numba_type_` numba knows that this is one."""
+        return getattr(self._made or self._make(), name)
+
+    def _make(self) -> Any:
+        from numba import njit
+
+        with self._making:
+            if self._made is None:
+                try:
+                    self._made = njit(cache=True, **self._options)(self._function)
+                except RuntimeError:  # no folder to keep it in
+                    self._made = njit(**self._options)(self._function)
+        return self._made

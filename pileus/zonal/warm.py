@@ -20,17 +20,16 @@ def warm() -> None:
         folder = Path(name)
         zones = make_zones(["a"], ["a"], [shapely.Point(1, 1).buffer(0.7)], "EPSG:4326")
         for kind in ("float32", "uint16", "uint8", "float64"):
-            for layout in ({}, {"compress": "deflate"}):
-                path = folder / f"{kind}{len(layout)}.tif"
-                place = rasterio.Affine(1, 0, 0, 0, -1, 2)
-                with rasterio.open(path, "w", driver="GTiff", width=2, height=2, count=1, dtype=kind, crs="EPSG:4326",
-                                   transform=place, **layout) as file:  # fmt: skip
-                    file.write(np.ones((1, 2, 2), kind))
-                sources = [Source("x.b.tif", path=path, band="b"), Source("x.m.tif", path=path, band="m")]
-                for valid in (None, Valid(band="m")):
-                    process = Process(band="b", zones="", valid=valid, stats=("count", "median"))
-                    for cache in (None, indexes):
-                        measure(sources, process, zones, cache=cache, scratch=folder)
+            path = folder / f"{kind}.tif"
+            place = rasterio.Affine(1, 0, 0, 0, -1, 2)
+            with rasterio.open(path, "w", driver="GTiff", width=2, height=2, count=1, dtype=kind, crs="EPSG:4326",
+                               transform=place) as file:  # fmt: skip
+                file.write(np.ones((1, 2, 2), kind))
+            sources = [Source("x.b.tif", path=path, band="b"), Source("x.m.tif", path=path, band="m")]
+            for valid in (None, Valid(band="m")):
+                process = Process(band="b", zones="", valid=valid, stats=("count", "median"))
+                for cache in (None, indexes):
+                    measure(sources, process, zones, cache=cache, scratch=folder)
         measure(sources, Process(band="b", zones="", coverage="center"), zones, scratch=folder)
 
 

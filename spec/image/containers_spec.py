@@ -183,6 +183,7 @@ def test_two_months_of_the_real_site_go_through_containers(stack: Project) -> No
 
 
 def test_they_run_without_rights_and_write_nowhere_but_scratch(stack: Project) -> None:
+    stack.wait_for(lambda: len(ours(stack)) == WORKERS)  # they start one after another
     inspected = json.loads(docker("inspect", *ours(stack)))
     assert [one["Config"]["User"] for one in inspected] == ["10001:10001"] * WORKERS
     assert docker("diff", ours(stack)[0]) == ""

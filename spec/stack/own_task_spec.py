@@ -37,7 +37,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         write_tasks(folder)
         write_workflow(folder)
         (folder / "workflows/OnlyTell.asl.json").write_text(json.dumps(ONLY))
-        project.up(visibility_seconds=5)
+        project.up(workers=1, visibility_seconds=5)
         yield project
 
 

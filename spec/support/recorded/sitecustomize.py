@@ -2,6 +2,8 @@
 
 PILEUS_CALLS names the folder: one file for each process. `role` is what PILEUS_ROLE says, else the Lambda's name,
 or `worker` for a worker; calls of other processes (commands) are not written.
+
+A stack also finds no pandas, which only specs need: pyarrow and pyogrio would import it in every process.
 """
 
 import importlib.abc
@@ -25,9 +27,11 @@ def role() -> str:
 def record(module: Any) -> None:
     """Make boto3's clients write their calls down."""
     call = module.BaseClient._make_api_call
-    path = os.path.join(os.environ["PILEUS_CALLS"], f"{os.getpid()}.jsonl")  # noqa: PTH118 - pathlib is slow to import
 
     def recorded(self: Any, operation: str, parameters: Any) -> Any:
+        if not (who := role()):
+            return call(self, operation, parameters)
+        path = os.path.join(os.environ["PILEUS_CALLS"], f"{os.getpid()}.jsonl")  # noqa: PTH118 - pathlib is slow
         given = {name: value for name, value in parameters.items() if name not in ("Body", "MessageBody", "Message")}
         told = {"role": who, "stack": os.environ.get("PILEUS_STACK", "pileus")}
         line = told | {"service": self.meta.service_model.service_name, "operation": operation, "given": given}
@@ -58,5 +62,15 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if os.environ.get("PILEUS_CALLS") and (who := role()):
+class Absent(importlib.abc.MetaPathFinder):
+    """Lets nothing be found that a user's environment lacks."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> None:
+        del path, target
+        if name in ("pandas", "geopandas"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, Absent())
+if os.environ.get("PILEUS_CALLS") and (role() or "pileus.embedded.lambda_server" in sys.orig_argv):
     sys.meta_path.insert(0, Finder())
