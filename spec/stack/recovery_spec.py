@@ -48,6 +48,14 @@ def prepared(project: Project, site: GatedSite, name: str) -> None:
     project.pileus("populate")
 
 
+def lambdas(project: Project, name: str) -> list[int]:
+    """The processes of a Lambda of the stack: its fork server's, each in a folder with the Lambda's name."""
+    servers = subprocess.run(["pgrep", "-P", str(project.running.ministack)], capture_output=True, text=True).stdout
+    parents = ",".join(servers.split())
+    found = subprocess.run(["pgrep", "-P", parents], capture_output=True, text=True, check=True).stdout.split()
+    return [int(pid) for pid in found if name in str(Path(f"/proc/{pid}/cwd").readlink())]
+
+
 def test_after_kill_9_of_everything_finished_work_is_still_known(project: Project, site: GatedSite) -> None:
     prepared(project, site, "once")
     project.pileus("backfill", "once", "--name", "once", "--wait")
@@ -80,8 +88,8 @@ def test_a_lambda_killed_while_it_lists_a_month_is_called_again(project: Project
 
     def kill() -> None:
         if next(left, None) is not None:
-            of_the_stack = ["pkill", "-9", "-P", str(project.running.ministack), "-f", "DiscoverGranules"]
-            subprocess.run(of_the_stack, check=True)
+            for pid in lambdas(project, "DiscoverGranules"):
+                project.kill(pid)
 
     site.listed = kill
     project.pileus("backfill", "listed", "--name", "listed", "--wait")
