@@ -93,7 +93,7 @@ class ZoneIndex:
             raise ValueError("damaged zone index")
         size = struct.unpack("<Q", blob[8:16])[0]
         header = json.loads(blob[16 : 16 + size])
-        if header["format"] != FORMAT:
+        if header["format"] != FORMAT or set(header["arrays"]) != set(cls.ARRAYS):
             raise ValueError("zone index of another format")
         at = 16 + size
         arrays: dict[str, Any] = {}

@@ -160,6 +160,18 @@ def test_an_index_is_read_back_as_it_was_written() -> None:
         assert getattr(index, name).dtype == getattr(again, name).dtype
 
 
+@pytest.mark.parametrize("name", ["whole", "wider"])
+def test_an_index_of_other_arrays_is_compiled_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that another version has left in a user's cache."""
+    index = compile_index(zones_of(shapely.box(0, 0, 1, 1)), GRID)
+    kept = tuple(one for one in ZoneIndex.ARRAYS if one != name)
+    monkeypatch.setattr(ZoneIndex, "ARRAYS", kept if name in ZoneIndex.ARRAYS else (*ZoneIndex.ARRAYS, "bands"))
+    blob = index.to_bytes()
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="zone index of another format"):
+        ZoneIndex.from_bytes(blob)
+
+
 def test_the_key_changes_with_zones_grid_and_rule() -> None:
     zones, moved = zones_of(shapely.box(0, 0, 1, 1)), zones_of(shapely.box(0, 0, 1, 2))
     other = Grid(6, 5, 1e-9, 5, 1, -1, "EPSG:4326")
