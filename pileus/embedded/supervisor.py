@@ -24,6 +24,7 @@ from pileus.embedded.containers import Containers, find_image, sweep_containers
 from pileus.embedded.deployment import deploy_embedded, synth_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.embedded.private import HEALTH, new_credentials
+from pileus.embedded.restarts import Restarts
 from pileus.errors import PileusError, StoreError, UsageError
 from pileus.project.folder import Project
 from pileus.task_folder import FOLDER
@@ -53,6 +54,7 @@ class Supervisor:
         self._workers: list[subprocess.Popen[bytes]] = []
         self._tasks: dict[str, subprocess.Popen[bytes]] = {}
         """The worker of each task of the project that runs in workers."""
+        self._restarts = Restarts()
         self._port = 0
         self._credentials = new_credentials()
         self._stack: Stack | None = None
@@ -198,6 +200,7 @@ class Supervisor:
             "PILEUS_SCRATCH": str(self._home.scratch),
             FOLDER: str(self._home.project / "tasks"),
         }
+        self._restarts.started(name)
         return self._spawn(name, [*PILEUS, "worker", *options], settings)
 
     def _spawn(self, name: str, command: list[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -214,17 +217,17 @@ class Supervisor:
             )
 
     def _restart_dead(self) -> None:
-        """Restart what has died."""
+        """Restart what has died; what dies again and again, after a pause."""
         if self._ministack and self._ministack.poll() is not None:
             self._tell("the embedded AWS died: starting it again")
             self._start()
         for number, worker in enumerate(self._workers):
-            if worker.poll() is not None:
+            if worker.poll() is not None and self._restarts.may_start(f"worker-{number}"):
                 self._tell(f"worker {number} died: starting it again")
                 self._workers[number] = self._start_worker(f"worker-{number}")
                 self._note("", ready=True)
         for name, worker in self._tasks.items():
-            if worker.poll() is not None:
+            if worker.poll() is not None and self._restarts.may_start(f"task-{name}"):
                 self._tell(f"the worker of task {name} died: starting it again")
                 self._tasks[name] = self._start_worker(f"task-{name}", "--task", name)
                 self._note("", ready=True)
