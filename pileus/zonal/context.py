@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -152,7 +152,7 @@ class Context:
             if not grid.like(other):
                 sizes = f"has pixels of {grid.pixel}, and {name} of {other.pixel}"
                 raise RasterError(f"{sizes}: measure them separately", where=where)
-        taken = [box for other, name in before if (box := self._overlap(grid, other, where, name))]
+        taken = self._taken(grid, where, before)
         before.append((grid, where))
         kept, validity = need_percentiles(self.process.stats), validity_of(self.process, stored)
         index = self.index(grid)
@@ -162,13 +162,17 @@ class Context:
         mosaic = Accumulators(*rules, kept, stored)
         return Accumulators(*rules, False, stored, Overlap(index, tuple(taken)), mosaic)
 
-    def _overlap(self, grid: Grid, other: Grid, where: str, name: str) -> Box | None:
-        """Return what another source has taken of a grid. Raises RasterError where the collection wants no overlap."""
-        box = grid.overlap(other)
-        if box is None:
-            return None
+    def _taken(self, grid: Grid, where: str, before: Sequence[tuple[Grid, str]]) -> list[Box]:
+        """Return what other sources have taken of a grid, and note it in one line. Raises RasterError where the
+        collection wants no overlap.
+        """
+        found = [(box, name) for other, name in before if (box := grid.overlap(other))]
+        if not found:
+            return []
+        (box, name), more = found[0], len(found) - 1
         if self.process.overlap == "error":
             told = f"has {box.pixels:,} pixels that {name} has too"
             raise RasterError(f"{told}, and meta.process.overlap is error", where=where)
-        self.notes.append(f"{where}: of its pixels {box.pixels:,} lie on {name} too, and count there")
-        return box
+        others = f"{name} and {more:,} more files" if more else name
+        self.notes.append(f"{where}: some of its pixels lie on {others} too, and count there")
+        return [box for box, _ in found]

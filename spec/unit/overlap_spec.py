@@ -80,7 +80,15 @@ def test_the_collection_says_which_of_two_tiles_counts(tmp_path: Path, overlap: 
     found = measure(sources, process, where, scratch=tmp_path)
     (row,) = found.table.to_pylist()
     assert (row["mean"], row["count"]) == (mean, 16 * 150)
-    assert any("of its pixels 600 lie on" in note for note in found.notes)
+    first, second = ("one", "nine") if overlap == "first" else ("nine", "one")
+    assert found.notes == (f"{second}.b.tif: some of its pixels lie on {first}.b.tif too, and count there",)
+
+
+def test_many_overlaps_of_a_file_are_one_note(tmp_path: Path) -> None:
+    sources = [strip(tmp_path, f"{number}.b.tif", WHOLE, number / 2) for number in range(4)]
+    notes = [note for note in measured(sources, tmp_path).notes if "lie on" in note]
+    assert notes[-1] == "3.b.tif: some of its pixels lie on 0.b.tif and 2 more files too, and count there"
+    assert len(notes) == 3
 
 
 def test_the_classic_rows_are_of_each_whole_tile(tmp_path: Path) -> None:
