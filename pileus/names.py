@@ -85,14 +85,15 @@ def is_clean(url: str) -> bool:
 
 
 def printable(text: str) -> str:
-    r"""Return a text with each character that steers a terminal written as an escape; line breaks stay.
+    r"""Return a text with each character that steers a terminal, or that nothing can show, written as an escape. Line
+    breaks stay.
 
     >>> print(printable("a\x1b[2Jb\u202e"))
     a\x1b[2Jb\u202e
     """
     if text.isprintable():
         return text
-    return "".join(c if c in "\n\t" or not _steers(c) else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c in "\n\t" or not _unshown(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line(text: str, longest: int = 200) -> str:
@@ -105,5 +106,5 @@ def one_line(text: str, longest: int = 200) -> str:
     return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 
-def _steers(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+def _unshown(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")

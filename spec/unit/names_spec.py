@@ -99,6 +99,7 @@ def test_a_shown_name_cannot_steer_a_terminal() -> None:
     assert shown_name("\x1b[31m\n") == "'\\x1b[31m\\n'"
     assert len(shown_name("x" * 10_000)) == 80
     assert printable("\x1b]0;title\x07 a\u202eb\nc") == "\\x1b]0;title\\x07 a\\u202eb\nc"
+    assert printable("\uf5f3\u0382 é") == "\\uf5f3\\u0382 é", "for private use, and no character at all"
 
 
 def test_what_a_command_prints_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
