@@ -20,7 +20,7 @@ class Stored:
     """
 
     nodata: float | None = None
-    """Stored number of pixels that do not count; None where there is none."""
+    """Stored number of pixels that do not count; None where there is none but NaN, which never counts."""
     factor: float = 1.0
     offset: float = 0.0
 
@@ -32,7 +32,8 @@ class Stored:
         factor, offset = float(dataset.scales[number - 1]), float(dataset.offsets[number - 1])
         if not (math.isfinite(factor) and math.isfinite(offset)) or factor == 0:
             raise RasterError(f"has a scale of {factor} and an offset of {offset}: expected numbers", where=where)
-        return cls(dataset.nodatavals[number - 1], factor, offset)
+        nodata = dataset.nodatavals[number - 1]
+        return cls(None if nodata is None or math.isnan(nodata) else nodata, factor, offset)
 
     @property
     def scaled(self) -> bool:
@@ -40,7 +41,7 @@ class Stored:
         return (self.factor, self.offset) != (1, 0)
 
     def value(self, number: Any) -> Any:
-        """Return the value of a stored number, or of each of an array, as float64.
+        """Return the value of a stored number, or of each of an array: as float64, or as it is where nothing is scaled.
 
         >>> Stored(factor=0.1, offset=220).value(np.array([0, 586], "u2")).tolist()
         [220.0, 278.6]

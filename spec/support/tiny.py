@@ -2,14 +2,21 @@
 
 import gzip
 import io
+import json
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
+from pileus.models import Partition
+from pileus.wiring import Edges, wire_folder
 from spec.support.stack import Project
+
+SQUARE = {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]}
+ZONE = {"type": "Feature", "id": "square", "properties": {}, "geometry": SQUARE}
 
 
 def raster(values: Any = None, size: float = 1) -> bytes:
@@ -34,6 +41,34 @@ def archive(tif: bytes | None = None) -> bytes:
     return sink.getvalue()
 
 
+def folder_edges(folder: Path) -> Edges:
+    """Edges without AWS, whose store has the zone."""
+    edges = wire_folder(folder / "buckets", {})
+    edges.store.put("s3://internal/zones/tiny.geojson", json.dumps(ZONE).encode())
+    return edges
+
+
+def group_event(path: Path, month: str, meta: dict[str, Any]) -> dict[str, Any]:
+    """The message of one group, of the archive at `path` of a month (YYYYMM). `meta`: of its collection."""
+    document = {
+        "name": f"tiny_{month}",
+        "files": [{"regex": r"tiny_(?P<month>\d{6})\.tgz"}],
+        "provider": "folder",
+        "provider_path": str(path.parent),
+        "meta": meta,
+    }
+    granule = {"name": path.name, "url": path.as_uri(), "size": path.stat().st_size, "parts": {}, "bucket": "internal"}
+    config = {
+        "partition": Partition("tiny", "001", f"{month[:4]}-{month[4:]}", month).key,
+        "collection": document,
+        "provider": {"id": "folder", "protocol": "file"},
+        "fingerprint": f"f-{month}",
+        "backfill": "b",
+        "run": 1,
+    }
+    return {"config": config, "input": {"key": month, "granules": [granule], "missing": []}}
+
+
 def publish(project: Project, name: str, *months: str, body: bytes | None = None) -> None:
     """Put the months of collection `name` where its provider finds them."""
     for month in months:
@@ -44,9 +79,7 @@ def publish(project: Project, name: str, *months: str, body: bytes | None = None
 
 def collection(project: Project, name: str, first: str, last: str, **changes: Any) -> None:
     """Its documents; `publish` puts files there."""
-    square = [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]
-    zone = {"type": "Feature", "id": "square", "properties": {}, "geometry": {"type": "Polygon", "coordinates": square}}
-    project.document("data/zones/tiny.geojson", zone)
+    project.document("data/zones/tiny.geojson", ZONE)
     project.document("data/providers/folder.json", {"id": "folder", "protocol": "file", "attempts": 2})
     value = {
         "name": name,

@@ -1,5 +1,7 @@
 """A slow, obvious reference for zonal statistics, and small rasters to try it on."""
 
+import io
+import tarfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,17 @@ def write(
     with rasterio.open(path, "w", width=values.shape[1], height=values.shape[0], **options) as file:
         file.write(values, 1)
     return path
+
+
+def tgz(entries: dict[str, bytes]) -> bytes:
+    """An archive of files by name."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
+        for name, content in entries.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return file.getvalue()
 
 
 def zones_of(*shapes: Any, crs: str = "EPSG:4326") -> Zones:

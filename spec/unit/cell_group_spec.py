@@ -13,22 +13,17 @@ from pileus import worker_tasks
 from pileus.cell.cell import Cell
 from pileus.cell.confine import Limits
 from pileus.errors import ArchiveError, HandedBack
-from pileus.models import Partition
 from pileus.tasks.process_group import TaskControl, WorkerState, process_group
-from pileus.wiring import Edges, wire_folder
+from pileus.wiring import Edges
 from spec.support.cell import sitecustomize
-from spec.support.tiny import archive, raster
+from spec.support.tiny import archive, folder_edges, group_event, raster
 
 CRASH, SPIN = "import ctypes; ctypes.string_at(0)", "while True: pass"
-SQUARE = {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]}
 
 
 @pytest.fixture
 def edges(tmp_path: Path) -> Edges:
-    edges = wire_folder(tmp_path / "buckets", {})
-    zone = {"type": "Feature", "id": "square", "properties": {}, "geometry": SQUARE}
-    edges.store.put("s3://internal/zones/tiny.geojson", json.dumps(zone).encode())
-    return edges
+    return folder_edges(tmp_path)
 
 
 @pytest.fixture
@@ -46,23 +41,7 @@ def event(folder: Path, month: str, code: str, body: bytes = b"") -> dict[str, A
     path = folder / f"tiny_{month}.tgz"
     path.write_bytes(body or archive())
     rules = {"band": "light", "zones": "s3://internal/zones/tiny.geojson", "clips": True, "pictures": True}
-    document = {
-        "name": f"tiny_{month}",
-        "files": [{"regex": r"tiny_(?P<month>\d{6})\.tgz"}],
-        "provider": "folder",
-        "provider_path": str(folder),
-        "meta": {"process": rules, "task": {"name": "probe", "parameters": {"code": code}}},
-    }
-    granule = {"name": path.name, "url": path.as_uri(), "size": path.stat().st_size, "parts": {}, "bucket": "internal"}
-    config = {
-        "partition": Partition("tiny", "001", f"{month[:4]}-{month[4:]}", month).key,
-        "collection": document,
-        "provider": {"id": "folder", "protocol": "file"},
-        "fingerprint": f"f-{month}",
-        "backfill": "b",
-        "run": 1,
-    }
-    return {"config": config, "input": {"key": month, "granules": [granule], "missing": []}}
+    return group_event(path, month, {"process": rules, "task": {"name": "probe", "parameters": {"code": code}}})
 
 
 def test_a_crash_fails_one_group_and_the_worker_goes_on(edges: Edges, worker: WorkerState, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -11,51 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from pileus.errors import UsageError
-from pileus.models import Partition
 from pileus.outputs.export import export
 from pileus.outputs.writers import Written
 from pileus.strict_json import parse_json
 from pileus.tasks.process_group import WorkerState, process_group
-from pileus.wiring import Edges, wire_folder
-from spec.support.tiny import raster
-
-SQUARE = {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]]}
-
-
-def tgz(**members: bytes) -> bytes:
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w:gz") as tar:
-        for band, body in members.items():
-            info = tarfile.TarInfo(f"tiny.{band}.tif")
-            info.size = len(body)
-            tar.addfile(info, io.BytesIO(body))
-    return sink.getvalue()
+from pileus.wiring import Edges
+from spec.support.tiny import SQUARE, archive, folder_edges, group_event, raster
+from spec.support.zonal_reference import tgz
 
 
 def processed(folder: Path, body: bytes, **rules: Any) -> tuple[Edges, dict[str, Any]]:
     """Process one archive; its manifest."""
-    edges = wire_folder(folder / "buckets", {})
-    zone = {"type": "Feature", "id": "square", "properties": {}, "geometry": SQUARE}
-    edges.store.put("s3://internal/zones/tiny.geojson", json.dumps(zone).encode())
-    path = folder / "tiny_201501.tgz"
+    edges, path = folder_edges(folder), folder / "tiny_201501.tgz"
     path.write_bytes(body)
-    granule = {"name": path.name, "url": path.as_uri(), "size": len(body), "parts": {}, "bucket": "internal"}
-    document = {
-        "name": "tiny_201501",
-        "files": [{"regex": r"tiny_(?P<month>\d{6})\.tgz"}],
-        "provider": "folder",
-        "provider_path": str(folder),
-        "meta": {"process": {"zones": "s3://internal/zones/tiny.geojson", **rules}},
-    }
-    config = {
-        "partition": Partition("tiny", "001", "2015-01", "201501").key,
-        "collection": document,
-        "provider": {"id": "folder", "protocol": "file"},
-        "fingerprint": "f",
-        "backfill": "b",
-        "run": 1,
-    }
-    event = {"config": config, "input": {"key": "201501", "granules": [granule], "missing": []}}
+    event = group_event(path, "201501", {"process": {"zones": "s3://internal/zones/tiny.geojson", **rules}})
     worker = WorkerState(folder / "scratch")
     try:
         done = process_group(edges, event, worker)
@@ -65,15 +33,15 @@ def processed(folder: Path, body: bytes, **rules: Any) -> tuple[Edges, dict[str,
 
 
 def test_the_classic_csv_of_each_of_two_bands_is_kept(tmp_path: Path) -> None:
-    bands = {"light": raster(np.full((8, 8), 3, "f4")), "cloud": raster(np.full((8, 8), 7, "f4"))}
-    edges, manifest = processed(tmp_path, tgz(**bands), band=["light", "cloud"], classic_csv=True)
+    bands = {f"tiny.{name}.tif": raster(np.full((8, 8), value, "f4")) for name, value in (("light", 3), ("cloud", 7))}
+    edges, manifest = processed(tmp_path, tgz(bands), band=["light", "cloud"], classic_csv=True)
     urls = [one["url"] for one in manifest["outputs"] if one["kind"] == "classic-csv"]
     means = {url.rpartition("_")[2]: edges.store.get(url).decode().splitlines()[1].split(",")[2] for url in urls}
     assert means == {"light.csv": "3.0", "cloud.csv": "7.0"}
 
 
 def test_the_classic_csv_of_one_band_has_its_classic_name(tmp_path: Path) -> None:
-    _, manifest = processed(tmp_path, tgz(light=raster()), band="light", classic_csv=True)
+    _, manifest = processed(tmp_path, archive(), band="light", classic_csv=True)
     (url,) = [one["url"] for one in manifest["outputs"] if one["kind"] == "classic-csv"]
     assert url == "s3://protected/sezu-stats/square_201501_tiny_201501.tgz.csv"
 
@@ -88,7 +56,7 @@ def test_two_outputs_of_one_key_are_refused() -> None:
 def test_an_infinite_pixel_is_told_and_every_document_stays_valid(tmp_path: Path) -> None:
     values = np.ones((8, 8), "f4")
     values[4, 2] = np.inf
-    edges, manifest = processed(tmp_path, tgz(light=raster(values)), band="light")
+    edges, manifest = processed(tmp_path, archive(raster(values)), band="light")
     assert manifest["notes"] == ["1 of 1 zones have infinite pixels: square"]
     for one in manifest["outputs"]:
         if one["kind"] == "item":

@@ -1,7 +1,5 @@
 """Each pixel of a mosaic has one owner: what two rasters of a group hold is counted once."""
 
-import io
-import tarfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +12,7 @@ from pileus.documents import Process
 from pileus.errors import RasterError
 from pileus.outputs.windows import Mosaic
 from pileus.zonal import Measured, Source, Zones, make_zones, measure
-from spec.support.zonal_reference import write
+from spec.support.zonal_reference import tgz, write
 
 STATS = ("count", "sum", "mean", "stddev", "skew", "median", "valid_share", "area")
 ZONE = shapely.Polygon([(1.2, 3.3), (38.6, 1.1), (30.5, 148.9), (2.5, 120.4)])
@@ -33,10 +31,7 @@ def tiles(folder: Path, kind: Literal["tif", "tgz"], *, second: Any = None) -> l
         path = write(folder / f"{name}.b.tif", values, west=first, north=150, size=1, crs="EPSG:3857")
         if kind == "tgz":
             archive = folder / f"{name}.tgz"
-            with tarfile.open(archive, "w:gz") as tar:
-                info, body = tarfile.TarInfo(path.name), path.read_bytes()
-                info.size = len(body)
-                tar.addfile(info, io.BytesIO(body))
+            archive.write_bytes(tgz({path.name: path.read_bytes()}))
             path = archive
         made.append(Source(path.name, tile=name, path=path))
     return made

@@ -1,7 +1,5 @@
 """Stored numbers stand for values: scale and offset of a file are applied, and its nodata is a stored number."""
 
-import io
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,9 @@ from pileus.documents import Process
 from pileus.errors import RasterError
 from pileus.outputs.windows import Mosaic
 from pileus.raster.stored import Stored
-from pileus.zonal import Source, Zones, make_zones, measure
+from pileus.zonal import Source, Zones, measure
 from pileus.zonal.quantiles import EXACT
+from spec.support.zonal_reference import tgz, write, zones_of
 
 STATS = ("count", "sum", "mean", "min", "max", "stddev", "skew", "kurtosis", "median", "p90")
 PEER = {"count": "count", "sum": "sum", "mean": "mean", "min": "min", "max": "max", "stddev": "stdev"}
@@ -27,21 +26,13 @@ SQUARE = shapely.box(0.5, 0.25, 6.75, 7.5)
 
 
 def zones(*shapes: Any) -> Zones:
-    shapes = shapes or (SQUARE,)
-    names = [str(number) for number in range(len(shapes))]
-    return make_zones(names, names, list(shapes), "EPSG:4326")
+    return zones_of(*shapes or (SQUARE,))
 
 
-def raster(
-    path: Path, numbers: Any, *, factor: float = 1, offset: float = 0, nodata: float | None = None, size: float = 1
-) -> Path:
-    """A GeoTIFF of pixels of `size` degrees, whose lower left corner is at 0 E, 0 N."""
-    numbers = np.asarray(numbers)
-    rows, columns = numbers.shape
-    profile = {"driver": "GTiff", "height": rows, "width": columns, "count": 1, "dtype": numbers.dtype}
-    place = {"crs": "EPSG:4326", "transform": Affine(size, 0, 0, 0, -size, rows * size), "nodata": nodata}
-    with rasterio.open(path, "w", **profile, **place) as file:
-        file.write(numbers, 1)
+def raster(path: Path, numbers: Any, *, factor: float = 1, offset: float = 0, **place: Any) -> Path:
+    """A GeoTIFF whose numbers stand for others; by default its pixels have one degree, up from 0 E, 0 N."""
+    write(path, numbers, **place)
+    with rasterio.open(path, "r+") as file:
         file.scales, file.offsets = (factor,), (offset,)
     return path
 
@@ -133,23 +124,23 @@ def test_the_sketch_of_a_large_zone_is_of_values(tmp_path: Path) -> None:
     assert row["p25"] == pytest.approx(np.percentile(values, 25), rel=2**-9)
 
 
+def counted(folder: Path, least: float, mask: Any, **stored: Any) -> float:
+    """How many of four pixels count under a mask."""
+    values, mask = raster(folder / "x.b.tif", np.full((2, 2), 3, "u1")), raster(folder / "x.m.tif", mask, **stored)
+    process = Process(band="b", zones="", valid={"band": "m", "min": least}, stats=("count",))
+    sources = [Source("x.b.tif", path=values), Source("x.m.tif", path=mask)]
+    (row,) = measure(sources, process, zones(shapely.box(0, 0, 2, 2)), scratch=folder).table.to_pylist()
+    return float(row["count"])
+
+
 def test_a_mask_s_own_nodata_lets_no_pixel_count(tmp_path: Path) -> None:
     """The cloud counts of the real Mumbai carry 65535 where nothing was seen: not the most often seen of all."""
-    values = raster(tmp_path / "x.b.tif", np.full((2, 2), 3, "u1"))
-    mask = raster(tmp_path / "x.m.tif", np.array([[65535, 5], [0, 1]], "u2"), nodata=65535)
-    process = Process(band="b", zones="", valid={"band": "m", "min": 1}, stats=("count",))
-    sources = [Source("x.b.tif", path=values), Source("x.m.tif", path=mask)]
-    (row,) = measure(sources, process, zones(shapely.box(0, 0, 2, 2)), scratch=tmp_path).table.to_pylist()
-    assert row["count"] == 2
+    assert counted(tmp_path, 1, np.array([[65535, 5], [0, 1]], "u2"), nodata=65535) == 2
 
 
-def test_the_least_value_of_a_mask_is_a_value(tmp_path: Path) -> None:
-    values = raster(tmp_path / "x.b.tif", np.full((2, 2), 3, "u1"))
-    mask = raster(tmp_path / "x.m.tif", np.array([[0, 4], [5, 10]], "u1"), factor=0.1)
-    process = Process(band="b", zones="", valid={"band": "m", "min": 0.5}, stats=("count",))
-    sources = [Source("x.b.tif", path=values), Source("x.m.tif", path=mask)]
-    (row,) = measure(sources, process, zones(shapely.box(0, 0, 2, 2)), scratch=tmp_path).table.to_pylist()
-    assert row["count"] == 2
+@pytest.mark.parametrize(("least", "factor"), [(0.5, 0.1), (-0.4, -0.1)])
+def test_the_least_value_of_a_mask_is_a_value(tmp_path: Path, least: float, factor: float) -> None:
+    assert counted(tmp_path, least, np.array([[0, 4], [5, 10]], "u1"), factor=factor) == 2
 
 
 @pytest.mark.parametrize("factor", [0.1, -0.1, 0.01, 3e-7])
@@ -175,6 +166,17 @@ def test_cut_outs_hold_values(tmp_path: Path) -> None:
     measure([Source("b.tif", path=path)], process, places, scratch=tmp_path, observer=mosaic)
     (window,) = mosaic.windows("b")
     assert (window.values.dtype, window.values.max()) == (np.float32, np.float32(278.6))
+
+
+def test_cut_outs_over_tiles_that_have_nan_as_nodata(tmp_path: Path) -> None:
+    values, tiles = np.array([[1, np.nan], [2, 3]], "f4"), []
+    for west in (0, 2):
+        tiles.append(Source(f"{west}.b.tif", path=raster(tmp_path / f"{west}.b.tif", values, west=west, nodata=np.nan)))
+    process, places = Process(band="b", zones="", clips=True), zones(shapely.box(1, 0, 3, 2))
+    mosaic = Mosaic(process, places, tmp_path)
+    measure(tiles, process, places, scratch=tmp_path, observer=mosaic)
+    (window,) = mosaic.windows("b")
+    assert window.valid.sum() == 6
 
 
 def test_cut_outs_over_tiles_of_unlike_scales_are_refused(tmp_path: Path) -> None:
@@ -221,10 +223,7 @@ def test_a_member_of_an_archive_keeps_its_own_mask(tmp_path: Path) -> None:
             file.write(np.full((4, 4), 9, "u1"), 1)
             file.write_mask(seen)
         body = bytes(memory.read())
-    with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
-        info = tarfile.TarInfo("x.b.tif")
-        info.size = len(body)
-        tar.addfile(info, io.BytesIO(body))
+    (tmp_path / "x.tgz").write_bytes(tgz({"x.b.tif": body}))
     process = Process(band="b", zones="", stats=("count",))
     sources = [Source("x.tgz", path=tmp_path / "x.tgz")]
     (row,) = measure(sources, process, zones(shapely.box(0, 0, 4, 4)), scratch=tmp_path).table.to_pylist()

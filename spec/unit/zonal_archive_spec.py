@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from pileus.documents import Process
 from pileus.errors import ArchiveError, RasterError
 from pileus.raster import member_layers
 from pileus.zonal import Measured, MemoryCache, Source, archive, measure
-from spec.support.zonal_reference import write, zones_of
+from spec.support.zonal_reference import tgz, write, zones_of
 
 RNG = np.random.default_rng(11)
 LIGHT = RNG.random((150, 90)).astype("f4")
@@ -32,16 +31,6 @@ def tifs(tmp_path: Path) -> dict[str, bytes]:
     light = write(tmp_path / "NAME.light.tif", LIGHT)
     seen = write(tmp_path / "NAME.seen.tif", SEEN)
     return {"NAME.light.tif": light.read_bytes(), "NAME.seen.tif": seen.read_bytes()}
-
-
-def tgz(entries: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
-        for name, content in entries.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return file.getvalue()
 
 
 def measured(data: bytes, scratch: Path, process: Process = PROCESS, name: str = "a.tgz") -> Measured:
