@@ -130,15 +130,13 @@ def _source(path: Path, advance: Callable[[int], None], bands: list[str], masked
 
 
 def _single(path: Path) -> bool:
-    from rasterio.enums import ColorInterp
-
     from pileus.errors import RasterError
-    from pileus.raster.layers import opened
+    from pileus.raster.layers import opened, value_bands
     from pileus.raster.signatures import kind_of
 
     try:
         with opened(path, kind_of(path, str(path)), str(path)) as dataset:
-            return sum(holds is not ColorInterp.alpha for holds in dataset.colorinterp) == 1
+            return len(value_bands(dataset)) == 1
     except RasterError:
         return True  # `measure` says what is wrong
 

@@ -1,10 +1,8 @@
-"""Executions of the embedded Step Functions start at once, start nothing more once they are stopped, and see the errors
-of Lambdas as those of AWS do.
+"""Executions of the embedded Step Functions start at once, and start nothing more once they are stopped.
 
 MiniStack waits before it runs an execution, and runs the rest of a map that was stopped.
 """
 
-import re
 import threading
 import time
 from contextlib import ExitStack
@@ -74,34 +72,6 @@ def end_with_their_parent(engine: Any) -> None:
 
     engine._execute_task, engine._run_execution, engine._stop_execution = execute_task, run_execution, stop_execution
     engine._start_execution, engine._start_sync_execution = start_execution, start_sync_execution
-
-
-def name_errors(lambdas: Any) -> None:
-    """Change MiniStack's Lambda, the module `lambdas`, so that an error has the name of its class, as on AWS.
-
-    MiniStack says `Runtime.HandlerError` of every error, and no workflow could tell one that passes from one that does
-    not.
-    """
-    execute = lambdas._execute_function_warm
-
-    def execute_named(func: Any, event: Any, request_id: str) -> dict[str, Any]:
-        done: dict[str, Any] = execute(func, event, request_id)
-        if done.get("error") and done["body"]["errorType"] == "Runtime.HandlerError":
-            done["body"]["errorType"] = class_of(done["log"]) or "Runtime.ExitError"
-        return done
-
-    lambdas._execute_function_warm = execute_named
-
-
-def class_of(trace: str) -> str | None:
-    """Return the class of the error that a traceback ends with; None where there is none.
-
-    >>> class_of("Traceback (most recent call last):\\n  File ...\\npileus.errors.Denied: no\\nsecond line")
-    'Denied'
-    """
-    _, found, rest = trace.rpartition("Traceback (most recent call last):\n")
-    match = re.search(r"^([\w.]+)(: |$)", rest, re.MULTILINE) if found else None
-    return match and match[1].rpartition(".")[2]
 
 
 def start_at_once(engine: Any) -> None:

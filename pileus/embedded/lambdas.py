@@ -1,10 +1,12 @@
-"""Processes of the embedded Lambdas, forked: ten events at once take no ten seconds of a core before they begin.
+"""The embedded Lambdas: their errors have names, and their processes are forked, so that ten events at once take no ten
+seconds of a core before they begin.
 
 MiniStack starts a Python for each event that comes while others run, and each imports for half a second.
 """
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -20,6 +22,34 @@ SERVER = [sys.executable, "-m", "pileus.embedded.lambda_server"]
 def fork_lambdas(runtime: Any) -> None:
     """Change MiniStack's Lambda, the module `runtime`, so that the processes of Python are forked."""
     runtime.subprocess = Forking()
+
+
+def name_errors(lambdas: Any) -> None:
+    """Change MiniStack's Lambda, the module `lambdas`, so that an error has the name of its class, as on AWS.
+
+    MiniStack says `Runtime.HandlerError` of every error, and no workflow could tell one that passes from one that does
+    not.
+    """
+    execute = lambdas._execute_function_warm
+
+    def execute_named(func: Any, event: Any, request_id: str) -> dict[str, Any]:
+        done: dict[str, Any] = execute(func, event, request_id)
+        if done.get("error") and done["body"]["errorType"] == "Runtime.HandlerError":
+            done["body"]["errorType"] = class_of(done["log"]) or "Runtime.ExitError"
+        return done
+
+    lambdas._execute_function_warm = execute_named
+
+
+def class_of(trace: str) -> str | None:
+    """Return the class of the error that a traceback ends with; None where there is none.
+
+    >>> class_of("Traceback (most recent call last):\\n  File ...\\npileus.errors.Denied: no\\nsecond line")
+    'Denied'
+    """
+    _, found, rest = trace.rpartition("Traceback (most recent call last):\n")
+    match = re.search(r"^([\w.]+)(: |$)", rest, re.MULTILINE) if found else None
+    return match and match[1].rpartition(".")[2]
 
 
 class Forking:

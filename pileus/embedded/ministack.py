@@ -20,7 +20,7 @@ if __name__ == "__main__":
     from ministack.services import lambda_svc, scheduler, stepfunctions
 
     from pileus.embedded import executions
-    from pileus.embedded.lambdas import fork_lambdas
+    from pileus.embedded.lambdas import fork_lambdas, name_errors
     from pileus.embedded.private import Private
     from pileus.embedded.timezones import in_zones
 
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     )
     executions.end_with_their_parent(stepfunctions)
     executions.start_at_once(stepfunctions)
-    executions.name_errors(lambda_svc)
+    name_errors(lambda_svc)
     if sys.platform == "linux":
         fork_lambdas(lambda_runtime)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

@@ -135,7 +135,7 @@ class Mosaic:
         """Return row and column of the mosaic at which a tile begins."""
         first = self._grid
         assert first is not None
-        if (grid.crs, round(grid.dx / first.dx, 6), round(grid.dy / first.dy, 6)) != (first.crs, 1, 1):
+        if grid.crs != first.crs or not grid.like(first) or (grid.dy < 0) != (first.dy < 0):
             raise RasterError("lies on another grid than its group's other tiles: no window over both", where=where)
         return round((grid.north - first.north) / first.dy), round((grid.west - first.west) / first.dx)
 
@@ -172,8 +172,9 @@ class Mosaic:
         """Return the collection's rules of validity, as the statistics apply them."""
         valid = validity_of(self._process, self._stored[band]).valid(values)
         if self._mask:
-            mask, stored = self._pixels[self._mask].get(zone), self._stored.get(self._mask, Stored())
-            valid &= np.zeros(values.shape, bool) if mask is None else lets_count(self._process, mask, stored)
+            mask = self._pixels[self._mask].get(zone)
+            seen = mask is not None and lets_count(self._process, mask, self._stored[self._mask])
+            valid &= seen
         return valid
 
     def _window(

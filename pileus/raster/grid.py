@@ -104,7 +104,8 @@ class Grid:
     def like(self, other: "Grid") -> bool:
         """Return whether a pixel is as large as one of the other grid: in degrees on both, or on neither."""
         sizes = ((self.dx, other.dx), (abs(self.dy), abs(other.dy)))
-        return self.geographic == other.geographic and all(math.isclose(a, b, rel_tol=1e-6) for a, b in sizes)
+        units = self.crs == other.crs or self.geographic == other.geographic
+        return units and all(math.isclose(a, b, rel_tol=5e-7) for a, b in sizes)
 
     def overlap(self, other: "Grid") -> Box | None:
         """Return the pixels whose middle lies on the other grid; None where there are none, or its system differs.

@@ -251,9 +251,14 @@ def _block(dataset: Any, number: int, where: str) -> tuple[int, int]:
     return rows, columns
 
 
+def value_bands(dataset: Any) -> list[int]:
+    """Return the numbers, from 1, of an open dataset's bands but for the alpha band."""
+    return [number for number, holds in enumerate(dataset.colorinterp, 1) if holds is not ColorInterp.alpha]
+
+
 def _band_number(dataset: Any, band: str | None, where: str) -> int:
     if band is None:
-        alone = [n for n, holds in enumerate(dataset.colorinterp, 1) if holds is not ColorInterp.alpha]
+        alone = value_bands(dataset)
         if len(alone) != 1:
             raise RasterError(f"has {dataset.count} bands: name one", where=where)
         return alone[0]

@@ -33,9 +33,9 @@ class Accumulators:
     stored: Stored = field(default_factory=Stored)
     """Sums are made of stored numbers, and become those of values at the end."""
     overlap: Overlap | None = None
-    """What other sources have taken of the grid; None: nothing."""
+    """What other sources have taken of the grid, which does not count; None: nothing."""
     mosaic: "Accumulators | None" = None
-    """The same band without what others have taken, where they have; its own rows of the source have all pixels."""
+    """The same band without what others have taken, where they have taken some."""
     found: dict[int, tuple[NDArray[np.int32], NDArray[np.float64], list[Sample]]] = field(default_factory=dict)
     """By band of rows: the zones, their accumulators and values. They are joined in the order of the bands."""
 
@@ -45,9 +45,11 @@ class Accumulators:
 
     def add(self, band: int, packed: NDArray[Any], valid: NDArray[np.uint8] | None) -> None:
         """Measure one band of rows. Several threads may call it, each with other bands."""
-        if self.mosaic is not None and self.overlap is not None:
+        if self.mosaic:
+            self.mosaic.add(band, packed, valid)
+        if self.overlap:
             free = self.overlap.free(band)
-            self.mosaic.add(band, packed, free if valid is None else free & valid)
+            valid = free if valid is None else free & valid
         zones, acc = accumulate_band(self.index, band, packed, valid, self.validity, self.areas, self.by_area)
         samples = []
         if self.percentiles:
@@ -74,11 +76,14 @@ class Accumulators:
 
     def result(self, source: str, tile: str | None, band: str) -> "Found":
         """Return all results, under the names of the source and the band."""
-        alone, whole = (self.joined(), self.index.zones), self.index.whole
-        if self.mosaic is None or self.overlap is None:
-            return Found(source, tile, band, whole, *alone, self.samples(), *alone)
-        shared = self.mosaic.joined(), self.overlap.totals(self.areas)
-        return Found(source, tile, band, whole, *shared, self.mosaic.samples(), *alone)
+        own = self._sums()
+        shared = self.mosaic._sums() if self.mosaic else own
+        samples = (self.mosaic or self).samples()
+        return Found(source, tile, band, self.index.whole, *shared, samples, *own)
+
+    def _sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the accumulators, and how much of each zone they are of: (zones, 2), in pixels and m2."""
+        return self.joined(), self.overlap.totals(self.areas) if self.overlap else self.index.zones
 
 
 @dataclass(frozen=True)

@@ -159,8 +159,8 @@ class Context:
         rules = index, grid.cell_areas(), validity, self.process.area_weighted
         if not taken:
             return Accumulators(*rules, kept, stored)
-        mosaic = Accumulators(*rules, kept, stored)
-        return Accumulators(*rules, False, stored, Overlap(index, tuple(taken)), mosaic)
+        mosaic = Accumulators(*rules, kept, stored, Overlap(index, tuple(taken)))
+        return Accumulators(*rules, stored=stored, mosaic=mosaic)
 
     def _taken(self, grid: Grid, where: str, before: Sequence[tuple[Grid, str]]) -> list[Box]:
         """Return what other sources have taken of a grid, and note it in one line. Raises RasterError where the
