@@ -47,14 +47,14 @@ def reproject(
     moved = project(coordinates)
     if before.is_geographic == after.is_geographic and np.abs(moved - coordinates).max(initial=0) <= tolerance:
         return geometries
-    if curve:
-        geometries = _cut(geometries, project, curve)
-        moved = project(shapely.get_coordinates(geometries))
+    if curve and (cut := _cut(geometries, moved, project, curve)) is not geometries:
+        geometries, moved = cut, project(shapely.get_coordinates(cut))
     return shapely.set_coordinates(geometries.copy(), moved)
 
 
-def _cut(geometries: Any, project: Project, curve: float) -> Any:
-    """Return the geometries with more vertices on their edges, where a projected edge is bent by more than `curve`.
+def _cut(geometries: Any, moved: NDArray[np.float64], project: Project, curve: float) -> Any:
+    """Return the geometries with more vertices on their edges, where a projected edge is bent by more than `curve`; the
+    same array where none is. `moved`: their projected vertices.
 
     The bend of a short piece falls with the square of its length.
     """
@@ -63,9 +63,11 @@ def _cut(geometries: Any, project: Project, curve: float) -> Any:
     points, of_point = shapely.get_coordinates(rings, return_index=True)
     edge = of_point[1:] == of_point[:-1]
     owner = of_part[of_ring[of_point[:-1][edge]]]
-    ends, there = (points[:-1][edge], points[1:][edge]), project(points)
-    straight = (there[:-1][edge] + there[1:][edge]) / 2
+    ends = points[:-1][edge], points[1:][edge]
+    straight = (moved[:-1][edge] + moved[1:][edge]) / 2
     bend = np.hypot(*(project((ends[0] + ends[1]) / 2) - straight).T)
+    if (bend <= curve).all():
+        return geometries
     length = np.hypot(*(ends[1] - ends[0]).T)
     longest = np.full(len(geometries), length.max(initial=0) * 2 + 1)
     with np.errstate(divide="ignore"):
