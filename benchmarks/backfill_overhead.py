@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pileus.documents import Process
+from pileus.documents import Meta, Process
 from pileus.edges.aws import Stack
 from pileus.edges.queues import Message, SqsQueues
 from pileus.embedded.home import Home
@@ -135,7 +135,7 @@ def keeping(project: Path, skip: int, count: int) -> float:
 
         def handle(self, message: Message) -> None:
             self.began = time.perf_counter()
-            fingerprint([tile] * 6, process)
+            fingerprint([tile] * 6, Meta(process=process))
             super().handle(message)
 
     class TimedQueues(SqsQueues):

@@ -49,7 +49,7 @@ def main() -> None:
             def measured(inside: Inside) -> object:
                 source = Source(archive.name, path=archive)
                 found, _ = inside.measure(
-                    [source], process, zones, cache=cache, scratch=scratch, check=go_on, task=None
+                    [source], process, zones, bands={}, cache=cache, scratch=scratch, check=go_on, task=None
                 )
                 return found.table
 

@@ -31,6 +31,7 @@ from isal import isal_zlib
 from pileus.documents import Process
 from pileus.raster.grid import Grid
 from pileus.raster.packed import pack
+from pileus.raster.request import BandRequest, Place
 from pileus.zonal import FolderCache, Source, Zones, make_zones, measure, read_zones
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import fetch_index
@@ -86,10 +87,11 @@ class Bench:
     def kernel(self) -> Callable[[], None]:
         """Pack and measure every band of a mapped array."""
         with rasterio.open(self.tif) as file:
-            grid = Grid.of(file, "tile")
-        from pileus.raster.layers import FileLayer, open_file
+            grid = Place().grid(file, "tile")
+        from pileus.raster.layers import FileLayer
+        from pileus.raster.opening import open_file
 
-        layer = open_file(self.tif, None, "tile")
+        layer = open_file(self.tif, BandRequest(), "tile")
         assert isinstance(layer, FileLayer)
         mapped = np.memmap(self.tif, layer.strips.dtype, "r", layer.strips.start, (grid.height, grid.width))
         mapped.view(np.uint8)[:, ::4096].sum()
@@ -112,9 +114,10 @@ class Bench:
     def mapped_source(self) -> Any:
         from exactextract.raster import NumPyRasterSource
 
-        from pileus.raster.layers import FileLayer, open_file
+        from pileus.raster.layers import FileLayer
+        from pileus.raster.opening import open_file
 
-        layer = open_file(self.tif, None, "tile")
+        layer = open_file(self.tif, BandRequest(), "tile")
         assert isinstance(layer, FileLayer)
         grid = layer.grid
         rows = np.memmap(self.tif, layer.strips.dtype, "r", layer.strips.start, (grid.height, grid.width))
@@ -165,7 +168,7 @@ def masked() -> Process:
 
 def grid_of(bench: Bench) -> Grid:
     with rasterio.open(bench.tif) as file:
-        return Grid.of(file, "tile")
+        return Place().grid(file, "tile")
 
 
 def say(case: str, ours: float, peer: str, peer_s: float | None, mb: float | None = None, **more: Any) -> None:

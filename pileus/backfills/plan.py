@@ -240,7 +240,7 @@ def _rows(
         yield Planned(partition(WHOLE_POINT), "wait", "incomplete", "nothing published")
     for found in grouped.groups:
         entry = known.get(found.key)
-        now = fingerprint(found.granules, collection.meta.process, collection.meta.task)
+        now = fingerprint(found.granules, collection.meta)
         before = entry or known.get(WHOLE_POINT)
         decision = decide(found, before, now, backfill.select, live=live(entry))
         planned = Planned(partition(found.key), decision.action, decision.kind, decision.reason, len(found.granules))

@@ -1,10 +1,10 @@
 """The work on strangers' files, as a worker asks for it: in a cell (`room`), or here, where there is none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pileus.documents import Process
+from pileus.documents import Band, Process
 from pileus.outputs.draw import Drawing, DrawTask, measure_and_draw
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
@@ -20,6 +20,7 @@ class Inside(Protocol):
         process: Process,
         zones: Zones,
         *,
+        bands: Mapping[str, Band],
         cache: ZoneIndexCache | None,
         scratch: Path,
         check: Check,

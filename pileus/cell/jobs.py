@@ -14,6 +14,7 @@ import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import astuple
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from pileus.cell.channel import Channel, Closed
 from pileus.cell.confine import Limits, allow_seconds
 from pileus.cell.results import measured_to_numbers
 from pileus.cell.zone_file import zones_from_bytes
-from pileus.documents import Process
+from pileus.documents import Band, Process
 from pileus.errors import NoSpace, PileusError, RasterError
 from pileus.models import Archive, Granule, Partition
 from pileus.outputs.draw import DrawTask, measure_and_draw
 from pileus.raster.grid import Grid
+from pileus.raster.request import Place
 from pileus.stopping import go_on
 from pileus.worker_tasks import Work, task_of
 from pileus.zonal import Source, Zones
@@ -95,12 +97,13 @@ class Jobs:
         def fetch(grid: Grid) -> tuple[ZoneIndex, str]:
             return self._fetch(zones, grid, process.coverage)
 
-        sources = [Source(name, tile, Path(path), band=band) for name, tile, path, band in job["sources"]]
+        sources = [_source(value) for value in job["sources"]]
         numbers = {source.name: number for number, source in enumerate(sources)}
         measured, drawing = measure_and_draw(
             sources,
             process,
             zones,
+            bands={name: Band.model_validate(band) for name, band in job["bands"].items()},
             scratch=Path(job["scratch"]),
             check=go_on,
             task=DrawTask.from_json(job["draw"]) if job["draw"] else None,
@@ -151,6 +154,18 @@ class Jobs:
 
 def _whole(file: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size, 0)
+
+
+def source_to_json(source: Source) -> list[Any]:
+    """Return what `_source` reads."""
+    span = [day.isoformat() for day in source.span] if source.span else None
+    return [source.name, source.tile, str(source.path), source.band, [source.place.crs, source.place.bounds], span]
+
+
+def _source(value: list[Any]) -> Source:
+    name, tile, path, band, (crs, bounds), span = value
+    place, days = Place(crs, tuple(bounds) if bounds else None), [date.fromisoformat(day) for day in span or ()]
+    return Source(name, tile, Path(path), band=band, place=place, span=(days[0], days[1]) if days else None)
 
 
 def archives_to_json(archives: tuple[Archive, ...]) -> list[Any]:

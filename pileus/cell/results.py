@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pileus.documents import Process
 from pileus.names import one_line
+from pileus.raster.request import LONGEST_UNIT
 from pileus.zonal import Measured, Source, Zones
 from pileus.zonal.measure import CLASSIC
 
@@ -45,6 +46,7 @@ def measured_to_numbers(
         "notes": measured.notes,
         "seconds": measured.seconds,
         "scratch": measured.scratch_bytes,
+        "units": [measured.units.get(band, "") for band in process.bands],
     }
     return facts, b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
 
@@ -92,6 +94,7 @@ def measured_from_numbers(
         (*zones.notes, *notes_of(facts.get("notes"))),
         _seconds(facts.get("seconds")),
         number_of(facts.get("scratch")),
+        _units(facts.get("units"), process),
     )
 
 
@@ -128,6 +131,13 @@ def _texts(value: Any) -> list[str]:
 def notes_of(value: Any) -> tuple[str, ...]:
     """Return notes, each on one line. Raises BadAnswer."""
     return tuple(one_line(one, LONGEST) for one in _texts(value))
+
+
+def _units(value: Any, process: Process) -> dict[str, str]:
+    found = [one_line(one, LONGEST_UNIT) for one in _texts(value)]
+    if len(found) != len(process.bands):
+        raise BadAnswer("units of other bands")
+    return dict(zip(process.bands, found, strict=True))
 
 
 def _engine(value: Any) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from pileus.cell.cell import Cell, odd
-from pileus.cell.jobs import archives_to_json
+from pileus.cell.jobs import archives_to_json, source_to_json
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
-from pileus.documents import Process
+from pileus.documents import Band, Process
 from pileus.errors import UnsafeName
 from pileus.names import FileName
 from pileus.outputs.draw import Drawing, Drawn, DrawTask
@@ -42,6 +42,7 @@ class Room:
         process: Process,
         zones: Zones,
         *,
+        bands: Mapping[str, Band],
         cache: ZoneIndexCache | None,
         scratch: Path,
         check: Check,
@@ -51,7 +52,8 @@ class Room:
         job = {
             "job": "measure",
             "process": process.model_dump(mode="json", exclude_defaults=True),
-            "sources": [(source.name, source.tile, str(source.path), source.band) for source in sources],
+            "bands": {name: band.model_dump(mode="json", exclude_defaults=True) for name, band in bands.items()},
+            "sources": [source_to_json(source) for source in sources],
             "zones": zones.hash,
             "scratch": str(scratch),
             "draw": task.to_json() if task else None,

@@ -12,12 +12,14 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.documents import DEFAULT_STATISTICS, Process, parse_value
+from pileus.documents import DEFAULT_STATISTICS, Band, GridRule, Process, parse_value
+from pileus.documents.base import D
 from pileus.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pileus.raster.request import Place
     from pileus.zonal import Measured, Source
 
 SHOWN = 40
@@ -29,11 +31,20 @@ Rasters = Annotated[
 ZonesFile = Annotated[Path, typer.Option("--zones", "-z", help="Polygons: GeoJSON, GeoPackage, Shapefile, ...")]
 By = Annotated[str | None, typer.Option("--by", help="Column that names a zone.")]
 Stats = Annotated[str, typer.Option("--stats", "-s", help="Statistics, with commas; percentiles as p5.")]
-Band = Annotated[list[str] | None, typer.Option("--band", "-b", help="Band: NAME.BAND.tif, description or number.")]
+Bands = Annotated[
+    list[str] | None, typer.Option("--band", "-b", help="NAME.BAND.tif, variable, description or number.")
+]
 Mask = Annotated[str | None, typer.Option("--mask", "-m", help="Band, or file, that says which pixels count.")]
 MaskMin = Annotated[float, typer.Option(help="Pixels count where the mask is at least this.")]
 Coverage = Annotated[str, typer.Option(help="exact, center or all_touched.")]
 Range = Annotated[tuple[float, float] | None, typer.Option(help="Values outside do not count.")]
+Above = Annotated[float | None, typer.Option(help="Values must be greater.")]
+Below = Annotated[float | None, typer.Option(help="Values must be less.")]
+Scale = Annotated[str, typer.Option(help="file, none, or FACTOR,OFFSET of the stored numbers.")]
+Time = Annotated[str | None, typer.Option(help="What is made of several times: mean, sum, min or max.")]
+Select = Annotated[list[str] | None, typer.Option(help="DIMENSION=VALUE of a field, as level=500.")]
+System = Annotated[str | None, typer.Option("--crs", help="Coordinate reference system, where files name none.")]
+Edges = Annotated[tuple[float, float, float, float] | None, typer.Option(help="West, south, east, north of a file.")]
 Nodata = Annotated[float | None, typer.Option(help="Value of pixels without data, instead of the raster's own.")]
 Zero = Annotated[bool, typer.Option("--zero-is-nodata", help="Do not count pixels of value 0.")]
 Area = Annotated[bool, typer.Option("--area-weighted", help="Weight pixels by their area on the ellipsoid.")]
@@ -50,11 +61,18 @@ def stats(
     zones: ZonesFile,
     by: By = None,
     stats: Stats = ",".join(DEFAULT_STATISTICS),
-    band: Band = None,
+    band: Bands = None,
     mask: Mask = None,
     mask_min: MaskMin = 1,
     coverage: Coverage = "exact",
     range: Range = None,
+    above: Above = None,
+    below: Below = None,
+    scale: Scale = "file",
+    time: Time = None,
+    select: Select = None,
+    crs: System = None,
+    bounds: Edges = None,
     nodata: Nodata = None,
     zero_is_nodata: Zero = False,
     area_weighted: Area = False,
@@ -70,22 +88,30 @@ def stats(
 
     write = _writer(output)
     mask_file = Path(mask) if mask and Path(mask).is_file() else None
-    bands = band or [_band(rasters)]
-    rules: dict[str, Any] = {"band": bands, "zones": str(zones), "zone_id": by, "coverage": coverage, "range": range,
+    names = band or [_band(rasters)]
+    limits = {"min": range[0], "max": range[1]} if range else {}
+    limits |= {name: value for name, value in (("above", above), ("below", below)) if value is not None}
+    rules: dict[str, Any] = {"band": names, "zones": str(zones), "zone_id": by, "coverage": coverage,
+                             "range": limits or None,
                              "nodata": nodata, "zero_is_nodata": zero_is_nodata, "area_weighted": area_weighted,
                              "stats": [name.strip() for name in stats.split(",")]}  # fmt: skip
     if mask:
         rules["valid"] = {"band": "mask" if mask_file else mask, "min": mask_min}
-    process = _process(rules)
+    process = _parsed(Process, rules)
+    told = {"select": dict(map(_pair, select or ())), "time": time, "scale": _scale(scale)}
+    bands = {name: _parsed(Band, told | ({"path": name} if name.isdecimal() else {})) for name in names}
+    place = _place(_parsed(GridRule, {"crs": crs, "bounds": bounds}))
     places = read_zones(zones, zone_id=by, where=str(zones))
     kept = None if no_cache else FolderCache(cache or _cache_folder())
     groups = [[path] for path in rasters] if each else [rasters]
     tables, notes = [], dict.fromkeys(places.notes)
     with tempfile.TemporaryDirectory() as scratch, _bar(rasters) as advance:
         for group in groups:
-            sources = [_source(path, advance, bands, mask_file is not None) for path in group]
+            alone = names[0] if mask_file and len(names) == 1 else None
+            sources = [_source(path, advance, alone, place) for path in group]
             sources += [_mask(mask_file)] if mask_file else []
-            measured = measure(sources, process, places, cache=kept, scratch=Path(scratch), threads=threads)
+            how: dict[str, Any] = {"bands": bands, "cache": kept, "scratch": Path(scratch), "threads": threads}
+            measured = measure(sources, process, places, **how)
             notes |= dict.fromkeys(measured.notes)
             tables.append(_named(measured, group[0] if each else None))
     for note in notes:
@@ -93,52 +119,62 @@ def stats(
     _show(_together(tables), write, json=json)
 
 
-def _process(rules: dict[str, Any]) -> Process:
+def _parsed(model: type[D], rules: dict[str, Any]) -> D:
     from pileus.errors import DocumentError
 
     try:
-        return parse_value(Process, rules, "options")
+        return parse_value(model, rules, "options")
     except DocumentError as error:
         raise UsageError(error.message) from error
 
 
 def _band(rasters: list[Path]) -> str:
-    """Return the band of a raster file by its name: BAND of NAME.BAND.tif, else NAME; 1 where NAME has dots."""
-    from pileus.raster.formats import named_band, stem_of
+    """Return the band of a raster file by its name: BAND of NAME.BAND.tif, else NAME; 1 where NAME has dots. Of other
+    kinds: the only one that they hold.
+    """
+    from pileus.raster.band_names import named_band, stem_of
+    from pileus.raster.fields import listed
+    from pileus.raster.opening import band_names
+    from pileus.unpack.members import is_archive
 
     name = rasters[0].name
-    if not name.lower().endswith((".tif", ".tiff")):
-        raise UsageError("say with --band which band to measure", where=str(rasters[0]))
-    stem = stem_of(name)
-    return named_band(name) or ("1" if "." in stem else stem)
+    if name.lower().endswith((".tif", ".tiff")):
+        stem = stem_of(name)
+        return named_band(name) or ("1" if "." in stem else stem)
+    readable = rasters[0].is_file() and not is_archive(rasters[0])
+    names = band_names(rasters[0], str(rasters[0])) if readable else []
+    if len(names) == 1:
+        return names[0]
+    told = f": it has {listed(names)}" if names else ""
+    raise UsageError(f"say with --band which band to measure{told}", where=str(rasters[0]))
 
 
-def _source(path: Path, advance: Callable[[int], None], bands: list[str], masked_by_file: bool) -> "Source":
-    from pileus.raster.formats import named_band
+def _source(path: Path, advance: Callable[[int], None], band: str | None, place: "Place") -> "Source":
+    """Return one raster or archive. `band`: the only one that it holds, whatever it is called; None: see inside."""
     from pileus.unpack.members import is_archive
     from pileus.zonal import Source
 
     if path.is_file() and is_archive(path):
-        return Source(str(path), open=lambda: cast(BinaryIO, _Counted(path, advance)))
-    if len(bands) > 1 or not _single(path):
-        return Source(str(path), path=path)
-    band, named = bands[0], named_band(path.name)
-    if band.isdecimal() and band != "1" and named is None:
-        raise UsageError(f"has one band: there is no band {band}", where=str(path))
-    alone = masked_by_file or band == "1" or named in (None, band)
-    return Source(str(path), path=path, band=band if alone else None)
+        return Source(str(path), open=lambda: cast(BinaryIO, _Counted(path, advance)), place=place)
+    return Source(str(path), path=path, band=band, place=place)
 
 
-def _single(path: Path) -> bool:
-    from pileus.errors import RasterError
-    from pileus.raster.layers import opened, value_bands
-    from pileus.raster.signatures import kind_of
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise UsageError(f"--select {text}: expected DIMENSION=VALUE")
+    return name, value
 
-    try:
-        with opened(path, kind_of(path, str(path)), str(path)) as dataset:
-            return len(value_bands(dataset)) == 1
-    except RasterError:
-        return True  # `measure` says what is wrong
+
+def _scale(text: str) -> Any:
+    parts = text.split(",")
+    return parts if len(parts) > 1 else text
+
+
+def _place(grid: GridRule) -> "Place":
+    from pileus.zonal.requests import place_of
+
+    return place_of(grid, {}, "")
 
 
 def _mask(path: Path) -> "Source":

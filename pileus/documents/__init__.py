@@ -3,10 +3,10 @@
 Each model checks one document by itself; `check` in `project/registry.py` compares them with each other.
 """
 
+from pileus.documents.band import Band, GridRule, Tiles
 from pileus.documents.base import Document, parse, parse_value, read
 from pileus.documents.collection import (
     DEFAULT_STATISTICS,
-    Band,
     Collection,
     File,
     Grouping,
@@ -14,21 +14,23 @@ from pileus.documents.collection import (
     Options,
     Process,
     Task,
-    Valid,
     resolve_span,
 )
 from pileus.documents.provider import Credentials, Provider, SecretRef
 from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf
 from pileus.documents.task import TaskDefinition
+from pileus.documents.valid import Bounds, Valid
 
 __all__ = [
     "DEFAULT_STATISTICS",
     "Band",
+    "Bounds",
     "Collection",
     "CollectionRef",
     "Credentials",
     "Document",
     "File",
+    "GridRule",
     "Grouping",
     "Meta",
     "Options",
@@ -40,6 +42,7 @@ __all__ = [
     "SecretRef",
     "Task",
     "TaskDefinition",
+    "Tiles",
     "Valid",
     "parse",
     "parse_value",

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pileus.documents.band import Band, GridRule
 from pileus.documents.base import NAME, Document, Regex
+from pileus.documents.valid import Conditions, Range
 from pileus.errors import DocumentError, UsageError
 from pileus.patterns import NamePattern
 from pileus.periods import Period, Unit
@@ -41,15 +43,6 @@ class Grouping(Document):
         return self
 
 
-class Valid(Document):
-    """Pixels count where `band` is at least `min`."""
-
-    band: str
-    """Band that says which pixels count, on the same pixels as the measured band. Example: `"cf_cvg"`."""
-    min: float = 1
-    """Least value of that band for which a pixel counts. Example: `1`."""
-
-
 class Process(Document):
     """`meta.process`: how a group becomes rows of statistics."""
 
@@ -62,12 +55,12 @@ class Process(Document):
     zone_id: str | None = None
     """Column that names a zone. Without it: the feature's own id, else the column `id`, else `name`. Example:
     `"GEOID"`."""
-    valid: Valid | None = None
-    """Mask: a band that says which pixels count. Without it: every pixel that is not nodata counts. Example: `{"band":
-    "cf_cvg", "min": 1}`."""
-    range: tuple[float, float] | None = None
-    """Lowest and highest value that count, both included, after scale and offset. Without it: no limits. Example:
-    `[0, 1000]`."""
+    valid: Conditions = ()
+    """Masks: conditions on bands that say which pixels count; a pixel must meet all. Empty: every pixel that is not
+    nodata counts. Example: `{"band": "cf_cvg", "min": 1}`."""
+    range: Range | None = None
+    """Lowest and highest value that count, both included, after scale and offset, `null` for no limit; or `min`,
+    `max`, `above` and `below`. Without it: no limits. Example: `[0, 1000]`."""
     zero_is_nodata: bool = False
     """Whether a pixel of value 0 does not count, as in the classic statistics (gippy). Example: `true`."""
     nodata: float | None = None
@@ -76,9 +69,9 @@ class Process(Document):
     coverage: Literal["exact", "center", "all_touched"] = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
     middle lies in the zone; `all_touched`, the whole pixel when any of it does. Example: `"center"`."""
-    overlap: Literal["first", "last", "error"] = "first"
-    """Which raster of a group has the pixels that several hold: the `first`, in the order of the group's files, or the
-    `last`; `error` fails the group. Example: `"last"`."""
+    overlap: Literal["first", "last", "newest", "error"] = "first"
+    """Which raster of a group has the pixels that several hold: the `first`, in the order of the group's files, the
+    `last`, or the `newest` by `meta.group.newest`; `error` fails the group. Example: `"last"`."""
     area_weighted: bool = False
     """Whether pixels are weighted by their area on the ellipsoid. Example: `true`."""
     stats: tuple[str, ...] = DEFAULT_STATISTICS
@@ -98,6 +91,11 @@ class Process(Document):
     def bands(self) -> tuple[str, ...]:
         return (self.band,) if isinstance(self.band, str) else self.band
 
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """Return the bands of the conditions, each once."""
+        return tuple(dict.fromkeys(one.band for one in self.valid))
+
     @field_validator("stats")
     @classmethod
     def _known_statistics(cls, stats: tuple[str, ...]) -> tuple[str, ...]:
@@ -107,19 +105,6 @@ class Process(Document):
             except UsageError as exc:
                 raise ValueError(exc.message) from exc
         return stats
-
-
-class Band(Document):
-    """`meta.bands.NAME`: what a band holds."""
-
-    unit: str | None = None
-    """Unit of the band's values; columns of the tables and labels of pictures have it. Without it: not said. Example:
-    `"nW/cm2/sr"`."""
-    description: str | None = None
-    """What the band holds, for a person and for STAC. Without it: not said. Example: `"average radiance"`."""
-    display: tuple[PositiveFloat, PositiveFloat] | None = None
-    """Least and greatest value of the logarithmic colour scale of pictures. Without it: it fits each month's pixels.
-    Example: `[1, 100]`."""
 
 
 class Task(Document):
@@ -148,6 +133,9 @@ class Meta(BaseModel):
     bands: dict[str, Band] = {}
     """The bands that there are, by name. Empty: not said, so that band names are not checked before a raster is open.
     Example: `{"avg_rade9h": {"unit": "nW/cm2/sr"}}`."""
+    grid: GridRule | None = None
+    """Where the pixels of the files lie. Without it: as the files say. Example: `{"crs": "EPSG:4326", "tiles":
+    {"column": "h", "row": "v"}}`."""
     process: Process | None = None
     """What is measured in each group. Without it: groups are downloaded and verified, and nothing is measured.
     Example: `{"band": "avg_rade9h", "zones": "data/zones/places.geojson"}`."""
@@ -157,11 +145,16 @@ class Meta(BaseModel):
     `{"name": "inventory"}`."""
 
     @model_validator(mode="after")
+    def _newest_is_told(self) -> Self:
+        if self.process and self.process.overlap == "newest" and not self.group.newest:
+            raise ValueError("process.overlap: newest needs group.newest, the named group that holds a creation stamp")
+        return self
+
+    @model_validator(mode="after")
     def _bands_are_known(self) -> Self:
         if not self.bands or not self.process:
             return self
-        wanted = [*self.process.bands, *([self.process.valid.band] if self.process.valid else [])]
-        for band in wanted:
+        for band in (*self.process.bands, *self.process.masks):
             if band not in self.bands:
                 raise ValueError(f"process: unknown band {band!r}: expected one of {', '.join(self.bands)}")
         return self
@@ -242,17 +235,21 @@ class Collection(Document):
     """Id of the provider that has the files. Without it: commands and rules must name it. Example:
     `"viirs_provider"`."""
     meta: Meta = Meta()
-    """What Pileus reads of it is `group`, `bands` and `process`; `description` and `license` stand in the STAC
+    """What Pileus reads of it is `group`, `bands`, `grid` and `process`; `description` and `license` stand in the STAC
     collection, and any other key is kept. Example: `{"license": "CC-BY-4.0"}`."""
 
     @field_validator("meta", mode="after")
     @classmethod
     def _grouping_is_of_the_regex(cls, meta: Meta, info: Any) -> Meta:
         wanted = {*meta.group.by, *filter(None, (meta.group.each, meta.group.newest))}
+        tiles = meta.grid.tiles if meta.grid else None
         for index, file in enumerate(info.data.get("files", ())):
             if lacking := wanted.difference(NamePattern(file.regex).names):
                 names = ", ".join(sorted(lacking))
                 raise ValueError(f"group names {names}, which files[{index}].regex does not define as (?P<name>...)")
+            if tiles and (lacking := {tiles.column, tiles.row}.difference(NamePattern(file.regex).names)):
+                names = ", ".join(sorted(lacking))
+                raise ValueError(f"grid.tiles names {names}, which files[{index}].regex does not define")
         return meta
 
     @model_validator(mode="after")

@@ -8,8 +8,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from pileus.documents import Process, Task
+from pileus.documents import Meta, Process, Task
 from pileus.models import Granule
 from pileus.worker_tasks import task_of
 
@@ -46,21 +47,33 @@ class Fingerprint:
         return None if self.code == then.code else "processing code changed"
 
 
-def fingerprint(granules: Iterable[Granule], process: Process | None, task: Task | None = None) -> Fingerprint:
-    """Return the fingerprint of granules as listed, and a process and a group task as populated.
+def fingerprint(granules: Iterable[Granule], meta: Meta) -> Fingerprint:
+    """Return the fingerprint of granules as listed, and of a collection's `meta` as populated.
 
-    `zones` of the process has the content's hash in it.
+    `zones` of its process has the content's hash in it.
     """
+    process, task = meta.process, meta.task
     sources = sorted([g.file.name, g.file.size, g.file.etag or g.file.modified, g.file.checksum] for g in granules)
     parameters = process.model_dump(mode="json", exclude_defaults=True, exclude={"zones"}) if process else None
     if parameters and "classic_csv" in parameters:
         # The name that the field had when the first results were written: another would make them all stale.
         parameters["ancestor_csv"] = parameters.pop("classic_csv")
+    if process and parameters is not None:
+        parameters |= _reading(meta, process)
     zones = process.zones if process else None
     if task is None:
         return Fingerprint(_hash(sources), _hash(zones), _hash(parameters), str(STEPS))
     own = {"process": parameters, "task": task.name, "parameters": task.parameters}
     return Fingerprint(_hash(sources), _hash(zones), _hash(own), f"{STEPS}+{_version(task)}")
+
+
+def _reading(meta: Meta, process: Process) -> dict[str, Any]:
+    """Return what else changes the numbers: where files have the bands, what those stand for, and the grid."""
+    used = {name: meta.bands[name].numbers for name in (*process.bands, *process.masks) if name in meta.bands}
+    told = {"bands": {name: numbers for name, numbers in used.items() if numbers}}
+    if meta.grid:
+        told["grid"] = meta.grid.model_dump(mode="json", exclude_defaults=True)
+    return {name: value for name, value in told.items() if value}
 
 
 def _version(task: Task) -> str:

@@ -36,8 +36,6 @@ class DrawTask:
 
     period: str
     """Period, for titles."""
-    units: Mapping[str, str]
-    """By band; empty where it is not known."""
     scales: Mapping[str, tuple[float, float]]
     """By band, for those whose collection says it: least and greatest value of the colours."""
 
@@ -47,18 +45,17 @@ class DrawTask:
         rules, bands = collection.meta.process, collection.meta.bands
         if rules is None or not (rules.clips or rules.pictures):
             return None
-        units = {name: band.unit or "" for name, band in bands.items()}
-        return cls(partition.period, units, {name: band.display for name, band in bands.items() if band.display})
+        return cls(partition.period, {name: band.display for name, band in bands.items() if band.display})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "DrawTask":
         """Read what `to_json` wrote."""
         scales = {band: (least, greatest) for band, (least, greatest) in value["scales"].items()}
-        return cls(value["period"], value["units"], scales)
+        return cls(value["period"], scales)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
-        return {"period": self.period, "units": dict(self.units), "scales": dict(self.scales)}
+        return {"period": self.period, "scales": dict(self.scales)}
 
 
 def measure_and_draw(
@@ -77,7 +74,7 @@ def measure_and_draw(
     """
     mosaic = Mosaic(process, zones, scratch) if task else None
     measured = measure(sources, process, zones, scratch=scratch, check=check, observer=mosaic, **how)
-    return measured, _drawing(task, process, mosaic, check) if task and mosaic else nothing()
+    return measured, _drawing(task, process, mosaic, measured.units, check) if task and mosaic else nothing()
 
 
 def nothing() -> Drawing:
@@ -85,13 +82,13 @@ def nothing() -> Drawing:
     yield from ()
 
 
-def _drawing(task: DrawTask, process: Process, mosaic: Mosaic, check: Check) -> Drawing:
+def _drawing(task: DrawTask, process: Process, mosaic: Mosaic, units: Mapping[str, str], check: Check) -> Drawing:
     """Yield clips where `meta.process.clips` asks for them, quicklooks where `meta.process.pictures` does."""
     from pileus.outputs.clips import cog
     from pileus.outputs.pictures import pictured, quicklook
 
     for band in process.bands:
-        unit = task.units.get(band, "")
+        unit = units.get(band, "")
         windows = list(mosaic.windows(band))
         scale = pictured(windows, task.scales.get(band)) if process.pictures else (0.1, 100.0)
         for window in windows:

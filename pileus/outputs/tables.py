@@ -1,6 +1,7 @@
 """Rows of statistics as Parquet, CSV and the CSV of the classic statistics (gippy)."""
 
 import io
+import json
 from collections.abc import Mapping
 from datetime import date
 
@@ -31,11 +32,12 @@ def with_time(table: pa.Table, partition: Partition) -> pa.Table:
 def to_parquet(table: pa.Table, partition: Partition, units: Mapping[str, str]) -> bytes:
     """Return Parquet bytes with ZSTD. Every column's unit and meaning are in its field metadata.
 
-    `units`: unit of each band; where bands have several units a column names it.
+    `units`: unit of each band, empty where it is not known; the metadata of the table has them as JSON, `units`.
     """
-    unit = " or ".join(sorted(set(units.values()))) or "unit of the band"
+    unit = " or ".join(sorted({unit for unit in units.values() if unit})) or "unit of the band"
     fields = [_described(field, unit) for field in table.schema]
-    schema = pa.schema(fields, metadata={"pileus": "statistics", "partition": partition.key})
+    about = {"pileus": "statistics", "partition": partition.key, "units": json.dumps(dict(units), ensure_ascii=False)}
+    schema = pa.schema(fields, metadata=about)
     sink = io.BytesIO()
     pa.parquet.write_table(table.cast(schema), sink, compression="zstd")
     return sink.getvalue()

@@ -77,7 +77,6 @@ class Mosaic:
         self.notes: list[str] = []
         self.scratch_bytes = 0
         self._process, self._zones, self._scratch = process, zones, scratch
-        self._mask = process.valid.band if process.valid else None
         self._grid: Grid | None = None
         self._shapes: Any = None
         self._boxes: dict[int, Box] = {}
@@ -162,7 +161,7 @@ class Mosaic:
         """Yield, once, the window of each zone that has a pixel of the band on some tile."""
         for zone in sorted(self._filled[band]):
             filled = self._filled[band].pop(zone)
-            values = self._pixels[band][zone] if band == self._mask else self._pixels[band].pop(zone)
+            values = self._pixels[band][zone] if band in self._process.masks else self._pixels[band].pop(zone)
             rows, columns = _extent(filled)
             valid = (filled & self._valid(band, zone, values))[rows, columns]
             shown = physical(values[rows, columns], self._stored[band])
@@ -171,10 +170,9 @@ class Mosaic:
     def _valid(self, band: str, zone: int, values: NDArray[Any]) -> NDArray[np.bool_]:
         """Return the collection's rules of validity, as the statistics apply them."""
         valid = validity_of(self._process, self._stored[band]).valid(values)
-        if self._mask:
-            mask = self._pixels[self._mask].get(zone)
-            seen = mask is not None and lets_count(self._process, mask, self._stored[self._mask])
-            valid &= seen
+        for name in self._process.masks:
+            mask = self._pixels[name].get(zone)
+            valid &= mask is not None and lets_count(self._process, name, mask, self._stored[name])
         return valid
 
     def _window(

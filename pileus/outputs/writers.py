@@ -5,15 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from pileus import keys
-from pileus.documents import Collection
 from pileus.errors import UsageError
 from pileus.models import Group, Output, Partition
 from pileus.outputs.draw import Drawing
 from pileus.outputs.shapes import lonlat
-from pileus.outputs.stac import COG, Made, bounds_of, item, table_facts
+from pileus.outputs.stac import COG, Made, bounds_of, item
 from pileus.version import __version__
 from pileus.zonal.zones import Zones
 
@@ -77,8 +74,3 @@ def write_item(
         lineage=f"zonal statistics of {len(group.granules)} archives over {len(zones)} zones",
     )
     written.add(keys.item_key(partition), body, "application/geo+json", "item", "STAC item")
-
-
-def facts_of(table: pa.Table, collection: Collection) -> dict[str, Any]:
-    """Return the STAC fields of the table's asset."""
-    return table_facts(table, {name: band.unit or "" for name, band in collection.meta.bands.items()})

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pileus.documents import Collection, Document, Provider, Rule, collection, provider, rule, task
+from pileus.documents import Collection, Document, Provider, Rule, band, collection, provider, rule, task, valid
 from pileus.documents.task import TaskDefinition
 
-PARTS = (collection, provider, rule, task)
+PARTS = (band, valid, collection, provider, rule, task)
 MODELS: dict[str, type[Document]] = {
     "collection": Collection,
     "provider": Provider,
@@ -37,12 +37,19 @@ def add_descriptions(made: dict[str, Any], name: str, module: ModuleType) -> Non
     Read here and not by pydantic, which would do so at every start.
     """
     parts = {**made.get("$defs", {}), name: made}
-    for model in ast.parse(inspect.getsource(module)).body:
-        if not isinstance(model, ast.ClassDef) or model.name not in parts:
-            continue
-        for field, below in pairwise(model.body):
+    classes = [part for part in ast.parse(inspect.getsource(module)).body if isinstance(part, ast.ClassDef)]
+    models = {model.name: model for model in classes}
+    for model in [model for name, model in models.items() if name in parts]:
+        above = [models[base.id].body for base in model.bases if isinstance(base, ast.Name) and base.id in models]
+        for field, below in pairwise(part for body in (*above, model.body) for part in body):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and (text := _text(below)):
-                parts[model.name]["properties"][field.target.id] |= _described(text)
+                parts[model.name]["properties"][_alias(field) or field.target.id] |= _described(text)
+
+
+def _alias(field: ast.AnnAssign) -> str | None:
+    """Return the name that documents use, where it is no name in Python."""
+    keywords = field.value.keywords if isinstance(field.value, ast.Call) else []
+    return next((word.value.value for word in keywords if word.arg == "alias"), None)  # type: ignore[attr-defined]
 
 
 def _described(text: str) -> dict[str, Any]:

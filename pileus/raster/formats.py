@@ -4,7 +4,7 @@ A new format is one file with a function that opens a `Layer`, and one `register
 that is not registered are opened by rasterio; inside archives only registered endings are taken for rasters.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,9 +12,11 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from pileus.errors import UsageError
+from pileus.errors import RasterError, UsageError
 from pileus.raster.grid import Grid, Needed
-from pileus.raster.layers import open_file
+from pileus.raster.opening import open_bands
+from pileus.raster.request import BandRequest
+from pileus.raster.signatures import KINDS, Kind
 from pileus.raster.stored import Stored
 
 
@@ -57,8 +59,9 @@ class Format:
     """Name for messages."""
     endings: tuple[str, ...]
     """Of its files' names, in lower case, with the dot."""
-    open: Callable[[Path | str, str | None, str], Layer]
-    """Opens one band: the file's path, the band (None: the only one) and the name for errors. Raises RasterError."""
+    open: Callable[[Path | str, str | None, str], Layer] | None = None
+    """Opens one band: the file's path, the band (None: the only one) and the name for errors. Raises RasterError.
+    None: rasterio opens it."""
 
 
 REGISTERED: dict[str, Format] = {}
@@ -78,45 +81,49 @@ def format_of(name: str) -> Format | None:
     return REGISTERED.get(PurePosixPath(name.replace("\\", "/")).suffix.lower())
 
 
-def open_layer(path: Path | str, band: str | None, where: str) -> Layer:
-    """Open one band of a raster file. `band`: None for the only one, a number from 1, or a description.
+def open_rasters(
+    path: Path | str, requests: Mapping[str, BandRequest], where: str, kind: Kind | None = None
+) -> dict[str, Layer]:
+    """Return layers over those of the wanted bands that a file holds; at least one. `kind`: of a file in memory.
 
     Raises RasterError.
     """
     format = format_of(str(path))
-    return (format.open if format else open_file)(path, band, where)
+    if format is None or format.open is None:
+        return dict(open_bands(path, requests, where, kind))
+    (band, request), *more = requests.items()
+    if more:
+        raise RasterError(f"is {format.name}, which is told apart by its name alone: expected NAME.BAND", where=where)
+    layer = format.open(path, None if request.lone else request.path or request.name, where)
+    return {band: Told(layer, layer.grid, request.of(layer.stored))}
 
 
-def stem_of(name: str) -> str:
-    """Return a file's name without folder and without the ending of its format.
+@dataclass(frozen=True)
+class Told:
+    """A layer whose numbers stand for what a collection says."""
 
-    >>> stem_of("a/b.avg_rade9h.tif")
-    'b.avg_rade9h'
-    """
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.stem if format_of(path.name) else path.name
+    layer: Layer
+    grid: Grid
+    stored: Stored
 
+    @property
+    def engine(self) -> str:
+        return self.layer.engine
 
-def named_band(name: str) -> str | None:
-    """Return the band that a file's name tells: the last part of NAME.BAND.tif, when it begins with a letter.
+    def open(self) -> AbstractContextManager[Any]:
+        """Open what `read` is given as `handle`."""
+        return self.layer.open()
 
-    >>> named_band("SVDNB_npp_x.avg_rade9h.tif"), named_band("chirps-v2.0.2015.01.tif"), named_band("nine.tif")
-    ('avg_rade9h', None, None)
-    """
-    _, dot, last = stem_of(name).rpartition(".")
-    return last if dot and last[:1].isalpha() else None
+    def units(self, needed: Needed) -> list[list[int]]:
+        """Yield the needed strips of 64 rows, in groups that are best read together."""
+        return self.layer.units(needed)
 
-
-def band_of(name: str, wanted: Iterable[str]) -> str | None:
-    """Return which of the wanted bands a file holds: NAME.BAND.tif, NAME_BAND.tif or BAND.tif.
-
-    >>> band_of("SVDNB_npp_x.avg_rade9h.tif", ["avg_rade9h", "cf_cvg"])
-    'avg_rade9h'
-    """
-    stem = stem_of(name)
-    fitting = [band for band in wanted if stem == band or stem.endswith((f".{band}", f"_{band}"))]
-    return max(fitting, key=len, default=None)
+    def read(self, handle: Any, needed: Needed, unit: list[int]) -> list[NDArray[Any]]:
+        """Return the needed pixels of each strip of a unit. Raises RasterError."""
+        return self.layer.read(handle, needed, unit)
 
 
-for _format in (Format("GeoTIFF", (".tif", ".tiff"), open_file),):
-    register(_format)
+GEOTIFF = Format("GeoTIFF", (".tif", ".tiff"))
+register(GEOTIFF)
+for _kind in KINDS:
+    register(Format(_kind.name, tuple(ending for ending in _kind.endings if ending not in REGISTERED)))

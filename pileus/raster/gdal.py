@@ -11,8 +11,9 @@ SETTINGS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_GEOREF_SOURCES": "INTERNAL",
+    "GRIB_NORMALIZE_UNITS": "NO",
 }
-"""Settings while a raster is open: no file beside it is read."""
+"""Settings while a raster is open: no file beside it is read, and GRIB keeps its own units (K, not C)."""
 PROCESS = {
     "GDAL_VRT_ENABLE_PYTHON": "NO",
     "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",

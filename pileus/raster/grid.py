@@ -59,15 +59,18 @@ class Grid:
     """WKT, or an authority's code."""
 
     @classmethod
-    def of(cls, dataset: Any, where: str) -> "Grid":
-        """Return the grid of an open rasterio dataset. Raises RasterError without a georeference, or when rotated."""
-        t = dataset.transform
-        if dataset.crs is None:
-            raise RasterError("has no coordinate reference system", where=where)
-        if not (dataset.crs.is_geographic or dataset.crs.is_projected):
+    def of(cls, dataset: Any, crs: CRS, t: Any, where: str) -> "Grid":
+        """Return the grid of an open rasterio dataset, given its system and its affine transform.
+
+        Raises RasterError without a georeference, or when rotated.
+        """
+        if not (crs.is_geographic or crs.is_projected):
             raise RasterError("has a coordinate reference system that is not one of the Earth's surface", where=where)
         if t.is_identity:
-            raise RasterError("has no georeference, so its pixels have no place", where=where)
+            raise RasterError(
+                "has no georeference, so its pixels have no place: give it with meta.grid.bounds, or --bounds",
+                where=where,
+            )
         if t.b or t.d:
             raise RasterError("is rotated: rotated and sheared grids are not measured; warp it first", where=where)
         if not all(map(math.isfinite, (t.a, t.c, t.e, t.f))):
@@ -76,7 +79,7 @@ class Grid:
             raise RasterError(
                 f"has pixels of width {t.a} and height {t.e}: expected columns from west to east", where=where
             )
-        grid = cls(dataset.width, dataset.height, t.c, t.f, t.a, t.e, dataset.crs.to_wkt())
+        grid = cls(dataset.width, dataset.height, t.c, t.f, t.a, t.e, crs.to_wkt())
         grid._check(where)
         return grid
 

@@ -1,8 +1,11 @@
-"""Raster: bands of GeoTIFFs and of anything else that rasterio opens, as packed pixels, in one of three ways:
+"""Raster: bands of GeoTIFFs and of anything else that rasterio opens, as packed pixels, in one of four ways:
 
 1. `FileLayer`: strips that are not compressed, in a file: only the needed stretches are read, without a library.
 2. `WindowLayer`: anything else in a file: rasterio windows over the blocks that hold zones.
-3. `stream_layer.StreamLayer`: strips that are not compressed, in a stream: read once, from front to back.
+3. `times_layer.TimesLayer`: fields of several times, of which one is made.
+4. `stream_layer.StreamLayer`: strips that are not compressed, in a stream: read once, from front to back.
+
+`opening` says which.
 """
 
 import os
@@ -11,30 +14,23 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Interleaving, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
 from rasterio.session import DummySession
 from rasterio.windows import Window
 
 from pileus.errors import RasterError
-from pileus.names import one_line
 from pileus.raster.gdal import SETTINGS, foreign
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
 from pileus.raster.packed import float_of, native, pack, pack_window
-from pileus.raster.signatures import Kind, kind_of
 from pileus.raster.stored import Stored
-from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
+from pileus.raster.tiff import Strips
 
-BLOCK_BYTES = 512 << 20
-"""Most bytes of a block: GDAL unpacks a block as a whole, for all bands that lie in it."""
 TOGETHER = 128 << 20
 """Most pixels of whole rows that are read together, where a row of blocks has more."""
 
@@ -103,15 +99,16 @@ class FileLayer:
 class Handles:
     """One open dataset for each thread."""
 
-    def __init__(self, path: str, kind: Kind) -> None:
-        self._path, self._kind = path, kind
+    def __init__(self, path: str, driver: str) -> None:
+        self._path, self._driver = path, driver
         self._local = threading.local()
         self._opened: list[Any] = []
 
     def get(self) -> Any:
         if not hasattr(self._local, "dataset"):
-            with rasterio.Env(DummySession(), **SETTINGS):
-                self._local.dataset = rasterio.open(self._path, driver=self._kind.driver)
+            with warnings.catch_warnings(), rasterio.Env(DummySession(), **SETTINGS):
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                self._local.dataset = rasterio.open(self._path, driver=self._driver)
             self._opened.append(self._local.dataset)
         return self._local.dataset
 
@@ -127,7 +124,8 @@ class WindowLayer:
     grid: Grid
     stored: Stored
     path: str
-    kind: Kind
+    """What rasterio opens: a file, or one variable of it."""
+    driver: str
     number: int
     """Of the band, from 1."""
     block: tuple[int, int]
@@ -135,12 +133,14 @@ class WindowLayer:
     where: str
     masked: bool = False
     """Whether the file has a mask or an alpha band. Where that is 0, pixels become NaN, and integers floats."""
+    roll: int = 0
+    """Column of the file that is the grid's first; those before it follow the last."""
     engine: ClassVar[str] = "windowed"
 
     @contextmanager
     def open(self) -> Iterator["Handles"]:
         """Yield a handle for each thread: GDAL's handles cannot be shared."""
-        handles = Handles(self.path, self.kind)
+        handles = Handles(self.path, self.driver)
         try:
             yield handles
         finally:
@@ -166,15 +166,38 @@ class WindowLayer:
         dtype = float_of(dtype) if self.masked else dtype
         packed = [np.empty(needed.pixels(band), dtype) for band in unit]
         for left, right in _blocks(lefts, lefts + lengths, self.block[1], self.grid.width):
-            window = Window(left, first, right - left, last - first)
-            with foreign(RasterError, "cannot be read", self.where):
-                pixels = dataset.read(self.number, window=window)
-                if self.masked:
-                    seen = dataset.read_masks(self.number, window=window) != 0
-                    pixels = np.where(seen, pixels.astype(dtype), np.nan)
+            pixels = self._pixels(dataset, dtype, first, last, left, right)
             for band, out in zip(unit, packed, strict=True):
                 pack_window(needed, band, pixels, first, left, out)
         return packed
+
+    def _pixels(self, dataset: Any, dtype: Any, first: int, last: int, left: int, right: int) -> NDArray[Any]:
+        """Return the pixels of a box: (last - first, right - left)."""
+        parts = [
+            self._window(dataset, dtype, Window(column, first, end - column, last - first))
+            for column, end in unrolled(left, right, self.roll, self.grid.width)
+        ]
+        return parts[0] if len(parts) == 1 else np.hstack(parts)
+
+    def _window(self, dataset: Any, dtype: Any, window: Window) -> NDArray[Any]:
+        with foreign(RasterError, "cannot be read", self.where):
+            pixels: NDArray[Any] = dataset.read(self.number, window=window)
+            if self.masked:
+                seen = dataset.read_masks(self.number, window=window) != 0
+                pixels = np.where(seen, pixels.astype(dtype), np.nan)
+        return pixels
+
+
+def unrolled(left: int, right: int, roll: int, width: int) -> list[tuple[int, int]]:
+    """Return which columns of a file are the columns left..right of a grid that begins at its column `roll`.
+
+    >>> unrolled(0, 3, 2, 4), unrolled(2, 4, 2, 4), unrolled(1, 2, 0, 4)
+    ([(2, 4), (0, 1)], [(0, 2)], [(1, 2)])
+    """
+    start, end = left + roll, right + roll
+    if start >= width:
+        return [(start - width, end - width)]
+    return [(start, end)] if end <= width else [(start, width), (0, end - width)]
 
 
 def _blocks(lefts: NDArray[Any], rights: NDArray[Any], block: int, width: int) -> list[tuple[int, int]]:
@@ -190,81 +213,3 @@ def _blocks(lefts: NDArray[Any], rights: NDArray[Any], block: int, width: int) -
     used = np.r_[False, np.cumsum(change[:-1]) > 0, False]
     starts, ends = np.flatnonzero(used[1:] & ~used[:-1]), np.flatnonzero(~used[1:] & used[:-1])
     return [(int(a) * block, min(int(b) * block, width)) for a, b in zip(starts, ends, strict=True)]
-
-
-@contextmanager
-def opened(source: Path | str | MemoryFile, kind: Kind, where: str) -> Iterator[Any]:
-    """Yield an open rasterio dataset of one kind. Raises RasterError for what GDAL cannot open or describe."""
-    # Without a session given, every opening would look for AWS credentials.
-    with warnings.catch_warnings(), rasterio.Env(DummySession(), **SETTINGS):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with foreign(RasterError, "cannot be opened as a raster", where):
-            opening = source.open if isinstance(source, MemoryFile) else partial(rasterio.open, source)
-            with opening(driver=kind.driver) as dataset:
-                yield dataset
-
-
-def open_file(path: Path | str, band: str | None, where: str, kind: Kind | None = None) -> FileLayer | WindowLayer:
-    """Return a layer over one band of a raster file.
-
-    `band`: None for the only one, a number from 1, or a band's description; `kind`: of a file in memory. Raises
-    RasterError.
-    """
-    kind = kind or kind_of(Path(path), where)
-    with opened(path, kind, where) as dataset:
-        number = _band_number(dataset, band, where)
-        grid, stored = Grid.of(dataset, where), Stored.of(dataset, number, where)
-        if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
-            raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
-        block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
-        strips = _strips(path, dataset)
-    if strips is None:
-        return WindowLayer(grid, stored, str(path), kind, number, block, where, masked)
-    size = Path(path).stat().st_size
-    if strips.end > size:
-        raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
-    return FileLayer(grid, stored, strips, Path(path), where)
-
-
-def _strips(path: Path | str, dataset: Any) -> Strips | None:
-    """Return where the rows of a file on disk lie; None where only the library can read it."""
-    if dataset.driver != "GTiff" or dataset.count > 1 or not Path(path).is_file():
-        return None
-    with Path(path).open("rb") as file:
-        try:
-            strips = read_strips(Head(file.read))
-        except NotPlain:
-            return None
-    return strips if strips.fits(dataset) else None
-
-
-def _block(dataset: Any, number: int, where: str) -> tuple[int, int]:
-    """Return rows and columns of a block. Raises RasterError for one that needs too much memory when it is unpacked."""
-    rows, columns = dataset.block_shapes[number - 1]
-    bands = dataset.count if dataset.interleaving == Interleaving.pixel else 1
-    size = rows * columns * bands * np.dtype(dataset.dtypes[number - 1]).itemsize
-    if size > BLOCK_BYTES:
-        raise RasterError(
-            f"has blocks of {rows:,} x {columns:,} pixels and {size:,} bytes: expected at most {BLOCK_BYTES:,}",
-            where=where,
-        )
-    return rows, columns
-
-
-def value_bands(dataset: Any) -> list[int]:
-    """Return the numbers, from 1, of an open dataset's bands but for the alpha band."""
-    return [number for number, holds in enumerate(dataset.colorinterp, 1) if holds is not ColorInterp.alpha]
-
-
-def _band_number(dataset: Any, band: str | None, where: str) -> int:
-    if band is None:
-        alone = value_bands(dataset)
-        if len(alone) != 1:
-            raise RasterError(f"has {dataset.count} bands: name one", where=where)
-        return alone[0]
-    if band in dataset.descriptions:
-        return int(dataset.descriptions.index(band)) + 1
-    if band.isdecimal() and len(band) < 6 and 1 <= int(band) <= dataset.count:
-        return int(band)
-    named = ", ".join(d or str(n) for n, d in enumerate(dataset.descriptions, 1))
-    raise RasterError(f"has no band {band!r}: its bands are {one_line(named)}", where=where)

@@ -1,7 +1,7 @@
 """Rasters inside archives: read from the stream where the format allows it, else from memory or a scratch file."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
-from pileus.raster.formats import Layer, band_of, format_of, named_band
+from pileus.raster import signatures
+from pileus.raster.formats import GEOTIFF, Layer, format_of, open_rasters
 from pileus.raster.grid import Needed
-from pileus.raster.layers import open_file
-from pileus.raster.signatures import GEOTIFF
+from pileus.raster.request import BandRequest
 from pileus.raster.stream_layer import StreamLayer, open_stream
 from pileus.unpack.member import Member
 from pileus.unpack.streams import CHUNK
@@ -29,18 +29,19 @@ class MemberLayers:
         self.spilled = 0
         """Bytes written to scratch files."""
 
-    def open(self, member: Member) -> tuple[StreamLayer | Layer, str]:
-        """Return a layer over a member, and how it is read. Raises RasterError, ArchiveError."""
-        format = format_of(member.name)
-        if format is not None and format.open is not open_file:
-            return format.open(self._to_scratch(member, b""), None, member.where), "scratch"
-        layer, head = open_stream(member.stream, member.where)
-        if layer is not None:
-            return layer, "stream"
-        if member.size is not None and member.size <= IN_MEMORY:
+    def open(self, member: Member, requests: Mapping[str, BandRequest]) -> tuple[dict[str, StreamLayer | Layer], str]:
+        """Return layers over those of the wanted bands that a member holds, and how they are read. Raises RasterError,
+        ArchiveError.
+        """
+        head, alone = b"", [band for band, request in requests.items() if request.lone or request.path == "*"]
+        if format_of(member.name) is GEOTIFF and len(alone) == 1:
+            layer, head = open_stream(member.stream, requests[alone[0]], member.where)
+            if layer is not None:
+                return {alone[0]: layer}, "stream"
+        if format_of(member.name) is GEOTIFF and member.size is not None and member.size <= IN_MEMORY:
             memory = self._stack.enter_context(MemoryFile(head + member.stream.read(member.size - len(head))))
-            return open_file(memory.name, None, member.where, GEOTIFF), "memory"
-        return open_file(self._to_scratch(member, head), None, member.where), "scratch"
+            return dict(open_rasters(memory.name, requests, member.where, signatures.GEOTIFF)), "memory"
+        return dict(open_rasters(self._to_scratch(member, head), requests, member.where)), "scratch"
 
     def _to_scratch(self, member: Member, head: bytes) -> Path:
         suffix = PurePosixPath(member.name).suffix
@@ -53,21 +54,6 @@ class MemberLayers:
                 file.write(buffer[:count])
             self.spilled += file.tell()
         return path
-
-
-def member_band(name: str, wanted: Iterable[str], measured: tuple[str, ...]) -> str | None:
-    """Return which of the wanted bands a member holds; None for one that is no raster, or holds another band.
-
-    Where one band is measured, a raster whose name tells no band holds it.
-
-    >>> [member_band(name, ["b", "mask"], ("b",)) for name in ("a/x.tif", "x.mask.tif", "b.txt")]
-    ['b', 'mask', None]
-    """
-    if format_of(name) is None:
-        return None
-    if band := band_of(name, wanted):
-        return band
-    return measured[0] if len(measured) == 1 and named_band(name) is None else None
 
 
 def read_packed(layer: StreamLayer | Layer, needed: Needed) -> Iterator[tuple[int, NDArray[Any]]]:

@@ -65,6 +65,11 @@ def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32 if small else np.float64)
 
 
+def as_float(values: NDArray[Any]) -> NDArray[Any]:
+    """Return float32 where that holds every value of the type, else float64."""
+    return values.astype(float_of(values.dtype), copy=False)
+
+
 def native(values: NDArray[Any]) -> NDArray[Any]:
     """Return the array in this machine's byte order."""
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))

@@ -21,7 +21,9 @@ class Kind:
     starts: tuple[bytes, ...]
     """What its files may begin with."""
     driver: str
-    """GDAL's driver for it."""
+    """GDAL's driver for it; empty where this build has none."""
+    inner: str = ""
+    """GDAL's driver for one variable of it, where a file holds several."""
     endings: tuple[str, ...] = ()
     """Endings that its files must have, in lower case: whoever names such files in a collection expects the kind.
     Empty: any. Only GeoTIFF, which every collection may hold, opens whatever its name."""
@@ -31,12 +33,13 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 GEOTIFF = Kind("GeoTIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "GTiff")
 KINDS = (
     GEOTIFF,
-    Kind("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05"), "netCDF", (".nc", ".nc3", ".cdf")),
-    Kind("netCDF 4", (HDF5,), "netCDF", (".nc", ".nc4")),
-    Kind("HDF5", (HDF5,), "HDF5", (".h5", ".he5", ".hdf5")),
-    Kind("GRIB", (b"GRIB",), "GRIB", (".grib", ".grib2", ".grb", ".grb2", ".grb1", ".grib1")),
-    Kind("JPEG 2000", (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "JP2OpenJPEG", (".jp2", ".j2k")),
+    Kind("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05"), "netCDF", "netCDF", (".nc", ".nc3", ".cdf")),
+    Kind("netCDF 4", (HDF5,), "netCDF", "netCDF", (".nc4", ".nc")),
+    Kind("HDF5", (HDF5,), "HDF5", "HDF5Image", (".h5", ".he5", ".hdf5", ".hdf")),
+    Kind("GRIB", (b"GRIB",), "GRIB", "", (".grib", ".grib2", ".grb", ".grb2", ".grb1", ".grib1")),
+    Kind("JPEG 2000", (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "JP2OpenJPEG", "", (".jp2", ".j2k")),
 )
+HDF4 = b"\x0e\x03\x13\x01"
 
 
 def kind_of(path: Path, where: str) -> Kind:
@@ -48,6 +51,8 @@ def kind_of(path: Path, where: str) -> Kind:
         raise RasterError(f"cannot be read: {exc.strerror}", where=where) from exc
     except ValueError as exc:
         raise RasterError("cannot be read: it has no name of a file", where=where) from exc
+    if head.startswith(HDF4):
+        raise RasterError("is HDF4, for which this build has no driver: convert it to netCDF or GeoTIFF", where=where)
     alike = [kind for kind in KINDS if head.startswith(kind.starts)]
     if not alike:
         raise RasterError(f"is no raster of a known kind: expected {', '.join(k.name for k in KINDS)}", where=where)

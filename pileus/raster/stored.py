@@ -23,9 +23,16 @@ class Stored:
     """Stored number of pixels that do not count; None where there is none but NaN, which never counts."""
     factor: float = 1.0
     offset: float = 0.0
+    low: float = -math.inf
+    """Least value that a pixel can have; less does not count."""
+    high: float = math.inf
+    unit: str = ""
+    """Of the values; empty where it is not known."""
+    said: str = ""
+    """Unit that the file says, where the collection says another."""
 
     @classmethod
-    def of(cls, dataset: Any, number: int, where: str) -> "Stored":
+    def of(cls, dataset: Any, number: int, where: str, unit: str = "") -> "Stored":
         """Return what an open rasterio dataset says of a band, from 1. Raises RasterError for a factor that is 0 or no
         number.
         """
@@ -33,7 +40,7 @@ class Stored:
         if not (math.isfinite(factor) and math.isfinite(offset)) or factor == 0:
             raise RasterError(f"has a scale of {factor} and an offset of {offset}: expected numbers", where=where)
         nodata = dataset.nodatavals[number - 1]
-        return cls(None if nodata is None or math.isnan(nodata) else nodata, factor, offset)
+        return cls(None if nodata is None or math.isnan(nodata) else nodata, factor, offset, unit=unit)
 
     @property
     def scaled(self) -> bool:
@@ -47,6 +54,19 @@ class Stored:
         [220.0, 278.6]
         """
         return np.asarray(number, np.float64) * self.factor + self.offset if self.scaled else number
+
+    def values(self, numbers: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values of stored numbers (floats) as float64, NaN where a pixel does not count.
+
+        >>> Stored(nodata=9, factor=2, high=6).values(np.array([1.0, 9, 4, 3])).tolist()
+        [2.0, nan, nan, 6.0]
+        """
+        values = np.array(self.value(numbers), np.float64)
+        bad = (values < self.low) | (values > self.high)
+        if self.nodata is not None:
+            bad |= numbers == numbers.dtype.type(self.nodata)
+        values[bad] = np.nan
+        return values
 
     def limits(self, low: float, high: float) -> tuple[float, float]:
         """Return the least and the greatest number whose value lies from `low` to `high`, both included.

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 
 from pileus.raster.grid import BAND_ROWS, Grid, Needed
-from pileus.raster.layers import opened
+from pileus.raster.longitudes import rolled
+from pileus.raster.opening import opened
 from pileus.raster.packed import pack
+from pileus.raster.request import BandRequest
 from pileus.raster.signatures import GEOTIFF
 from pileus.raster.stored import Stored
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
@@ -47,7 +49,7 @@ class StreamLayer:
         self.stream.skip(self.strips.end - at)
 
 
-def open_stream(stream: Forward, where: str) -> tuple[StreamLayer | None, bytes]:
+def open_stream(stream: Forward, request: BandRequest, where: str) -> tuple[StreamLayer | None, bytes]:
     """Return a layer over a TIFF in a stream. Else return None and the bytes that were read to find out."""
     head = Head(lambda size: _upto(stream, size))
     try:
@@ -60,11 +62,14 @@ def open_stream(stream: Forward, where: str) -> tuple[StreamLayer | None, bytes]
         head.upto(strips.start)
     except NotPlain:
         return None, bytes(head.data)
-    with MemoryFile(bytes(head.data)) as memory, opened(memory, GEOTIFF, where) as dataset:
+    with MemoryFile(bytes(head.data)) as memory, opened(memory, GEOTIFF.driver, where) as dataset:
         # Its system may lie behind the strips, so that the whole file is needed.
         if dataset.crs is None or not strips.fits(dataset):
             return None, bytes(head.data)
-        return StreamLayer(Grid.of(dataset, where), Stored.of(dataset, 1, where), strips, stream, len(head.data)), b""
+        grid, roll = rolled(request.place.grid(dataset, where))
+        if roll:
+            return None, bytes(head.data)
+        return StreamLayer(grid, request.stored(dataset, 1, where), strips, stream, len(head.data)), b""
 
 
 def _upto(stream: Forward, size: int) -> bytes:

@@ -139,7 +139,7 @@ class _Point:
         """Record the decision about one group. Return its task if it needs work, else None."""
         entry = known.get(found.key)
         meta = self.collection.meta
-        now = fingerprint(found.granules, meta.process, meta.task)
+        now = fingerprint(found.granules, meta)
         live = entry is not None and entry.run != self.backfill.run_name and is_live(self.edges, entry)
         owed = self._owed(found)
         decision = decide(found, entry or known.get(WHOLE_POINT), now, self.backfill.select, live=live, owed=owed)

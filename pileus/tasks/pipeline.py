@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pileus.cell.inside import Inside
-from pileus.documents import Process
+from pileus.documents import Meta
 from pileus.download.fetch import download
 from pileus.edges.providers import ProviderEdge
-from pileus.models import Archive, Granule, Group
+from pileus.models import Archive, Group
 from pileus.outputs.draw import Drawing, DrawTask, nothing
+from pileus.periods import Period
 from pileus.scratch.volume import ARCHIVES
 from pileus.stopping import unless
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
+from pileus.zonal.requests import place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,11 @@ class Processed:
 
 def process(
     group: Group,
-    rules: Process | None,
+    meta: Meta,
     zones: Zones | None,
     *,
+    period: Period,
     edge: ProviderEdge,
-    each: str | None,
     task: DrawTask | None,
     inside: Inside,
     cache: ZoneIndexCache | None,
@@ -55,9 +57,9 @@ def process(
 ) -> Processed:
     """Download a group and measure it. Return its archives, statistics and times.
 
-    `each`: the named group that tells the group's members apart, for the classic CSV. `task`: what is drawn; None for
-    nothing. `inside`: opens the archives. `scratch`: a folder with nothing but the downloads of earlier tries; the
-    caller removes it. Raises what the hops raise; HandedBack soon after `cancelled` is set.
+    `meta`: what the collection says of groups, bands, grid and statistics. `period`: that of the partition. `task`:
+    what is drawn; None for nothing. `inside`: opens the archives. `scratch`: a folder with nothing but the downloads of
+    earlier tries; the caller removes it. Raises what the hops raise; HandedBack soon after `cancelled` is set.
     """
     started = time.perf_counter()
     archives = download(
@@ -65,18 +67,37 @@ def process(
     )
     seconds = {"download": time.perf_counter() - started}
     size = sum(archive.size for archive in archives)
-    if rules is None or zones is None:
+    if meta.process is None or zones is None:
         return Processed(tuple(archives), None, seconds, size, size)
     measured, drawing = inside.measure(
-        _sources(archives, each), rules, zones, cache=cache, scratch=scratch, check=unless(cancelled), task=task
+        sources_of(archives, meta, period),
+        meta.process,
+        zones,
+        bands=meta.bands,
+        cache=cache,
+        scratch=scratch,
+        check=unless(cancelled),
+        task=task,
     )
     took, most = seconds | measured.seconds, size + measured.scratch_bytes
     return Processed(tuple(archives), measured, took, size, most, drawing)
 
 
-def _sources(archives: Sequence[Archive], each: str | None) -> list[Source]:
-    return [Source(archive.path.name, _tile(archive.granule, each), path=archive.path) for archive in archives]
+def sources_of(archives: Sequence[Archive], meta: Meta, period: Period) -> list[Source]:
+    """Return the archives as files to measure, in the order in which they own pixels that several hold.
 
-
-def _tile(granule: Granule, each: str | None) -> str | None:
-    return granule.parts.get(each) if each else None
+    Raises RasterError for a name that tells no place, where the collection wants that.
+    """
+    newest, span = meta.group.newest, (period.start, period.shift(1).start)
+    if meta.process and meta.process.overlap == "newest" and newest:
+        archives = sorted(archives, key=lambda archive: archive.granule.parts.get(newest, ""), reverse=True)
+    return [
+        Source(
+            archive.path.name,
+            archive.granule.parts.get(meta.group.each) if meta.group.each else None,
+            path=archive.path,
+            place=place_of(meta.grid, archive.granule.parts, archive.path.name),
+            span=span,
+        )
+        for archive in archives
+    ]

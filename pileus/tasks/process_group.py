@@ -25,9 +25,10 @@ from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.draw import DrawTask
-from pileus.outputs.stac import TYPES
+from pileus.outputs.series import parse_period
+from pileus.outputs.stac import TYPES, table_facts
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
-from pileus.outputs.writers import Written, facts_of, write_drawn, write_item
+from pileus.outputs.writers import Written, write_drawn, write_item
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
@@ -136,10 +137,10 @@ def _make(
         with worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled) as scratch:
             processed = process(
                 task.group,
-                rules,
+                collection.meta,
                 _zones(edges, rules, worker) if rules else None,
+                period=parse_period(task.partition.period),
                 edge=edge,
-                each=collection.meta.group.each,
                 task=DrawTask.of(task.partition, collection),
                 inside=inside,
                 cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
@@ -228,11 +229,10 @@ class Outputs:
         return self.staged[-1]
 
     def _fill(self, written: Written, measured: Measured) -> None:
-        collection, partition, rules = self.collection, self.task.partition, self.collection.meta.process
+        partition, rules = self.task.partition, self.collection.meta.process
         assert rules is not None  # nothing is measured without rules
-        units = {band: collection.meta.bands[band].unit or "" for band in rules.bands if band in collection.meta.bands}
         table, zones = with_time(measured.table, partition), _zones(self.edges, rules, self.worker)
-        parquet, facts = to_parquet(table, partition, units), facts_of(table, collection)
+        parquet, facts = to_parquet(table, partition, measured.units), table_facts(table, measured.units)
         written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
         written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
         if rules.classic_csv:

@@ -1,8 +1,8 @@
 """Unpack: the members of an archive, one after the other, while its bytes are read.
 
-The first bytes say what a stream holds, not its name: tar, tar in gzip, one file in gzip, zip, or a plain file. No file
-is ever written under a name from an archive. An archive with a dangerous member (`../`, an absolute path, a link, a
-device, more members or bytes than the limits) is refused as a whole.
+The first bytes say what a stream holds, not its name: tar, tar in gzip, one file in gzip (of any kind, unless the name
+says tar), zip, or a plain TIFF. No file is ever written under a name from an archive. An archive with a dangerous
+member (`../`, an absolute path, a link, a device, more members or bytes than the limits) is refused as a whole.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ from pileus.unpack.streams import CHUNK, Forward, Gunzip, Pushback, Reader, Rest
 from pileus.unpack.tars import looks_like_tar, tar_members
 from pileus.unpack.zips import zip_members
 
+TARS = (".tgz", ".tar.gz")
 GZIP, ZIP, TIFFS = b"\x1f\x8b", b"PK\x03\x04", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -45,9 +46,11 @@ def members(
             yield zip_members(whole, name, Gate(name, limits), check)
     elif head[:2] == GZIP:
         with closing(Gunzip(unread)) as gunzip:
-            yield _inside(gunzip, name.removesuffix(".gz"), name, limits, check)
+            yield _inside(
+                gunzip, name.removesuffix(".gz"), name, limits, check, anything=not name.lower().endswith(TARS)
+            )
     else:
-        yield _inside(unread, name, name, limits, check)
+        yield _inside(unread, name, name, limits, check, anything=False)
 
 
 def _head(reader: Reader, size: int = 512) -> bytes:
@@ -58,7 +61,9 @@ def _head(reader: Reader, size: int = 512) -> bytes:
     return bytes(data[:done])
 
 
-def _inside(reader: Reader, inner: str, name: str, limits: UnpackLimits, check: Check) -> Iterator[Member]:
+def _inside(
+    reader: Reader, inner: str, name: str, limits: UnpackLimits, check: Check, *, anything: bool
+) -> Iterator[Member]:
     stream = Forward(reader, name, limits.unpacked, check)
     head = bytearray(512)
     done = 0
@@ -69,7 +74,7 @@ def _inside(reader: Reader, inner: str, name: str, limits: UnpackLimits, check: 
         raise ArchiveError("is empty", where=name)
     unread = Forward(Pushback(first, Rest(stream)), name, limits.unpacked)
     if first[:4] in TIFFS or not looks_like_tar(first):
-        if first[:4] not in TIFFS:
+        if not anything and first[:4] not in TIFFS:
             raise ArchiveError("is neither tar, gzip, zip nor TIFF", where=name)
         yield Member(inner, None, unread, name)
         unread.drain()

@@ -17,8 +17,8 @@
 """
 
 from pileus.zonal.cache import FolderCache, MemoryCache, TieredCache, ZoneIndexCache
-from pileus.zonal.context import Source
 from pileus.zonal.measure import Measured, measure
+from pileus.zonal.source import Source
 from pileus.zonal.zones import Zones, make_zones, read_zones
 
 __all__ = [

@@ -1,7 +1,7 @@
 """The bands of one archive, measured while its members are read.
 
-The values and their mask are separate members, in any order. The first is kept until the second comes: a mask as bits,
-values as the pixels that zones need. Beyond `HOLD` bytes they go to a scratch file.
+Values and their masks are separate members, or variables of one, in any order. Masks are kept as bits; values that
+come before the last mask as the pixels that zones need. Beyond `HOLD` bytes they go to a scratch file.
 """
 
 import tempfile
@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.errors import ArchiveError, RasterError
-from pileus.raster.formats import Layer
+from pileus.raster.band_names import may_hold
+from pileus.raster.formats import Layer, format_of
 from pileus.raster.grid import Grid
-from pileus.raster.member_layers import MemberLayers, member_band, read_packed
-from pileus.raster.stored import Stored
+from pileus.raster.member_layers import MemberLayers, read_packed
 from pileus.raster.stream_layer import StreamLayer
 from pileus.unpack.member import Member
 from pileus.unpack.members import members
 from pileus.zonal.accumulators import Accumulators, Found
-from pileus.zonal.context import Context, Source
+from pileus.zonal.context import Context
+from pileus.zonal.requests import requests_of
+from pileus.zonal.source import Source
 from pileus.zonal.validity import lets_count
 
 HOLD = 512 << 20
@@ -71,13 +73,15 @@ class ArchiveBands:
     """Measures the wanted bands of one archive."""
 
     def __init__(self, context: Context, source: Source) -> None:
-        self._context, self._source = context, source
-        self._wanted = {*context.process.bands, *filter(None, [context.mask])}
-        self._mask: dict[int, NDArray[np.uint8]] | None = None
-        self._mask_grid: Grid | None = None
+        self._context, self._source, self._process = context, source, context.process
+        self._requests = requests_of(context.process, context.bands, source)
+        self._mask: dict[int, NDArray[np.uint8]] = {}
+        """Where pixels may count, as bits, by the masks so far."""
+        self._masks: set[str] = set()
+        """Those that have been read."""
         self._held: dict[str, SpillBuffer] = {}
         self._accumulators: dict[str, Accumulators] = {}
-        self._grids: dict[str, Grid] = {}
+        self._grid: Grid | None = None
         self._seen: list[str] = []
         self._exit = ExitStack()
         self._layers = MemberLayers(context.scratch, self._exit)
@@ -92,9 +96,7 @@ class ArchiveBands:
             with reading as every:
                 for member in every:
                     self._seen.append(member.name)
-                    band = self._band(member.name)
-                    if band is not None:
-                        self._take(member, band)
+                    self._take(member)
             self._complete()
             spilled = self._layers.spilled + sum(held.spilled for held in self._held.values())
         self._context.scratch_bytes = max(self._context.scratch_bytes, spilled)
@@ -111,75 +113,74 @@ class ArchiveBands:
     def _spool(self) -> BinaryIO:
         return tempfile.TemporaryFile(dir=self._context.scratch)
 
-    def _band(self, name: str) -> str | None:
-        return member_band(name, self._wanted, self._context.process.bands)
-
-    def _take(self, member: Member, band: str) -> None:
-        if band in self._accumulators or (band == self._context.mask and self._mask_grid is not None):
-            raise ArchiveError(f"holds band {band} twice", where=member.where)
-        layer, engine = self._layers.open(member)
+    def _take(self, member: Member) -> None:
+        """Measure the wanted bands of a member. One that is no raster, or holds another band, is passed over."""
+        wanted = may_hold(member.name, self._requests, self._process.bands) if format_of(member.name) else {}
+        if not wanted:
+            return
+        layers, engine = self._layers.open(member, wanted)
         self._context.engines.add(engine)
-        grid = layer.grid
-        other = next(iter(self._grids.values()), grid)
-        if self._context.mask and other.hash != grid.hash:
-            raise RasterError("lies on another grid than the archive's other bands", where=member.where)
-        self._grids[band] = grid
-        if band == self._context.mask:
-            self._take_mask(grid, layer.stored, self._pixels(layer, band, member.where))
-        if band in self._context.process.bands:
-            if band == self._context.mask:
-                raise RasterError(f"band {band} cannot be measured and be the mask in one archive", where=member.where)
-            self._take_band(band, grid, layer.stored, self._pixels(layer, band, member.where))
+        for band, layer in layers.items():
+            if band in self._accumulators or band in self._masks:
+                raise ArchiveError(f"holds band {band} twice", where=member.where)
+            if self._process.masks and self._grid is not None and self._grid.hash != layer.grid.hash:
+                raise RasterError("lies on another grid than the archive's other bands", where=member.where)
+            self._grid = layer.grid
+            self._take_band(band, layer, member.where)
+            if band in self._process.masks:
+                self._masks.add(band)
+                self._release()
 
-    def _pixels(self, layer: StreamLayer | Layer, band: str, where: str) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield each band of rows that a zone needs, from the top, with its needed pixels."""
-        reading = self._context.layer(band, layer.grid, layer.stored, where)
+    def _take_band(self, band: str, layer: StreamLayer | Layer, where: str) -> None:
+        """Read a layer once: pixels of a measured band are added, or kept until the masks are there; conditions on it
+        become bits.
+        """
+        context, measured, condition = self._context, band in self._process.bands, band in self._process.masks
+        reading = context.layer(band, layer.grid, layer.stored, where)
+        if measured:
+            name = self._source.name
+            self._accumulators[band] = context.accumulators(band, layer.grid, layer.stored, name)
+            if condition or not self._masked:
+                self._held[band] = SpillBuffer(context.scratch, HOLD)
+                self._exit.callback(self._held[band].close)
         for number, packed in read_packed(layer, reading.needed):
             zones = reading.take(number, packed)
-            if zones is not None:
-                yield number, zones
+            context.check()
+            if zones is None:
+                continue
+            if condition:
+                good = np.packbits(lets_count(self._process, band, zones, layer.stored, where))
+                self._mask[number] = self._mask[number] & good if number in self._mask else good
+            if band in self._held:
+                self._held[band].put(number, zones)
+            elif measured:
+                self._accumulators[band].add(number, zones, self._valid(number, zones.size))
 
-    def _take_band(self, band: str, grid: Grid, stored: Stored, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
-        accumulators = self._accumulators[band] = self._context.accumulators(band, grid, stored, self._source.name)
-        if self._context.mask and self._mask is None:
-            held = self._held[band] = SpillBuffer(self._context.scratch, HOLD)
-            self._exit.callback(held.close)
-            for number, packed in pixels:
-                self._context.check()
-                held.put(number, packed)
+    @property
+    def _masked(self) -> bool:
+        """Return whether every mask has been read."""
+        return self._masks == set(self._process.masks)
+
+    def _valid(self, number: int, size: int) -> NDArray[np.uint8] | None:
+        return np.unpackbits(self._mask[number], count=size) if self._process.masks else None
+
+    def _release(self) -> None:
+        """Add the pixels that have waited for the last mask."""
+        if not self._masked:
+            return
+        for band, held in self._held.items():
             if held.spilled:
                 self._context.engines.add("scratch")
                 self._context.notes.append(
-                    f"{self._source.name}: {held.spilled:,} bytes of {band} waited for {self._context.mask} on disk"
+                    f"{self._source.name}: {held.spilled:,} bytes of {band} waited for their mask on disk"
                 )
-            return
-        for number, packed in pixels:
-            self._context.check()
-            accumulators.add(number, packed, self._valid(number, packed.size))
-
-    def _valid(self, number: int, size: int) -> NDArray[np.uint8] | None:
-        return None if self._mask is None else np.unpackbits(self._mask[number], count=size)
-
-    def _take_mask(self, grid: Grid, stored: Stored, pixels: Iterator[tuple[int, NDArray[Any]]]) -> None:
-        self._mask_grid = grid
-        waiting = {band: held.take() for band, held in self._held.items()}
-        more = len(self._accumulators) < len(self._context.process.bands)
-        mask: dict[int, NDArray[np.uint8]] = {}
-        for number, packed in pixels:
-            self._context.check()
-            valid = lets_count(self._context.process, packed, stored).view(np.uint8)
-            if more:
-                mask[number] = np.packbits(valid)
-            for band, held in waiting.items():
-                at, values = next(held)
-                assert at == number
-                self._accumulators[band].add(number, values, valid)
-        self._mask = mask
+            for number, values in held.take():
+                self._context.check()
+                self._accumulators[band].add(number, values, self._valid(number, values.size))
 
     def _complete(self) -> None:
-        lacking = [band for band in self._context.process.bands if band not in self._accumulators]
-        if self._context.mask and self._mask_grid is None:
-            lacking.append(self._context.mask)
+        lacking = [band for band in self._process.bands if band not in self._accumulators]
+        lacking += [mask for mask in self._process.masks if mask not in self._masks]
         if lacking:
             held = ", ".join(self._seen) or "none"
             raise ArchiveError(f"lacks {' and '.join(lacking)}: its members are {held[:300]}", where=self._source.name)

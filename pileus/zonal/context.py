@@ -1,18 +1,21 @@
-"""The sources to measure, and what all sources of one call share."""
+"""What all sources of one call share."""
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
-from pileus.documents import Process
+from pileus.documents import Band, Process
 from pileus.errors import RasterError
 from pileus.raster.grid import Box, Grid, Needed, either
+from pileus.raster.longitudes import reaches_beyond
 from pileus.raster.packed import pack, spread
+from pileus.raster.request import ellipsoid, unnamed_datum
 from pileus.raster.stored import Stored
 from pileus.statistics import need_percentiles
 from pileus.stopping import Check, go_on
@@ -25,20 +28,6 @@ from pileus.zonal.zones import Zones
 
 Fetch = Callable[[Grid], tuple[ZoneIndex, str]]
 """Returns the index of the zones on a grid, and its key."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One file to measure: a raster, or an archive with rasters in it. Give `path` or `open`."""
-
-    name: str
-    """Name of the file, for messages and rows."""
-    tile: str | None = None
-    path: Path | None = None
-    open: Callable[[], BinaryIO] | None = None
-    """Returns a stream of an archive's bytes, which is read once from front to back."""
-    band: str | None = None
-    """What band a raster file holds, where its name does not say."""
 
 
 class Observer(Protocol):
@@ -101,10 +90,13 @@ class Context:
         check: Check = go_on,
         reading: Callable[[str], None] = lambda _name: None,
         observer: Observer | None = None,
+        bands: Mapping[str, Band] | None = None,
     ) -> None:
         self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
         self.check, self.reading, self.observer = check, reading, observer
-        self.mask = process.valid.band if process.valid else None
+        self.bands: Mapping[str, Band] = bands or {}
+        self.units: dict[str, str] = {}
+        """Unit of each measured band, as its files or the collection say it."""
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
         self._grids: dict[str, list[tuple[Grid, str]]] = defaultdict(list)
@@ -120,6 +112,7 @@ class Context:
         if grid.hash not in self._indexes:
             started = time.perf_counter()
             index, key = self._fetch(grid)
+            self.notes += [note for note in _notes(grid) if note not in self.notes]
             self._indexes[grid.hash] = (index, key)
             self.notes += [note for note in index.notes if note not in self.notes]
             self.compile_seconds += time.perf_counter() - started
@@ -148,6 +141,11 @@ class Context:
         Raises RasterError where another source of the band has pixels of another size, which cannot be added.
         """
         before = self._grids[band]
+        if self.units.setdefault(band, stored.unit) != stored.unit:
+            told = f"has values in {stored.unit or 'no unit'}, and other files in {self.units[band] or 'no unit'}"
+            raise RasterError(f"{told}: measure them separately, or write meta.bands.{band}.unit", where=where)
+        if stored.said and not before:
+            self.notes.append(f"{band} is in {stored.unit} as the collection says, and in {stored.said} as files say")
         for other, name in before[:1]:
             if not grid.like(other):
                 sizes = f"has pixels of {grid.pixel}, and {name} of {other.pixel}"
@@ -176,3 +174,13 @@ class Context:
         others = f"{name} and {more:,} more files" if more else name
         self.notes.append(f"{where}: some of its pixels lie on {others} too, and count there")
         return [box for box, _ in found]
+
+
+def _notes(grid: Grid) -> list[str]:
+    """Return what a person should know of a grid: what its system does not say, and where no zone can lie."""
+    crs, notes = CRS.from_user_input(grid.crs), []
+    if crs.is_geographic and unnamed_datum(crs):
+        notes.append(f"the rasters' datum has no name ({ellipsoid(crs)}): their coordinates are taken as they are")
+    if reaches_beyond(grid):
+        notes.append("the rasters reach beyond 180 degrees east: zones west of -180 are not looked for there")
+    return notes

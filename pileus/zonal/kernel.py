@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.raster.jit import compiled, compiled_inline, compiled_sums
+from pileus.raster.packed import as_float
 from pileus.raster.stored import Stored
 from pileus.zonal.index import ZoneIndex
-from pileus.zonal.validity import Validity, as_float
+from pileus.zonal.validity import Validity
 
 COUNT, AREA, WEIGHT, ANCHOR, MEAN, M2, M3, M4, LOW, HIGH = range(10)
 """Columns of an accumulator: sum of coverage fractions of valid pixels; the same in m2; sum of the weights used; a

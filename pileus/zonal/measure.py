@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pileus.documents import Process
+from pileus.documents import Band, Process
 from pileus.errors import RasterError, UsageError
-from pileus.raster.formats import Layer, band_of, named_band, open_layer
+from pileus.raster.band_names import may_hold
+from pileus.raster.formats import Layer, open_rasters
 from pileus.raster.grid import Grid
 from pileus.statistics import WHOLE
 from pileus.stopping import Check, go_on
@@ -24,10 +25,12 @@ from pileus.unpack.members import is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
-from pileus.zonal.context import Context, Fetch, Observer, Source
+from pileus.zonal.context import Context, Fetch, Observer
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import COUNT, HIGH, LOW
-from pileus.zonal.validity import lets_count
+from pileus.zonal.requests import requests_of
+from pileus.zonal.source import Source
+from pileus.zonal.validity import all_of, lets_count
 from pileus.zonal.zones import Zones
 
 CLASSIC = ("min", "max", "mean", "stddev", "skew", "count")
@@ -51,6 +54,8 @@ class Measured:
     """Wall time of `compile` (or fetching the index) and `measure`."""
     scratch_bytes: int = 0
     """Most bytes that were on the scratch volume at once."""
+    units: dict[str, str] = field(default_factory=dict)
+    """Unit of each band, as the collection or its files say it; empty where it is not known."""
 
 
 def measure(
@@ -58,6 +63,7 @@ def measure(
     process: Process,
     zones: Zones,
     *,
+    bands: Mapping[str, Band] | None = None,
     cache: ZoneIndexCache | None = None,
     fetch: Fetch | None = None,
     scratch: Path,
@@ -70,7 +76,8 @@ def measure(
 ) -> Measured:
     """Return the statistics of zones over sources that together make one mosaic.
 
-    `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those. `cache`
+    `process` says which bands, which pixels count and which statistics; `pileus.statistics` defines those. `bands`
+    says where files have the bands, and what their numbers stand for; without it: as files say. `cache`
     keeps compiled zone indexes; `fetch`, where given, is asked for them instead. `scratch` is a folder for what cannot
     be streamed; it is empty again at the end. `reading` is called with the name of each source before it is opened,
     `progress` when it is done. `check` is called many times a second; what it raises ends the work. `observer` takes
@@ -84,7 +91,7 @@ def measure(
         return fetch_index(zones, grid, process.coverage, cache, threads=threads, check=check)[:2]
 
     limits = limits or UnpackLimits()
-    context = Context(process, zones, fetch or own, scratch, threads, limits, check, reading, observer)
+    context = Context(process, zones, fetch or own, scratch, threads, limits, check, reading, observer, bands)
     found: list[Found] = []
     plain: list[Source] = []
     for source in reversed(sources) if process.overlap == "last" else sources:
@@ -112,6 +119,7 @@ def measure(
         ),
         seconds,
         context.scratch_bytes + (observer.scratch_bytes if observer else 0),
+        context.units,
     )
 
 
@@ -169,16 +177,17 @@ def _files(context: Context, sources: list[Source], progress: Callable[[str], No
         raise RasterError(f"holds no band {' or '.join(context.process.bands)}", where=sources[0].name)
     found = []
     for on_grid in layers.values():
-        mask = on_grid.get(context.mask or "")
         for band in context.process.bands:
             if band not in on_grid:
                 continue
             source, layer = on_grid[band]
-            if context.mask and mask is None:
+            masks = {mask: on_grid[mask][1] for mask in context.process.masks if mask in on_grid}
+            if lacking := [mask for mask in context.process.masks if mask not in masks]:
                 raise RasterError(
-                    f"has no band {context.mask} to mask it with: expected one on the same grid", where=source.name
+                    f"has no band {' and '.join(lacking)} to mask it with: expected one on the same grid",
+                    where=source.name,
                 )
-            found.append(_file(context, source, band, layer, mask[1] if mask else None))
+            found.append(_file(context, source, band, layer, masks))
             if progress:
                 progress(source.name)
     return found
@@ -187,37 +196,34 @@ def _files(context: Context, sources: list[Source], progress: Callable[[str], No
 def _layers(context: Context, source: Source) -> dict[str, Layer]:
     """Return the wanted bands of a raster file."""
     assert source.path is not None  # streams are archives
-    process, wanted = context.process, {*context.process.bands, *filter(None, [context.mask])}
+    requests = requests_of(context.process, context.bands, source)
     if source.band is not None:
-        return {source.band: open_layer(source.path, None, source.name)}
-    try:
-        layer = open_layer(source.path, None, source.name)
-    except RasterError as error:
-        if "bands: name one" not in error.message:
-            raise
-        return {band: open_layer(source.path, band, source.name) for band in sorted(wanted)}
-    if band := band_of(source.name, wanted):
-        return {band: layer}
-    return {process.bands[0]: layer} if len(process.bands) == 1 and named_band(source.name) is None else {}
+        requests = {band: request for band, request in requests.items() if band == source.band}
+    else:
+        requests = may_hold(source.name, requests, context.process.bands)
+    return open_rasters(source.path, requests, source.name) if requests else {}
 
 
-def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer | None) -> Found:
+def _file(context: Context, source: Source, band: str, layer: Layer, masks: Mapping[str, Layer]) -> Found:
     accumulators = context.accumulators(band, layer.grid, layer.stored, source.name)
     reading = context.layer(band, layer.grid, layer.stored, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())
-        masks = _mask(context, mask, source, stack) if mask else None
+        others = [_mask(context, name, mask, source, stack) for name, mask in masks.items() if name != band]
 
         def one(unit: list[int]) -> None:
             context.check()
-            packed = layer.read(handle, reading.needed, unit)
-            valid = masks(unit) if masks else [None] * len(unit)
-            for number, pixels, over in zip(unit, packed, valid, strict=True):
+            packed, valid = layer.read(handle, reading.needed, unit), [other(unit) for other in others]
+            for place, (number, pixels) in enumerate(zip(unit, packed, strict=True)):
                 zones = reading.take(number, pixels)
-                if zones is not None:
-                    accumulators.add(number, zones, over)
+                if zones is None:
+                    continue
+                over = [mask[place] for mask in valid]
+                if band in masks:
+                    over.append(lets_count(context.process, band, zones, layer.stored, source.name))
+                accumulators.add(number, zones, all_of(over))
 
         with ThreadPoolExecutor(max(1, context.threads)) as pool:
             for _ in pool.map(one, layer.units(reading.needed)):
@@ -226,16 +232,16 @@ def _file(context: Context, source: Source, band: str, layer: Layer, mask: Layer
 
 
 def _mask(
-    context: Context, mask: Layer, source: Source, stack: ExitStack
-) -> Callable[[list[int]], list[NDArray[np.uint8] | None]]:
+    context: Context, band: str, mask: Layer, source: Source, stack: ExitStack
+) -> Callable[[list[int]], list[NDArray[np.bool_] | None]]:
     """Return what reads a mask: where pixels of each band of rows may count; None where no zone needs one."""
-    assert context.mask is not None
-    reading = context.layer(context.mask, mask.grid, mask.stored, source.name)
+    reading = context.layer(band, mask.grid, mask.stored, source.name)
     handle: Any = stack.enter_context(mask.open())
 
-    def read(unit: list[int]) -> list[NDArray[np.uint8] | None]:
+    def read(unit: list[int]) -> list[NDArray[np.bool_] | None]:
         packed = mask.read(handle, reading.needed, unit)
         zones = [reading.take(number, pixels) for number, pixels in zip(unit, packed, strict=True)]
-        return [None if one is None else lets_count(context.process, one, mask.stored).view(np.uint8) for one in zones]
+        rules = context.process, band
+        return [None if one is None else lets_count(*rules, one, mask.stored, source.name) for one in zones]
 
     return read

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.raster.jit import compiled
+from pileus.raster.packed import as_float
 from pileus.raster.stored import Stored
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import NO_MASK, columns_of
-from pileus.zonal.validity import Validity, as_float
+from pileus.zonal.validity import Validity
 
 EXACT = 1_000_000
 """Most pixels of a zone whose percentiles are exact."""

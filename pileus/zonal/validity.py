@@ -1,13 +1,17 @@
 """Which pixels count: one rule for statistics, clips and pictures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pileus.documents import Process
-from pileus.raster.packed import float_of
+from pileus.documents.valid import bit_places
+from pileus.errors import RasterError
+from pileus.raster.packed import as_float
 from pileus.raster.stored import Stored
 
 
@@ -45,24 +49,48 @@ class Validity:
 
 
 def validity_of(process: Process, stored: Stored) -> Validity:
-    """Return the rule for the numbers of a band. The collection may override the raster's own nodata."""
-    low, high = stored.limits(*(process.range or (-np.inf, np.inf)))
-    skip = process.nodata if process.nodata is not None else stored.nodata
-    zero = stored.number(0) if process.zero_is_nodata else np.nan
-    return Validity(low, high, np.nan if skip is None else skip, zero)
+    """Return the rule for the numbers of a measured band."""
+    low, high = process.range.ends if process.range else (-np.inf, np.inf)
+    return _rule(stored, low, high, zero=process.zero_is_nodata)
 
 
-def lets_count(process: Process, mask: NDArray[Any], stored: Stored) -> NDArray[np.bool_]:
-    """Return where a mask band (`meta.process.valid`) allows pixels to count; everywhere, where the process has no
-    mask. Where the mask itself has its nodata value or NaN, none counts.
+def _rule(stored: Stored, low: float, high: float, *, zero: bool = False) -> Validity:
+    """Return the rule that lets values from `low` to `high` count, as far as the band can have them."""
+    least, greatest = stored.limits(max(low, stored.low), min(high, stored.high))
+    skip = np.nan if stored.nodata is None else stored.nodata
+    return Validity(least, greatest, skip, stored.number(0) if zero else np.nan)
+
+
+def lets_count(
+    process: Process, band: str, mask: NDArray[Any], stored: Stored, where: str | None = None
+) -> NDArray[np.bool_]:
+    """Return where the conditions (`meta.process.valid`) on a band allow pixels to count. Where that band itself has
+    its nodata value or NaN, none counts.
+
+    Raises RasterError for bits of numbers that are not whole.
     """
-    if process.valid is None:
-        return np.ones(mask.shape, np.bool_)
-    low, high = stored.limits(process.valid.min, np.inf)
-    good: NDArray[np.bool_] = mask <= high if stored.factor < 0 else mask >= low
-    return good if stored.nodata is None else good & (mask != stored.nodata)
+    good = np.ones(mask.shape, np.bool_)
+    for condition in process.valid:
+        if condition.band != band:
+            continue
+        good &= _rule(stored, *condition.limits.ends).valid(mask)
+        if condition.among:
+            numbers = np.array([stored.number(value) for value in condition.among])
+            good &= np.isin(mask, np.rint(numbers) if mask.dtype.kind in "ui" else numbers.astype(mask.dtype))
+        for place, values in condition.bits.items():
+            if mask.dtype.kind not in "ui":
+                raise RasterError(f"has {band} as {mask.dtype}: bits are those of whole numbers", where=where)
+            good &= _bits(mask, place, values)
+    return good
 
 
-def as_float(values: NDArray[Any]) -> NDArray[Any]:
-    """Return float32 where that holds every value of the type, else float64."""
-    return values.astype(float_of(values.dtype), copy=False)
+def all_of(masks: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.uint8] | None:
+    """Return where all masks let pixels count, as 1 and 0; None where there is none."""
+    there = [mask for mask in masks if mask is not None]
+    return reduce(np.logical_and, there).view(np.uint8) if there else None
+
+
+def _bits(mask: NDArray[Any], place: str, values: int | tuple[int, ...]) -> NDArray[np.bool_]:
+    first, last = bit_places(place)
+    found = (mask.view(f"u{mask.itemsize}") >> first) & ((1 << (last - first + 1)) - 1)
+    return np.isin(found, values)

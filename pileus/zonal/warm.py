@@ -26,7 +26,7 @@ def warm() -> None:
                                transform=place) as file:  # fmt: skip
                 file.write(np.ones((1, 2, 2), kind))
             sources = [Source("x.b.tif", path=path, band="b"), Source("x.m.tif", path=path, band="m")]
-            for valid in (None, Valid(band="m")):
+            for valid in ((), (Valid(band="m"),)):
                 process = Process(band="b", zones="", valid=valid, stats=("count", "median"))
                 for cache in (None, indexes):
                     measure(sources, process, zones, cache=cache, scratch=folder)

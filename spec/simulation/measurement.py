@@ -13,7 +13,7 @@ from typing import Any
 
 from pileus import keys
 from pileus.backfills import record
-from pileus.documents import Process
+from pileus.documents import Meta
 from pileus.edges import parallel_put
 from pileus.errors import ArchiveError, Changed, HandedBack
 from pileus.models import Archive, Group
@@ -64,7 +64,7 @@ class Worked:
     def __call__(
         self,
         group: Group,
-        rules: Process | None,
+        meta: Meta,
         zones: Any,
         *,
         edge: site.Edge,
@@ -72,7 +72,7 @@ class Worked:
         cancelled: threading.Event,
         **_: Any,
     ) -> Processed:
-        schedule, tags = self._schedule, []
+        schedule, tags, rules = self._schedule, [], meta.process
         assert rules is not None
         for granule in group.granules:
             if schedule.wait(cancelled, _seconds(schedule)):

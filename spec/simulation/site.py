@@ -91,7 +91,7 @@ class Site:
     def fingerprint(self, place: Place, tiles: dict[str, int], collection: Collection) -> str:
         """What a run of `collection` has for these tiles."""
         granules = [Granule(listed, {}) for listed in self.listed(place, tiles)]
-        return str(fingerprint(granules, collection.meta.process))
+        return str(fingerprint(granules, collection.meta))
 
 
 class Edge:

@@ -27,7 +27,7 @@ from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, meas
 from pileus.cell.room import MAGIC, Room
 from pileus.cell.servant import Child, lacking
 from pileus.cell.settings import limits_of
-from pileus.documents import Process, Valid
+from pileus.documents import Band, Process, Valid
 from pileus.errors import ArchiveError, HandedBack, PileusError, RasterError, UsageError
 from pileus.models import Archive, Granule, Listed, Partition
 from pileus.names import FileName
@@ -269,24 +269,25 @@ def test_statistics_of_the_cell_are_those_of_this_process(prison: Prison, zones:
     sources, cache = tiles(prison.scratch), MemoryCache()
     for _ in range(2):
         inside, drawing = Room(prison.cell, "x").measure(
-            sources, PROCESS, zones, cache=cache, scratch=prison.scratch, check=go_on, task=None
+            sources, PROCESS, zones, bands=BANDS, cache=cache, scratch=prison.scratch, check=go_on, task=None
         )
         assert list(drawing) == []
-        here = measure(sources, PROCESS, zones, scratch=prison.scratch)
+        here = measure(sources, PROCESS, zones, bands=BANDS, scratch=prison.scratch)
         assert inside.table.equals(here.table)
         assert inside.by_tile.equals(here.by_tile)
         assert replace(inside, table=0, by_tile=0, seconds={}) == replace(here, table=0, by_tile=0, seconds={})
     assert set(cache.kept) == set(here.index_hashes)
 
 
-TASK = DrawTask("2015-01", {"light": "nW"}, {"light": (1.0, 9.0)})
+BANDS = {"light": Band(unit="nW")}
+TASK = DrawTask("2015-01", {"light": (1.0, 9.0)})
 
 
 def test_clips_and_pictures_of_the_cell_are_those_of_this_process(prison: Prison, zones: Zones) -> None:
     def drawn(inside: Inside) -> list[Drawn]:
         sources = tiles(prison.scratch)
         measured, drawing = inside.measure(
-            sources, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+            sources, PROCESS, zones, bands=BANDS, cache=None, scratch=prison.scratch, check=go_on, task=TASK
         )
         assert measured.table.num_rows == 3
         return list(drawing)
@@ -300,7 +301,7 @@ def test_a_drawing_that_nobody_wants_to_the_end_ends_its_child(prison: Prison, z
     before = number_of(prison)
     room = Room(prison.cell, "probe")
     _, drawing = room.measure(
-        tiles(prison.scratch), PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+        tiles(prison.scratch), PROCESS, zones, bands=BANDS, cache=None, scratch=prison.scratch, check=go_on, task=TASK
     )
     assert next(drawing).kind == "clip"
     drawing.close()
@@ -311,7 +312,7 @@ def test_a_drawing_that_nobody_wants_to_the_end_ends_its_child(prison: Prison, z
 def test_a_death_while_it_draws_names_what_was_read_last(prison: Prison, zones: Zones) -> None:
     number, room = number_of(prison), Room(prison.cell, "probe")
     _, drawing = room.measure(
-        tiles(prison.scratch), PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+        tiles(prison.scratch), PROCESS, zones, bands=BANDS, cache=None, scratch=prison.scratch, check=go_on, task=TASK
     )
     next(drawing)
     os.kill(number, signal.SIGKILL)
@@ -331,7 +332,7 @@ def test_a_damaged_file_is_told_with_its_own_sentence(prison: Prison, zones: Zon
         measure(source, PROCESS, zones, scratch=prison.scratch)
     with pytest.raises(ArchiveError) as inside:
         Room(prison.cell, "x").measure(
-            source, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+            source, PROCESS, zones, bands=BANDS, cache=None, scratch=prison.scratch, check=go_on, task=TASK
         )
     assert str(inside.value) == str(here.value)
 
@@ -454,7 +455,7 @@ def test_what_it_says_out_of_turn_is_refused(
     prison: Prison, zones: Zones, monkeypatch: pytest.MonkeyPatch, order: list[str], sentence: str
 ) -> None:
     sources = tiles(prison.scratch)
-    here = measure(sources, PROCESS, zones, scratch=prison.scratch)
+    here = measure(sources, PROCESS, zones, bands=BANDS, scratch=prison.scratch)
     facts, numbers = measured_to_numbers(here, sources, PROCESS, zones)
     said: dict[str, tuple[dict[str, Any], bytes]] = {
         "measured": ({"measured": facts}, numbers),
@@ -473,7 +474,7 @@ def test_what_it_says_out_of_turn_is_refused(
         with pytest.raises(ArchiveError, match=f"answered with {sentence}"):
             list(
                 Room(prison.cell, "x").measure(
-                    sources, PROCESS, zones, cache=None, scratch=prison.scratch, check=go_on, task=TASK
+                    sources, PROCESS, zones, bands=BANDS, cache=None, scratch=prison.scratch, check=go_on, task=TASK
                 )[1]
             )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pileus.documents import Collection, Process, Provider, Rule, parse, parse_value, read
+from pileus.documents import Collection, Meta, Process, Provider, Rule, parse, parse_value, read
 from pileus.errors import DocumentError
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.project.schemas import MODELS, schema
@@ -197,4 +197,4 @@ def test_the_old_name_of_the_classic_csv_is_read_and_makes_no_result_stale() -> 
     for written in (rules, old):
         process = parse_value(Process, written, "meta.process")
         assert process.classic_csv
-        assert fingerprint([], process).parameters == "5dd9bb002793", "as the first version made it"
+        assert fingerprint([], Meta(process=process)).parameters == "5dd9bb002793", "as the first version made it"

@@ -52,7 +52,7 @@ def test_a_registered_name_or_ending_is_not_taken_twice() -> None:
     with pytest.raises(UsageError, match="protocol 'ftp' is there already"):
         protocols.register(protocols.Protocol("ftp", "a:B"))
     with pytest.raises(UsageError, match=r"files .tif are GeoTIFF already"):
-        formats.register(formats.Format("other", (".new", ".tif"), formats.open_layer))
+        formats.register(formats.Format("other", (".new", ".tif")))
     assert ".new" not in formats.REGISTERED
     with pytest.raises(UsageError, match="format 'csv' is there already"):
         export.register(export.FileFormat("csv", lambda _table, _shapes: b""))

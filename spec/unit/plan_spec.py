@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pileus.backfills.plan import Listings, Plan, plan
-from pileus.documents import Collection, Process, Provider, parse_value
+from pileus.documents import Collection, Meta, Process, Provider, parse_value
 from pileus.edges.aws import Aws, Stack
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.fingerprint import fingerprint
@@ -21,15 +21,15 @@ from spec.servers import Site
 SIX = tuple(Granule(Listed(f"{n}.tgz", f"https://x.org/{n}.tgz", 100), {"tile": str(n)}) for n in range(6))
 WHOLE = Group("20150101", SIX)
 RULES = Process(band="light", zones="s3://internal/zones/1/a.geojson")
-NOW = fingerprint(SIX, RULES)
+NOW = fingerprint(SIX, Meta(process=RULES))
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
 DONE = Entry(PARTITION, State.succeeded, "b/1", fingerprint=str(NOW), manifest="s3://protected/m")
 FAILED = replace(DONE, state=State.failed, failure=Failure("Corrupt", "size"))
 WAITED = Entry(PARTITION, State.waiting, "b/1")
 CANCELLED = replace(DONE, state=State.cancelled)
-BIGGER = fingerprint([replace(SIX[0], file=replace(SIX[0].file, size=101)), *SIX[1:]], RULES)
-OTHER_ZONES = fingerprint(SIX, RULES.model_copy(update={"zones": "s3://internal/zones/2/a.geojson"}))
-OTHER_STATS = fingerprint(SIX, RULES.model_copy(update={"stats": ("mean",)}))
+BIGGER = fingerprint([replace(SIX[0], file=replace(SIX[0].file, size=101)), *SIX[1:]], Meta(process=RULES))
+OTHER_ZONES = fingerprint(SIX, Meta(process=RULES.model_copy(update={"zones": "s3://internal/zones/2/a.geojson"})))
+OTHER_STATS = fingerprint(SIX, Meta(process=RULES.model_copy(update={"stats": ("mean",)})))
 
 STANDINGS = {
     "new": (None, NOW, "new"),

@@ -14,8 +14,10 @@ from rasterio.transform import Affine
 from pileus.documents import Process
 from pileus.errors import PileusError, RasterError, UsageError
 from pileus.raster.grid import BAND_ROWS, Needed, covering, either
-from pileus.raster.layers import FileLayer, WindowLayer, open_file
+from pileus.raster.layers import FileLayer, WindowLayer
+from pileus.raster.opening import open_file
 from pileus.raster.packed import pack, spread
+from pileus.raster.request import BandRequest
 from pileus.zonal import Source, measure
 from spec.support.zonal_reference import rows, run, write, zones_of
 
@@ -24,13 +26,13 @@ SQUARE = zones_of(shapely.box(2.5, 10, 27.25, 190))
 
 
 def test_uncompressed_strips_are_read_without_a_library_between(tmp_path: Path) -> None:
-    assert isinstance(open_file(write(tmp_path / "a.tif", VALUES), None, "a"), FileLayer)
+    assert isinstance(open_file(write(tmp_path / "a.tif", VALUES), BandRequest(), "a"), FileLayer)
 
 
 @pytest.mark.parametrize("options", [{"compress": "zstd"}, {"tiled": True, "blockxsize": 16, "blockysize": 16}])
 def test_other_layouts_are_read_through_rasterio(tmp_path: Path, options: dict[str, Any]) -> None:
     path = write(tmp_path / "a.tif", VALUES, **options)
-    assert isinstance(open_file(path, None, "a"), WindowLayer)
+    assert isinstance(open_file(path, BandRequest(), "a"), WindowLayer)
     assert (
         run(path, SQUARE, scratch=tmp_path).table
         == run(write(tmp_path / "b.tif", VALUES), SQUARE, scratch=tmp_path).table
@@ -39,7 +41,7 @@ def test_other_layouts_are_read_through_rasterio(tmp_path: Path, options: dict[s
 
 def test_only_blocks_that_hold_zones_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", np.ones((640, 640), "f4"), crs="EPSG:3857")
-    layer = open_file(path, None, "a")
+    layer = open_file(path, BandRequest(), "a")
     assert isinstance(layer, FileLayer)
     end = layer.strips.offset(100)
     with path.open("r+b") as file:

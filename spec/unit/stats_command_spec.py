@@ -129,7 +129,7 @@ def test_a_band_is_taken_by_its_number_also_in_a_file_with_a_dotted_name(folder:
     assert (done.returncode, done.stdout) == (1, "")
     write(folder / DATED, NINE)
     done = pileus(folder, DATED, "-b", "2", "-z", "z.geojson", "--by", "site")
-    assert done.stderr == f"pileus: {DATED}: has one band: there is no band 2\n"
+    assert done.stderr == f"pileus: {DATED}: has no band '2': its bands are 1\n"
 
 
 def test_an_archive_may_hold_a_raster_with_a_date_in_its_name(folder: Path) -> None:

@@ -87,7 +87,7 @@ def test_passing_over_a_large_member_that_nobody_wants_stops(raster: Path) -> No
 
 def test_drawing_stops_between_two_windows(raster: Path, tmp_path: Path) -> None:
     calm = Told(10**9)
-    process, task = PROCESS.model_copy(update={"clips": True}), DrawTask("2015-01", {}, {})
+    process, task = PROCESS.model_copy(update={"clips": True}), DrawTask("2015-01", {})
 
     def draw(check: Told) -> list[Drawn]:
         _, drawing = measure_and_draw(

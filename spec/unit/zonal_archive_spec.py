@@ -72,7 +72,7 @@ def test_pixels_that_wait_for_their_mask_beyond_the_limit_wait_on_disk(
     assert ours.table == truth.table
     assert ours.engine == "scratch+stream"
     assert ours.scratch_bytes > 10_000
-    assert ours.notes[0].endswith("bytes of light waited for seen on disk")
+    assert ours.notes[0].endswith("bytes of light waited for their mask on disk")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,174 @@
+"""Open: a file becomes layers of the bands that are wanted of it."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.enums import Interleaving, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
+from rasterio.session import DummySession
+
+from pileus.errors import RasterError, UsageError
+from pileus.raster.fields import LacksBand, chosen, fields, listed, match, short
+from pileus.raster.gdal import SETTINGS, foreign
+from pileus.raster.layers import FileLayer, WindowLayer
+from pileus.raster.longitudes import rolled
+from pileus.raster.request import BandRequest
+from pileus.raster.signatures import Kind, kind_of
+from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
+from pileus.raster.times_layer import TimesLayer
+
+BLOCK_BYTES = 512 << 20
+"""Most bytes of a block: GDAL unpacks a block as a whole, for all bands that lie in it."""
+Opened = FileLayer | WindowLayer | TimesLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable of a file, or the file itself where it holds no more."""
+
+    name: str
+    """Its path in the file; empty where it is the file itself, whose fields have names of their own."""
+    source: str
+    """What rasterio opens."""
+    driver: str
+    alone: bool = False
+    """Whether the file holds no other."""
+
+
+@contextmanager
+def opened(source: Path | str | MemoryFile, driver: str, where: str) -> Iterator[Any]:
+    """Yield an open rasterio dataset of one driver. Raises RasterError for what GDAL cannot open or describe."""
+    # Without a session given, every opening would look for AWS credentials.
+    with warnings.catch_warnings(), rasterio.Env(DummySession(), **SETTINGS):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with foreign(RasterError, "cannot be opened as a raster", where):
+            opening = source.open if isinstance(source, MemoryFile) else partial(rasterio.open, source)
+            with opening(driver=driver) as dataset:
+                yield dataset
+
+
+def open_file(path: Path | str, request: BandRequest, where: str, kind: Kind | None = None) -> Opened:
+    """Return a layer over one band of a raster file. `kind`: of a file in memory. Raises RasterError."""
+    return open_bands(path, {request.name or "": request}, where, kind)[request.name or ""]
+
+
+def _open(found: list[Variable], request: BandRequest, where: str) -> Opened:
+    variable = _variable(found, request, where)
+    if variable.name:  # it is the band, whatever its fields are called
+        request = replace(request, path="*")
+    with opened(variable.source, variable.driver, where) as dataset:
+        return _layer(variable, dataset, request, where)
+
+
+def open_bands(
+    path: Path | str, requests: Mapping[str, BandRequest], where: str, kind: Kind | None = None
+) -> dict[str, Opened]:
+    """Return layers over those of the wanted bands that a file holds. Raises RasterError where it holds none, or more
+    than one that is meant.
+    """
+    found, layers, lacking = variables(path, kind or kind_of(Path(path), where), where), {}, None
+    for band, request in requests.items():
+        try:
+            layers[band] = _open(found, request, where)
+        except LacksBand as error:
+            lacking = lacking or error
+    if lacking and not layers:
+        raise RasterError(lacking.message, where=where) from lacking
+    return layers
+
+
+def variables(path: Path | str, kind: Kind, where: str) -> list[Variable]:
+    """Return the variables of a file; the file itself where it holds no more than one. Raises RasterError."""
+    with opened(path, kind.driver, where) as dataset:
+        inside = [text.split(":", 1)[1].removeprefix(f"{path}:") for text in dataset.subdatasets]
+        if dataset.count and not inside:
+            name = "the only one" if dataset.driver == "HDF5Image" else ""  # the driver does not say it
+            return [Variable(name, str(path), kind.driver, alone=True)]
+    if not inside:
+        raise RasterError("holds no raster", where=where)
+    if '"' in str(path):
+        raise UsageError("a file with several variables cannot have a quote in its name", where=where)
+    scheme = {"netCDF": "NETCDF", "HDF5": "HDF5"}.get(kind.driver)
+    if scheme is None:
+        raise RasterError("holds several rasters in one file, which is read of netCDF and HDF5 alone", where=where)
+    safe = [name for name in inside if not set(name) & set('"\\:') and name.isprintable()]
+    return [Variable(name, f'{scheme}:"{path}":{name}', kind.inner) for name in safe]
+
+
+def band_names(path: Path, where: str) -> list[str]:
+    """Return the names of a file's variables or bands; the number of one that has no name. Raises RasterError."""
+    found = variables(path, kind_of(path, where), where)
+    if not found[0].alone:
+        return short([variable.name for variable in found])
+    with opened(found[0].source, found[0].driver, where) as dataset:
+        return list(dict.fromkeys(field.name or str(field.number) for field in fields(dataset, where)))
+
+
+def _variable(found: list[Variable], request: BandRequest, where: str) -> Variable:
+    path = request.path or request.name or "*"
+    if found[0].alone:
+        return found[0]
+    names = [variable.name for variable in found]
+    fitting = names if path == "*" else match(path, names)
+    if len(fitting) == 1:
+        return found[names.index(fitting[0])]
+    if not fitting and request.lone and request.path is None and len(names) == 1:
+        return found[0]
+    if not fitting:
+        raise LacksBand(f"has no band {request.shown}: its variables are {listed(short(names))}", where=where)
+    raise RasterError(f"has {len(fitting)} variables that are {request.shown}: {listed(short(fitting))}", where=where)
+
+
+def _layer(variable: Variable, dataset: Any, request: BandRequest, where: str) -> Opened:
+    numbers = tuple(field.number for field in chosen(fields(dataset, where), request, where))
+    number = numbers[0]
+    grid, roll = rolled(request.place.grid(dataset, where))
+    stored = request.stored(dataset, number, where)
+    if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
+        raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
+    block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
+    window = WindowLayer(grid, stored, variable.source, variable.driver, number, block, where, masked, roll)
+    if request.time is not None:
+        if any(request.stored(dataset, other, where) != stored for other in numbers):
+            raise RasterError("has times of different nodata, scale, offset or unit: one cannot be made", where=where)
+        return TimesLayer(window, numbers, request.time)
+    strips = None if roll else _strips(variable.source, dataset)
+    if strips is None:
+        return window
+    size = Path(variable.source).stat().st_size
+    if strips.end > size:
+        raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
+    return FileLayer(grid, stored, strips, Path(variable.source), where)
+
+
+def _strips(path: Path | str, dataset: Any) -> Strips | None:
+    """Return where the rows of a file on disk lie; None where only the library can read it."""
+    if dataset.driver != "GTiff" or dataset.count > 1 or not Path(path).is_file():
+        return None
+    with Path(path).open("rb") as file:
+        try:
+            strips = read_strips(Head(file.read))
+        except NotPlain:
+            return None
+    return strips if strips.fits(dataset) else None
+
+
+def _block(dataset: Any, number: int, where: str) -> tuple[int, int]:
+    """Return rows and columns of a block. Raises RasterError for one that needs too much memory when it is unpacked."""
+    rows, columns = dataset.block_shapes[number - 1]
+    bands = dataset.count if dataset.interleaving == Interleaving.pixel else 1
+    size = rows * columns * bands * np.dtype(dataset.dtypes[number - 1]).itemsize
+    if size > BLOCK_BYTES:
+        raise RasterError(
+            f"has blocks of {rows:,} x {columns:,} pixels and {size:,} bytes: expected at most {BLOCK_BYTES:,}",
+            where=where,
+        )
+    return rows, columns
