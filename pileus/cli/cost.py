@@ -77,14 +77,12 @@ def _points(template: "Collection", first: str | None, last: str | None) -> int:
 
     from pileus.backfills.control import new_backfill
     from pileus.expand import expand
-    from pileus.periods import Period, Unit
     from pileus.project.registry import Registry, key_of
 
     planned = new_backfill(
         Registry({key_of(template): template}), template.name, now=datetime.now(UTC).timestamp(), first=first, last=last
     )
-    unit, today = Unit(planned.unit), datetime.now(UTC).date()
-    return len(expand(template, *(Period.parse(text, unit, today) for text in (planned.first, planned.last))))
+    return sum(len(point.collections.values) for point in expand(template, planned.periods))
 
 
 def _manifests(session: Session, collection: str) -> "list[Manifest]":

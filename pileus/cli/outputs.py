@@ -25,8 +25,8 @@ Zones = Annotated[
     typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone; may be given again."),
 ]
 Band = Annotated[str | None, typer.Option(help="Band; the first if not given.")]
-From = Annotated[str | None, typer.Option("--from", help="First month, as 2015-01.")]
-To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
+From = Annotated[str | None, typer.Option("--from", help="First point in time, as 2015-01.")]
+To = Annotated[str | None, typer.Option("--to", help="Last point in time, included.")]
 
 
 @outputs.command("ls", epilog="Example: pileus outputs ls viirs_template")
@@ -80,7 +80,8 @@ def show_(
             _rows(picked, line.zone, band)
             show.line(f"{line.name}  {stat}  {series.spark(line.values)}")
     else:
-        columns = ("zone", "name", "months", "least", "greatest", "latest", f"{stat} over time")
+        units = f"{axis[0].unit}s" if axis else "periods"
+        columns = ("zone", "name", units, "least", "greatest", "latest", f"{stat} over time")
         show.table(columns, [_summary(line) for line in lines])
     say_gaps(session, collection, lines[0].missing if lines else ())
 
@@ -107,14 +108,14 @@ def _rows(table: "pa.Table", zone: str, band: str) -> None:
 
 
 def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> None:
-    """Print which months have no rows, and why."""
+    """Print which points in time have no rows, and why."""
     if not missing:
         return
     told = why(session, collection, missing)
     for period in missing[:20]:
         show.line(f"{period.iso}  {told[period.iso]}", style="yellow")
     if len(missing) > 20:
-        show.line(f"and {len(missing) - 20} more months without rows: `pileus status` tells of each")
+        show.line(f"and {len(missing) - 20} more {missing[0].unit}s without rows: `pileus status` tells of each")
 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
@@ -188,8 +189,7 @@ def period(table: "pa.Table", text: str | None) -> str | None:
     """Return a period that a person typed, in ISO 8601. Raises UsageError."""
     from datetime import UTC, datetime
 
-    from pileus.outputs.series import parse_period
-    from pileus.periods import Period
+    from pileus.periods import Period, parse_period
 
     if text is None:
         return None

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pileus.documents import Collection, Document, Provider, Rule, collection, provider, rule, task
+from pileus.documents import Collection, Document, Provider, Rule, collection, options, provider, rule, task
 from pileus.documents.task import TaskDefinition
 
-PARTS = (collection, provider, rule, task)
+PARTS = (collection, options, provider, rule, task)
 MODELS: dict[str, type[Document]] = {
     "collection": Collection,
     "provider": Provider,

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pileus.discover import discover
-from pileus.documents import Collection, File, Provider, Rule, parse, resolve_span
+from pileus.documents import Collection, File, Provider, Rule, parse, resolve_points
 from pileus.download.source import Limits
 from pileus.edges.providers import connect
 from pileus.edges.providers.ftp import _entries
@@ -250,7 +250,7 @@ def read_document(body: bytes) -> None:
         parse(Rule, body, "x.json") if b'"rule"' in body else parse(Provider, body, "x.json")
         return
     if collection.options:
-        expand(collection, *resolve_span(collection.options, date(2026, 1, 1), "x.json"))
+        expand(collection, resolve_points(collection.options, date(2026, 1, 1), "x.json"))
 
 
 KINDS: Mapping[str, tuple[st.SearchStrategy[bytes], Run]] = {

@@ -15,7 +15,7 @@ from pileus import point_collections
 from pileus.documents import Collection, parse_value
 from pileus.errors import DocumentError, UsageError
 from pileus.expand import expand
-from pileus.periods import Period, Unit, span
+from pileus.periods import Period, Periods, Unit, span
 
 
 def template(**changes: object) -> Collection:
@@ -29,31 +29,31 @@ def template(**changes: object) -> Collection:
     return parse_value(Collection, value | changes, "template.json")
 
 
-def months(first: str, last: str) -> tuple[Period, Period]:
-    return tuple(Period.parse(text, Unit.month, date(2020, 1, 1)) for text in (first, last))  # type: ignore[return-value]
+def months(first: str, last: str) -> Periods:
+    return Periods.parse([f"{first}/{last}"], Unit.month)
 
 
 def test_the_ancestors_span_has_exactly_77_months() -> None:
-    points = expand(template(), *months("201201", "201805"))
+    points = expand(template(), months("201201", "201805"))
     assert len(points) == 77
     assert (points[0].collection.name, points[-1].collection.name) == ("viirs_201201", "viirs_201805")
 
 
 def test_a_placeholder_is_replaced_wherever_it_stands() -> None:
     text = "{{year}}/{{month}}/{{ pointInTime }}"
-    (point,) = expand(template(provider_path=text, meta={"note": {"at": [text]}}), *months("201502", "201502"))
+    (point,) = expand(template(provider_path=text, meta={"note": {"at": [text]}}), months("201502", "201502"))
     assert point.collection.provider_path == "2015/02/201502"
     assert point.collection.meta.model_extra == {"note": {"at": ["2015/02/201502"]}}
 
 
 def test_a_concrete_collection_is_no_template_any_more() -> None:
-    (point,) = expand(template(), *months("201502", "201502"))
+    (point,) = expand(template(), months("201502", "201502"))
     assert (point.collection.templated_name, point.collection.options) == (None, None)
 
 
 def test_two_points_in_time_with_one_name_are_refused() -> None:
     with pytest.raises(DocumentError, match="201501 and 201502 both become 'viirs'"):
-        expand(template(templated_name="viirs"), *months("201501", "201503"))
+        expand(template(templated_name="viirs"), months("201501", "201503"))
 
 
 # The slow way: every point is filled in the template's JSON, and validated as a document of its own
@@ -82,7 +82,7 @@ def slowly(template: Collection, first: Period, last: Period) -> list[tuple[Peri
 
 def filled(text: str, period: Period) -> str:
     day = period.start
-    values = {"pointInTime": period.point, "year": f"{day:%Y}", "month": f"{day:%m}", "day": f"{day:%d}"}
+    values = {"pointInTime": period.point, "year": period.iso[:4], "month": f"{day:%m}", "day": f"{day:%d}"}
     return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: values[match[1]], text)
 
 
@@ -159,9 +159,9 @@ def test_a_point_is_what_its_own_document_would_be(value: dict[str, Any], start:
         wanted = slowly(read, *ends)
     except DocumentError as error:
         with pytest.raises(DocumentError, match=f"^{re.escape(str(error))}$"):
-            expand(read, *ends)
+            expand(read, Periods.of(*ends))
         return
-    points = expand(read, *ends)
+    points = expand(read, Periods.of(*ends))
     assert [(point.period, point.collection, point.own_folder) for point in points] == wanted
     assert [p.collection.to_json() for p in points] == [collection.to_json() for _, collection, _ in wanted]
     assert [p.collection.model_fields_set for p in points] == [
@@ -174,9 +174,9 @@ def test_a_template_is_validated_once_and_not_for_each_of_a_hundred_thousand_poi
 ) -> None:
     asked: list[object] = []
     monkeypatch.setattr(point_collections, "parse_value", lambda *args: asked.append(args) or parse_value(*args))
-    days = Period(date(1800, 1, 1), Unit.day), Period(date(2073, 10, 15), Unit.day)
+    days = Periods.parse(["18000101/20731015"], Unit.day)
     regex = r"(?P<start>A{{year}}{{month}})_(?P<tile>[A-Z0-9]+)[.]tgz"
-    points = expand(template(files=[{"regex": regex}]), *days)
+    points = expand(template(files=[{"regex": regex}]), days)
     assert (len(points), points[-1].collection.files[0].regex) == (
         100_000,
         regex.replace("{{year}}{{month}}", "207310"),
@@ -187,7 +187,7 @@ def test_a_template_is_validated_once_and_not_for_each_of_a_hundred_thousand_poi
 def test_a_regex_that_one_point_spoils_is_told_with_that_point() -> None:
     odd = template(files=[{"regex": "[1-{{month}}]"}])
     with pytest.raises(DocumentError, match=r"viirs_template at 201601: files\[0\].regex: not a regular expression"):
-        expand(odd, *months("201511", "201603"))
+        expand(odd, months("201511", "201603"))
 
 
 def test_an_unknown_placeholder_in_a_key_is_refused() -> None:
@@ -247,4 +247,4 @@ def test_what_is_no_month_is_refused_with_an_example(text: str) -> None:
 
 def test_a_span_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(UsageError, match="starts at 201502, after its end 201501"):
-        list(span(*months("201502", "201501")))
+        list(span(*(Period.parse(text, Unit.month, date.min) for text in ("201502", "201501"))))
