@@ -59,8 +59,8 @@ class Period:
         datetime.date(2016, 2, 29)
         """
         try:
-            return self.shift(1).start - timedelta(days=1)
-        except UsageError:  # the calendar ends
+            return CALENDARS[self.unit].start(self.number + 1) - timedelta(days=1)
+        except (ValueError, OverflowError):  # the calendar ends
             return date.max
 
     @property

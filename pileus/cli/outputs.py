@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from pileus.documents import Collection
     from pileus.lifecycle.partition import Entry
     from pileus.periods import Period
 
@@ -122,8 +123,24 @@ def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapp
     """Return why each of these periods has no rows."""
     from pileus.outputs.reasons import explained
 
+    if not missing:
+        return {}
     periods = [period.iso for period in missing]
-    return explained(_entries(session, collection, periods[0], periods[-1]) if periods else [], periods)
+    entries = _entries(session, collection, periods[0], periods[-1])
+    return explained(entries, periods, _left_out(session, collection, missing))
+
+
+def _left_out(session: Session, collection: str, missing: "Sequence[Period]") -> list[str]:
+    """Return which of these periods the populated template leaves out, though they are between its ends."""
+    from datetime import UTC, datetime
+
+    from pileus.documents import resolve_points
+
+    template = _populated(session, collection)
+    if template is None or template.options is None or template.options.spanUnit is not missing[0].unit:
+        return []
+    points = resolve_points(template.options, datetime.now(UTC).date(), collection)
+    return [one.iso for one in missing if points.first <= one <= points.last and one not in points]
 
 
 def axis_of(
@@ -143,15 +160,21 @@ def axis_of(
 
 def _entries(session: Session, collection: str, first: str, last: str) -> "list[Entry]":
     """Return what the index knows of the populated version of a collection."""
+    template = _populated(session, collection)
+    if template is None:
+        return []
+    return list(session.edges.index.entries(collection, template.version, first, last))
+
+
+def _populated(session: Session, collection: str) -> "Collection | None":
+    """Return the populated collection; None where there is none: outputs outlive the documents they were made by."""
     from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
 
-    edges = session.edges
     try:
-        version = read_registry(edges.store, session.stack).collection(collection).version
-    except UsageError:  # outputs outlive the documents they were made by
-        return []
-    return list(edges.index.entries(collection, version, first, last))
+        return read_registry(session.edges.store, session.stack).collection(collection)
+    except UsageError:
+        return None
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
