@@ -6,10 +6,10 @@ to today: `now`, `-2 months`.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import chain
+from itertools import chain, islice
 
 from pileus.calendars import CALENDARS, Unit
 from pileus.errors import UsageError
@@ -228,16 +228,24 @@ class Periods:
 
     def between(self, first: Period, last: Period) -> "Periods":
         """Return those from `first` to `last`, both included."""
-        cut = (range(max(run.start, first.number), min(run.stop, last.number + 1)) for run in self.runs)
-        return Periods(self.unit, tuple(filter(len, cut)))
+        return Periods(self.unit, tuple(_within(self.runs, first.number, last.number + 1)))
 
     def without(self, others: "Periods") -> "Periods":
         """Return those that are not in `others`."""
-        left = self
-        for out in others.runs:
-            halves = (
-                (range(run.start, min(run.stop, out.start)), range(max(run.start, out.stop), run.stop))
-                for run in left.runs
-            )
-            left = Periods(self.unit, tuple(filter(len, chain.from_iterable(halves))))
-        return left
+        left = []
+        for run in self.runs:
+            start = run.start
+            for out in _within(others.runs, run.start, run.stop):
+                left.append(range(start, out.start))
+                start = out.stop
+            left.append(range(start, run.stop))
+        return Periods(self.unit, tuple(filter(len, left)))
+
+
+def _within(runs: Sequence[range], start: int, stop: int) -> Iterator[range]:
+    """Yield what the runs have from `start` to before `stop`."""
+    begin = bisect_right(runs, start, key=lambda run: run.stop)
+    for run in islice(runs, begin, None):
+        if run.start >= stop:
+            return
+        yield range(max(run.start, start), min(run.stop, stop))

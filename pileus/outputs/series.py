@@ -118,7 +118,8 @@ def axis(texts: Iterable[str], first: str | None = None, last: str | None = None
     known = sorted({*texts, *filter(None, (first, last))})
     if not known:
         return ()
-    return tuple(span(parse_period(first or known[0]), parse_period(last or known[-1])))
+    begin, end = parse_period(first or known[0]), parse_period(last or known[-1])
+    return tuple(span(begin, Period.containing(end.start, begin.unit)))
 
 
 def between(table: pa.Table, first: str | None, last: str | None) -> pa.Table:

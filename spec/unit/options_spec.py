@@ -238,6 +238,10 @@ def test_a_series_has_a_place_for_each_period_between() -> None:
     assert [one.iso for one in axis(["2015-S4-SON", "2016-S2-MAM"])] == ["2015-S4-SON", "2016-S1-DJF", "2016-S2-MAM"]
 
 
+def test_rows_of_two_units_have_an_axis_of_the_first() -> None:
+    assert [one.iso for one in axis(["2015-01", "2015-02-D2"])] == ["2015-01", "2015-02"]
+
+
 def test_a_gap_that_the_template_makes_is_told_as_such() -> None:
     failed = Entry(Partition("x", "001", "2015-03", "all"), State.failed, "b/1", reason="cut")
     told = explained([failed], ["2015-02", "2015-03"], ["2015-02", "2015-03"])
