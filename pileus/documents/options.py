@@ -42,6 +42,17 @@ class Options(Document):
     point in time is listed for each id, and the files of an id are one group, whose key is the id. Empty: points in
     time alone. Example: `["h17v08", "h18v08"]`."""
 
+    @field_validator("ids", mode="before")
+    @classmethod
+    def _ids_are_a_list_or_a_map(cls, ids: object) -> object:
+        named = isinstance(ids, dict) and all(isinstance(values, dict) for values in ids.values())
+        texts = (
+            [text for values in ids.values() for text in values.values()] if isinstance(ids, dict) and named else ids
+        )
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            raise ValueError('expected a list of ids, or texts by id and name, as {"africa": {"folder": "af"}}')
+        return ids
+
     @field_validator("ids")
     @classmethod
     def _ids_are_plain(
