@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
-from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_span
+from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_points
 from pileus.errors import DocumentError, UsageError
 from pileus.expand import expand
 from pileus.protocols import REGISTERED, protocol_of
@@ -91,7 +91,7 @@ def check(registry: Registry, sources: Mapping[str, str], workflows: Items[str],
         if collection.provider and collection.meta.process and collection.meta.process.read == "ranges":
             _gives_parts(registry.providers[collection.provider], where)
         if collection.options:
-            expand(collection, *resolve_span(collection.options, today, where))
+            expand(collection, resolve_points(collection.options, today, where))
     for key, rule in registry.rules.items():
         where = sources.get(key, key)
         _known(rule.provider, registry.providers, "provider", where)
