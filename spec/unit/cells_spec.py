@@ -49,7 +49,7 @@ def test_csv_has_an_apostrophe_before_what_is_a_formula() -> None:
 
 
 def test_csv_of_a_measurement_too(tmp_path: Path) -> None:
-    write = _writer(tmp_path / "rows.csv")
+    write = _writer(str(tmp_path / "rows.csv"))
     assert write is not None
     write(table())
     check((tmp_path / "rows.csv").read_bytes())
