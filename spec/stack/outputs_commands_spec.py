@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas
+import pyarrow.dataset
 import pytest
 from PIL import Image
 
@@ -103,6 +105,21 @@ def test_export_to_each_format(done: Project) -> None:
     assert len(pandas.read_excel(done.path / "a.xlsx")) == len(pandas.read_parquet(done.path / "a.parquet")) == 12
     features = json.loads((done.path / "a.geojson").read_text())["features"]
     assert {feature["geometry"]["type"] for feature in features} == {"MultiPolygon"}
+
+
+def published(done: Project) -> Path:
+    """Return the folder of the published bucket on disk."""
+    return done.home.data / "000000000000" / done.edges.stack.protected
+
+
+def test_the_published_folder_is_read_whole_by_pandas_pyarrow_and_duckdb(done: Project) -> None:
+    stats = published(done) / "stats"
+    for folder in (stats, stats / "collection=lights"):
+        frame = pandas.read_parquet(folder)
+        assert frame[frame["zone"] == "seam"].sort_values("time")["mean"].tolist() == [10, 20, 30]
+        assert pyarrow.dataset.dataset(folder, partitioning="hive").to_table().num_rows == 12
+    told = f"select period, mean from read_parquet('{stats}/**/*.parquet', hive_partitioning = 1) where zone = 'seam'"
+    assert duckdb.sql(f"{told} order by 1").fetchall() == [("2015-01", 10), ("2015-02", 20), ("2015-03", 30)]
 
 
 def test_pictures_over_the_months(done: Project) -> None:
