@@ -27,9 +27,9 @@ from spec.support import stage
 from spec.support.outputs import HOSTILE, Made
 
 COLUMNS = [
-    ("time", "date32[day]"), ("zone", "string"), ("zone_name", "string"), ("band", "string"), ("count", "double"),
-    ("sum", "double"), ("mean", "double"), ("min", "double"), ("max", "double"), ("stddev", "double"),
-    ("skew", "double"), ("valid_share", "double"),
+    ("time", "date32[day]"), ("zone", "string"), ("zone_name", "string"), ("zone_set", "string"), ("band", "string"),
+    ("count", "double"), ("sum", "double"), ("mean", "double"), ("min", "double"), ("max", "double"),
+    ("stddev", "double"), ("skew", "double"), ("valid_share", "double"),
 ]  # fmt: skip
 
 
