@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
+import shapely
 
 from pileus.edges.store import Store
 from pileus.errors import Conflict, NotFound
@@ -94,8 +95,12 @@ def shapes_of(store: Store, root: str, names: Iterable[str | None], now: Zones |
     for name in sorted(set(names), key=str):
         zones = now if name is None or (now and name == name_of(now)) else _stored(store, f"{root}{name}.parquet")
         if zones is not None:
-            shapes |= {(name, zone): shape for zone, shape in zip(zones.ids, lonlat(zones), strict=True)}
+            shapes |= {(name, zone): shape for zone, shape in zip(zones.ids, _outlines(zones), strict=True)}
     return shapes
+
+
+def _outlines(zones: Zones) -> Any:
+    return shapely.orient_polygons(lonlat(zones))
 
 
 def _stored(store: Store, url: str) -> Zones:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import geopandas
 import pandas
 import pyarrow.dataset
 import pytest
@@ -74,6 +75,9 @@ def test_show_of_one_zone_prints_its_rows(done: Project) -> None:
         (["plot", "lights", "-o", "x.doc"], "cannot draw a .doc file: expected .png, .svg, .pdf"),
         (["export", "lights", "--format", "cvs"], "unknown format 'cvs': did you mean csv"),
         (["export", "lights", "--format", "xlsx"], "name a file with --out"),
+        (["export", "lights", "-o", "a.gpgk"], "unknown format 'gpgk': did you mean gpkg"),
+        (["export", "lights", "--stat", "maen"], "unknown statistic 'maen': did you mean mean"),
+        (["export", "lights", "--from", "2016-01", "-o", "a.xlsx"], "there are no rows in these months"),
         (["export", "lights", "-o", "no/such/folder.csv"], "cannot be written"),
         (["movie", "lights", "--zone", "seam", "-o", "x.mp4"], "cannot animate a .mp4 file"),
         (["sheet", "lights", "--zone", "nowhere"], "unknown zone 'nowhere'"),
@@ -100,11 +104,28 @@ def test_plot_writes_a_chart_and_says_which_month_it_lacks(done: Project) -> Non
 def test_export_to_each_format(done: Project) -> None:
     csv = done.pileus("outputs", "export", "lights", "--zone", "seam", "--from", "2015-02")
     assert pandas.read_csv(io.StringIO(csv))["mean"].tolist() == [20, 30]
-    for name in ("a.csv", "a.parquet", "a.geojson", "a.xlsx"):
+    for name in ("a.csv", "a.parquet", "a.geojson", "a.xlsx", "a.geoparquet", "a.gpkg"):
         assert name in done.pileus("outputs", "export", "lights", "-o", name)
-    assert len(pandas.read_excel(done.path / "a.xlsx")) == len(pandas.read_parquet(done.path / "a.parquet")) == 12
+    assert len(pandas.read_csv(done.path / "a.csv")) == len(pandas.read_parquet(done.path / "a.parquet")) == 12
+    sheet = pandas.read_excel(done.path / "a.xlsx", sheet_name="mean").set_index("zone")
+    assert sheet.loc["seam", ["2015-01", "2015-02", "2015-03"]].tolist() == [10, 20, 30]
     features = json.loads((done.path / "a.geojson").read_text())["features"]
     assert {feature["geometry"]["type"] for feature in features} == {"MultiPolygon"}
+    maps = (
+        geopandas.read_parquet(done.path / "a.geoparquet"),
+        geopandas.read_file(done.path / "a.gpkg", layer="zones"),
+    )
+    for frame in maps:
+        seam = frame.set_index("zone").loc["seam"]
+        assert [seam[f"mean_2015_0{month}"] for month in (1, 2, 3)] == [10, 20, 30]
+        assert seam.geometry.bounds == (58, 42, 62, 46)
+
+
+def test_export_of_chosen_statistics(done: Project) -> None:
+    done.pileus("outputs", "export", "lights", "--stat", "max", "--stat", "mean", "-o", "two.xlsx")
+    assert list(pandas.read_excel(done.path / "two.xlsx", sheet_name=None)) == ["mean", "max", "about"]
+    (row, *_) = done.json("outputs", "export", "lights", "--zone", "seam", "--stat", "mean")
+    assert (row["mean"], "max" in row) == (10, False)
 
 
 def published(done: Project) -> Path:

@@ -19,10 +19,9 @@ from pileus.cli.main import app
 from pileus.errors import UsageError
 from pileus.outputs import athena, export
 from pileus.outputs.cells import safe_cell
-from pileus.outputs.shapes import geojson
 from pileus.outputs.tables import KEYS
+from pileus.outputs.zone_sets import shapes_of
 from pileus.statistics import statistic_of
-from pileus.zonal import read_zones
 from spec.support import stage
 from spec.support.outputs import HOSTILE, Made
 
@@ -91,8 +90,8 @@ def test_csv_and_parquet_hold_a_row_for_each_zone_and_month(hostile: Made, forma
 
 
 def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:
-    body = hostile.store.get("s3://internal/zones/places.geojson")
-    shapes = geojson(read_zones(body, zone_id=None, where="zones"))
+    names = hostile.table()["zone_set"].to_pylist()
+    shapes = shapes_of(hostile.store, "s3://protected/zones/collection=lights/", names, None)
     frame = geopandas.read_file(io.BytesIO(export.export(hostile.table(), "geojson", shapes)))
     city = frame[frame["zone"] == next(iter(HOSTILE))]
     assert city.geometry.iloc[0].bounds == (58, 42, 62, 46)
@@ -101,15 +100,16 @@ def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:
 
 def test_excel_takes_no_name_for_a_formula(hostile: Made) -> None:
     book = openpyxl.load_workbook(io.BytesIO(export.export(hostile.table(), "xlsx")))
-    sheet, columns = book["statistics"], book["columns"]
-    cells = [cell for row in sheet.iter_rows(min_row=2) for cell in row]
+    cells = [cell for row in book["mean"].iter_rows(min_row=2) for cell in row]
     assert "=cmd|'/c calc'!A1" in {cell.value for cell in cells}
     assert not [cell.value for cell in cells if cell.data_type == "f"]
-    assert ("mean", "nW/cm2/sr") in {(row[0].value, row[1].value) for row in columns.iter_rows()}
+    assert ("mean", "nW/cm2/sr") in {(row[0].value, row[3].value) for row in book["about"].iter_rows()}
 
 
 def test_an_unknown_format_is_refused(hostile: Made) -> None:
-    with pytest.raises(UsageError, match="unknown format 'shp': there are csv, geojson, parquet, xlsx"):
+    with pytest.raises(
+        UsageError, match="unknown format 'shp': there are csv, geojson, geoparquet, gpkg, parquet, xlsx"
+    ):
         export.export(hostile.table(), "shp")
 
 
