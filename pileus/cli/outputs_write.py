@@ -65,20 +65,19 @@ def plot(
         say_gaps(session, collection, lines[0].missing)
 
 
-@outputs.command(
-    epilog="Example: pileus outputs export viirs_template -o lights.gpkg\n\n"
-    "Example: pileus outputs export viirs_template --stat mean --stat max -o lights.xlsx\n\n"
-    "Example: pileus outputs export viirs_template --from 2015-01 --to 2015-12 -o lights.geoparquet\n\n"
-    "Example: pileus outputs export viirs_template --format csv --zone mumbai"
-)
+@outputs.command(epilog="Example: pileus outputs export viirs_template --stat mean --from 2015-01 -o lights.gpkg")
 def export(
     collection: Name,
     format: Annotated[
         str | None,
-        typer.Option(help="csv, parquet, geojson, xlsx, geoparquet or gpkg; else by the ending of the file."),
+        typer.Option(
+            help="csv, parquet, geojson, xlsx, geoparquet or gpkg; else by the file's ending: -o lights.xlsx."
+        ),
     ] = None,
     zone: Zones = None,
-    stat: Annotated[list[str] | None, typer.Option(help="Statistic; may be given again; all if not given.")] = None,
+    stat: Annotated[
+        list[str] | None, typer.Option(help="Statistic, as --stat mean --stat max; all if none is given.")
+    ] = None,
     first: From = None,
     last: To = None,
     out: Out = None,

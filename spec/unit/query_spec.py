@@ -147,7 +147,7 @@ def test_every_object_of_hostile_zones_lies_in_the_bucket(hostile: Made) -> None
 def test_the_python_of_the_documentation_runs(hostile: Made, capsys: pytest.CaptureFixture[str]) -> None:
     text = (stage.ROOT / "docs/outputs.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         for bucket in ("protected", "internal"):
             block = block.replace(f"s3://{bucket}/", f"{hostile.folder}/buckets/{bucket}/")
