@@ -140,17 +140,15 @@ def row_shapes(session: Session, collection: str, table: "pa.Table") -> "Shapes"
 
     import pyarrow as pa
 
-    from pileus import keys
     from pileus.errors import NotFound, UsageError
     from pileus.outputs.zone_sets import shapes_of
 
     empty = pa.nulls(table.num_rows, pa.string())
     names = (table["zone_set"] if "zone_set" in table.column_names else empty).unique().to_pylist()
-    root = session.edges.protected(keys.zones_key(collection, "")).removesuffix(".parquet")
     now = None
     with suppress(NotFound, UsageError):  # outputs outlive the documents that they were made by
         now = zones_of(session, collection)
-    return shapes_of(session.edges.store, root, names, now)
+    return shapes_of(session.edges.store, session.stack.protected, collection, names, now)
 
 
 def zone_shapes(session: Session, collection: str) -> dict[str, Any]:

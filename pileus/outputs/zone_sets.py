@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import shapely
 
+from pileus import keys
 from pileus.edges.store import Store
 from pileus.errors import Conflict, NotFound
 from pileus.models import Output
@@ -85,15 +86,18 @@ def _read(body: bytes) -> pa.Table:
     return pa.parquet.ParquetFile(io.BytesIO(body), pre_buffer=False).read(use_threads=False)
 
 
-def shapes_of(store: Store, root: str, names: Iterable[str | None], now: Zones | None) -> Shapes:
-    """Return the geometries of these sets.
+def shapes_of(store: Store, bucket: str, collection: str, names: Iterable[str | None], now: Zones | None) -> Shapes:
+    """Return the geometries of these sets of a collection.
 
-    `root`: folder of the collection's sets; `now`: its zones as they are, for rows that name no set, and in place of
+    `now`: its zones as they are, for rows that name no set, and in place of
     the set that they still are. Raises NotFound for another set that is not there, and ZonesError for a damaged one.
     """
     shapes: Shapes = {}
     for name in sorted(set(names), key=str):
-        zones = now if name is None or (now and name == name_of(now)) else _stored(store, f"{root}{name}.parquet")
+        if name is None or (now and name == name_of(now)):
+            zones = now
+        else:
+            zones = _stored(store, f"s3://{bucket}/{keys.zones_key(collection, name)}")
         if zones is not None:
             shapes |= {(name, zone): shape for zone, shape in zip(zones.ids, _outlines(zones), strict=True)}
     return shapes

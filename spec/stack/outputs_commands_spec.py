@@ -207,3 +207,21 @@ def _ask(port: int, method: str, path: str, token: str | None = None) -> Any:
     body = answer.read()
     line.close()
     return json.loads(body) if "json" in (answer.headers["Content-Type"] or "") else body
+
+
+def test_rows_of_edited_zones_are_exported_with_the_shapes_that_they_were_measured_in(done: Project) -> None:
+    """The seam's city grows by two columns of the haze's value after January and February."""
+    zones = json.loads((done.path / "data/zones/sample.geojson").read_text())
+    city = next(feature for feature in zones["features"] if feature["id"] == "seam")
+    city["geometry"]["coordinates"] = [[[56, 42], [62, 42], [62, 46], [56, 46], [56, 42]]]
+    done.document("data/zones/sample.geojson", zones)
+    done.pileus("populate")
+    done.pileus("backfill", "lights", "--from", "2015-03", "--to", "2015-03", "--select", "stale", "--wait")
+    done.pileus("outputs", "export", "lights", "--zone", "seam", "--stat", "count", "-o", "edited.gpkg")
+    frame = geopandas.read_file(done.path / "edited.gpkg", layer="zones")
+    rows = frame[["count_2015_01", "count_2015_02", "count_2015_03"]].fillna(0).to_numpy().tolist()
+    assert dict(zip(frame.bounds["minx"], rows, strict=True)) == {58: [16, 16, 0], 56: [0, 0, 24]}
+    stats, sets = published(done) / "stats", published(done) / "zones/collection=lights"
+    joined = geopandas.read_parquet(sets).merge(pandas.read_parquet(stats), on=["zone_set", "zone"])
+    seam = joined[joined["zone"] == "seam"].sort_values("time")
+    assert seam.geometry.bounds["minx"].tolist() == [58, 58, 56]

@@ -91,7 +91,7 @@ def test_csv_and_parquet_hold_a_row_for_each_zone_and_month(hostile: Made, forma
 
 def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:
     names = hostile.table()["zone_set"].to_pylist()
-    shapes = shapes_of(hostile.store, "s3://protected/zones/collection=lights/", names, None)
+    shapes = shapes_of(hostile.store, "protected", "lights", names, None)
     frame = geopandas.read_file(io.BytesIO(export.export(hostile.table(), "geojson", shapes)))
     city = frame[frame["zone"] == next(iter(HOSTILE))]
     assert city.geometry.iloc[0].bounds == (58, 42, 62, 46)

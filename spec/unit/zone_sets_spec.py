@@ -182,21 +182,21 @@ def test_a_partition_that_is_made_again_with_other_zones_deletes_no_set(tmp_path
 
 
 def test_shapes_are_in_longitude_and_latitude_and_rows_of_older_versions_have_those_of_today(tmp_path: Path) -> None:
-    store, root = FolderStore(tmp_path), "s3://protected/zones/collection=c/"
+    store = FolderStore(tmp_path)
     name = zone_sets.name_of(METRES)
     zone_sets.publish(store, f"s3://protected/{keys.zones_key('c', name)}", METRES, {})
-    shapes = zone_sets.shapes_of(store, root, [name, None], SQUARES)
+    shapes = zone_sets.shapes_of(store, "protected", "c", [name, None], SQUARES)
     assert set(shapes) == {(name, "grid"), (None, "a"), (None, "12")}
     assert shapes[name, "grid"].bounds == pytest.approx((73.11, 18.08, 73.2, 18.17), abs=0.01)
     assert shapes[None, "a"].equals(shapely.box(0, 0, 2, 2))
 
 
 def test_a_set_that_is_gone_is_told_unless_the_zones_are_still_the_same(tmp_path: Path) -> None:
-    store, root = FolderStore(tmp_path), "s3://protected/zones/collection=c/"
+    store = FolderStore(tmp_path)
     name = zone_sets.name_of(SQUARES)
-    assert set(zone_sets.shapes_of(store, root, [name], SQUARES)) == {(name, "a"), (name, "12")}
+    assert set(zone_sets.shapes_of(store, "protected", "c", [name], SQUARES)) == {(name, "a"), (name, "12")}
     with pytest.raises(NotFound, match=rf"zones/collection=c/{name}\.parquet"):
-        zone_sets.shapes_of(store, root, [name], METRES)
+        zone_sets.shapes_of(store, "protected", "c", [name], METRES)
 
 
 def test_the_name_of_a_set_changes_with_what_it_says() -> None:
