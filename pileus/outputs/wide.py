@@ -79,7 +79,7 @@ def single(table: pa.Table) -> pa.Table:
     """
     table = newest(table)
     place = np.zeros(table.num_rows, np.int64)
-    for name in ("zone_set", "zone", "band", "period"):
+    for name in ("zone", "band", "period"):
         codes, known = _coded(table, name)
         place = place * max(1, len(known)) + codes
     counts = _numbers(table["count"]) if "count" in table.column_names else np.zeros(table.num_rows)

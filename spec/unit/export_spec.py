@@ -149,6 +149,13 @@ def test_where_a_period_has_two_groups_the_row_with_the_most_valid_pixels_counts
     assert len(pandas.read_csv(io.BytesIO(export(table, "csv")))) == 3, "long files have every row"
 
 
+def test_of_two_groups_that_were_measured_in_two_sets_the_fullest_counts_too() -> None:
+    table = rows(row("2015-01", "a", 9, group="x"), row("2015-01", "a", 4, group="y", zone_set="s2"))
+    same = SHAPES | {("s2", "a"): SHAPES["s1", "a"]}
+    assert values(sheets(table, "mean", shapes=same)["mean"]) == [["a", "A", 9]]
+    assert values(sheets(table.slice(1), "mean", shapes=same)["mean"]) == [["a", "A", 4]]
+
+
 def test_the_newest_version_counts() -> None:
     table = rows(row("2015-01", "a", 1), row("2015-01", "a", 7, version="002"))
     assert values(sheets(table, "mean")["mean"]) == [["a", "A", 7]]
