@@ -43,7 +43,8 @@ def publish(store: Store, url: str, zones: Zones, known: dict[str, Output]) -> O
     address; it is completed.
 
     What is there already is kept if it says the same, and is replaced if it is damaged. A set never changes, and rows
-    that name it are committed after this: a reader that finds a row finds its zone, and sees no part of a file.
+    that name it are committed after this: a reader that finds a row finds its zone, and sees no part of a file. Where
+    the partition fails after this, the set stays, and nothing names it.
     """
     sizes = dict(store.list(url))
     if url not in known or sizes.get(url) != known[url].size:
