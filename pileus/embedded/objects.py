@@ -81,13 +81,16 @@ class _Os:
         return getattr(os, name)
 
     def open(self, path: str, flags: int, mode: int) -> int:
-        return os.open(self._apart.made(path), flags, mode)
+        try:
+            return os.open(self._apart.at(path), flags, mode)
+        except FileNotFoundError:
+            return os.open(self._apart.made(path), flags, mode)
 
     def remove(self, path: str) -> None:
         Path(self._apart.at(path)).unlink()
 
     def replace(self, source: str, target: str) -> None:
-        Path(self._apart.at(source)).replace(self._apart.made(target))
+        Path(self._apart.at(source)).replace(self._apart.at(target))
 
     def listdir(self, folder: str) -> list[str]:
         both = (Path(folder), Path(self._apart.of(folder)))

@@ -30,6 +30,7 @@ def server(folder: Path) -> Iterator[Any]:
         "S3_DATA_DIR": str(folder / "s3"),
         "PILEUS_S3_METADATA": str(folder / "s3-metadata"),
         "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
     }
     with running([sys.executable, "-m", "pileus.embedded.ministack"], port, env=environ):
         yield boto3.client(
