@@ -12,7 +12,7 @@ from pileus.errors import UsageError
 from pileus.near import unknown
 from pileus.periods import Period, parse_period, span
 
-KEYS = ("version", "period", "group", "time", "zone", "zone_name", "band")
+KEYS = ("version", "period", "group", "time", "zone", "zone_name", "zone_set", "band")
 """Columns that identify a row; all others are statistics."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 THIN = 0.1

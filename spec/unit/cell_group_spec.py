@@ -57,7 +57,7 @@ def test_a_crash_fails_one_group_and_the_worker_goes_on(edges: Edges, worker: Wo
         process_group(edges, event(tmp_path, "201503", "", b"\x1f\x8bno"), worker)
     done = process_group(edges, event(tmp_path, "201504", "answer = 4"), worker)
     outputs = json.loads(edges.store.get(done["manifest"]))["outputs"]
-    assert [one["kind"] for one in outputs] == ["table", "csv", "clip", "picture", "item", "task"]
+    assert [one["kind"] for one in outputs] == ["table", "csv", "zones", "clip", "picture", "item", "task"]
     assert edges.store.get(outputs[-1]["url"]) == b"4"
     jobs = worker.cell._child.jobs if worker.cell and worker.cell._child else 0
     process_group(edges, event(tmp_path, "201505", "answer = 5"), worker)
