@@ -184,17 +184,21 @@ def _cache_folder() -> Path:
 
 
 def _named(measured: "Measured", raster: str | None) -> "pa.Table":
+    """Return the rows, with their unit where any band has one, and with their raster where each is measured alone."""
     import pyarrow as pa
 
+    from pileus.outputs.tables import with_unit
+
+    table = with_unit(measured.table, measured.units) if any(measured.units.values()) else measured.table
     if raster is None:
-        return measured.table
-    return measured.table.add_column(0, "raster", pa.array([raster] * measured.table.num_rows, pa.string()))
+        return table
+    return table.add_column(0, "raster", pa.array([raster] * table.num_rows, pa.string()))
 
 
 def _together(tables: list["pa.Table"]) -> "pa.Table":
     import pyarrow as pa
 
-    return pa.concat_tables(tables)
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def _writer(output: str | None) -> Callable[["pa.Table"], None] | None:

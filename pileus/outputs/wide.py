@@ -65,7 +65,7 @@ def wide(table: pa.Table, shapes: Shapes) -> Wide:
             values[line[mine], column[mine]] = _numbers(table[stat])[mine]
             name = f"{stat} {band}" if len(known) > 1 else stat
             meaning = (table.schema.field(stat).metadata or {}).get(b"description", b"").decode()
-            sheets.append(Sheet(stat, band, name, unit_of(table, stat), meaning, values))
+            sheets.append(Sheet(stat, band, name, unit_of(table, stat, band), meaning, values))
     return Wide(_table(keys), tuple(shapes.get(key[:2]) for key in keys), periods, tuple(sheets))
 
 

@@ -27,7 +27,7 @@ from pileus.outputs import zone_sets
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.draw import DrawTask
 from pileus.outputs.stac import TYPES, table_facts
-from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time, with_zone_set
+from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time, with_unit, with_zone_set
 from pileus.outputs.writers import Written, write_drawn, write_item
 from pileus.periods import parse_period
 from pileus.scratch.need import Need, learnt
@@ -236,7 +236,8 @@ class Outputs:
         assert rules is not None  # nothing is measured without rules
         zones = _zones(self.edges, rules, self.worker)
         zone_set = zone_sets.name_of(zones)
-        table = with_zone_set(with_time(measured.table, partition), zone_set)
+        rows = with_unit(with_time(measured.table, partition), measured.units)
+        table = with_zone_set(rows, zone_set)
         parquet, facts = to_parquet(table, partition, measured.units), table_facts(table, measured.units)
         written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
         written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")

@@ -27,6 +27,7 @@ from spec.support.outputs import HOSTILE, Made
 
 COLUMNS = [
     ("time", "date32[day]"), ("zone", "string"), ("zone_name", "string"), ("zone_set", "string"), ("band", "string"),
+    ("unit", "string"),
     ("count", "double"), ("sum", "double"), ("mean", "double"), ("min", "double"), ("max", "double"),
     ("stddev", "double"), ("skew", "double"), ("valid_share", "double"),
 ]  # fmt: skip
