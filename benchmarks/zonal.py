@@ -266,7 +266,33 @@ def case_f(bench: Bench) -> None:
         say(f"f {pixels} pixels in one zone", ours, "", None, ns_per_pixel=round(ours / pixels * 1e9, 2))
 
 
-CASES = {"a": case_a, "cog": case_cog, "b": case_b, "c": case_c, "d": case_d, "e": case_e, "f": case_f}
+def case_scaled(bench: Bench) -> None:
+    """The same whole numbers as they are, and with a scale and an offset."""
+    bench.unpack()
+    plain, packed = (bench.scratch / f"{name}.avg_rade9h.tif" for name in ("whole", "packed"))
+    for path, scale in ((plain, (1.0, 0.0)), (packed, (0.01, 220.0))):
+        with rasterio.open(bench.tif) as tile:
+            profile = {**tile.profile, "dtype": "uint16", "nodata": 65535}
+            with rasterio.open(path, "w", **profile) as file:
+                for _, window in tile.block_windows(1):
+                    numbers = np.clip(tile.read(1, window=window) * 100, 0, 65534)
+                    file.write(numbers.astype("uint16"), 1, window=window)
+                file.scales, file.offsets = (scale[0],), (scale[1],)
+        bench.measure(path)
+    ours, unscaled = alternate(bench.args.runs, lambda: bench.measure(packed), lambda: bench.measure(plain))
+    say("g whole numbers with a scale", ours, "the same without", unscaled)
+
+
+CASES = {
+    "a": case_a,
+    "cog": case_cog,
+    "b": case_b,
+    "c": case_c,
+    "d": case_d,
+    "e": case_e,
+    "f": case_f,
+    "g": case_scaled,
+}
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
 """Statistics on their way out of a cell: numbers alone; the worker adds the names of zones and bands, which it knows.
 
-float64 (bands x zones, statistics)        the table; NaN where a cell is empty
-int32   (3, rows), float64 (rows, classic) the table by tile: source, band and zone by number; statistics
+float64 (bands x times x zones, statistics)    the table; NaN where a cell is empty
+int32   (3, rows), float64 (rows, classic)     the table by tile: source, band and zone by number; statistics
 """
 
 import math
 import re
 from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from pileus.documents import Process
 from pileus.names import one_line
 from pileus.raster.request import LONGEST_UNIT
+from pileus.raster.times_layer import MOST_TIMES
 from pileus.zonal import Measured, Source, Zones
+from pileus.zonal.accumulators import TIME
 from pileus.zonal.measure import CLASSIC
 
 NOTES, LONGEST = 100_000, 2000
@@ -46,6 +49,7 @@ def measured_to_numbers(
         "notes": measured.notes,
         "seconds": measured.seconds,
         "scratch": measured.scratch_bytes,
+        "times": _times_of(measured.table, process),
         "units": [measured.units.get(band, "") for band in process.bands],
     }
     return facts, b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
@@ -55,10 +59,21 @@ def _matrix(table: pa.Table, stats: Sequence[str]) -> NDArray[np.float64]:
     return np.column_stack([table[stat].to_numpy() for stat in stats]).astype(np.float64)
 
 
-def most_bytes(sources: Sequence[Source], process: Process, zones: Zones) -> int:
-    """Return the most bytes that the numbers of a job can have."""
+def _times_of(table: pa.Table, process: Process) -> list[list[str]]:
+    """Return the times of each band, as ISO 8601 in order; none where it has one field."""
+    if "time" not in table.column_names:
+        return [[] for _ in process.bands]
+    found: dict[str, dict[datetime, None]] = {band: {} for band in process.bands}
+    for band, time in zip(table["band"].to_pylist(), table["time"].to_pylist(), strict=True):
+        found[band] |= {time: None} if time else {}
+    return [[time.isoformat() for time in found[band]] for band in process.bands]
+
+
+def most_bytes(sources: Sequence[Source], process: Process, zones: Zones, *, each: bool) -> int:
+    """Return the most bytes that the numbers of a job can have. `each`: whether a band has rows of several times."""
     rows = len(process.bands) * len(zones)
-    return rows * 8 * len(process.stats) + rows * len(sources) * (12 + 8 * len(CLASSIC))
+    table = rows * 8 * len(process.stats) * (MOST_TIMES if each else 1)
+    return table + rows * len(sources) * (12 + 8 * len(CLASSIC))
 
 
 def measured_from_numbers(
@@ -70,7 +85,8 @@ def measured_from_numbers(
     given: Container[str],
 ) -> Measured:
     """Return the statistics. `given`: the keys of the indexes that the cell has. Raises BadAnswer."""
-    whole, count = len(process.bands) * len(zones), number_of(facts.get("rows"))
+    times = _times(facts.get("times"), process)
+    whole, count = sum(max(1, len(one)) for one in times) * len(zones), number_of(facts.get("rows"))
     sizes = [8 * whole * len(process.stats), 12 * count, 8 * count * len(CLASSIC)]
     if len(body) != sum(sizes):
         raise BadAnswer("numbers of another length")
@@ -81,13 +97,16 @@ def measured_from_numbers(
     for numbers, most in ((tiles, len(sources)), (bands, len(process.bands)), (places, len(zones))):
         if count and (int(numbers.min()) < 0 or int(numbers.max()) >= most):
             raise BadAnswer("a row of nothing that was asked for")
-    every = np.tile(np.arange(len(zones)), len(process.bands))
-    named = np.repeat(np.arange(len(process.bands)), len(zones))
+    each = [(band, time) for band, one in enumerate(times) for time in (one or [None])]
+    every = np.tile(np.arange(len(zones)), len(each))
+    named = np.repeat([band for band, _ in each], len(zones))
+    when = [time for _, time in each for _ in range(len(zones))]
+    dated = {"time": pa.array(when, TIME)} if any(times) else {}
     by = {"tile": _chosen([source.tile or source.name for source in sources], tiles)}
     if any(key not in given for key in _texts(facts.get("indexes"))):
         raise BadAnswer("an index that it was not given")
     return Measured(
-        pa.table(_names(zones, process, every, named) | _columns(table, process.stats)),
+        pa.table(dated | _names(zones, process, every, named) | _columns(table, process.stats)),
         pa.table(by | _names(zones, process, places, bands) | _columns(rows, CLASSIC)),
         _engine(facts.get("engine")),
         tuple(_texts(facts.get("indexes"))),
@@ -131,6 +150,18 @@ def _texts(value: Any) -> list[str]:
 def notes_of(value: Any) -> tuple[str, ...]:
     """Return notes, each on one line. Raises BadAnswer."""
     return tuple(one_line(one, LONGEST) for one in _texts(value))
+
+
+def _times(value: Any, process: Process) -> list[list[datetime | None]]:
+    if not isinstance(value, list) or len(value) != len(process.bands):
+        raise BadAnswer("no times")
+    found: list[list[datetime | None]] = []
+    for one in value:
+        times = [datetime.fromisoformat(text) for text in _texts(one)]
+        if len(times) > MOST_TIMES or sorted(set(times)) != times or any(time.tzinfo for time in times):
+            raise BadAnswer("no times")
+        found.append([*times])
+    return found
 
 
 def _units(value: Any, process: Process) -> dict[str, str]:

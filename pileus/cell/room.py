@@ -59,7 +59,9 @@ class Room:
             "scratch": str(scratch),
             "draw": task.to_json() if task else None,
         }
-        told = self._told(job, sources, process, zones, cache, check)
+        each = any(bands[name].time == "each" for name in process.bands if name in bands)
+        most = most_bytes(sources, process, zones, each=each)
+        told = self._told(job, sources, process, zones, cache, check, most)
         measured = cast(Measured, next(told))
         if task is None:
             list(told)  # only the end is left, and the child is free
@@ -73,11 +75,12 @@ class Room:
         zones: Zones,
         cache: ZoneIndexCache | None,
         check: Check,
+        most: int,
     ) -> Generator[Measured | Drawn, None, None]:
         """Have a child measure and draw. Yield the statistics first, and then each output."""
         cell, names, draws = self._cell, [source.name for source in sources], job["draw"] is not None
         may = {(kind, band, zone) for kind in MAGIC for band in process.bands for zone in zones.ids} if draws else set()
-        most, measured = max(most_bytes(sources, process, zones), OUTPUT if draws else 0), False
+        most, measured = max(most, OUTPUT if draws else 0), False
         with cell.child(self._purpose, check) as child, _judged(self._purpose):
             for kind, value, body in cell.talk(child, job, [cell.zones(zones)], check, names, most):
                 if kind == "index" and not measured:

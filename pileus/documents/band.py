@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, field_validator, model_validator
 from pileus.documents.base import Document
 from pileus.documents.valid import Range
 
-Times = Literal["mean", "sum", "min", "max"]
+Times = Literal["mean", "sum", "min", "max", "each"]
 
 
 class Band(Document):
@@ -24,7 +24,8 @@ class Band(Document):
     `{"level": 500}`."""
     time: Times | None = None
     """What is made of the fields of several times that a file has for one point in time: the `mean`, `min` or `max` of
-    those that a pixel has, or the `sum` where it has all. Without it: there must be one field. Example: `"mean"`."""
+    those that a pixel has, or the `sum` where it has all; or rows of `each`, whose column `time` tells it. Without it:
+    there must be one field. Example: `"mean"`."""
     scale: Literal["file", "none"] | tuple[float, float] = "file"
     """Factor and offset that make values of stored numbers: `file`, as the file says; `none`, the numbers are the
     values; or both. Example: `[0.1, 0]`."""

@@ -161,6 +161,18 @@ class Meta(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _each_time_has_rows_alone(self) -> Self:
+        each = [name for name, band in self.bands.items() if band.time == "each"]
+        if not self.process or not each:
+            return self
+        if masks := set(each) & set(self.process.masks):
+            raise ValueError(f"bands.{min(masks)}.time: a band of process.valid cannot be each")
+        made = [name for name in ("clips", "pictures", "classic_csv") if getattr(self.process, name)]
+        if made and set(each) & set(self.process.bands):
+            raise ValueError(f"process.{made[0]}: is not made of each time of a band: {each[0]}")
+        return self
+
+    @model_validator(mode="after")
     def _bands_are_known(self) -> Self:
         if not self.bands or not self.process:
             return self

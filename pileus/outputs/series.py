@@ -147,19 +147,39 @@ def newest(table: pa.Table) -> pa.Table:
 def series(table: pa.Table, zone: str, stat: str, band: str, periods: Sequence[Period] | None = None) -> Series:
     """Return the series of one zone. `periods`: the axis; None: from the table's first to its last.
 
-    Where a period has several groups, the one with the most valid pixels counts.
+    Where a period has several groups, the one with the most valid pixels counts; where a group has rows of several
+    times, the mean over these.
     """
     periods = periods if periods is not None else axis(table["period"].to_pylist())
     mine = table.filter(pc.and_(pc.equal(table["zone"], zone), pc.equal(table["band"], band)))
-    best: dict[str, Mapping[str, Any]] = {}
-    for row in mine.to_pylist():
-        held = best.get(row["period"])
-        if held is None or (row.get("count") or 0) > (held.get("count") or 0):
-            best[row["period"]] = row
+    best = _of_periods(mine.to_pylist(), stat)
     values = tuple(_number(best.get(period.iso, {}).get(stat)) for period in periods)
     share = tuple(_share(best.get(period.iso)) for period in periods)
     name = next((row["zone_name"] for row in best.values() if row["zone_name"]), zone)
     return Series(zone, name, band, stat, unit_of(table, stat, band), tuple(periods), values, share)
+
+
+def _of_periods(rows: Iterable[Mapping[str, Any]], stat: str) -> dict[str, Mapping[str, Any]]:
+    """Return one row of each period, by period."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["period"], row.get("group") or ""), []).append(row)
+    best: dict[str, Mapping[str, Any]] = {}
+    for (period, _), times in groups.items():
+        row = times[0] if len(times) == 1 else _over_times(times, stat)
+        held = best.get(period)
+        if held is None or (row.get("count") or 0) > (held.get("count") or 0):
+            best[period] = row
+    return best
+
+
+def _over_times(rows: Sequence[Mapping[str, Any]], stat: str) -> Mapping[str, Any]:
+    """Return the mean of a statistic, the count and the valid share over rows of several times."""
+    made = dict(rows[0])
+    for name in {stat, "count", "valid_share"} & set(made):
+        there = [value for row in rows if (value := _number(row[name])) is not None]
+        made[name] = sum(there) / len(there) if there else None
+    return made
 
 
 def _share(row: Mapping[str, Any] | None) -> float | None:

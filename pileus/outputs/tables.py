@@ -15,7 +15,7 @@ from pileus.statistics import statistic_of
 
 CLASSIC_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
 KEYS = {
-    "time": ("date", "first day of the period"),
+    "time": ("date", "first day of the period; or the time of the field, where each is measured"),
     "zone": ("text", "id of the zone"),
     "zone_name": ("text", "name of the zone"),
     "zone_set": ("text", "name of the set of zones that has its shape: zones/collection=C/NAME.parquet"),
@@ -26,7 +26,12 @@ KEYS = {
 
 
 def with_time(table: pa.Table, partition: Partition) -> pa.Table:
-    """Return the rows with the first day of their period as first column. `table`: as `measure` gives it."""
+    """Return the rows with the first day of their period as first column, where they have no times of their own.
+
+    `table`: as `measure` gives it.
+    """
+    if "time" in table.column_names:
+        return table
     day = parse_period(partition.period).start
     return table.add_column(0, "time", pa.array([day] * table.num_rows, pa.date32()))
 

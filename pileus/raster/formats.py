@@ -18,6 +18,7 @@ from pileus.raster.opening import open_bands
 from pileus.raster.request import BandRequest
 from pileus.raster.signatures import KINDS, Kind
 from pileus.raster.stored import Stored
+from pileus.raster.times_layer import EachLayer
 
 
 class Layer(Protocol):
@@ -83,7 +84,7 @@ def format_of(name: str) -> Format | None:
 
 def open_rasters(
     path: Path | str, requests: Mapping[str, BandRequest], where: str, kind: Kind | None = None
-) -> dict[str, Layer]:
+) -> dict[str, Layer | EachLayer]:
     """Return layers over those of the wanted bands that a file holds; at least one. `kind`: of a file in memory.
 
     Raises RasterError.

@@ -14,6 +14,7 @@ from pileus.raster.formats import GEOTIFF, Layer, format_of, open_rasters
 from pileus.raster.grid import Needed
 from pileus.raster.request import BandRequest
 from pileus.raster.stream_layer import StreamLayer, open_stream
+from pileus.raster.times_layer import EachLayer
 from pileus.unpack.member import Member
 from pileus.unpack.streams import CHUNK
 
@@ -29,7 +30,9 @@ class MemberLayers:
         self.spilled = 0
         """Bytes written to scratch files."""
 
-    def open(self, member: Member, requests: Mapping[str, BandRequest]) -> tuple[dict[str, StreamLayer | Layer], str]:
+    def open(
+        self, member: Member, requests: Mapping[str, BandRequest]
+    ) -> tuple[dict[str, StreamLayer | Layer | EachLayer], str]:
         """Return layers over those of the wanted bands that a member holds, and how they are read. Raises RasterError,
         ArchiveError.
         """

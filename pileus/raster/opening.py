@@ -16,18 +16,18 @@ from rasterio.io import MemoryFile
 from rasterio.session import DummySession
 
 from pileus.errors import RasterError, UsageError
-from pileus.raster.fields import LacksBand, chosen, fields, listed, match, short
+from pileus.raster.fields import Field, LacksBand, chosen, fields, listed, match, short
 from pileus.raster.gdal import SETTINGS, foreign
 from pileus.raster.layers import FileLayer, WindowLayer
 from pileus.raster.longitudes import rolled
 from pileus.raster.request import BandRequest
 from pileus.raster.signatures import Kind, kind_of
 from pileus.raster.tiff import Head, NotPlain, Strips, read_strips
-from pileus.raster.times_layer import TimesLayer
+from pileus.raster.times_layer import MOST_TIMES, EachLayer, TimesLayer
 
 BLOCK_BYTES = 512 << 20
 """Most bytes of a block: GDAL unpacks a block as a whole, for all bands that lie in it."""
-Opened = FileLayer | WindowLayer | TimesLayer
+Opened = FileLayer | WindowLayer | TimesLayer | EachLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +128,16 @@ def _variable(found: list[Variable], request: BandRequest, where: str) -> Variab
 
 
 def _layer(variable: Variable, dataset: Any, request: BandRequest, where: str) -> Opened:
-    numbers = tuple(field.number for field in chosen(fields(dataset, where), request, where))
+    found = chosen(fields(dataset, where), request, where)
+    numbers = tuple(field.number for field in found)
     number = numbers[0]
     grid, roll = rolled(request.place.grid(dataset, where))
     stored = request.stored(dataset, number, where)
     if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
         raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
     block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
+    if request.time == "each":
+        return _each(variable, dataset, request, found, where)
     window = WindowLayer(grid, stored, variable.source, variable.driver, number, block, where, masked, roll)
     if request.time is not None:
         if any(request.stored(dataset, other, where) != stored for other in numbers):
@@ -147,6 +150,25 @@ def _layer(variable: Variable, dataset: Any, request: BandRequest, where: str) -
     if strips.end > size:
         raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
     return FileLayer(grid, stored, strips, Path(variable.source), where)
+
+
+def _each(variable: Variable, dataset: Any, request: BandRequest, found: list[Field], where: str) -> EachLayer:
+    """Return the layers of all times of a band. Raises RasterError for a field without a time."""
+    if any(field.time is None for field in found):
+        raise RasterError(f"has no times for {request.shown}, and each is asked for", where=where)
+    if len(found) > MOST_TIMES:
+        raise RasterError(f"has {len(found):,} times: each of at most {MOST_TIMES:,} is measured", where=where)
+    grid, roll = rolled(request.place.grid(dataset, where))
+    layers = {}
+    for field in found:
+        assert field.time is not None
+        number = field.number
+        stored = request.stored(dataset, number, where)
+        block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
+        layers[field.time] = WindowLayer(
+            grid, stored, variable.source, variable.driver, number, block, where, masked, roll
+        )
+    return EachLayer(layers)
 
 
 def _strips(path: Path | str, dataset: Any) -> Strips | None:

@@ -99,7 +99,7 @@ class BandRequest:
     """Whether it may be the only band of a file, where none is called as it is."""
     select: Mapping[str, str | float] = field(default_factory=dict)
     """Values of dimensions other than time."""
-    time: Literal["mean", "sum", "min", "max"] | None = None
+    time: Literal["mean", "sum", "min", "max", "each"] | None = None
     span: tuple[date, date] | None = None
     """First day, and the one after the last, of the times that are wanted; None: all."""
     scale: Literal["file", "none"] | tuple[float, float] = "file"

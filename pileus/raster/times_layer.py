@@ -1,9 +1,10 @@
 """Fields of several times in one file, of which one is made: their mean, sum, least or greatest value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from pileus.raster.grid import Grid, Needed
 from pileus.raster.layers import Handles, WindowLayer
 from pileus.raster.packed import as_float
 from pileus.raster.stored import Stored
+
+MOST_TIMES = 10_000
+"""Most times that are measured each: an hour for each of a year, and more."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,22 @@ class TimesLayer:
             for fold, pixels in zip(folds, layer.read(handles, needed, unit), strict=True):
                 fold.add(self.first.stored.values(as_float(pixels)))
         return [fold.result() for fold in folds]
+
+
+@dataclass(frozen=True)
+class EachLayer:
+    """The fields of several times, each a layer of its own."""
+
+    times: Mapping[datetime, WindowLayer]
+
+    @property
+    def grid(self) -> Grid:
+        return next(iter(self.times.values())).grid
+
+
+def by_time(layer: Any) -> list[tuple[datetime | None, Any]]:
+    """Return the layers of each time of a band; one without a time where there is no more."""
+    return list(layer.times.items()) if isinstance(layer, EachLayer) else [(None, layer)]
 
 
 class Fold:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,9 @@ from pileus.zonal.kernel import accumulate_band, empty, merge, scaled
 from pileus.zonal.overlap import Overlap
 from pileus.zonal.quantiles import Sample, exact_zones, gather, joined
 from pileus.zonal.validity import Validity
+
+TIME = pa.timestamp("ms")
+"""Type of the times of fields: UTC, as their files say them."""
 
 
 @dataclass
@@ -74,12 +78,12 @@ class Accumulators:
                 parts[zone].append(sample)
         return {zone: joined(part) for zone, part in parts.items()}
 
-    def result(self, source: str, tile: str | None, band: str) -> "Found":
-        """Return all results, under the names of the source and the band."""
+    def result(self, source: str, tile: str | None, band: str, time: datetime | None = None) -> "Found":
+        """Return all results, under the names of the source and the band, and the time of its field."""
         own = self._sums()
         shared = self.mosaic._sums() if self.mosaic else own
         samples = (self.mosaic or self).samples()
-        return Found(source, tile, band, self.index.whole, *shared, samples, *own)
+        return Found(source, tile, band, self.index.whole, *shared, samples, *own, time)
 
     def _sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the accumulators, and how much of each zone they are of: (zones, 2), in pixels and m2."""
@@ -102,16 +106,21 @@ class Found:
     own: NDArray[np.float64]
     """Of all its pixels."""
     own_totals: NDArray[np.float64]
+    time: datetime | None = None
+    """Of the field, where each time of the band is measured alone."""
 
 
 def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
-    """Return a row per band and zone, over all sources. The order of `found` makes no difference."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("zone", "zone_name", "band", *stats)}
-    every = np.arange(len(ids))
-    for band in bands:
+    """Return a row per band and zone, and per time where each is measured, over all sources. The order of `found` makes
+    no difference.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in ("time", "zone", "zone_name", "band", *stats)}
+    every, timed = np.arange(len(ids)), any(part.time for part in found)
+    for band, time in [(name, time) for name in bands for time in times_of(found, name)]:
         acc, totals, whole = empty(len(ids)), np.zeros((len(ids), 2)), np.zeros(len(ids))
         samples: dict[int, list[Sample]] = defaultdict(list)
-        for part in sorted((f for f in found if f.band == band), key=lambda f: f.source):
+        mine = [part for part in found if (part.band, part.time) == (band, time)]
+        for part in sorted(mine, key=lambda f: f.source):
             merge(acc, part.acc, every)
             totals += part.totals
             whole = np.fmax(whole, part.whole)
@@ -119,15 +128,24 @@ def table(found: Sequence[Found], bands: Sequence[str], ids: Any, names: Any, st
                 samples[zone].append(sample)
         every_sample = {zone: joined(parts) for zone, parts in samples.items()}
         values = statistics(acc, totals, whole, every_sample, stats)
+        columns["time"].append(pa.array([time] * len(ids), TIME))
         _append(columns, ids, names, [band] * len(ids), values)
+    if not timed:
+        del columns["time"]
     return _table(columns)
+
+
+def times_of(found: Sequence[Found], band: str) -> list[datetime | None]:
+    """Return the times of a band, in order; None alone where it has one field."""
+    times = sorted({part.time for part in found if part.band == band and part.time})
+    return [*times] or [None]
 
 
 def by_tile(found: Sequence[Found], ids: Any, names: Any, stats: Sequence[str]) -> pa.Table:
     """Return a row per source, band and zone that touches the source's grid; column `tile` is the tile or the file."""
     columns: dict[str, list[Any]] = {name: [] for name in ("tile", "zone", "zone_name", "band", *stats)}
     ids, names = np.array(ids, dtype=object), np.array(names, dtype=object)
-    for part in sorted(found, key=lambda f: (f.source, f.band)):
+    for part in sorted((f for f in found if f.time is None), key=lambda f: (f.source, f.band)):
         some = np.flatnonzero(part.own_totals[:, 0] > 0)
         columns["tile"].append(pa.array([part.tile or part.source] * len(some), pa.string()))
         values = statistics(part.own[some], part.own_totals[some], part.whole[some], {}, stats)
@@ -143,5 +161,6 @@ def _append(columns: dict[str, list[Any]], ids: Any, names: Any, bands: list[str
 
 
 def _table(columns: dict[str, list[Any]]) -> pa.Table:
-    kinds = {name: pa.string() if name in ("tile", "zone", "zone_name", "band") else pa.float64() for name in columns}
+    texts = ("tile", "zone", "zone_name", "band")
+    kinds = {name: pa.string() if name in texts else TIME if name == "time" else pa.float64() for name in columns}
     return pa.table({name: pa.chunked_array(parts, kinds[name]) for name, parts in columns.items()})

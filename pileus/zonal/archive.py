@@ -7,6 +7,7 @@ come before the last mask as the pixels that zones need. Beyond `HOLD` bytes the
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ from pileus.raster.formats import Layer, format_of
 from pileus.raster.grid import Grid
 from pileus.raster.member_layers import MemberLayers, read_packed
 from pileus.raster.stream_layer import StreamLayer
+from pileus.raster.times_layer import by_time
 from pileus.unpack.member import Member
 from pileus.unpack.members import members
 from pileus.zonal.accumulators import Accumulators, Found
@@ -79,8 +81,9 @@ class ArchiveBands:
         """Where pixels may count, as bits, by the masks so far."""
         self._masks: set[str] = set()
         """Those that have been read."""
-        self._held: dict[str, SpillBuffer] = {}
-        self._accumulators: dict[str, Accumulators] = {}
+        self._held: dict[tuple[str, datetime | None], SpillBuffer] = {}
+        self._accumulators: dict[tuple[str, datetime | None], Accumulators] = {}
+        self._measured: set[str] = set()
         self._grid: Grid | None = None
         self._seen: list[str] = []
         self._exit = ExitStack()
@@ -101,7 +104,8 @@ class ArchiveBands:
             spilled = self._layers.spilled + sum(held.spilled for held in self._held.values())
         self._context.scratch_bytes = max(self._context.scratch_bytes, spilled)
         return [
-            accumulators.result(source.name, source.tile, band) for band, accumulators in self._accumulators.items()
+            accumulators.result(source.name, source.tile, band, time)
+            for (band, time), accumulators in self._accumulators.items()
         ]
 
     def _open(self) -> BinaryIO:
@@ -121,17 +125,19 @@ class ArchiveBands:
         layers, engine = self._layers.open(member, wanted)
         self._context.engines.add(engine)
         for band, layer in layers.items():
-            if band in self._accumulators or band in self._masks:
+            if band in self._measured or band in self._masks:
                 raise ArchiveError(f"holds band {band} twice", where=member.where)
             if self._process.masks and self._grid is not None and self._grid.hash != layer.grid.hash:
                 raise RasterError("lies on another grid than the archive's other bands", where=member.where)
             self._grid = layer.grid
-            self._take_band(band, layer, member.where)
+            self._measured.add(band)
+            for time, one in by_time(layer):
+                self._take_band(band, time, one, member.where)
             if band in self._process.masks:
                 self._masks.add(band)
                 self._release()
 
-    def _take_band(self, band: str, layer: StreamLayer | Layer, where: str) -> None:
+    def _take_band(self, band: str, time: datetime | None, layer: StreamLayer | Layer, where: str) -> None:
         """Read a layer once: pixels of a measured band are added, or kept until the masks are there; conditions on it
         become bits.
         """
@@ -139,10 +145,10 @@ class ArchiveBands:
         reading = context.layer(band, layer.grid, layer.stored, where)
         if measured:
             name = self._source.name
-            self._accumulators[band] = context.accumulators(band, layer.grid, layer.stored, name)
+            self._accumulators[band, time] = context.accumulators(band, layer.grid, layer.stored, name, time)
             if condition or not self._masked:
-                self._held[band] = SpillBuffer(context.scratch, HOLD)
-                self._exit.callback(self._held[band].close)
+                self._held[band, time] = SpillBuffer(context.scratch, HOLD)
+                self._exit.callback(self._held[band, time].close)
         for number, packed in read_packed(layer, reading.needed):
             zones = reading.take(number, packed)
             context.check()
@@ -151,10 +157,10 @@ class ArchiveBands:
             if condition:
                 good = np.packbits(lets_count(self._process, band, zones, layer.stored, where))
                 self._mask[number] = self._mask[number] & good if number in self._mask else good
-            if band in self._held:
-                self._held[band].put(number, zones)
+            if (band, time) in self._held:
+                self._held[band, time].put(number, zones)
             elif measured:
-                self._accumulators[band].add(number, zones, self._valid(number, zones.size))
+                self._accumulators[band, time].add(number, zones, self._valid(number, zones.size))
 
     @property
     def _masked(self) -> bool:
@@ -168,7 +174,7 @@ class ArchiveBands:
         """Add the pixels that have waited for the last mask."""
         if not self._masked:
             return
-        for band, held in self._held.items():
+        for (band, time), held in self._held.items():
             if held.spilled:
                 self._context.engines.add("scratch")
                 self._context.notes.append(
@@ -176,10 +182,10 @@ class ArchiveBands:
                 )
             for number, values in held.take():
                 self._context.check()
-                self._accumulators[band].add(number, values, self._valid(number, values.size))
+                self._accumulators[band, time].add(number, values, self._valid(number, values.size))
 
     def _complete(self) -> None:
-        lacking = [band for band in self._process.bands if band not in self._accumulators]
+        lacking = [band for band in self._process.bands if band not in self._measured]
         lacking += [mask for mask in self._process.masks if mask not in self._masks]
         if lacking:
             held = ", ".join(self._seen) or "none"

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,8 +100,8 @@ class Context:
         """Unit of each measured band, as its files or the collection say it."""
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
-        self._grids: dict[str, list[tuple[Grid, str]]] = defaultdict(list)
-        """The grids of each band so far, with their sources."""
+        self._grids: dict[tuple[str, datetime | None], list[tuple[Grid, str]]] = defaultdict(list)
+        """The grids of each band and time so far, with their sources."""
         self._joined: tuple[Needed, Needed, Needed] | None = None
         self.compile_seconds = 0.0
         self.engines: set[str] = set()
@@ -135,12 +136,14 @@ class Context:
     def index_hashes(self) -> tuple[str, ...]:
         return tuple(sorted(key for _, key in self._indexes.values()))
 
-    def accumulators(self, band: str, grid: Grid, stored: Stored, where: str) -> Accumulators:
-        """Return empty accumulators for a band on `grid`, whose numbers are `stored` so.
+    def accumulators(
+        self, band: str, grid: Grid, stored: Stored, where: str, time: datetime | None = None
+    ) -> Accumulators:
+        """Return empty accumulators for a band on `grid`, whose numbers are `stored` so; `time`: of its field.
 
         Raises RasterError where another source of the band has pixels of another size, which cannot be added.
         """
-        before = self._grids[band]
+        before = self._grids[band, time]
         if self.units.setdefault(band, stored.unit) != stored.unit:
             told = f"has values in {stored.unit or 'no unit'}, and other files in {self.units[band] or 'no unit'}"
             raise RasterError(f"{told}: measure them separately, or write meta.bands.{band}.unit", where=where)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pileus.errors import RasterError, UsageError
 from pileus.raster.band_names import may_hold
 from pileus.raster.formats import Layer, open_rasters
 from pileus.raster.grid import Grid
+from pileus.raster.times_layer import EachLayer, by_time
 from pileus.statistics import WHOLE
 from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
@@ -42,7 +44,9 @@ class Measured:
     """The rows, and how they were made."""
 
     table: pa.Table
-    """A row per band and zone: zone, zone_name, band, then the statistics as float64."""
+    """A row per band and zone: zone, zone_name, band, then the statistics as float64; and per `time`, the first column,
+    where each time of a band is measured.
+    """
     by_tile: pa.Table
     """A row per source, band and zone on its grid: tile, zone, zone_name, band, then the classic statistics (gippy)."""
     engine: str
@@ -134,8 +138,9 @@ def _partly(found: Sequence[Found], ids: Sequence[str]) -> list[str]:
     if not found:
         return []
     band = found[0].band
-    seen = sum((f.totals[:, 0] for f in found if f.band == band), np.zeros(len(ids)))
-    whole = np.max([f.whole for f in found if f.band == band], axis=0)
+    mine = [f for f in found if (f.band, f.time) == (band, found[0].time)]
+    seen = sum((f.totals[:, 0] for f in mine), np.zeros(len(ids)))
+    whole = np.max([f.whole for f in mine], axis=0)
     return _told((seen > 0) & (seen < whole * (1 - WHOLE)), ids, "lie partly outside the rasters")
 
 
@@ -164,7 +169,7 @@ def _is_archive(source: Source) -> bool:
 
 def _files(context: Context, sources: list[Source], progress: Callable[[str], None] | None) -> list[Found]:
     """Measure raster files. A mask is a file, or a band of a file, on exactly the grid of what it masks."""
-    layers: dict[str, dict[str, tuple[Source, Layer]]] = defaultdict(dict)
+    layers: dict[str, dict[str, tuple[Source, Layer | EachLayer]]] = defaultdict(dict)
     for source in sources:
         context.reading(source.name)
         for band, layer in _layers(context, source).items():
@@ -183,19 +188,27 @@ def _files(context: Context, sources: list[Source], progress: Callable[[str], No
             if band not in on_grid:
                 continue
             source, layer = on_grid[band]
-            masks = {mask: on_grid[mask] for mask in context.process.masks if mask in on_grid}
+            masks = {mask: _one(on_grid[mask]) for mask in context.process.masks if mask in on_grid}
             if lacking := [mask for mask in context.process.masks if mask not in masks]:
                 raise RasterError(
                     f"has no band {' and '.join(lacking)} to mask it with: expected one on the same grid",
                     where=source.name,
                 )
-            found.append(_file(context, source, band, layer, masks))
+            found += [_file(context, source, band, time, one, masks) for time, one in by_time(layer)]
             if progress:
                 progress(source.name)
     return found
 
 
-def _layers(context: Context, source: Source) -> dict[str, Layer]:
+def _one(held: tuple[Source, Layer | EachLayer]) -> tuple[Source, Layer]:
+    """Return a mask, which documents never ask for as each of several times. Raises RasterError if it is."""
+    source, layer = held
+    if isinstance(layer, EachLayer):
+        raise RasterError("has a mask of several times", where=source.name)
+    return source, layer
+
+
+def _layers(context: Context, source: Source) -> dict[str, Layer | EachLayer]:
     """Return the wanted bands of a raster file."""
     assert source.path is not None  # streams are archives
     requests = requests_of(context.process, context.bands, source)
@@ -207,9 +220,14 @@ def _layers(context: Context, source: Source) -> dict[str, Layer]:
 
 
 def _file(
-    context: Context, source: Source, band: str, layer: Layer, masks: Mapping[str, tuple[Source, Layer]]
+    context: Context,
+    source: Source,
+    band: str,
+    time: datetime | None,
+    layer: Layer,
+    masks: Mapping[str, tuple[Source, Layer]],
 ) -> Found:
-    accumulators = context.accumulators(band, layer.grid, layer.stored, source.name)
+    accumulators = context.accumulators(band, layer.grid, layer.stored, source.name, time)
     reading = context.layer(band, layer.grid, layer.stored, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)
@@ -233,7 +251,7 @@ def _file(
         with ThreadPoolExecutor(max(1, context.threads)) as pool:
             for _ in pool.map(one, layer.units(reading.needed)):
                 pass
-    return accumulators.result(source.name, source.tile, band)
+    return accumulators.result(source.name, source.tile, band, time)
 
 
 def _mask(

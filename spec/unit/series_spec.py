@@ -104,3 +104,13 @@ def test_a_chart_is_drawn_in_each_format_and_its_names_are_only_text() -> None:
 def test_the_same_chart_is_the_same_bytes() -> None:
     found = series.series(table(m2015_01=1.0), "a", "mean", "b")
     assert chart.draw([found], title="t", format="svg") == chart.draw([found], title="t", format="svg")
+
+
+def test_rows_of_several_times_of_a_period_are_one_mean() -> None:
+    rows = [
+        {"period": "2015-01", "group": "a", "zone": "z", "zone_name": "Z", "band": "b", "count": 2.0, "mean": mean}
+        for mean in (1.0, 3.0, None)
+    ]
+    table = pa.Table.from_pylist(rows)
+    assert series.series(table, "z", "mean", "b").values == (2.0,)
+    assert series.series(table, "z", "count", "b").values == (2.0,)

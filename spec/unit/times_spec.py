@@ -1,6 +1,8 @@
 """`meta.bands.NAME.time` and `select`: one band made of the fields of several times and levels in a file."""
 
-from datetime import date
+import gzip
+import json
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import numpy as np
 import pytest
 import shapely
 
-from pileus.documents import Band, Process
-from pileus.errors import RasterError
+from pileus.cell.results import BadAnswer, measured_from_numbers, measured_to_numbers, most_bytes
+from pileus.documents import Band, Collection, Process, parse_value
+from pileus.errors import DocumentError, RasterError
 from pileus.raster.request import Place
 from pileus.zonal import Measured, Source, measure
 from spec.support.shared import shared
-from spec.support.zonal_reference import zones_of
+from spec.support.zonal_reference import write, zones_of
 
 LEFT, RIGHT = shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)
 STEPS = np.array([[[1, 10]], [[2, 20]], [[3, -1]], [[6, 40]]], "i2")
@@ -178,3 +181,67 @@ def test_a_month_of_hours_of_a_real_reanalysis_is_one_mean(tmp_path: Path) -> No
     assert [row["min"], row["max"], row["mean"]] == pytest.approx([truth.min(), truth.max(), truth.mean()], rel=1e-6)
     assert found.units == {"heat": "K"}
     assert "datum has no name (Sphere, 6367470 m)" in " ".join(found.notes)
+
+
+DAYS = [datetime(2015, 1, day) for day in (30, 31)] + [datetime(2015, 2, day) for day in (1, 2)]
+
+
+def each(path: Path, span: Any = None) -> list[tuple[datetime, str, float | None]]:
+    table = measured(path, span, time="each").table
+    return [(row["time"], row["zone"], row["mean"]) for row in table.to_pylist()]
+
+
+def test_each_time_has_rows_of_its_own(tmp_path: Path) -> None:
+    path = series(tmp_path / "rain.nc", [29, 30, 31, 32])
+    left, right = [1, 2, 3, 6], [10, 20, None, 40]
+    truth = [(day, zone, both[n]) for n, day in enumerate(DAYS) for zone, both in (("a", left), ("b", right))]
+    assert each(path) == truth
+    assert each(path, FEBRUARY) == truth[4:]
+    archive = tmp_path / "rain.nc.gz"
+    archive.write_bytes(gzip.compress(path.read_bytes()))
+    assert each(archive) == truth
+
+
+def test_each_time_of_two_tiles_is_one_mosaic(tmp_path: Path) -> None:
+    """Two files of the same pixels' grid side by side: a zone over both has the sum of each day."""
+    west, east = series(tmp_path / "w.nc", range(4)), series(tmp_path / "e.nc", range(4))
+    process = Process(band="rain", zones="", stats=("sum",))
+    places = {west: PLACE, east: Place("EPSG:4326", (2, 0, 4, 1))}
+    sources = [Source(path.name, path=path, place=place) for path, place in places.items()]
+    bands, zones = {"rain": Band(time="each")}, zones_of(shapely.box(1, 0, 3, 1))
+    table = measure(sources, process, zones, bands=bands, scratch=tmp_path).table
+    assert table["sum"].to_pylist() == [10 + 1, 20 + 2, 3, 40 + 6]
+
+
+def test_each_needs_times(tmp_path: Path) -> None:
+    path = write(tmp_path / "rain.tif", np.ones((1, 2), "f4"))
+    with pytest.raises(RasterError, match=r"rain.tif: has no times for 'rain', and each is asked for"):
+        measured(path, time="each")
+
+
+def test_rows_of_each_time_leave_the_cell_as_they_are(tmp_path: Path) -> None:
+    path = series(tmp_path / "rain.nc", range(4))
+    here = measured(path, time="each")
+    process, zones = Process(band="rain", zones="", stats=("count", "mean")), zones_of(LEFT, RIGHT)
+    sources = [Source(path.name, path=path, place=PLACE)]
+    facts, body = measured_to_numbers(here, sources, process, zones)
+    again = measured_from_numbers(json.loads(json.dumps(facts)), body, sources, process, zones, here.index_hashes)
+    assert again.table == here.table
+    assert len(body) <= most_bytes(sources, process, zones, each=True)
+    for times in ([], [["2015-01-02", "2015-01-01"]], [["x"]], "no", [["2015-01-01T00:00:00+02:00"]]):
+        with pytest.raises((BadAnswer, ValueError)):
+            measured_from_numbers({**facts, "times": times}, body, sources, process, zones, here.index_hashes)
+
+
+@pytest.mark.parametrize(
+    ("process", "told"),
+    [
+        ({"clips": True}, "process.clips: is not made of each time of a band: rain"),
+        ({"classic_csv": True}, "process.classic_csv: is not made of each time of a band: rain"),
+        ({"band": "b", "valid": {"band": "rain"}}, "bands.rain.time: a band of process.valid cannot be each"),
+    ],
+)
+def test_what_is_not_made_of_each_time_is_refused(process: Any, told: str) -> None:
+    meta = {"bands": {"rain": {"time": "each"}, "b": {}}, "process": {"band": "rain", "zones": "z"} | process}
+    with pytest.raises(DocumentError, match=told):
+        parse_value(Collection, {"name": "n", "files": [{"regex": ".*"}], "meta": meta}, "c.json")
