@@ -1,15 +1,15 @@
-"""Expand: a collection template becomes one concrete collection per point in time."""
+"""Expand: a collection template becomes concrete collections, one per point in time, or one for each of its ids."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pileus.documents import Collection
 from pileus.errors import DocumentError, UsageError
-from pileus.periods import Period, count, span
+from pileus.periods import Period, Periods
 from pileus.point_collections import PointCollections, Text
 
 MOST_POINTS = 200_000
-"""Points in time of one template: an hour for each of 22 years, or a day for each of 547."""
+"""Points of one template, a point in time with each id: an hour for each of 22 years, or a day for each of 547."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,62 +18,79 @@ class Point:
 
     period: Period
     own_folder: bool = False
-    """Whether its folder at the provider differs from those of the points before and after it."""
+    """Whether its folders at the provider differ from each other, and from those of the points before and after it."""
     collections: PointCollections = field(kw_only=True, repr=False)
 
     @property
-    def collection(self) -> Collection:
-        """Return its concrete collection, made anew: `name` is the template's `templated_name`, every placeholder is
-        replaced, there is no span.
+    def by_id(self) -> dict[str, Collection]:
+        """Return its concrete collections by id, made anew: `name` is the template's `templated_name`, every
+        placeholder is replaced, there are no options. A template without ids has one, `""`.
         """
         return self.collections.of(self.period)
 
+    @property
+    def collection(self) -> Collection:
+        """Return the concrete collection of a template without ids."""
+        return self.by_id[""]
 
-def expand(template: Collection, first: Period, last: Period) -> list[Point]:
-    """Return every point in time from `first` to `last`, both included, in that order.
 
-    `{{pointInTime}}`, `{{year}}`, `{{month}}` and `{{day}}` are replaced anywhere in the template's text.
-    Raises DocumentError when two points in time get one name, when there are more than 200,000, or when one's
-    collection is not sound; UsageError when `first` is after `last`.
+def expand(template: Collection, periods: Periods) -> list[Point]:
+    """Return the point of each period, in order of time.
+
+    Placeholders are replaced anywhere in the template's text; `pileus.placeholders` has their names.
+    Raises DocumentError when two points get one name, when there are more than 200,000, or when one's collection is not
+    sound.
     """
-    if (steps := count(first, last)) > MOST_POINTS:
-        words = f"the span from {first.iso} to {last.iso} has {steps:,} {first.unit}s: {MOST_POINTS:,} are the most"
-        raise DocumentError(f"options: {words}", where=template.name)
     collections, points = PointCollections(template), []
-    for period, own in _with_folders(Text(template.provider_path), first, last):
+    if len(periods) * len(collections.values) > MOST_POINTS:
+        ids = f" for each of {len(collections.values):,} ids" if len(collections.values) > 1 else ""
+        first, last = periods.first.iso, periods.last.iso
+        words = f"the span from {first} to {last} has {len(periods):,} {periods.unit}s{ids}: {MOST_POINTS:,}"
+        raise DocumentError(f"options: {words} are the most", where=template.name)
+    for period, own in _with_folders(Text(template.provider_path), collections, periods):
         collections.check(period)
         points.append(Point(period, own, collections=collections))
-    _refuse_twins(template, first, last)
+    _refuse_twins(template, collections, periods)
     return points
 
 
-def _with_folders(folder: Text, first: Period, last: Period) -> Iterator[tuple[Period, bool]]:
-    """Yield each period, and whether its folder is its own."""
-    before, here = _near(folder, first, -1), folder.filled(first)
-    for period in span(first, last):
-        after = _near(folder, period, 1)
-        own = not folder.is_plain and None not in (before, after) and here not in (before, after)
-        yield period, own
-        if after is not None:
-            before, here = here, after
+def _with_folders(folder: Text, collections: PointCollections, periods: Periods) -> Iterator[tuple[Period, bool]]:
+    """Yield each period, and whether its folders are its own."""
+    ids = tuple(collections.values.values())
+
+    def near(period: Period, steps: int) -> frozenset[str]:
+        """Return the folders of the period so many steps away; none beyond the end of the calendar."""
+        try:
+            return frozenset(folder.filled(period.shift(steps), values) for values in ids)
+        except UsageError:
+            return frozenset()
+
+    def own(before: frozenset[str], here: frozenset[str], after: frozenset[str]) -> bool:
+        return bool(before and after) and len(here) == len(ids) and here.isdisjoint(before | after)
+
+    following: Period | None = None
+    before = here = frozenset[str]()
+    for period in periods:
+        if folder.is_plain:
+            yield period, False
+            continue
+        if period != following:
+            before, here = near(period, -1), near(period, 0)
+        after = near(period, 1)
+        yield period, own(before, here, after)
+        before, here, following = here, after, period.shift(1) if after else None
 
 
-def _near(folder: Text, period: Period, steps: int) -> str | None:
-    """Return the folder of the period so many steps away; None beyond the end of the calendar."""
-    try:
-        return folder.filled(period.shift(steps))
-    except UsageError:
-        return None
-
-
-def _refuse_twins(template: Collection, first: Period, last: Period) -> None:
-    text = Text(template.templated_name or template.name)
-    seen: dict[str, Period] = {}
-    for period in span(first, last):
-        name = text.filled(period)
-        if (twin := seen.setdefault(name, period)) is not period:
+def _refuse_twins(template: Collection, collections: PointCollections, periods: Periods) -> None:
+    """Raise DocumentError where two points get one name."""
+    seen: dict[str, tuple[Period, str]] = {}
+    for period in periods:
+        for id, name in zip(collections.values, collections.names_of(period), strict=True):
+            at, other = seen.setdefault(name, (period, id))
+            if (at, other) == (period, id):
+                continue
+            one, two = (at.point, period.point) if at != period else (other, id)
+            expected = "{{pointInTime}}" if at != period else "{{id}}"
             raise DocumentError(
-                f"templated_name: {twin.point} and {period.point} both become {name!r}: expected {{{{pointInTime}}}}"
-                " in it",
-                where=template.name,
+                f"templated_name: {one} and {two} both become {name!r}: expected {expected} in it", where=template.name
             )

@@ -13,6 +13,8 @@ from pileus.models import Granule, Group, Problem
 
 EVERYTHING = "all"
 """Key of the only group of a collection that does not group."""
+ANY = "a file"
+"""What is missing of a group that has nothing, where no values are expected."""
 KEPT = 1000
 """Problems of one kind that are kept one by one; the rest are counted."""
 STAMPS = {7: "%Y%j", 8: "%Y%m%d", 12: "%Y%m%d%H%M", 13: "%Y%j%H%M%S", 14: "%Y%m%d%H%M%S"}
@@ -30,7 +32,7 @@ class Grouped:
     """Ordered by kind and name; at most KEPT of a kind, then one that counts the rest."""
 
 
-def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
+def group(granules: Iterable[Granule | Problem], grouping: Grouping, id: str = "") -> Grouped:
     """Put granules into groups by the named groups of their regex. The order of `granules` does not matter.
 
     1. A file of zero bytes is a problem (`empty`) and counts as not there.
@@ -41,7 +43,8 @@ def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
     5. Where the regex has no named groups, files are told apart by their names.
     6. A group is complete when each expected value is there, for every kind of file that the group has.
 
-    Without `by` there is one group, `all`. For an empty listing there is none, unless values are expected.
+    Without `by` there is one group, `all`. For an empty listing there is none, unless values are expected. `id`: the
+    key of the one group of a template with ids, which is there for an empty listing too, and waits for a file.
 
     >>> from pileus.models import Listed
     >>> tiles = [Granule(Listed(f"{t}.tgz", f"https://x.org/{t}.tgz", 1), {"tile": t}) for t in ("b", "a")]
@@ -51,8 +54,8 @@ def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
     """
     problems = _Problems()
     members: dict[str, list[Granule]] = defaultdict(list)
-    if not grouping.by and grouping.expect:
-        members[EVERYTHING] = []
+    if not grouping.by and (grouping.expect or id):
+        members[id or EVERYTHING] = []
     for granule in granules:
         if isinstance(granule, Problem):
             problems.add(granule)
@@ -62,7 +65,7 @@ def group(granules: Iterable[Granule | Problem], grouping: Grouping) -> Grouped:
             value = granule.parts[grouping.each or ""]
             problems.add(Problem("unexpected", granule.file.name, f"{grouping.each} is {value!r}, not expected"))
         else:
-            members[_key(granule, grouping)].append(granule)
+            members[_key(granule, grouping, id)].append(granule)
     groups = tuple(_one(key, members[key], grouping, problems) for key in sorted(members))
     return Grouped(groups, problems.ordered())
 
@@ -95,8 +98,8 @@ def stamp_order(stamp: str) -> tuple[str, str]:
     return told.strftime("%Y%m%d%H%M%S"), stamp
 
 
-def _key(granule: Granule, grouping: Grouping) -> str:
-    return "_".join(granule.parts[name] for name in grouping.by) if grouping.by else EVERYTHING
+def _key(granule: Granule, grouping: Grouping, id: str) -> str:
+    return "_".join(granule.parts[name] for name in grouping.by) if grouping.by else id or EVERYTHING
 
 
 def _one(key: str, granules: Sequence[Granule], grouping: Grouping, problems: "_Problems") -> Group:
@@ -105,6 +108,8 @@ def _one(key: str, granules: Sequence[Granule], grouping: Grouping, problems: "_
     each = grouping.each or ""
     here = {(granule.kind, granule.parts.get(each, "")) for granule in chosen}
     missing = tuple(value for value in grouping.expect if any((kind, value) not in here for kind in kinds))
+    if not granules and not missing:
+        missing = (ANY,)
     place = {value: index for index, value in enumerate(grouping.expect)}
     ordered = sorted(chosen, key=lambda g: (place.get(g.parts.get(each, ""), 0), g.file.name, g.file.url))
     return Group(key, tuple(ordered), missing, spoilt)

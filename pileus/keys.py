@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from pileus.errors import UsageError
 from pileus.models import Partition, safe, unsafe
+from pileus.periods import parse_period
 
 TABLES = "stats"
 MANIFESTS = "manifests"
@@ -65,7 +66,7 @@ def classic_key(partition: Partition, zone: str, tile: str, band: str = "") -> s
     'sezu-stats/Coega_201501_00N060W_cf_cvg.csv'
     """
     end = f"_{safe(band)}" if band else ""
-    return f"sezu-stats/{segment(zone)}_{partition.period.replace('-', '')}_{safe(tile)}{end}.csv"
+    return f"sezu-stats/{segment(zone)}_{parse_period(partition.period).point}_{safe(tile)}{end}.csv"
 
 
 def task_key(partition: Partition, task: str, name: str) -> str:

@@ -6,7 +6,6 @@ Their JSON is an event of a Cumulus task: `{"config": {...}, "input": ...}`.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Any
 
 from pileus.documents import Collection, Provider, parse_value
@@ -14,7 +13,7 @@ from pileus.errors import UsageError
 from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry
 from pileus.models import Group, Partition, State
-from pileus.periods import Period, Unit
+from pileus.periods import parse_period
 from pileus.point_collections import PointCollections
 from pileus.typed import check_types
 
@@ -115,11 +114,9 @@ class RunDocuments:
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", PointCollections(self.template))
 
-    def collection_of(self, period: str) -> Collection:
-        """Return the concrete collection of a point in time, given in ISO 8601. Raises DocumentError."""
-        options = self.template.options
-        unit = Unit(options.spanUnit) if options else Unit.month
-        return self.points.of(Period.parse(period, unit, date.min))
+    def collections_of(self, period: str) -> dict[str, Collection]:
+        """Return the concrete collections of a point in time, given in ISO 8601, by id. Raises DocumentError."""
+        return self.points.of(parse_period(period))
 
     def to_bytes(self) -> bytes:
         provider = self.provider.model_dump(mode="json", exclude_defaults=True)

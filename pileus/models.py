@@ -183,7 +183,7 @@ class Partition:
     """Name of the template."""
     version: str
     period: str
-    """ISO 8601: 2015, 2015-01 or 2015-01-31."""
+    """As `Period.iso` writes it: 2015-01, 2015-W05, 2015-01-31."""
     group: str
 
     @property

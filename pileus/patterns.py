@@ -22,6 +22,8 @@ ALL_SECONDS = 60.0
 """For all names of one listing, in that engine."""
 _READ_OTHERWISE = re.compile(r"\{,|\[:|\[\[|--|&&|\|\||~~")
 """What RE2 reads, but not as `re` does: {,3} and [[:alpha:]]; and what both say may change."""
+_TWO_BRACES = re.compile(r"(?<!\\)\{\{(?= *[A-Za-z_])")
+"""With what `{{id}}` of a template begins: plain characters to `re`, and to `regex` a number of errors to allow."""
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
@@ -39,7 +41,7 @@ class NamePattern:
             raise DocumentError(f"a regular expression of {len(pattern):,} characters: {LONGEST:,} are the most")
         try:
             self.names = tuple(re.compile(pattern).groupindex)
-            self._full = regex.compile(pattern)
+            self._full = regex.compile(_TWO_BRACES.sub(r"\{\{", pattern))
         except (re.error, regex.error, RecursionError, OverflowError) as exc:
             raise DocumentError(f"not a regular expression: {str(exc)[:200]}") from exc
         self._linear = _linear(pattern)

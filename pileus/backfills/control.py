@@ -9,7 +9,7 @@ from pileus.backfills import record
 from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted, report_owed, report_stop
 from pileus.backfills.status import find, outcomes
 from pileus.backfills.tell import tell_owed
-from pileus.documents import Collection, resolve_span
+from pileus.documents import Collection, narrowed
 from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
 from pileus.edges.store import Store, load
@@ -17,7 +17,7 @@ from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DamagedObject, NotFound, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
 from pileus.lifecycle.spending import Spending
-from pileus.periods import Period
+from pileus.periods import Periods
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
@@ -76,11 +76,11 @@ def new_backfill(
     `first` and `last` narrow the template's span; None: the template's own. `onward`: as rules do, which keep an
     archive current, it may begin before the template's span (and is cut) and end after it; with `first` alone it
     ends now. `workflow`, `provider`: in place of the template's, in each of its runs. Raises UsageError for a template
-    without a span, or a span that leaves the template's.
+    without options, for a span that leaves the template's, and for one without any point of the template.
     """
     moment = datetime.fromtimestamp(now, UTC)
     template = registry.collection(collection, version)
-    begin, end = _narrowed(template, first, last, moment.date(), onward=onward)
+    points = _narrowed(template, first, last, moment.date(), onward=onward)
     id = id or f"{collection[:30]}-{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}"
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", id):
         raise UsageError(f"{id!r} cannot name a backfill: expected up to 60 letters, digits, - and _")
@@ -88,9 +88,10 @@ def new_backfill(
         id=id,
         collection=template.name,
         version=template.version,
-        first=begin.iso,
-        last=end.iso,
-        unit=str(begin.unit),
+        first=points.first.iso,
+        last=points.last.iso,
+        unit=str(points.unit),
+        spans=points.to_texts() if len(points.runs) > 1 else (),
         workflow=workflow or template.workflow,
         provider=provider or "",
         select=select,
@@ -107,27 +108,11 @@ def new_backfill(
     )
 
 
-def _narrowed(
-    template: Collection, first: str | None, last: str | None, today: date, *, onward: bool
-) -> tuple[Period, Period]:
-    """Return the first and the last period of a new backfill. Raises UsageError; see `new_backfill`."""
+def _narrowed(template: Collection, first: str | None, last: str | None, today: date, *, onward: bool) -> Periods:
+    """Return the points in time of a new backfill. Raises UsageError and DocumentError; see `new_backfill`."""
     if template.options is None:
-        raise UsageError(f"collection {template.name} has no options.spanStart: it is not a template to backfill")
-    whole = resolve_span(template.options, today, template.name)
-    options = template.options.model_copy(
-        update={"spanStart": first or whole[0].point, "spanEnd": last or whole[1].point}
-    )
-    if onward and first and not last:
-        options = options.model_copy(update={"spanEnd": "now"})
-    wanted = resolve_span(options, today, template.name)
-    if onward:
-        wanted = (max(wanted[0], whole[0]), wanted[1])
-        whole = (whole[0], max(whole[1], wanted[1]))
-    if wanted[0] < whole[0] or wanted[1] > whole[1]:
-        raise UsageError(
-            f"{wanted[0].iso} to {wanted[1].iso} leaves the span of {template.name}, {whole[0].iso} to {whole[1].iso}"
-        )
-    return wanted
+        raise UsageError(f"collection {template.name} has no options: it is not a template to backfill")
+    return narrowed(template.options, today, template.name, first, last, onward=onward)
 
 
 def record_started(edges: Edges, backfill: Backfill) -> Backfill:

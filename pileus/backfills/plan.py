@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import partial
 from typing import Any, Literal
 
 from pileus.backfills.end import is_live
 from pileus.backfills.record import Aside
 from pileus.backfills.status import WHOLE_POINT
-from pileus.discover import Lister, discover
+from pileus.discover import Lister
 from pileus.documents import Collection, Provider
 from pileus.edges.connections import LocalConnections
 from pileus.edges.providers import connect
 from pileus.errors import PileusError
 from pileus.expand import Point, expand
-from pileus.group import group, refuse_strangers, set_aside
+from pileus.group import set_aside
 from pileus.lifecycle.backfill import Backfill, Order
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry
 from pileus.lifecycle.selection import decide
-from pileus.models import Listed, Partition, Problem
-from pileus.periods import Period, Unit
+from pileus.listings import Listings
+from pileus.models import Partition, Problem
+from pileus.point_groups import of_group, point_groups
 from pileus.scratch.need import Need, learnt
 from pileus.wiring import Edges
 
@@ -99,80 +99,6 @@ class Plan:
         return {"partitions": [row.to_json() for row in self.rows], "totals": totals, "files_set_aside": aside}
 
 
-Files = list[Listed | Problem]
-
-
-class Listings:
-    """Listings of one provider; each folder is asked for once.
-
-    A folder that failed raises the same error each time it is read.
-    """
-
-    def __init__(self) -> None:
-        self._edge: Lister | None = None
-        self._described: dict[str, Listed] = {}
-        self._folders: dict[str, Files | PileusError] = {}
-        self._by_point: dict[tuple[str, int], dict[str, Files]] = {}
-
-    def fetch(self, edge: Lister, paths: Iterable[str], parallel: int) -> None:
-        """List the folders that are not known yet, `parallel` at once. `edge` answers everything else."""
-        self._edge = edge
-        wanted = [path for path in dict.fromkeys(paths) if path not in self._folders]
-        with ThreadPoolExecutor(max(1, min(parallel, len(wanted))), thread_name_prefix="list") as pool:
-            self._folders.update(zip(wanted, pool.map(self._ask, wanted), strict=True))
-
-    def _ask(self, path: str) -> Files | PileusError:
-        assert self._edge is not None  # `fetch` set it
-        try:
-            return list(self._edge.list(path))
-        except PileusError as error:
-            return error
-
-    def list(self, path: str) -> Iterator[Listed | Problem]:
-        yield from self._known(path)
-
-    def describe(self, file: Listed) -> Listed:
-        if file.url not in self._described:
-            assert self._edge is not None  # `fetch` set it
-            self._described[file.url] = self._edge.describe(file)
-        return self._described[file.url]
-
-    def naming(self, point: str) -> "_Naming":
-        """Return the same listings, with only the files whose names contain `point`: a folder of all months has few of
-        them.
-        """
-        return _Naming(self, point)
-
-    def _known(self, path: str) -> Files:
-        found = self._folders[path]
-        if isinstance(found, PileusError):
-            raise found
-        return found
-
-    def of_point(self, path: str, point: str) -> Files:
-        key = (path, len(point))
-        if key not in self._by_point:
-            index: dict[str, Files] = defaultdict(Files)
-            for file in self._known(path):
-                for text in {file.name[at : at + len(point)] for at in range(len(file.name) - len(point) + 1)}:
-                    if text.isdecimal():
-                        index[text].append(file)
-            self._by_point[key] = index
-        return self._by_point[key].get(point, [])
-
-
-@dataclass(frozen=True, slots=True)
-class _Naming:
-    listings: Listings
-    point: str
-
-    def list(self, path: str) -> Iterator[Listed | Problem]:
-        yield from self.listings.of_point(path, self.point)
-
-    def describe(self, file: Listed) -> Listed:
-        return self.listings.describe(file)
-
-
 def plan(
     edges: Edges, template: Collection, provider: Provider, backfill: Backfill, *, listings: Listings | None = None
 ) -> Plan:
@@ -181,12 +107,11 @@ def plan(
 
     A folder that cannot be listed becomes a row with action `error`; the other rows are complete.
     """
-    unit = Unit(backfill.unit)
-    points = expand(template, *(Period.parse(text, unit, date.min) for text in (backfill.first, backfill.last)))
+    points = expand(template, backfill.periods)
     # A budget of its own: the one that workers share is kept in a table, and a plan writes nothing.
     with closing(connect(provider, secrets=edges.secrets, connections=LocalConnections())) as edge:
         limit, listings = provider.globalConnectionLimit, listings or Listings()
-        listings.fetch(edge, (point.collection.provider_path for point in points), limit)
+        listings.fetch(edge, (one.provider_path for point in points for one in point.by_id.values()), limit)
         known = _known(edges, backfill)
         need, by_name = learnt(edges, template.name), all("{{pointInTime}}" in file.regex for file in template.files)
         source: Listings = listings
@@ -227,11 +152,9 @@ def _rows(
     def partition(name: str) -> Partition:
         return Partition(backfill.collection, backfill.version, point.period.iso, name)
 
-    collection = point.collection
+    collections = point.by_id
     try:
-        grouped = group(discover(lister, collection.provider_path, collection.files), collection.meta.group)
-        if point.own_folder:
-            refuse_strangers(grouped)
+        grouped = point_groups(lister, collections, own_folder=point.own_folder)
     except PileusError as error:
         yield Planned(partition(WHOLE_POINT), "error", type(error).__name__, str(error))
         return
@@ -240,7 +163,7 @@ def _rows(
         yield Planned(partition(WHOLE_POINT), "wait", "incomplete", "nothing published")
     for found in grouped.groups:
         entry = known.get(found.key)
-        now = fingerprint(found.granules, collection.meta)
+        now = fingerprint(found.granules, of_group(found, collections).meta)
         before = entry or known.get(WHOLE_POINT)
         decision = decide(found, before, now, backfill.select, live=live(entry))
         planned = Planned(partition(found.key), decision.action, decision.kind, decision.reason, len(found.granules))

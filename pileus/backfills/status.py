@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
 from pileus.backfills import record
@@ -14,7 +13,6 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.lifecycle.partition import Entry, seen_from
 from pileus.models import Partition, State
-from pileus.periods import Period, Unit, count, span
 from pileus.wiring import Edges
 
 WHOLE_POINT = "*"
@@ -161,13 +159,15 @@ def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bo
 
 
 def _index(edges: Edges, backfill: Backfill, *, whole: bool) -> Iterator[tuple[Brief, dict[str, Any]]]:
-    """Yield the entries of the span from the index: in brief, and with `whole` with their details."""
+    """Yield the entries of its points in time from the index: in brief, and with `whole` with their details."""
     place = (backfill.collection, backfill.version, backfill.first, backfill.last)
+    mine = {period.iso for period in backfill.periods} if backfill.spans else None
     if not whole:
-        yield from ((one, {}) for one in edges.index.briefs(*place))
+        yield from ((one, {}) for one in edges.index.briefs(*place) if mine is None or one.period in mine)
         return
     for entry in edges.index.entries(*place):
-        yield brief(entry), _details(entry)
+        if mine is None or entry.partition.period in mine:
+            yield brief(entry), _details(entry)
 
 
 def _details(entry: Entry) -> dict[str, Any]:
@@ -225,7 +225,8 @@ def _together(
         if key[1] != WHOLE_POINT or key[0] not in listed:
             merged[key] = one
     known = {period for period, _ in merged}
-    for period in span_of(backfill) if len(known) < count(*_ends(backfill)) else ():
+    periods = backfill.periods
+    for period in periods if len(known) < len(periods) else ():
         if period.iso not in known:
             merged[period.iso, WHOLE_POINT] = _unseen(backfill, period.iso, final=final)
     return [_settled(backfill, merged[key]) if final else merged[key] for key in sorted(merged)]
@@ -254,16 +255,6 @@ def verdict(found: Iterable[Outcome]) -> BackfillState:
     if states <= set(DONE):
         return "succeeded"
     return "incomplete" if states <= {*DONE, State.waiting} else "failed"
-
-
-def span_of(backfill: Backfill) -> list[Period]:
-    """Return its points in time."""
-    return list(span(*_ends(backfill)))
-
-
-def _ends(backfill: Backfill) -> tuple[Period, Period]:
-    unit = Unit(backfill.unit)
-    return Period.parse(backfill.first, unit, date.min), Period.parse(backfill.last, unit, date.min)
 
 
 def whole_point(backfill: Backfill, period: str) -> Partition:

@@ -24,7 +24,7 @@ def cost(
     first: Annotated[str | None, typer.Option("--from", help="First point in time.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last point in time, included.")] = None,
     version: Annotated[str | None, typer.Option(help="Version of the collection.")] = None,
-    groups: Annotated[int, typer.Option(min=1, help="Groups in each point in time.")] = 1,
+    groups: Annotated[int, typer.Option(min=1, help="Groups in each point in time, or of each of its ids.")] = 1,
     group_bytes: Annotated[float | None, typer.Option(help="Bytes of a group; measured if not given.")] = None,
     speed: Annotated[float | None, typer.Option(help="Bytes a second of one worker; measured if not given.")] = None,
     days: Annotated[int, typer.Option(min=0, help="Days that the results are kept.")] = 30,
@@ -44,12 +44,12 @@ def cost(
     registry, _ = session.project.registry()
     template = registry.collection(collection, version)
     provider = registry.provider_of(template, None)
-    points = _points(template, first, last)
+    points, ids = _points(template, first, last)
     manifests = _manifests(session, template.name)
     work = work_of(
         manifests,
         points=points,
-        groups=points * groups,
+        groups=points * ids * groups,
         connections=provider.globalConnectionLimit,
         group_bytes=group_bytes,
         speed=speed,
@@ -72,19 +72,19 @@ def _show(made: "Estimate", groups: int, measured: int) -> None:
     show.line(f"prices of {made.prices}; bytes and seconds from {basis}")
 
 
-def _points(template: "Collection", first: str | None, last: str | None) -> int:
+def _points(template: "Collection", first: str | None, last: str | None) -> tuple[int, int]:
+    """Return the number of points in time, and of the ids of each; 1 where the template has no ids."""
     from datetime import UTC, datetime
 
     from pileus.backfills.control import new_backfill
     from pileus.expand import expand
-    from pileus.periods import Period, Unit
     from pileus.project.registry import Registry, key_of
 
     planned = new_backfill(
         Registry({key_of(template): template}), template.name, now=datetime.now(UTC).timestamp(), first=first, last=last
     )
-    unit, today = Unit(planned.unit), datetime.now(UTC).date()
-    return len(expand(template, *(Period.parse(text, unit, today) for text in (planned.first, planned.last))))
+    points = expand(template, planned.periods)
+    return len(points), len(points[0].collections.values)
 
 
 def _manifests(session: Session, collection: str) -> "list[Manifest]":

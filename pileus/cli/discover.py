@@ -12,6 +12,8 @@ from pileus.cli import complete, show
 from pileus.cli.app import app
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pileus.documents import Collection, Provider
     from pileus.edges.secrets import Secrets
     from pileus.group import Grouped
@@ -32,12 +34,12 @@ def discover(
 ) -> None:
     """List a provider's files for one point in time, in groups: which are complete, and what is missing."""
     template, source = _collection(collection, provider)
-    point = _point(template, period)
-    grouped = _groups(point, source)
+    name, by_id = _point(template, period)
+    grouped = _groups(name, by_id, source)
     if json:
         show.as_json(
             {
-                "collection": point.name,
+                "collection": name,
                 "provider": source.id,
                 "groups": [{**group.to_json(), "complete": group.complete} for group in grouped.groups],
                 "problems": [problem.to_json() for problem in grouped.problems],
@@ -49,11 +51,16 @@ def discover(
         show.table(("group", "state", "files", "size", "missing"), rows)
     else:
         show.line("nothing is published")
+    for group in grouped.groups:
+        for why in group.spoilt:
+            show.line(f"{group.key}: {why}", "yellow")
     for problem in grouped.problems:
         show.line(f"{problem.kind}: {problem.name}: {problem.detail}", "yellow")
 
 
 def _state(group: "Group") -> str:
+    if group.spoilt:
+        return "spoilt"
     return "complete" if group.complete else f"waiting ({len(group.missing)} missing)"
 
 
@@ -77,34 +84,36 @@ def _collection(name: str, provider: str | None) -> "tuple[Collection, Provider]
     return template, source
 
 
-def _point(template: "Collection", period: str | None) -> "Collection":
-    """Return the concrete collection of a point in time. A collection without a span is concrete itself."""
+def _point(template: "Collection", period: str | None) -> "tuple[str, Mapping[str, Collection]]":
+    """Return the name and the concrete collections, by id, of a point in time. A collection without options is concrete
+    itself.
+    """
     from pileus.errors import UsageError
     from pileus.expand import expand
-    from pileus.periods import Period
+    from pileus.periods import Period, Periods
 
     if template.options is None:
         if period is not None:
-            raise UsageError("has no span (options): leave --period out", where=template.name)
-        return template
+            raise UsageError("has no options: leave --period out", where=template.name)
+        return template.name, {"": template}
     if period is None:
         raise UsageError("is a template: expected --period, such as --period 2015-01", where=template.name)
     when = Period.parse(period, template.options.spanUnit, datetime.now(UTC).date())
-    return expand(template, when, when)[0].collection
+    by_id = expand(template, Periods.of(when, when))[0].by_id
+    return by_id[""].name if "" in by_id else template.name, by_id
 
 
-def _groups(point: "Collection", provider: "Provider") -> "Grouped":
-    from pileus.discover import discover as hop
+def _groups(name: str, by_id: "Mapping[str, Collection]", provider: "Provider") -> "Grouped":
     from pileus.edges.providers import connect
     from pileus.errors import DocumentError
-    from pileus.group import group
+    from pileus.point_groups import list_point
 
     with closing(connect(provider, secrets=machine_secrets())) as edge:
-        grouped = group(hop(edge, point.provider_path, point.files), point.meta.group)
+        grouped = list_point(edge, by_id, own_folder=False, parallel=provider.globalConnectionLimit)
     strangers = [problem for problem in grouped.problems if problem.kind == "stranger"]
     if strangers and not any(g.granules for g in grouped.groups) and len(strangers) == len(grouped.problems):
         words = f"files[].regex matches none of the {len(strangers)} files listed, such as {strangers[0].name}"
-        raise DocumentError(words, where=point.name)
+        raise DocumentError(words, where=name)
     return grouped
 
 

@@ -7,6 +7,8 @@ import typer
 from pileus.cli import complete
 
 Collection = Annotated[str, typer.Argument(autocompletion=complete.collections, help="Name of a populated template.")]
-First = Annotated[str | None, typer.Option("--from", help="First month, as 2012-04; the template's if not given.")]
-Last = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
+First = Annotated[
+    str | None, typer.Option("--from", help="First point in time, as 2012-04; the template's if not given.")
+]
+Last = Annotated[str | None, typer.Option("--to", help="Last point in time, included.")]
 Version = Annotated[str | None, typer.Option(help="Version of the collection.")]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from pileus.documents import Collection
     from pileus.lifecycle.partition import Entry
     from pileus.periods import Period
 
@@ -25,8 +26,8 @@ Zones = Annotated[
     typer.Option("--zone", autocompletion=complete.zones, help="Id or name of a zone; may be given again."),
 ]
 Band = Annotated[str | None, typer.Option(help="Band; the first if not given.")]
-From = Annotated[str | None, typer.Option("--from", help="First month, as 2015-01.")]
-To = Annotated[str | None, typer.Option("--to", help="Last month, included.")]
+From = Annotated[str | None, typer.Option("--from", help="First point in time, as 2015-01.")]
+To = Annotated[str | None, typer.Option("--to", help="Last point in time, included.")]
 
 
 @outputs.command("ls", epilog="Example: pileus outputs ls viirs_template")
@@ -80,7 +81,8 @@ def show_(
             _rows(picked, line.zone, band)
             show.line(f"{line.name}  {stat}  {series.spark(line.values)}")
     else:
-        columns = ("zone", "name", "months", "least", "greatest", "latest", f"{stat} over time")
+        units = f"{axis[0].unit}s" if axis else "periods"
+        columns = ("zone", "name", units, "least", "greatest", "latest", f"{stat} over time")
         show.table(columns, [_summary(line) for line in lines])
     say_gaps(session, collection, lines[0].missing if lines else ())
 
@@ -107,22 +109,38 @@ def _rows(table: "pa.Table", zone: str, band: str) -> None:
 
 
 def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> None:
-    """Print which months have no rows, and why."""
+    """Print which points in time have no rows, and why."""
     if not missing:
         return
     told = why(session, collection, missing)
     for period in missing[:20]:
         show.line(f"{period.iso}  {told[period.iso]}", style="yellow")
     if len(missing) > 20:
-        show.line(f"and {len(missing) - 20} more months without rows: `pileus status` tells of each")
+        show.line(f"and {len(missing) - 20} more {missing[0].unit}s without rows: `pileus status` tells of each")
 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
     """Return why each of these periods has no rows."""
     from pileus.outputs.reasons import explained
 
+    if not missing:
+        return {}
     periods = [period.iso for period in missing]
-    return explained(_entries(session, collection, periods[0], periods[-1]) if periods else [], periods)
+    entries = _entries(session, collection, periods[0], periods[-1])
+    return explained(entries, periods, _left_out(session, collection, missing))
+
+
+def _left_out(session: Session, collection: str, missing: "Sequence[Period]") -> list[str]:
+    """Return which of these periods the populated template leaves out, though they are between its ends."""
+    from datetime import UTC, datetime
+
+    from pileus.documents import resolve_points
+
+    template = _populated(session, collection)
+    if template is None or template.options is None or template.options.spanUnit is not missing[0].unit:
+        return []
+    points = resolve_points(template.options, datetime.now(UTC).date(), collection)
+    return [one.iso for one in missing if points.first <= one <= points.last and one not in points]
 
 
 def axis_of(
@@ -142,15 +160,21 @@ def axis_of(
 
 def _entries(session: Session, collection: str, first: str, last: str) -> "list[Entry]":
     """Return what the index knows of the populated version of a collection."""
+    template = _populated(session, collection)
+    if template is None:
+        return []
+    return list(session.edges.index.entries(collection, template.version, first, last))
+
+
+def _populated(session: Session, collection: str) -> "Collection | None":
+    """Return the populated collection; None where there is none: outputs outlive the documents they were made by."""
     from pileus.backfills.control import read_registry
     from pileus.errors import UsageError
 
-    edges = session.edges
     try:
-        version = read_registry(edges.store, session.stack).collection(collection).version
-    except UsageError:  # outputs outlive the documents they were made by
-        return []
-    return list(edges.index.entries(collection, version, first, last))
+        return read_registry(session.edges.store, session.stack).collection(collection)
+    except UsageError:
+        return None
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
@@ -188,8 +212,7 @@ def period(table: "pa.Table", text: str | None) -> str | None:
     """Return a period that a person typed, in ISO 8601. Raises UsageError."""
     from datetime import UTC, datetime
 
-    from pileus.outputs.series import parse_period
-    from pileus.periods import Period
+    from pileus.periods import Period, parse_period
 
     if text is None:
         return None

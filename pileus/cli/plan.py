@@ -31,7 +31,6 @@ def plan(
     """Ask the provider and the index what a backfill would do to each partition, and why. Writes nothing."""
     from pileus.backfills.control import new_backfill, read_registry
     from pileus.backfills.plan import plan
-    from pileus.backfills.status import span_of
     from pileus.deploy.cost import estimate
     from pileus.deploy.figures import latest_manifests, read_prices, work_of
     from pileus.deploy.synth import check_settings, read_settings
@@ -49,7 +48,7 @@ def plan(
     groups = len(found.running)
     work = work_of(
         latest_manifests(edges, template.name),
-        points=len(span_of(wanted)),
+        points=len(wanted.periods),
         groups=groups,
         connections=provider.globalConnectionLimit,
         group_bytes=found.size / groups if found.size else None,

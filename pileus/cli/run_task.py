@@ -209,6 +209,7 @@ def _put_point(edges: "Edges", task: "PointTask") -> None:
     from pileus.backfills.control import read_registry
     from pileus.lifecycle.backfill import Backfill
     from pileus.messages import RunDocuments
+    from pileus.periods import parse_period
 
     version = str(task.collection.get("version", "001"))
     if task.documents:
@@ -216,8 +217,9 @@ def _put_point(edges: "Edges", task: "PointTask") -> None:
         template = registry.collection(task.template)
         edges.store.put(task.documents, RunDocuments(template, registry.provider_of(template)).to_bytes())
         version = template.version
+    unit = str(parse_period(task.period).unit)
     edges.index.put_backfill(
-        Backfill(task.backfill, task.template, version, task.period, task.period, "month", run=task.run)
+        Backfill(task.backfill, task.template, version, task.period, task.period, unit, run=task.run)
     )
 
 

@@ -11,11 +11,10 @@ from pileus.documents.collection import (
     File,
     Grouping,
     Meta,
-    Options,
     Process,
     Task,
-    resolve_span,
 )
+from pileus.documents.options import Options, narrowed, resolve_points
 from pileus.documents.provider import Credentials, Provider, SecretRef
 from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf
 from pileus.documents.task import TaskDefinition
@@ -44,8 +43,9 @@ __all__ = [
     "TaskDefinition",
     "Tiles",
     "Valid",
+    "narrowed",
     "parse",
     "parse_value",
     "read",
-    "resolve_span",
+    "resolve_points",
 ]

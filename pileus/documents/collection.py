@@ -1,21 +1,20 @@
 """The collection, or the template of many."""
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pileus.documents.band import Band, GridRule
 from pileus.documents.base import NAME, Document, Regex
+from pileus.documents.options import Options
 from pileus.documents.valid import Conditions, Range
 from pileus.errors import DocumentError, UsageError
 from pileus.patterns import NamePattern
-from pileus.periods import Period, Unit
+from pileus.placeholders import VALUES
 from pileus.statistics import statistic_of
 from pileus.worker_tasks import task_of
 
-PLACEHOLDERS = ("pointInTime", "year", "month", "day")
 DEFAULT_STATISTICS = ("count", "sum", "mean", "min", "max", "stddev", "skew", "valid_share")
 Buckets = Literal["internal", "protected"]
 
@@ -185,17 +184,6 @@ class File(Document):
         return self
 
 
-class Options(Document):
-    """The span a template is expanded over; both ends are included."""
-
-    spanUnit: Unit = Unit.day
-    """Length of one point in time. Example: `"month"`."""
-    spanStart: str
-    """First point in time: as 201501 or 2015-01, `now`, or relative as `-2 months`. Example: `"201204"`."""
-    spanEnd: str = "now"
-    """Last point in time, included; written as `spanStart` is. Example: `"201805"`."""
-
-
 class Collection(Document):
     """A collection, or the template of many: `{{pointInTime}}` may stand anywhere in its text."""
 
@@ -203,8 +191,8 @@ class Collection(Document):
     """Name of the collection, which commands and keys use: letters, digits, `_`, `.` and `-`. Example:
     `"viirs_template"`."""
     templated_name: str | None = None
-    """Name of the collection of one point in time; required with `options`, and must differ between points in time.
-    Without it: `name`. Example: `"viirs_{{pointInTime}}"`."""
+    """Name of the collection of one point in time; required with `options`, and must differ between points in time, and
+    between ids. Without it: `name`. Example: `"viirs_{{pointInTime}}"`."""
     version: str = Field("001", pattern=NAME)
     """Version of the collection; results of each version are kept apart. Example: `"002"`."""
     dataType: str | None = None
@@ -227,7 +215,7 @@ class Collection(Document):
     """What happens to a kept archive when one of the same name and other content is there: `error` fails the group,
     `skip` keeps the old one, `replace` overwrites it, `version` renames the old one. Example: `"replace"`."""
     options: Options | None = None
-    """The span that a template is expanded over. Without it: the document is no template and cannot be backfilled.
+    """The points that a template is expanded over. Without it: the document is no template and cannot be backfilled.
     Example: `{"spanUnit": "month", "spanStart": "201204", "spanEnd": "201805"}`."""
     workflow: str = Field("DiscoverAndProcessGranules", pattern=NAME)
     """Workflow that each point in time is handed to. Example: `"DiscoverAndProcessGranules"`."""
@@ -254,19 +242,32 @@ class Collection(Document):
 
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> Self:
+        known = self.options.placeholders if self.options else tuple(VALUES)
         for where, text in _texts(self.model_dump(mode="json", exclude_none=True)):
             for name in _placeholders(text):
-                if name not in PLACEHOLDERS:
-                    known = ", ".join(f"{{{{{p}}}}}" for p in PLACEHOLDERS)
-                    raise ValueError(f"{where}: unresolved placeholder {{{{{name}}}}}: expected one of {known}")
+                if name not in known:
+                    raise ValueError(f"{where}: {_wrong_placeholder(name, known, self.options)}")
         if self.options and self.templated_name is None:
             raise ValueError("templated_name: required with options, or every point in time has one name")
+        return self
+
+    @model_validator(mode="after")
+    def _ids_are_the_groups(self) -> Self:
+        if self.options and self.options.ids and self.meta.group.by:
+            raise ValueError("meta.group.by: expected none with options.ids: the key of a group is its id")
         return self
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as a user would write it: without keys that have their default."""
         value = self.model_dump(mode="json", exclude_defaults=True)
         return {"name": self.name, "version": self.version, **value}
+
+
+def _wrong_placeholder(name: str, known: Sequence[str], options: Options | None) -> str:
+    expected = ", ".join(f"{{{{{one}}}}}" for one in known)
+    if options and name in VALUES:
+        return f"{{{{{name}}}}} says nothing of a {options.spanUnit}: expected one of {expected}"
+    return f"unresolved placeholder {{{{{name}}}}}: expected one of {expected}"
 
 
 def _placeholders(text: str) -> list[str]:
@@ -288,15 +289,3 @@ def _texts(value: object, where: str = "") -> list[tuple[str, str]]:
     if isinstance(value, list | tuple):
         return [t for index, item in enumerate(value) for t in _texts(item, f"{where}[{index}]")]
     return []
-
-
-def resolve_span(options: Options, today: date, source: str) -> tuple[Period, Period]:
-    """Return first and last period of a span, both included. Raises DocumentError."""
-    try:
-        first = Period.parse(options.spanStart, options.spanUnit, today)
-        last = Period.parse(options.spanEnd, options.spanUnit, today)
-    except UsageError as exc:
-        raise DocumentError(f"options: {exc.message}", where=source) from exc
-    if first > last:
-        raise DocumentError(f"options: spanStart {first.point} is after spanEnd {last.point}", where=source)
-    return first, last

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pileus.lifecycle.spending import Spending
+from pileus.periods import Periods, Unit
 
 State = Literal["running", "paused", "cancelled", "succeeded", "incomplete", "failed"]
 Select = Literal["needed", "missing", "failed", "incomplete", "stale", "all"]
@@ -42,6 +43,9 @@ class Backfill:
     last: str
     """ISO 8601 of the last period, included."""
     unit: str
+    spans: tuple[str, ...] = ()
+    """Its points in time where the template leaves some out: each, or the first and the last of neighbours, as
+    `2015-01/2015-05`. Empty: all from `first` to `last`."""
     workflow: str = "DiscoverAndProcessGranules"
     """What each point in time is handed to."""
     provider: str = ""
@@ -91,11 +95,17 @@ class Backfill:
     def over(self) -> bool:
         return self.state != "running"
 
+    @property
+    def periods(self) -> Periods:
+        """Its points in time."""
+        return Periods.parse(self.spans or [f"{self.first}/{self.last}"], Unit(self.unit))
+
     def to_json(self) -> dict[str, Any]:
-        value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, "")}
+        value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, "", ())}
         return value | ({"spending": asdict(self.spending)} if self.spending else {})
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Backfill":
         spending = value.get("spending")
-        return cls(**{**value, "spending": Spending(**spending) if spending else None})
+        spans = tuple(value.get("spans", ()))
+        return cls(**{**value, "spans": spans, "spending": Spending(**spending) if spending else None})

@@ -1,35 +1,31 @@
 """The table as Athena reads it: its DDL, with partition projection, so that no crawler is needed."""
 
 import re
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from pileus import keys
 from pileus.models import safe
-from pileus.outputs.series import parse_period
-from pileus.periods import Unit
+from pileus.periods import Unit, parse_period
 
 TYPES = {pa.date32(): "date", pa.string(): "string", pa.float64(): "double"}
 PARTITIONS = ("version", "period")
 """`group` is a folder below; Athena reads what lies in folders below a partition's, whatever their names."""
 JAVA_DATE = {Unit.year: "yyyy", Unit.month: "yyyy-MM", Unit.day: "yyyy-MM-dd"}
+"""Units whose periods Athena counts by itself."""
 
 
 def ddl(table: pa.Table, bucket: str, collection: str, database: str = "default") -> str:
     """`CREATE EXTERNAL TABLE` over the tables of a collection. `table`: its rows, as `read_stats` gives them."""
     columns = [_column(field) for field in table.schema if field.name not in (*PARTITIONS, "group")]
     periods, versions = (sorted(set(table[name].to_pylist())) for name in ("period", "version"))
-    unit = parse_period(periods[0]).unit
     location = f"s3://{bucket}/{keys.TABLES}/collection={safe(collection)}/"
     properties = {
         "projection.enabled": "true",
         "projection.version.type": "enum",
         "projection.version.values": ",".join(map(safe, versions)),
-        "projection.period.type": "date",
-        "projection.period.range": f"{periods[0]},NOW",
-        "projection.period.format": JAVA_DATE[unit],
-        "projection.period.interval": "1",
-        "projection.period.interval.unit": f"{unit.upper()}S",
+        **_projection(periods),
         "storage.location.template": f"{location}version=${{version}}/period=${{period}}/",
     }
     told = ",\n".join(f"  {_text(name)} = {_text(value)}" for name, value in properties.items())
@@ -40,6 +36,20 @@ def ddl(table: pa.Table, bucket: str, collection: str, database: str = "default"
         + f"\n)\nPARTITIONED BY ({partitions})\nSTORED AS PARQUET\nLOCATION {_text(location)}\n"
         + f"TBLPROPERTIES (\n{told}\n);\n"
     )
+
+
+def _projection(periods: Sequence[str]) -> dict[str, str]:
+    """Return which periods there are: to this day, or of a unit that Athena does not know those that have rows."""
+    unit = parse_period(periods[0]).unit
+    if unit not in JAVA_DATE:
+        return {"projection.period.type": "enum", "projection.period.values": ",".join(periods)}
+    return {
+        "projection.period.type": "date",
+        "projection.period.range": f"{periods[0]},NOW",
+        "projection.period.format": JAVA_DATE[unit],
+        "projection.period.interval": "1",
+        "projection.period.interval.unit": f"{unit.upper()}S",
+    }
 
 
 def table_name(collection: str) -> str:

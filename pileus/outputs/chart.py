@@ -130,10 +130,11 @@ def _mark_gaps(axes: Any, lines: Sequence[Series], look: dict[str, str]) -> None
             continue
         rows = any(line.share[at] is not None for line in blind)
         end = _end(period)
+        half = (end - period.start).days // 2  # a point of the line is drawn at the start of its period
         hatch = "////" if rows else "...."
         axes.axvspan(
-            _shift(period.start, -15),
-            _shift(end, -15),
+            _shift(period.start, -half),
+            _shift(end, -half),
             facecolor="none",
             edgecolor=look["gap"],
             hatch=hatch,

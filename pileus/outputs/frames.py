@@ -12,10 +12,12 @@ from rasterio.io import MemoryFile
 from pileus.errors import UsageError
 from pileus.outputs.pictures import EDGE, FAINT, GROUND, INK, Scale, card, fit, font, map_of, scale_of
 from pileus.outputs.windows import Window
-from pileus.periods import Period
+from pileus.periods import Period, Unit
 from pileus.zonal.reproject import WGS84, reproject
 
 FORMATS = (".webp", ".gif")
+IN_A_YEAR = {Unit.month: 12, Unit.quarter: 4, Unit.season: 4}
+"""Units of which a row of the contact sheet is a year, and how many a year has."""
 THUMB = 108
 """Longer side of a map on the contact sheet, in screen pixels."""
 
@@ -111,7 +113,8 @@ def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def contact_sheet(frames: Frames) -> Image.Image:
-    """Return all periods in one picture: a row a year and a column a month, else rows of twelve. All have one colour
+    """Return all periods in one picture: a row a year of months, quarters or seasons, else rows of
+    twelve. All have one colour
     scale.
 
     Raises UsageError when no period has a clip.
@@ -130,21 +133,21 @@ def contact_sheet(frames: Frames) -> Image.Image:
     draw.text((20, 44), fit(told, font(13), image.width - 40), FAINT, font(13))
     for period, (row, column) in places.items():
         x, y = left + column * cell[0], top + row * cell[1]
-        draw.text((x + width / 2, y + 9), period.iso[-5:] if len(period.iso) > 7 else period.iso, FAINT, font(10), "mm")
+        draw.text((x + width / 2, y + 9), period.iso[5:] if len(period.iso) > 8 else period.iso, FAINT, font(10), "mm")
         if period in maps:
             image.paste(maps[period], (x, y + 18))
         else:
             draw.rectangle((x, y + 18, x + width - 1, y + 17 + height), outline=EDGE)
             draw.text((x + width / 2, y + 18 + height / 2), "no rows", FAINT, font(11), "mm")
         if column == 0 or period == frames.periods[0]:
-            draw.text((14, y + 18 + height / 2), f"{period.start:%Y}", INK, font(13, bold=True), "lm")
+            draw.text((14, y + 18 + height / 2), period.year, INK, font(13, bold=True), "lm")
     draw.text((left, image.height - 20), "hatched: not observed", FAINT, font(11), "lm")
     return image
 
 
 def _places(periods: Sequence[Period]) -> dict[Period, tuple[int, int]]:
     """Return row and column of each period."""
-    if all(len(period.iso) == 7 for period in periods):
-        first = periods[0].start.year
-        return {period: (period.start.year - first, period.start.month - 1) for period in periods}
+    if a_year := IN_A_YEAR.get(periods[0].unit):
+        first = periods[0].number // a_year
+        return {period: (period.number // a_year - first, period.number % a_year) for period in periods}
     return {period: divmod(number, 12) for number, period in enumerate(periods)}

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from pileus import keys
@@ -34,7 +35,8 @@ def frames(
     `table`: rows of one version; `shape`: the zone in longitude and latitude.
     """
     name = zones_of(table).get(zone) or zone
-    columns = (table[column].to_pylist() for column in ("version", "period", "group"))
+    mine = table.filter(pc.equal(table["zone"], zone))  # other groups of a period may have other zones
+    columns = (mine[column].to_pylist() for column in ("version", "period", "group"))
     partitions = {row[1]: Partition(collection, *row) for row in sorted(set(zip(*columns, strict=True)))}
     outline = shapely.MultiPolygon(shapely.get_parts(shape))
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pyarrow.compute as pc
 
 from pileus.errors import UsageError
 from pileus.near import unknown
-from pileus.periods import Period, Unit, span
+from pileus.periods import Period, parse_period, span
 
 KEYS = ("version", "period", "group", "time", "zone", "zone_name", "band")
 """Columns that identify a row; all others are statistics."""
@@ -110,16 +109,6 @@ def unit_of(table: pa.Table, stat: str) -> str:
     return "" if unit == "1" else unit
 
 
-def parse_period(text: str) -> Period:
-    """Return an ISO 8601 period as partitions are named by.
-
-    >>> parse_period("2015-01").unit, parse_period("2015").unit
-    (<Unit.month: 'month'>, <Unit.year: 'year'>)
-    """
-    unit = {4: Unit.year, 7: Unit.month}.get(len(text), Unit.day)
-    return Period.parse(text, unit, date.min)
-
-
 def axis(texts: Iterable[str], first: str | None = None, last: str | None = None) -> tuple[Period, ...]:
     """Return every period from the first to the last, also those not in `texts`. `first`, `last`: ISO 8601.
 
@@ -129,7 +118,8 @@ def axis(texts: Iterable[str], first: str | None = None, last: str | None = None
     known = sorted({*texts, *filter(None, (first, last))})
     if not known:
         return ()
-    return tuple(span(parse_period(first or known[0]), parse_period(last or known[-1])))
+    begin, end = parse_period(first or known[0]), parse_period(last or known[-1])
+    return tuple(span(begin, Period.containing(end.start, begin.unit)))
 
 
 def between(table: pa.Table, first: str | None, last: str | None) -> pa.Table:

@@ -7,7 +7,7 @@ projection 2.0 and raster 1.1. Items are plain JSON: to import pystac takes long
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 from urllib.parse import quote
 
@@ -17,8 +17,8 @@ import shapely
 
 from pileus import keys
 from pileus.models import Granule, Output, Partition
-from pileus.outputs.series import parse_period
 from pileus.outputs.windows import Window
+from pileus.periods import parse_period
 
 VERSION = "1.1.0"
 EXTENSIONS = "https://stac-extensions.github.io"
@@ -96,8 +96,8 @@ def item(
 
 def _properties(partition: Partition, created: str, software: str, lineage: str) -> dict[str, Any]:
     period = parse_period(partition.period)
-    start = datetime.combine(period.start, datetime.min.time(), UTC)
-    end = datetime.combine(period.shift(1).start, datetime.min.time(), UTC) - timedelta(seconds=1)
+    start = datetime.combine(period.start, time.min, UTC)
+    end = datetime.combine(period.end, time(23, 59, 59), UTC)
     return {
         "title": f"{partition.collection} {partition.period}",
         "datetime": _stamp(start),

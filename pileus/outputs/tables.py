@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Mapping
-from datetime import date
 
 import pyarrow as pa
 import pyarrow.csv
@@ -11,6 +10,7 @@ import pyarrow.parquet
 
 from pileus.models import Partition
 from pileus.outputs.cells import safe_table
+from pileus.periods import parse_period
 from pileus.statistics import statistic_of
 
 CLASSIC_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
@@ -25,7 +25,7 @@ KEYS = {
 
 def with_time(table: pa.Table, partition: Partition) -> pa.Table:
     """Return the rows with the first day of their period as first column. `table`: as `measure` gives it."""
-    day = date.fromisoformat((partition.period + "-01-01")[:10] if len(partition.period) < 8 else partition.period)
+    day = parse_period(partition.period).start
     return table.add_column(0, "time", pa.array([day] * table.num_rows, pa.date32()))
 
 

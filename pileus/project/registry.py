@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
-from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_span
+from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_points
 from pileus.errors import DocumentError, UsageError
 from pileus.expand import expand
 
@@ -88,7 +88,7 @@ def check(registry: Registry, sources: Mapping[str, str], workflows: Items[str],
         _known(collection.provider, registry.providers, "provider", where)
         _known(collection.workflow, workflows, "workflow", where)
         if collection.options:
-            expand(collection, *resolve_span(collection.options, today, where))
+            expand(collection, resolve_points(collection.options, today, where))
     for key, rule in registry.rules.items():
         where = sources.get(key, key)
         _known(rule.provider, registry.providers, "provider", where)

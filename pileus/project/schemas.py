@@ -10,10 +10,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pileus.documents import Collection, Document, Provider, Rule, band, collection, provider, rule, task, valid
+from pileus.documents import (
+    Collection,
+    Document,
+    Provider,
+    Rule,
+    band,
+    collection,
+    options,
+    provider,
+    rule,
+    task,
+    valid,
+)
 from pileus.documents.task import TaskDefinition
 
-PARTS = (band, valid, collection, provider, rule, task)
+PARTS = (band, valid, collection, options, provider, rule, task)
 MODELS: dict[str, type[Document]] = {
     "collection": Collection,
     "provider": Provider,

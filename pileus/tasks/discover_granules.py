@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,13 +13,12 @@ from pileus.backfills.end import is_live
 from pileus.backfills.failures import fail_behind, fail_point, note_failure
 from pileus.backfills.record import Outcome, displaced, note_aside, note_files, run_url
 from pileus.backfills.status import WHOLE_POINT, whole_point
-from pileus.discover import discover
 from pileus.documents import Collection, Provider, parse_value
 from pileus.edges.index import change
 from pileus.edges.providers import connect
 from pileus.edges.store import Store, load, split
 from pileus.errors import Cancelled, Conflict, PileusError, StoreError
-from pileus.group import Grouped, group, refuse_strangers, set_aside
+from pileus.group import Grouped, set_aside
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
@@ -26,10 +26,13 @@ from pileus.lifecycle.selection import Decision, decide
 from pileus.messages import INLINE, GroupTask, PointTask, RunDocuments, part
 from pileus.models import Group, Partition, State
 from pileus.names import one_line
+from pileus.point_groups import list_point, of_group
 from pileus.wiring import Edges
 
 _KEPT: WeakKeyDictionary[Store, dict[str, RunDocuments]] = WeakKeyDictionary()
 """The documents of the last run that this process has listed a point of, by their address; by the store."""
+PARALLEL = 8
+"""Folders that are listed in parallel, where a point in time has several."""
 FEW = 20
 """Most groups of a point that the workflow runs itself; for more it starts a child execution for each."""
 
@@ -41,44 +44,41 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     Raises Cancelled when the backfill does not run any more, StoreError when the stack cannot be reached.
     """
     task = PointTask.from_json(part(event, "config"))
-    collection, provider = _documents(edges, task)
+    collections, provider = _documents(edges, task)
     backfill = edges.index.backfill(task.backfill)
     if backfill is None or not backfill.runs(task.run_name):
         raise Cancelled("the backfill does not run any more", where=one_line(task.run_name))
     try:
-        grouped = list_groups(edges, collection, provider, own_folder=task.own_folder)
+        grouped = list_groups(edges, collections, provider, own_folder=task.own_folder)
     except StoreError:
         raise  # the workflow tries again
     except PileusError as error:
         failure = Failure(type(error).__name__, error.message, error.where)
         fail_point(edges, backfill, task.period, failure)
         return {"count": 0, "failure": {"type": failure.type, "message": str(error)}}
-    return _Point(edges, task, backfill, collection, provider, grouped).dealt_with()
+    return _Point(edges, task, backfill, collections, provider, grouped).dealt_with()
 
 
-def _documents(edges: Edges, task: PointTask) -> tuple[Collection, Provider]:
-    """Return the concrete collection and the provider of a point in time. Raises DocumentError."""
+def _documents(edges: Edges, task: PointTask) -> tuple[Mapping[str, Collection], Provider]:
+    """Return the concrete collections, by id, and the provider of a point in time. Raises DocumentError."""
     if not task.documents:
         provider = parse_value(Provider, task.provider, "provider")
-        return parse_value(Collection, task.collection, task.template), provider
+        return {"": parse_value(Collection, task.collection, task.template)}, provider
     kept = _KEPT.setdefault(edges.store, {})
     if task.documents not in kept:
         kept.clear()  # a process lists the points of one run after the other
         kept[task.documents] = load(edges.store, task.documents, RunDocuments.from_bytes)
     documents = kept[task.documents]
-    return documents.collection_of(task.period), documents.provider
+    return documents.collections_of(task.period), documents.provider
 
 
-def list_groups(edges: Edges, collection: Collection, provider: Provider, *, own_folder: bool) -> Grouped:
-    """Return what the provider has for a concrete collection, in groups."""
-    edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
-    try:
-        grouped = group(discover(edge, collection.provider_path, collection.files), collection.meta.group)
-    finally:
-        edge.close()
-    if own_folder:
-        refuse_strangers(grouped)
-    return grouped
+def list_groups(
+    edges: Edges, collections: Mapping[str, Collection], provider: Provider, *, own_folder: bool
+) -> Grouped:
+    """Return what the provider has for the concrete collections of a point in time, in groups."""
+    with closing(connect(provider, secrets=edges.secrets, connections=edges.connections)) as edge:
+        parallel = min(PARALLEL, provider.globalConnectionLimit)
+        return list_point(edge, collections, own_folder=own_folder, parallel=parallel)
 
 
 @dataclass
@@ -88,7 +88,8 @@ class _Point:
     edges: Edges
     task: PointTask
     backfill: Backfill
-    collection: Collection
+    collections: Mapping[str, Collection]
+    """By id."""
     provider: Provider
     grouped: Grouped
     aside: list[Outcome] = field(default_factory=list)
@@ -112,12 +113,13 @@ class _Point:
         return self._listed(tasks) | {"found": len(groups)}
 
     @cached_property
-    def _documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The collection and the provider as all its groups carry them."""
-        return self.collection.to_json(), self.provider.model_dump(mode="json", exclude_defaults=True)
+    def _documents(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """The collections, by id, and the provider as the tasks of its groups carry them."""
+        collections = {id: collection.to_json() for id, collection in self.collections.items()}
+        return collections, self.provider.model_dump(mode="json", exclude_defaults=True)
 
     def _partition(self, found: Group) -> Partition:
-        return Partition(self.task.template, self.collection.version, self.task.period, found.key)
+        return Partition(self.task.template, self.backfill.version, self.task.period, found.key)
 
     def _nothing_published(self) -> None:
         """Record that the point has no groups yet. This entry of the whole point exists only while none is known."""
@@ -138,8 +140,7 @@ class _Point:
     def _consider(self, found: Group, known: Mapping[str, Entry]) -> GroupTask | None:
         """Record the decision about one group. Return its task if it needs work, else None."""
         entry = known.get(found.key)
-        meta = self.collection.meta
-        now = fingerprint(found.granules, meta)
+        now = fingerprint(found.granules, of_group(found, self.collections).meta)
         live = entry is not None and entry.run != self.backfill.run_name and is_live(self.edges, entry)
         owed = self._owed(found)
         decision = decide(found, entry or known.get(WHOLE_POINT), now, self.backfill.select, live=live, owed=owed)
@@ -211,11 +212,13 @@ class _Point:
             if stored is not None and stored.run == wanted.run:
                 return None  # the workflow repeats this step: the group runs or has ended
             self._put_aside(found.key, State.queued, f"after {stored.run}" if stored else "")
+        collections, provider = self._documents
         return GroupTask(
             self.task.backfill,
             self.task.run,
             following or replace(wanted, state=State.queued),
-            *self._documents,
+            of_group(found, collections),
+            provider,
             found,
             again,
             rank=self.task.rank,

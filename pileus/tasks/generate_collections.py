@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
@@ -16,7 +15,6 @@ from pileus.errors import UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
 from pileus.messages import PointTask, RunDocuments, part, text, text_or_none
-from pileus.periods import Period, Unit
 from pileus.wiring import Edges
 
 
@@ -35,7 +33,7 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
         registry = documents_of(edges, backfill)
     else:
         registry = read_registry(edges.store, edges.stack)
-        rule = text(wanted, "rule")
+        name = text(wanted, "rule")
         backfill = new_backfill(
             registry,
             text(wanted, "collection", "name"),
@@ -43,10 +41,10 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
             first=text_or_none(wanted, "spanStart"),
             last=text_or_none(wanted, "spanEnd"),
             onward=True,
-            id=backfill_id(rule, text(event, "config", "name")),
+            id=backfill_id(name, text(event, "config", "name")),
             queue="ingest",
             report_failures=wanted.get("reportFailures") is True,
-            started_by=f"rule {rule}",
+            started_by=f"rule {name}",
             now=edges.now(),
             execution=text(event, "config", "execution"),
             workflow=text_or_none(wanted, "workflow"),
@@ -85,9 +83,7 @@ def _array(items: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Point]:
-    today = datetime.now(UTC).date()  # the periods are absolute; only the parser asks for today's date
-    unit = Unit(backfill.unit)
-    points = expand(template, *(Period.parse(text, unit, today) for text in (backfill.first, backfill.last)))
+    points = expand(template, backfill.periods)
     if backfill.order == "newest":
         points.reverse()
     elif backfill.order == "smallest":
@@ -107,6 +103,12 @@ def _owed(edges: Edges, backfill: Backfill) -> dict[str, dict[str, str]]:
     return owed
 
 
+def _name(template: str, point: Point) -> str:
+    """Return the name of its collection; where it has one for each id, the template's, with the point in time."""
+    names = point.collections.names_of(point.period)
+    return names[0] if len(names) == 1 else f"{template} at {point.period.point}"
+
+
 def _item(
     edges: Edges,
     backfill: Backfill,
@@ -122,7 +124,7 @@ def _item(
         backfill.collection,
         point.period.iso,
         documents=documents,
-        name=point.collections.name_of(point.period),
+        name=_name(backfill.collection, point),
         own_folder=point.own_folder,
         rank=rank,
         owed=owed,

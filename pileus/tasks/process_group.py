@@ -25,10 +25,10 @@ from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.draw import DrawTask
-from pileus.outputs.series import parse_period
 from pileus.outputs.stac import TYPES, table_facts
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
 from pileus.outputs.writers import Written, write_drawn, write_item
+from pileus.periods import parse_period
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless

@@ -265,7 +265,7 @@ class Invariants:
         items = json.loads(points) if points else []
         if not items or not body:
             return None
-        return RunDocuments.from_bytes(body).collection_of(items[0]["config"]["period"])
+        return RunDocuments.from_bytes(body).collections_of(items[0]["config"]["period"])[""]
 
     # work
 

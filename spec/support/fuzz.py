@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pileus.discover import discover
-from pileus.documents import Collection, File, Provider, Rule, parse, resolve_span
+from pileus.documents import Collection, File, Provider, Rule, parse, resolve_points
 from pileus.download.source import Limits
 from pileus.edges.providers import connect
 from pileus.edges.providers.ftp import _entries
@@ -91,12 +91,14 @@ def _objects() -> st.SearchStrategy[bytes]:
 
 KEYS = [
     "id", "name", "protocol", "host", "port", "credentials", "type", "username", "env", "files", "regex", "bucket",
-    "sampleFileName", "templated_name", "options", "spanUnit", "spanStart", "spanEnd", "meta", "group", "by", "process",
+    "sampleFileName", "templated_name", "options", "spanUnit", "spanStart", "spanEnd", "points", "exclude",
+    "ids", "meta", "group", "by", "process",
     "band", "zones", "range", "rule", "value", "timezone", "collection", "provider_path", "total_seconds", "\\ud800",
     "",
 ]  # fmt: skip
 TEXTS = [
     "x", "https", "http", "ftp", "s3", "file", "basic", "day", "month", "00010101", "99991231", "-999999999 days",
+    "week", "dekad", "season", "2015W53", "2015.01.1", "2015-S1-DJF", "201501/201503", "9999SON", "{{id}}", "{{week}}",
     "now", "scheduled", "onetime", "rate(999999999 days)", "rate(1 day)",
     "cron(0 0 31,30,29 2 ? *)", "cron(0 6 * * ? *)",
     "{{pointInTime}}", "{{ x", "{{" * 50, "(?P<a>.*)", "(\\\\w+\\\\s?)+x", "a{99999999999}", "[", "(?=a)(a|a)+b", "UTC",
@@ -250,7 +252,7 @@ def read_document(body: bytes) -> None:
         parse(Rule, body, "x.json") if b'"rule"' in body else parse(Provider, body, "x.json")
         return
     if collection.options:
-        expand(collection, *resolve_span(collection.options, date(2026, 1, 1), "x.json"))
+        expand(collection, resolve_points(collection.options, date(2026, 1, 1), "x.json"))
 
 
 KINDS: Mapping[str, tuple[st.SearchStrategy[bytes], Run]] = {

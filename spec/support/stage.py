@@ -24,7 +24,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
 from pileus.outputs.tables import to_parquet, with_time
-from pileus.periods import Period, Unit, span
+from pileus.periods import Period, Periods, Unit, span
 from pileus.project.registry import Registry, key_of
 from pileus.tasks.discover_granules import list_groups
 from pileus.tasks.process_group import WorkerState, process_group
@@ -78,8 +78,8 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
     first, last = periods[0].iso, periods[-1].iso
     backfill = Backfill("history", template.name, template.version, first, last, "month", state="running")
     worker = WorkerState(site.parent / "scratch")
-    for point in expand(template, periods[0], periods[-1]):
-        for group in list_groups(edges, point.collection, provider, own_folder=point.own_folder).groups:
+    for point in expand(template, Periods.of(periods[0], periods[-1])):
+        for group in list_groups(edges, point.by_id, provider, own_folder=point.own_folder).groups:
             partition = Partition(template.name, template.version, point.period.iso, group.key)
             config = {
                 "partition": partition.key,

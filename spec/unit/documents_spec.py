@@ -80,8 +80,8 @@ def changed(**changes: object) -> str:
         (changed(files=[{"regex": "a", "sampleFileName": "b"}]), "regex does not match sampleFileName 'b'"),
         (changed(provider_path="{{when}}"), "provider_path: unresolved placeholder {{when}}"),
         (
-            changed(options={"spanUnit": "week", "spanStart": "1"}),
-            "options.spanUnit: Input should be 'day', 'month' or",
+            changed(options={"spanUnit": "fortnight", "spanStart": "1"}),
+            "options.spanUnit: Input should be 'day', 'week', 'dekad', 'month', 'quarter', 'season' or 'year'",
         ),
         (changed(meta={"group": {"by": ["start"]}}), r"group names start, which files\[0\].regex does not define"),
         (changed(meta={"group": {"expect": ["a"]}}), "expect needs each"),

@@ -3,6 +3,7 @@
 import calendar
 import json
 import re
+from collections.abc import Mapping
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,7 @@ from pileus import point_collections
 from pileus.documents import Collection, parse_value
 from pileus.errors import DocumentError, UsageError
 from pileus.expand import expand
-from pileus.periods import Period, Unit, span
+from pileus.periods import Period, Periods, Unit, span
 
 
 def template(**changes: object) -> Collection:
@@ -29,78 +30,85 @@ def template(**changes: object) -> Collection:
     return parse_value(Collection, value | changes, "template.json")
 
 
-def months(first: str, last: str) -> tuple[Period, Period]:
-    return tuple(Period.parse(text, Unit.month, date(2020, 1, 1)) for text in (first, last))  # type: ignore[return-value]
+def months(first: str, last: str) -> Periods:
+    return Periods.parse([f"{first}/{last}"], Unit.month)
 
 
 def test_the_ancestors_span_has_exactly_77_months() -> None:
-    points = expand(template(), *months("201201", "201805"))
+    points = expand(template(), months("201201", "201805"))
     assert len(points) == 77
     assert (points[0].collection.name, points[-1].collection.name) == ("viirs_201201", "viirs_201805")
 
 
 def test_a_placeholder_is_replaced_wherever_it_stands() -> None:
     text = "{{year}}/{{month}}/{{ pointInTime }}"
-    (point,) = expand(template(provider_path=text, meta={"note": {"at": [text]}}), *months("201502", "201502"))
+    (point,) = expand(template(provider_path=text, meta={"note": {"at": [text]}}), months("201502", "201502"))
     assert point.collection.provider_path == "2015/02/201502"
     assert point.collection.meta.model_extra == {"note": {"at": ["2015/02/201502"]}}
 
 
 def test_a_concrete_collection_is_no_template_any_more() -> None:
-    (point,) = expand(template(), *months("201502", "201502"))
+    (point,) = expand(template(), months("201502", "201502"))
     assert (point.collection.templated_name, point.collection.options) == (None, None)
 
 
 def test_two_points_in_time_with_one_name_are_refused() -> None:
     with pytest.raises(DocumentError, match="201501 and 201502 both become 'viirs'"):
-        expand(template(templated_name="viirs"), *months("201501", "201503"))
+        expand(template(templated_name="viirs"), months("201501", "201503"))
 
 
 # The slow way: every point is filled in the template's JSON, and validated as a document of its own
 
 
-def slowly(template: Collection, first: Period, last: Period) -> list[tuple[Period, Collection, bool]]:
+def slowly(template: Collection, first: Period, last: Period) -> list[tuple[Period, dict[str, Collection], bool]]:
     text = json.dumps(template.to_json() | {"name": template.templated_name or template.name})
+    ids = template.options.values_by_id if template.options else {"": {}}
 
-    def concrete(period: Period) -> Collection:
-        value = json.loads(filled(text, period))
+    def concrete(period: Period, id: str) -> Collection:
+        value = json.loads(filled(text, period, ids[id]))
         value.pop("templated_name", None)
         value.pop("options", None)
-        return parse_value(Collection, value, f"{template.name} at {period.point}")
+        return parse_value(Collection, value, f"{template.name} at {period.point}{f' of {id}' if id else ''}")
 
-    points = [(period, concrete(period), own(template.provider_path, period)) for period in span(first, last)]
-    seen: dict[str, Period] = {}
-    for period, collection, _ in points:
-        if twin := seen.get(collection.name):
-            words = (
-                f"{twin.point} and {period.point} both become {collection.name!r}: expected {{{{pointInTime}}}} in it"
-            )
-            raise DocumentError(f"templated_name: {words}", where=template.name)
-        seen[collection.name] = period
+    points = [
+        (period, {id: concrete(period, id) for id in ids}, own(template.provider_path, period, [*ids.values()]))
+        for period in span(first, last)
+    ]
+    seen: dict[str, tuple[Period, str]] = {}
+    for period, by_id, _ in points:
+        for id, collection in by_id.items():
+            if twin := seen.get(collection.name):
+                alike = (twin[1], id, "id") if twin[0] == period else (twin[0].point, period.point, "pointInTime")
+                words = f"{alike[0]} and {alike[1]} both become {collection.name!r}: expected {{{{{alike[2]}}}}} in it"
+                raise DocumentError(f"templated_name: {words}", where=template.name)
+            seen[collection.name] = period, id
     return points
 
 
-def filled(text: str, period: Period) -> str:
+def filled(text: str, period: Period, values: Mapping[str, str]) -> str:
     day = period.start
-    values = {"pointInTime": period.point, "year": f"{day:%Y}", "month": f"{day:%m}", "day": f"{day:%d}"}
-    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: values[match[1]], text)
+    own = {"pointInTime": period.point, "year": period.iso[:4], "month": f"{day:%m}", "day": f"{day:%d}", **values}
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda match: own[match[1]], text)
 
 
-def own(folder: str, period: Period) -> bool:
+def own(folder: str, period: Period, ids: list[Mapping[str, str]]) -> bool:
     if "{{" not in folder:
         return False
     try:
-        return filled(folder, period) not in {filled(folder, period.shift(step)) for step in (-1, 1)}
+        near = {filled(folder, period.shift(step), values) for step in (-1, 1) for values in ids}
     except UsageError:  # the end of the calendar
         return False
+    here = [filled(folder, period, values) for values in ids]
+    return len({*here}) == len(here) and near.isdisjoint(here)
 
 
-NAMED = st.sampled_from(["{{pointInTime}}", "{{ year }}", "{{month}}", "{{day}}"])
+NAMED = st.sampled_from(["{{pointInTime}}", "{{ year }}", "{{month}}", "{{day}}", "{{ id }}"])
 PLAIN = st.sampled_from(["", "a", "_", "-", "9", "/", "é", '"', "{", "}", "\\", "\n", ".", " "])
 TEXT = st.lists(st.one_of(NAMED, PLAIN), max_size=4).map("".join)
 ODD = [
     "[1-{{month}}]", "[2-{{day}}]", "[2-{{year}}]", "[^1-{{month}}]", "[{{day}}]x[1-{{month}}]", "(.)\\{{month}}",
     "[1-{{month}}]{{day}}", "[^a-c]{{day}}", "(?:a|{{year}}){2}", "{{day}}{{month}}*", "(?i)[2-{{day}}]", "(?#{{day}})",
+    "[5-{{id}}]", "{{id}}{2}",
 ]  # fmt: skip
 """Some of them are sound for some points, and not for others."""
 SAFE = st.lists(st.one_of(NAMED, st.sampled_from(["a", "_", "é", " "])), max_size=4).map("".join)
@@ -116,8 +124,12 @@ KEYS = st.sampled_from(["a", "01", "{{day}}", "{{month}}", "x{{year}}"])
 TEMPLATES = st.fixed_dictionaries(
     {
         "name": st.just("v"),
-        "templated_name": st.sampled_from(["v_{{pointInTime}}"] * 4 + ["v_{{ year }}{{month}}{{day}}", "x", "{{day}}"]),
-        "options": st.just({"spanStart": "now"}),
+        "templated_name": st.sampled_from(
+            ["v_{{pointInTime}}_{{id}}"] * 4 + ["v_{{ id }}{{ year }}{{month}}{{day}}", "x{{id}}", "{{day}}"]
+        ),
+        "options": st.sampled_from(
+            [{"spanStart": "now", "ids": ids} for ids in (["a"], ["a", "b"], {"01": {}, "9": {}}, {"b-": {}})]
+        ),
         "files": st.tuples(st.sampled_from(FILES), PATTERN).map(lambda two: [two[0], {"regex": two[1]}]),
     },
     optional={
@@ -159,14 +171,14 @@ def test_a_point_is_what_its_own_document_would_be(value: dict[str, Any], start:
         wanted = slowly(read, *ends)
     except DocumentError as error:
         with pytest.raises(DocumentError, match=f"^{re.escape(str(error))}$"):
-            expand(read, *ends)
+            expand(read, Periods.of(*ends))
         return
-    points = expand(read, *ends)
-    assert [(point.period, point.collection, point.own_folder) for point in points] == wanted
-    assert [p.collection.to_json() for p in points] == [collection.to_json() for _, collection, _ in wanted]
-    assert [p.collection.model_fields_set for p in points] == [
-        collection.model_fields_set for _, collection, _ in wanted
-    ]
+    points = expand(read, Periods.of(*ends))
+    assert [(point.period, point.by_id, point.own_folder) for point in points] == wanted
+    for point, (_, by_id, _) in zip(points, wanted, strict=True):
+        for made, collection in zip(point.by_id.values(), by_id.values(), strict=True):
+            assert made.to_json() == collection.to_json()
+            assert made.model_fields_set == collection.model_fields_set
 
 
 def test_a_template_is_validated_once_and_not_for_each_of_a_hundred_thousand_points(
@@ -174,9 +186,9 @@ def test_a_template_is_validated_once_and_not_for_each_of_a_hundred_thousand_poi
 ) -> None:
     asked: list[object] = []
     monkeypatch.setattr(point_collections, "parse_value", lambda *args: asked.append(args) or parse_value(*args))
-    days = Period(date(1800, 1, 1), Unit.day), Period(date(2073, 10, 15), Unit.day)
+    days = Periods.parse(["18000101/20731015"], Unit.day)
     regex = r"(?P<start>A{{year}}{{month}})_(?P<tile>[A-Z0-9]+)[.]tgz"
-    points = expand(template(files=[{"regex": regex}]), *days)
+    points = expand(template(files=[{"regex": regex}]), days)
     assert (len(points), points[-1].collection.files[0].regex) == (
         100_000,
         regex.replace("{{year}}{{month}}", "207310"),
@@ -187,7 +199,7 @@ def test_a_template_is_validated_once_and_not_for_each_of_a_hundred_thousand_poi
 def test_a_regex_that_one_point_spoils_is_told_with_that_point() -> None:
     odd = template(files=[{"regex": "[1-{{month}}]"}])
     with pytest.raises(DocumentError, match=r"viirs_template at 201601: files\[0\].regex: not a regular expression"):
-        expand(odd, *months("201511", "201603"))
+        expand(odd, months("201511", "201603"))
 
 
 def test_an_unknown_placeholder_in_a_key_is_refused() -> None:
@@ -247,4 +259,4 @@ def test_what_is_no_month_is_refused_with_an_example(text: str) -> None:
 
 def test_a_span_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(UsageError, match="starts at 201502, after its end 201501"):
-        list(span(*months("201502", "201501")))
+        list(span(*(Period.parse(text, Unit.month, date.min) for text in ("201502", "201501"))))

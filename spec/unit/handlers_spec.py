@@ -53,7 +53,7 @@ def test_generate_collections_lists_two_points_in_time(port: int, tmp_path: Path
     assert [point["config"]["name"] for point in points] == names
     (address,) = {point["config"]["documents"] for point in points}
     documents = RunDocuments.from_bytes((tmp_path / "s3" / address.removeprefix("s3://")).read_bytes())
-    assert [documents.collection_of(point["config"]["period"]).name for point in points] == names
+    assert [documents.collections_of(point["config"]["period"])[""].name for point in points] == names
 
 
 def test_discover_granules_finds_one_group_of_six(port: int, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pileus.documents import Collection, Rule, parse_value, resolve_span
+from pileus.documents import Collection, Rule, parse_value, resolve_points
 from pileus.documents.schedule import Cron, Rate, parse
 from pileus.errors import DocumentError, PileusError, UsageError
 from pileus.expand import expand
-from pileus.periods import Period, Unit
+from pileus.periods import Period, Periods, Unit
 from pileus.project.registry import Registry, check
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,13 +82,13 @@ def test_a_span_of_all_days_that_there_are_is_refused(start: str, end: str, word
     with pytest.raises(DocumentError, match=words):
         check(Registry({"x___001": collection}), {}, ["DiscoverAndProcessGranules"], date(2026, 1, 1))
     with pytest.raises(DocumentError, match=words):
-        expand(collection, *(Period.parse(text, Unit.day, date(2026, 1, 1)) for text in (start, end)))
+        expand(collection, Periods.parse([f"{start}/{end}"], Unit.day, date(2026, 1, 1)))
 
 
 def test_a_span_of_all_years_is_none_too_many() -> None:
     collection = template("0001", "9999", "year")
     assert collection.options is not None
-    assert len(expand(collection, *resolve_span(collection.options, date(2026, 1, 1), "x"))) == 9999
+    assert len(expand(collection, resolve_points(collection.options, date(2026, 1, 1), "x"))) == 9999
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,11 @@ def test_any_pattern_takes_the_same_parts_as_in_python(parts: list[str], name: s
         return
     wanted = None if match is None else {key: value or "" for key, value in match.groupdict().items()}
     assert NamePattern(pattern).parts(name) == wanted
+
+
+@pytest.mark.parametrize("name", ["id", "season", "e", "doy", " id "])
+def test_a_placeholder_is_plain_text_to_each_engine(name: str) -> None:
+    """`{i}` would allow an insertion to the engine that goes back."""
+    pattern = NamePattern(rf"{{{{{name}}}}}_(?P<part>.)(?=[.])[.]tif")
+    assert pattern.parts(f"{{{{{name}}}}}_x.tif") == {"part": "x"}
+    assert NamePattern("a{{2}_.(?!x)").parts("a{{_b") == {}, "two braces, by a repetition"

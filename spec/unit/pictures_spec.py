@@ -17,6 +17,7 @@ from pileus.models import Partition
 from pileus.outputs import frames, gather, pictures, series
 from pileus.outputs.clips import cog
 from pileus.outputs.windows import Window
+from pileus.periods import Periods, Unit
 from spec.support import stage
 from spec.support.outputs import HOSTILE, Made
 
@@ -142,6 +143,24 @@ def test_a_contact_sheet_has_a_row_a_year(mumbai: Made) -> None:
     sheet = frames.contact_sheet(found)
     assert sheet.width > 12 * 50
     assert sheet.height > 3 * pictures.MAP / 5
+
+
+@pytest.mark.parametrize(
+    ("unit", "span", "rows"),
+    [
+        (Unit.quarter, "2015Q4/2016Q1", 2),
+        (Unit.season, "2015DJF/2015SON", 1),
+        (Unit.week, "2015W01/2015W12", 1),
+        (Unit.week, "2015W01/2015W13", 2),
+    ],
+)
+def test_a_contact_sheet_has_a_row_a_year_of_what_a_year_has_few_of(unit: Unit, span: str, rows: int) -> None:
+    periods = tuple(Periods.parse([span], unit))
+    shown = {periods[0]: window(np.ones((8, 8), "float32"))}
+    sheet = frames.contact_sheet(frames.Frames("Zone", "b", "", shown, periods, {}))
+    one = frames.contact_sheet(frames.Frames("Zone", "b", "", shown, periods[:1], {}))
+    row = pictures.map_of(shown[periods[0]], (1, 2), frames.THUMB).height + 26
+    assert sheet.height - one.height == (rows - 1) * row
 
 
 def test_without_clips_there_is_nothing_to_animate_and_what_to_do_is_said() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from pileus.backfills.plan import Listings, Plan, plan
+from pileus.backfills.plan import Plan, plan
 from pileus.documents import Collection, Meta, Process, Provider, parse_value
 from pileus.edges.aws import Aws, Stack
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.lifecycle.selection import decide
+from pileus.listings import Listings
 from pileus.models import Granule, Group, Listed, Partition, State
 from pileus.wiring import Edges, wire, wire_folder
 from spec.servers import Site

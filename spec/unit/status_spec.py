@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pileus.backfills.grid import SYMBOLS, layout, symbol
 from pileus.backfills.record import Outcome, note_files
-from pileus.backfills.status import WORST_FIRST, Cell, Status, outcomes, span_of, status
+from pileus.backfills.status import WORST_FIRST, Cell, Status, outcomes, status
 from pileus.backfills.status_page import page
 from pileus.cli.grid import STYLES, grid, legend
 from pileus.edges.aws import Aws
@@ -229,7 +229,7 @@ def test_a_hundred_thousand_are_counted(edges: Edges) -> None:
 
     class Many(MemoryIndex):
         def briefs(self, *_: str) -> Iterator[Brief]:
-            return (one._replace(run="days/1", period=period.iso) for period in span_of(days))
+            return (one._replace(run="days/1", period=period.iso) for period in days.periods)
 
     found = Status(days, outcomes(replace(edges, index=Many()), days))
     assert found.counts == {State.succeeded: 100_000}
