@@ -41,7 +41,7 @@ def init(
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=exc.filename or str(folder)) from exc
     paths = [os.path.normpath(folder / name) for name in written]
-    first, *_ = names = list(wanted.collections)
+    names = list(wanted.collections)
     show.answer(
         json,
         {"written": paths, "collections": names},
@@ -51,7 +51,6 @@ def init(
         "  pileus up --detach",
         "  pileus populate",
         *(f"  pileus backfill {name} --wait" for name in names),
-        f"  pileus backfill {first} --wait",
-        f"  pileus outputs show {first}",
+        f"  pileus outputs show {names[0]}",
         "  pileus down",
     )

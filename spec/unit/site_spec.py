@@ -95,7 +95,7 @@ def test_the_example_of_every_field_is_a_value_that_it_takes(model: type[BaseMod
     kinds: list[dict[str, Any]] = [reference.schema_of(kind) for kind in KINDS]
     parts = {name: part for made in kinds for name, part in {**made.get("$defs", {}), made["title"]: made}.items()}
     for name, info in model.model_fields.items():
-        (example,) = parts[model.__name__]["properties"][name]["examples"]
+        (example,) = parts[model.__name__]["properties"][info.alias or name]["examples"]
         TypeAdapter(Annotated[info.annotation, info]).validate_python(example)  # type: ignore[valid-type]
 
 
