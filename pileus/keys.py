@@ -8,6 +8,7 @@ from pileus.periods import parse_period
 
 TABLES = "stats"
 MANIFESTS = "manifests"
+ZONES = "zones"
 
 
 LONGEST = 120
@@ -35,6 +36,15 @@ def table_key(partition: Partition) -> str:
     'stats/collection=viirs/version=001/period=2015-01/group=20150101/stats.parquet'
     """
     return f"{TABLES}/{partition.hive}/stats.parquet"
+
+
+def zones_key(collection: str, name: str) -> str:
+    """Return the geometry of a zone set, which the partitions of a collection share.
+
+    >>> zones_key("viirs", "0a1b2c3d4e5f6071")
+    'zones/collection=viirs/0a1b2c3d4e5f6071.parquet'
+    """
+    return f"{ZONES}/collection={safe(collection)}/{safe(name)}.parquet"
 
 
 def csv_key(partition: Partition) -> str:

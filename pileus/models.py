@@ -226,6 +226,10 @@ def unsafe(segment: str) -> str:
     return "" if segment == "%" else unquote(segment)
 
 
+SHARED = ("archive", "zones")
+"""Kinds of outputs that manifests of several partitions may name: a partition that no longer does deletes none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """One object written for a partition."""
@@ -236,7 +240,7 @@ class Output:
     sha256: str
     """Hex."""
     kind: str
-    """`table`, `csv`, `classic-csv`, `archive`, `clip`, `picture`, `item`."""
+    """`table`, `csv`, `classic-csv`, `archive`, `clip`, `picture`, `item`, `zones`."""
     previous: str = ""
     """Where an older object of this address is kept, by the collection's `duplicateHandling`; empty: nowhere."""
 

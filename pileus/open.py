@@ -19,9 +19,9 @@ def open_stats(source: str) -> pa.Table:
     2. a folder on disk laid out like the bucket;
     3. the name of a collection of the stack that is up, or that PILEUS_STACK names.
 
-    Columns: version, period, group, time, zone, zone_name, band, then the statistics as float64. A statistic is null
-    where nothing was observed. Each field's metadata has its `unit` and `description`. Raises UsageError when
-    nothing is there.
+    Columns: version, period, group, time, zone, zone_name, zone_set, band, unit, then the statistics as float64. A
+    statistic is null where nothing was observed. Each field's metadata has its `unit` and `description`. Raises
+    UsageError when nothing is there.
 
     >>> import pathlib, tempfile
     >>> from pileus.models import Partition

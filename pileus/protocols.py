@@ -22,6 +22,8 @@ class Protocol:
     """Where its servers listen when nothing else is said; None where a host has no port."""
     needs_host: bool = True
     """Whether a provider document must name a host."""
+    gives_parts: bool = False
+    """Whether its class has `open_range`, so that parts of files can be read."""
 
 
 REGISTERED: dict[str, Protocol] = {}
@@ -54,11 +56,11 @@ def usual_port(name: str) -> int | None:
 
 
 for _protocol in (
-    Protocol("http", "pileus.edges.providers.http:HttpEdge", port=80),
-    Protocol("https", "pileus.edges.providers.http:HttpEdge", port=443),
-    Protocol("s3", "pileus.edges.providers.s3:S3Edge"),
+    Protocol("http", "pileus.edges.providers.http:HttpEdge", port=80, gives_parts=True),
+    Protocol("https", "pileus.edges.providers.http:HttpEdge", port=443, gives_parts=True),
+    Protocol("s3", "pileus.edges.providers.s3:S3Edge", gives_parts=True),
     Protocol("ftp", "pileus.edges.providers.ftp:FtpEdge", port=21),
     Protocol("sftp", "pileus.edges.providers.sftp:SftpEdge", port=22),
-    Protocol("file", "pileus.edges.providers.file:FileEdge", needs_host=False),
+    Protocol("file", "pileus.edges.providers.file:FileEdge", needs_host=False, gives_parts=True),
 ):
     register(_protocol)

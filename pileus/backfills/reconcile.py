@@ -12,10 +12,12 @@ A finding has one of these kinds.
     undone      the provider has the whole group, and no run made it
     stale       it was made, and the provider or the template has changed since
     unlisted    the provider cannot be asked about a point in time
+    zones       the geometry of a zone set is not there, or another than its manifests say
     spoilt      the provider has several files for one member, so that the group cannot be made
 
-`repair` corrects the index from the manifests, and returns the points in time that must run again. It reports orphaned
-and stale objects and changes nothing there; `pileus backfill --select stale` makes stale partitions again.
+`repair` corrects the index from the manifests, writes the geometry of the collection's zones where that was lost, and
+returns the points in time that must run again. It reports orphaned and stale objects and changes nothing there;
+`pileus backfill --select stale` makes stale partitions again.
 """
 
 import hashlib
@@ -40,11 +42,14 @@ from pileus.lifecycle.partition import Entry
 from pileus.models import Manifest, Output, Partition, State, safe
 from pileus.outputs.commit import read_manifest, void
 from pileus.outputs.read import objects
+from pileus.outputs.zone_sets import name_of, publish, same, to_parquet
 from pileus.wiring import Edges
+from pileus.zonal.zones import Zones, read_zones
 
 Kind = Literal[
-    "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted", "spoilt"
-]
+    "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted", "spoilt",
+    "zones",
+]  # fmt: skip
 RERUN = ("lost", "missing", "corrupt", "rows", "unfinished", "undone")
 """Kinds that are repaired by running the partition again."""
 VOID = ("missing", "corrupt", "rows")
@@ -103,6 +108,7 @@ def reconcile(edges: Edges, template: Collection, provider: Provider, whole: Bac
     with ThreadPoolExecutor(PARALLEL) as pool:
         for found in pool.map(lambda item: list(_objects(edges, item[0], item[1][1], there)), manifests.items()):
             findings += found
+    findings += _zone_sets(edges, template, manifests)
     findings += _record(edges, entries, manifests)
     findings += _orphans(there, manifests, edges.protected(""))
     bad = {finding.partition for finding in findings if finding.kind in RERUN}
@@ -136,6 +142,8 @@ def _manifests(
 def _objects(edges: Edges, key: str, manifest: Manifest, there: Mapping[str, int]) -> Iterator[Finding]:
     """Yield the outputs of one partition against its manifest."""
     for output in manifest.outputs:
+        if output.kind == "zones":
+            continue  # one for many partitions: see `_zone_sets`
         size = there.get(output.url)
         try:
             body = edges.store.get(output.url) if size in (None, output.size) else b""
@@ -163,6 +171,32 @@ def _rows(partition: Partition, output: Output, body: bytes) -> Iterator[Finding
         yield Finding("rows", partition.key, f"{output.url} holds no rows")
 
 
+def _zone_sets(edges: Edges, template: Collection, manifests: Mapping[str, tuple[str, Manifest]]) -> Iterator[Finding]:
+    named: dict[str, set[str]] = {}
+    for _, manifest in manifests.values():
+        for output in manifest.outputs:
+            if output.kind == "zones":
+                named.setdefault(output.url, set()).add(output.sha256)
+    for url, sums in sorted(named.items()):
+        try:
+            body = edges.store.get(url)
+        except NotFound:
+            yield Finding("zones", "", f"{url} is not there")
+            continue
+        now = _zones(edges, template) if {hashlib.sha256(body).hexdigest()} != sums else None
+        if now is not None and not (url == _url_of(edges, template, now) and same(body, to_parquet(now))):
+            yield Finding("zones", "", f"{url} differs from the checksum in a manifest")
+
+
+def _zones(edges: Edges, template: Collection) -> Zones | None:
+    rules = template.meta.process
+    return read_zones(edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones) if rules else None
+
+
+def _url_of(edges: Edges, template: Collection, zones: Zones) -> str:
+    return edges.protected(keys.zones_key(template.name, name_of(zones)))
+
+
 def _record(
     edges: Edges, entries: Mapping[str, Entry], manifests: Mapping[str, tuple[str, Manifest]]
 ) -> Iterator[Finding]:
@@ -184,7 +218,8 @@ def _orphans(there: Mapping[str, int], manifests: Mapping[str, tuple[str, Manife
     named |= {output.url for _, manifest in manifests.values() for output in manifest.outputs}
     for url in there:
         kind, *rest = url.removeprefix(root).split("/")
-        of_all = kind == "stac" and len(rest) != 4  # the catalog's own pages, which no partition made
+        # The catalog's own pages, which no partition made; and older zones, to which rows may join that somebody has.
+        of_all = (kind == "stac" and len(rest) != 4) or kind == keys.ZONES
         if url not in named and kind != keys.MANIFESTS and not of_all:
             yield Finding("orphan", "", f"{url} is named by no manifest")
 
@@ -202,8 +237,12 @@ def _provider(found: Plan, manifests: Mapping[str, tuple[str, Manifest]], bad: s
             yield Finding("undone", key, row.reason)
 
 
-def repair(edges: Edges, found: Reconciliation) -> list[str]:
-    """Correct the index from the manifests. Return the periods (ISO 8601) that must run again."""
+def repair(edges: Edges, template: Collection, found: Reconciliation) -> list[str]:
+    """Correct the index from the manifests, and write lost geometry. Return the periods (ISO 8601) that must run
+    again.
+    """
+    if any(finding.kind == "zones" for finding in found.findings) and (zones := _zones(edges, template)):
+        publish(edges.store, _url_of(edges, template, zones), zones, {})
     for finding in found.findings:
         if finding.kind == "unrecorded" and finding.partition not in found.rerun:
             _set(edges, entry_of(found.manifests[finding.partition][1], found.manifests[finding.partition][0]))

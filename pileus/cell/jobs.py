@@ -2,6 +2,7 @@
 
 {"job": "measure" | "task" | "index", ...}, the zones in an open file
     <- {"reading": number of the file that is opened now}
+    <- {"bring": [number of a file, [[first, last], ...]]}     -> {}
     <- {"index": grid, "rule": rule}     -> {"key": key}, the index in an open file
     <- {"measured": facts}, the numbers; what is drawn follows
     <- {"drawn": ...} or {"put": ...}, an output's bytes     -> {}
@@ -23,9 +24,11 @@ from pileus.cell.confine import Limits, allow_seconds
 from pileus.cell.results import measured_to_numbers
 from pileus.cell.zone_file import zones_from_bytes
 from pileus.documents import Band, Process
+from pileus.download.parts import few
 from pileus.errors import NoSpace, PileusError, RasterError
 from pileus.models import Archive, Granule, Partition
 from pileus.outputs.draw import DrawTask, measure_and_draw
+from pileus.raster.byte_ranges import Ranges
 from pileus.raster.grid import Grid
 from pileus.raster.request import Place
 from pileus.stopping import go_on
@@ -97,7 +100,7 @@ class Jobs:
         def fetch(grid: Grid) -> tuple[ZoneIndex, str]:
             return self._fetch(zones, grid, process.coverage)
 
-        sources = [_source(value) for value in job["sources"]]
+        sources = [self._source(number, value) for number, value in enumerate(job["sources"])]
         numbers = {source.name: number for number, source in enumerate(sources)}
         measured, drawing = measure_and_draw(
             sources,
@@ -116,6 +119,17 @@ class Jobs:
         for one in drawing:
             self._ask({"drawn": {"kind": one.kind, "band": one.band, "zone": one.zone, "facts": one.facts}}, one.body)
         return {}, b""
+
+    def _source(self, number: int, value: list[Any]) -> Source:
+        """Return a file to measure; the worker fetches the bytes of one that is not whole here."""
+        name, tile, path, band, (crs, bounds), span, parts = value
+        place, days = Place(crs, tuple(bounds) if bounds else None), [date.fromisoformat(day) for day in span or ()]
+
+        def bring(ranges: Ranges) -> None:
+            self._ask({"bring": [number, few(ranges)]}, b"")
+
+        kept = (days[0], days[1]) if days else None
+        return Source(name, tile, Path(path), band=band, place=place, span=kept, bring=bring if parts else None)
 
     def _task(self, job: Mapping[str, Any], _files: list[int]) -> tuple[Any, bytes]:
         def put(name: str, body: bytes, content_type: str) -> None:
@@ -157,15 +171,10 @@ def _whole(file: int) -> bytes:
 
 
 def source_to_json(source: Source) -> list[Any]:
-    """Return what `_source` reads."""
+    """Return what `Jobs._source` reads."""
     span = [day.isoformat() for day in source.span] if source.span else None
-    return [source.name, source.tile, str(source.path), source.band, [source.place.crs, source.place.bounds], span]
-
-
-def _source(value: list[Any]) -> Source:
-    name, tile, path, band, (crs, bounds), span = value
-    place, days = Place(crs, tuple(bounds) if bounds else None), [date.fromisoformat(day) for day in span or ()]
-    return Source(name, tile, Path(path), band=band, place=place, span=(days[0], days[1]) if days else None)
+    place, parts = [source.place.crs, source.place.bounds], source.bring is not None
+    return [source.name, source.tile, str(source.path), source.band, place, span, parts]
 
 
 def archives_to_json(archives: tuple[Archive, ...]) -> list[Any]:

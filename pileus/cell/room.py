@@ -12,6 +12,7 @@ from pileus.cell.cell import Cell, odd
 from pileus.cell.jobs import archives_to_json, source_to_json
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
 from pileus.documents import Band, Process
+from pileus.download.parts import MOST
 from pileus.errors import UnsafeName
 from pileus.names import FileName
 from pileus.outputs.draw import Drawing, Drawn, DrawTask
@@ -83,6 +84,9 @@ class Room:
                     key, file = cell.index(zones, _grid(value), process.coverage, cache, check)
                     child.keys.add(key)
                     child.channel.send({"key": key}, files=[file])
+                elif kind == "bring" and not measured:
+                    _bring(sources, value)
+                    child.channel.send({})
                 elif kind == "measured" and not measured:
                     measured = True
                     yield measured_from_numbers(value, body, sources, process, zones, child.keys)
@@ -145,6 +149,24 @@ def _grid(value: Any) -> Grid:
         raise BadAnswer("no grid")
     west, north, dx, dy = map(float, edges)
     return Grid(width, height, west, north, dx, dy, crs)
+
+
+def _bring(sources: Sequence[Source], value: Any) -> None:
+    """Fetch the bytes that a child asks for. Raises BadAnswer for a file or ranges that there are not."""
+    if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], list):
+        raise BadAnswer("no ranges")
+    number, ranges = value
+    if type(number) is not int or not 0 <= number < len(sources) or len(ranges) > MOST:
+        raise BadAnswer("no ranges")
+    bring = sources[number].bring
+    if bring is None or not all(_is_range(one) for one in ranges):
+        raise BadAnswer("no ranges")
+    bring((first, last) for first, last in ranges)
+
+
+def _is_range(value: Any) -> bool:
+    ends = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
+    return ends and 0 <= value[0] <= value[1] <= 1 << 62
 
 
 def _drawn(kind: str, value: Mapping[str, Any], body: bytes) -> Drawn:

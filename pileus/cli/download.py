@@ -80,28 +80,19 @@ def _listed(path: Path | None) -> list[str]:
 
 def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[Provider, list[Granule]]]":
     """Return the URLs by host, each host with a provider document; with `document`, all URLs belong to it."""
-    from urllib.parse import urlsplit
-
-    from pileus.documents import Provider, parse_value, read
+    from pileus.cli.rasters import provider_of
+    from pileus.documents import Provider, read
     from pileus.download.fetch import granule_of
-    from pileus.errors import UsageError
-    from pileus.protocols import REGISTERED
 
     by_place: dict[tuple[str, str], list[Granule]] = {}
     for url in urls:
-        try:
-            split = urlsplit(url)
-        except ValueError as exc:
-            raise UsageError(f"not a URL: {exc}", where=url) from exc
-        if split.scheme not in REGISTERED:
-            raise UsageError(f"expected a URL with one of {', '.join(REGISTERED)}", where=url)
-        by_place.setdefault((split.scheme, split.netloc), []).append(granule_of(url))
+        own = provider_of(url, f"site-{len(by_place) + 1}")
+        by_place.setdefault((own.protocol, own.host), []).append(granule_of(url))
     if document is not None:
         yield read(Provider, document), [granule for mine in by_place.values() for granule in mine]
         return
-    for number, ((scheme, host), mine) in enumerate(by_place.items(), 1):
-        value = {"id": f"site-{number}", "protocol": scheme, "host": host, "globalConnectionLimit": 64}
-        yield parse_value(Provider, value, mine[0].file.url), mine
+    for number, mine in enumerate(by_place.values(), 1):
+        yield provider_of(mine[0].file.url, f"site-{number}"), mine
 
 
 def _fetch(

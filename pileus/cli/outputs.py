@@ -103,7 +103,9 @@ def _summary(line: "object") -> list[object]:
 
 def _rows(table: "pa.Table", zone: str, band: str) -> None:
     rows = [row for row in table.to_pylist() if (row["zone"], row["band"]) == (zone, band)]
-    hidden = {"version", "group", "time", "zone_name"}
+    hidden = {"version", "time", "zone_name", "zone_set"}
+    if len({row["period"] for row in rows}) == len(rows):  # else the group tells the rows of a period apart
+        hidden.add("group")
     columns = [name for name in table.column_names if name not in hidden]
     show.table(columns, ([row[name] for name in columns] for row in sorted(rows, key=lambda row: row["period"])))
 

@@ -13,6 +13,9 @@ from pileus.cli.session import Session
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pileus.outputs.zone_sets import Shapes
+    from pileus.zonal import Zones as ZoneSet
+
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="File to write.", show_default=False)]
 
 
@@ -62,19 +65,29 @@ def plot(
         say_gaps(session, collection, lines[0].missing)
 
 
-@outputs.command(epilog="Example: pileus outputs export viirs_template --format csv -o lights.csv")
+@outputs.command(epilog="Example: pileus outputs export viirs_template --stat mean --from 2015-01 -o lights.gpkg")
 def export(
     collection: Name,
-    format: Annotated[str | None, typer.Option(help="csv, parquet, geojson or xlsx; else by the file's name.")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="csv, parquet, geojson, xlsx, geoparquet or gpkg; else by the file's ending: -o lights.xlsx."
+        ),
+    ] = None,
     zone: Zones = None,
+    stat: Annotated[
+        list[str] | None, typer.Option(help="Statistic, as --stat mean --stat max; all if none is given.")
+    ] = None,
     first: From = None,
     last: To = None,
     out: Out = None,
     json: show.Json = False,
 ) -> None:
-    """Write the rows as CSV, Parquet, GeoJSON or Excel; CSV and GeoJSON to standard output when no file is named.
+    """Write the rows to a file. CSV, Parquet and GeoJSON have a row for each zone, band and period. Excel, GeoParquet
+    and GeoPackage are wide, of the newest version: a row for each zone, a column for each period, and its shape in the
+    latter two.
 
-    With --json, and no file, the rows are JSON.
+    CSV and GeoJSON go to standard output when no file is named. With --json, and no file, the rows are JSON.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -95,10 +108,12 @@ def export(
     table = series.between(table, period(table, first), period(table, last))
     if zone:
         table = table.filter(pc.is_in(table["zone"], pa.array(series.pick_zones(table, zone))))
+    there = series.statistics_of(table)
+    stats = [series.pick("statistic", one, there) for one in stat or there]
     if as_rows:
-        show.as_json(table.to_pylist())
+        show.as_json([{name: row[name] for name in row if name in (*series.KEYS, *stats)} for row in table.to_pylist()])
         return
-    body = files.export(table, format, zone_shapes(session, collection) if kind.shapes else None)
+    body = files.export(table, format, row_shapes(session, collection, table) if kind.shapes else None, stats)
     if out is None:
         sys.stdout.buffer.write(body)
         return
@@ -119,16 +134,40 @@ def ddl(
     show.answer(json, {"ddl": text}, text.rstrip())
 
 
+def row_shapes(session: Session, collection: str, table: "pa.Table") -> "Shapes":
+    """Return the geometry that each zone of the rows was measured in, by its set and id."""
+    from contextlib import suppress
+
+    import pyarrow as pa
+
+    from pileus.errors import NotFound, UsageError
+    from pileus.outputs.zone_sets import shapes_of
+
+    empty = pa.nulls(table.num_rows, pa.string())
+    names = (table["zone_set"] if "zone_set" in table.column_names else empty).unique().to_pylist()
+    now = None
+    with suppress(NotFound, UsageError):  # outputs outlive the documents that they were made by
+        now = zones_of(session, collection)
+    return shapes_of(session.edges.store, session.stack.protected, collection, names, now)
+
+
 def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
     """Return the GeoJSON geometry of each zone of a collection."""
-    from pileus.backfills.control import read_registry
     from pileus.outputs.shapes import geojson
+
+    zones = zones_of(session, collection)
+    return geojson(zones) if zones else {}
+
+
+def zones_of(session: Session, collection: str) -> "ZoneSet | None":
+    """Return the zones of a collection as they are now; None where it measures nothing."""
+    from pileus.backfills.control import read_registry
     from pileus.zonal.zones import read_zones
 
     rules = read_registry(session.edges.store, session.stack).collection(collection).meta.process
     if rules is None:
-        return {}
-    return geojson(read_zones(session.edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones))
+        return None
+    return read_zones(session.edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
 
 
 def write(path: Path, body: bytes, json: bool) -> None:

@@ -41,7 +41,7 @@ def reconcile(
     whole = new_backfill(registry, collection, now=edges.now(), version=version)
     found = reconcile(edges, template, registry.provider_of(template), whole)
     started = None
-    if repair and (periods := repair_index(edges, found)):
+    if repair and (periods := repair_index(edges, template, found)):
         started = _start(session, registry, collection, template.version, periods)
     if not json:
         _tell(found)

@@ -3,15 +3,16 @@
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.rasters import Rasters, bar, is_url
 from pileus.documents import DEFAULT_STATISTICS, Band, GridRule, Process, parse_value
 from pileus.documents.base import D
 from pileus.errors import UsageError
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 SHOWN = 40
 """Most rows that are printed; a file gets all."""
 
-Rasters = Annotated[
-    list[Path], typer.Argument(help="GeoTIFF, netCDF, HDF5, GRIB or JPEG 2000; .tgz, .tar, .gz or .zip.")
+Named = Annotated[
+    list[str], typer.Argument(help="GeoTIFF, netCDF, HDF5, GRIB, JPEG 2000, .tgz, .tar, .gz or .zip; files or URLs.")
 ]
-ZonesFile = Annotated[Path, typer.Option("--zones", "-z", help="Polygons: GeoJSON, GeoPackage, Shapefile, ...")]
+ZonesFile = Annotated[str, typer.Option("--zones", "-z", help="Polygons: GeoJSON, GeoPackage, ...; a file or a URL.")]
 By = Annotated[str | None, typer.Option("--by", help="Column that names a zone.")]
 Stats = Annotated[str, typer.Option("--stats", "-s", help="Statistics, with commas; percentiles as p5.")]
 Bands = Annotated[
@@ -49,7 +50,8 @@ Nodata = Annotated[float | None, typer.Option(help="Value of pixels without data
 Zero = Annotated[bool, typer.Option("--zero-is-nodata", help="Do not count pixels of value 0.")]
 Area = Annotated[bool, typer.Option("--area-weighted", help="Weight pixels by their area on the ellipsoid.")]
 Each = Annotated[bool, typer.Option("--each", help="Measure each raster alone, not all as one mosaic.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write a .csv or .parquet.")]
+Output = Annotated[str | None, typer.Option("--output", "-o", help="Write a .csv or .parquet; a file or s3://.")]
+SignIn = Annotated[Path | None, typer.Option("--provider", metavar="FILE", help="Document that says how to sign in.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads that measure.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of compiled zones; the user's cache if not given.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the zones again, and keep nothing.")]
@@ -57,7 +59,7 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Compile the zones aga
 
 @app.command(epilog="Example: pileus stats tile.tif --zones places.geojson --stats mean,p95")
 def stats(
-    rasters: Rasters,
+    rasters: Named,
     zones: ZonesFile,
     by: By = None,
     stats: Stats = ",".join(DEFAULT_STATISTICS),
@@ -78,6 +80,7 @@ def stats(
     area_weighted: Area = False,
     each: Each = False,
     output: Output = None,
+    provider: SignIn = None,
     json: show.Json = False,
     threads: Threads = os.cpu_count() or 2,
     cache: Cache = None,
@@ -101,19 +104,21 @@ def stats(
     told = {"select": dict(map(_pair, select or ())), "time": time, "scale": _scale(scale)}
     bands = {name: _parsed(Band, told | ({"path": name} if name.isdecimal() else {})) for name in names}
     place = _place(_parsed(GridRule, {"crs": crs, "bounds": bounds}))
-    places = read_zones(zones, zone_id=by, where=str(zones))
     kept = None if no_cache else FolderCache(cache or _cache_folder())
-    groups = [[path] for path in rasters] if each else [rasters]
-    tables, notes = [], dict.fromkeys(places.notes)
-    with tempfile.TemporaryDirectory() as scratch, _bar(rasters) as advance:
+    groups = [[name] for name in rasters] if each else [rasters]
+    tables = []
+    with tempfile.TemporaryDirectory() as folder, Rasters(Path(folder), provider, place) as opened, bar(rasters) as on:
+        places = read_zones(opened.bytes_of(zones) if is_url(zones) else Path(zones), zone_id=by, where=zones)
+        notes = dict.fromkeys(places.notes)
         for group in groups:
             alone = names[0] if mask_file and len(names) == 1 else None
-            sources = [_source(path, advance, alone, place) for path in group]
+            sources = [opened.source(name, on, alone) for name in group]
             sources += [_mask(mask_file)] if mask_file else []
-            how: dict[str, Any] = {"bands": bands, "cache": kept, "scratch": Path(scratch), "threads": threads}
+            how: dict[str, Any] = {"bands": bands, "cache": kept, "scratch": Path(folder), "threads": threads}
             measured = measure(sources, process, places, **how)
             notes |= dict.fromkeys(measured.notes)
             tables.append(_named(measured, group[0] if each else None))
+        notes |= dict.fromkeys(opened.notes)
     for note in notes:
         show.errors.print(f"note: {note}", style="dim", markup=False, soft_wrap=True)
     _show(_together(tables), write, json=json)
@@ -128,7 +133,7 @@ def _parsed(model: type[D], rules: dict[str, Any]) -> D:
         raise UsageError(error.message) from error
 
 
-def _band(rasters: list[Path]) -> str:
+def _band(rasters: list[str]) -> str:
     """Return the band of a raster file by its name: BAND of NAME.BAND.tif, else NAME; 1 where NAME has dots. Of other
     kinds: the only one that they hold.
     """
@@ -137,26 +142,16 @@ def _band(rasters: list[Path]) -> str:
     from pileus.raster.opening import band_names
     from pileus.unpack.members import is_archive
 
-    name = rasters[0].name
-    if name.lower().endswith((".tif", ".tiff")):
-        stem = stem_of(name)
-        return named_band(name) or ("1" if "." in stem else stem)
-    readable = rasters[0].is_file() and not is_archive(rasters[0])
-    names = band_names(rasters[0], str(rasters[0])) if readable else []
+    path = Path(urlsplit(rasters[0]).path if is_url(rasters[0]) else rasters[0])
+    if path.name.lower().endswith((".tif", ".tiff")):
+        stem = stem_of(path.name)
+        return named_band(path.name) or ("1" if "." in stem else stem)
+    readable = not is_url(rasters[0]) and path.is_file() and not is_archive(path)
+    names = band_names(path, rasters[0]) if readable else []
     if len(names) == 1:
         return names[0]
     told = f": it has {listed(names)}" if names else ""
-    raise UsageError(f"say with --band which band to measure{told}", where=str(rasters[0]))
-
-
-def _source(path: Path, advance: Callable[[int], None], band: str | None, place: "Place") -> "Source":
-    """Return one raster or archive. `band`: the only one that it holds, whatever it is called; None: see inside."""
-    from pileus.unpack.members import is_archive
-    from pileus.zonal import Source
-
-    if path.is_file() and is_archive(path):
-        return Source(str(path), open=lambda: cast(BinaryIO, _Counted(path, advance)), place=place)
-    return Source(str(path), path=path, band=band, place=place)
+    raise UsageError(f"say with --band which band to measure{told}", where=rasters[0])
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -183,95 +178,71 @@ def _mask(path: Path) -> "Source":
     return Source(str(path), path=path, band="mask")
 
 
-class _Counted(io.RawIOBase):
-    """A file that reports how many of its bytes were read."""
-
-    def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
-        self._file, self._advance = path.open("rb", buffering=0), advance
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, view: Any) -> int | None:
-        n = self._file.readinto(view)
-        self._advance(n or 0)
-        return n
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-@contextmanager
-def _bar(rasters: list[Path]) -> Iterator[Callable[[int], None]]:
-    """Yield a progress bar on standard error over the bytes of archives, when there is a terminal."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    if not show.errors.is_terminal:
-        yield lambda _: None
-        return
-    columns = (TextColumn("measuring"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=show.errors, transient=True) as progress:
-        task = progress.add_task("", total=sum(path.stat().st_size for path in rasters if path.is_file()))
-        yield lambda n: progress.advance(task, n)
-
-
 def _cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "pileus" / "zones"
 
 
-def _named(measured: "Measured", raster: Path | None) -> "pa.Table":
+def _named(measured: "Measured", raster: str | None) -> "pa.Table":
+    """Return the rows, with their unit where any band has one, and with their raster where each is measured alone."""
     import pyarrow as pa
 
+    from pileus.outputs.tables import with_unit
+
+    table = with_unit(measured.table, measured.units) if any(measured.units.values()) else measured.table
     if raster is None:
-        return measured.table
-    return measured.table.add_column(0, "raster", pa.array([str(raster)] * measured.table.num_rows, pa.string()))
+        return table
+    return table.add_column(0, "raster", pa.array([raster] * table.num_rows, pa.string()))
 
 
 def _together(tables: list["pa.Table"]) -> "pa.Table":
     import pyarrow as pa
 
-    return pa.concat_tables(tables)
+    return pa.concat_tables(tables, promote_options="default")
 
 
-def _writer(output: Path | None) -> Callable[["pa.Table"], None] | None:
-    """Return the function that writes the file, or None. Raises UsageError for an unknown ending before anything is
-    measured.
+def _writer(output: str | None) -> Callable[["pa.Table"], None] | None:
+    """Return the function that writes the file or the object, or None. Raises UsageError for an unknown ending before
+    anything is measured.
     """
     if output is None:
         return None
-    if output.suffix.lower() not in (".csv", ".parquet"):
-        raise UsageError("expected a name that ends in .csv or .parquet", where=str(output))
-    if not output.parent.is_dir():
-        raise UsageError("its folder does not exist", where=str(output))
+    if not output.lower().endswith((".csv", ".parquet")):
+        raise UsageError("expected a name that ends in .csv or .parquet", where=output)
+    if is_url(output) and not output.startswith("s3://"):
+        raise UsageError("expected a file or s3://BUCKET/KEY", where=output)
+    if not is_url(output) and not Path(output).parent.is_dir():
+        raise UsageError("its folder does not exist", where=output)
 
     def write(table: "pa.Table") -> None:
-        import pyarrow.parquet
+        body = _content(table, output)
+        if is_url(output):
+            from pileus.edges.aws import Aws
+            from pileus.edges.store import S3Store
 
-        from pileus.outputs.tables import to_csv
-
-        temporary = output.with_name(f".{output.name}.part")
-        try:
-            if output.suffix.lower() == ".csv":
-                temporary.write_bytes(to_csv(table))
-            else:
-                pyarrow.parquet.write_table(table, temporary, compression="zstd")
-            temporary.replace(output)
-        finally:
-            temporary.unlink(missing_ok=True)
+            S3Store(Aws().s3).put(output, body)
+        else:
+            temporary = Path(output).with_name(f".{Path(output).name}.part")
+            try:
+                temporary.write_bytes(body)
+                temporary.replace(output)
+            finally:
+                temporary.unlink(missing_ok=True)
         show.errors.print(f"{table.num_rows} rows in {output}", style="dim", markup=False, soft_wrap=True)
 
     return write
+
+
+def _content(table: "pa.Table", name: str) -> bytes:
+    import pyarrow.parquet
+
+    from pileus.outputs.tables import to_csv
+
+    if name.lower().endswith(".csv"):
+        return to_csv(table)
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
 
 
 def _show(table: "pa.Table", write: Callable[["pa.Table"], None] | None, *, json: bool) -> None:

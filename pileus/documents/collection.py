@@ -65,6 +65,10 @@ class Process(Document):
     nodata: float | None = None
     """Stored number that means nodata, before scale and offset, instead of the raster's own. Without it: the raster's
     own. Example: `-999.3`."""
+    read: Literal["whole", "ranges"] = "whole"
+    """How files are read: `whole`, downloaded, verified and then measured; or in `ranges`, only the bytes that zones
+    need, of uncompressed, tiled or cloud-optimised GeoTIFFs at a provider that gives parts of files (http, https, s3,
+    file). Others are fetched whole all the same. Example: `"ranges"`."""
     coverage: Literal["exact", "center", "all_touched"] = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
     middle lies in the zone; `all_touched`, the whole pixel when any of it does. Example: `"center"`."""
@@ -142,6 +146,13 @@ class Meta(BaseModel):
     task: Task | None = None
     """A task that a worker does with each group's files, beside what `process` measures. Example:
     `{"name": "inventory"}`."""
+
+    @model_validator(mode="after")
+    def _parts_are_enough(self) -> Self:
+        if self.process and self.process.read == "ranges" and (self.process.archive or self.task):
+            wants = "process.archive" if self.process.archive else "task"
+            raise ValueError(f"{wants} needs whole files, and process.read is ranges")
+        return self
 
     @model_validator(mode="after")
     def _newest_is_told(self) -> Self:

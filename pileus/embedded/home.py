@@ -53,6 +53,7 @@ class Home:
         self.project = project
         self.path = project / ".pileus"
         self.data = self.path / "s3"
+        self.metadata = self.path / "s3-metadata"
         self.logs = self.path / "logs"
         self.scratch = self.path / "scratch"
         self.assemblies = self.path / "cdk"

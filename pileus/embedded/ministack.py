@@ -8,6 +8,7 @@ that; with 0.5 ms a backfill's calls take half the time.
 import os
 import resource
 import sys
+from pathlib import Path
 
 SWITCH_SECONDS = 0.0005
 IDLE_SECONDS = 75
@@ -17,9 +18,9 @@ if __name__ == "__main__":
     import uvicorn
     from ministack.app import app
     from ministack.core import lambda_runtime
-    from ministack.services import lambda_svc, scheduler, stepfunctions
+    from ministack.services import lambda_svc, s3, scheduler, stepfunctions
 
-    from pileus.embedded import executions
+    from pileus.embedded import executions, objects
     from pileus.embedded.lambdas import fork_lambdas, name_errors
     from pileus.embedded.private import Private
     from pileus.embedded.timezones import in_zones
@@ -30,6 +31,7 @@ if __name__ == "__main__":
     executions.end_with_their_parent(stepfunctions)
     executions.start_at_once(stepfunctions)
     name_errors(lambda_svc)
+    objects.keep(s3, Path(os.environ["PILEUS_S3_METADATA"]))
     if sys.platform == "linux":
         fork_lambdas(lambda_runtime)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

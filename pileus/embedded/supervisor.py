@@ -180,8 +180,9 @@ class Supervisor:
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self._port),
-            "S3_PERSIST": "1",
+            "S3_PERSIST": "0",  # it loads its folder when `objects.keep` has said what lies where
             "S3_DATA_DIR": str(self._home.data),
+            "PILEUS_S3_METADATA": str(self._home.metadata),
             "LOG_LEVEL": "WARNING",
             "IOT_MTLS_ENABLED": "0",  # by default it would listen on every interface
             "SFTP_ENABLED": "0",

@@ -15,7 +15,7 @@ from pileus.edges.store import Store, parsed
 from pileus.errors import UsageError
 from pileus.models import safe, unsafe
 from pileus.outputs.read import PARALLEL
-from pileus.outputs.stac import VERSION
+from pileus.outputs.stac import VERSION, to_root
 
 ROOT = "stac/catalog.json"
 TIMES = ("datetime", "start_datetime", "end_datetime", "created")
@@ -111,7 +111,7 @@ def collection_json(
         "description": str(meta.get("description") or f"Statistics of {name}, a row per zone and period."),
         "license": str(meta.get("license") or "other"),
         "extent": {"spatial": {"bbox": [spatial]}, "temporal": {"interval": [[min(starts), max(ends)]]}},
-        "assets": {"items": index | {"title": "all items, as stac-geoparquet"}},
+        "assets": {"items": index | {"title": "all items, as stac-geoparquet"}, **_zone_sets(items)},
         "links": links,
     }
     if document and document.meta.bands:
@@ -119,6 +119,17 @@ def collection_json(
                  document.meta.bands.items()}  # fmt: skip
         described["summaries"] = {"bands": [{"name": band, **told} for band, told in bands.items()]}
     return described
+
+
+def _zone_sets(items: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Return an asset for each zone set that these items name, with its address from the collection."""
+    found = {}
+    for key, value in items:
+        if asset := value["assets"].get("zones"):
+            path = asset["href"].removeprefix(to_root(key))
+            name = path.rpartition("/")[2].removesuffix(".parquet")
+            found[f"zones-{name}"] = asset | {"href": f"../../../{path}"}
+    return found
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:

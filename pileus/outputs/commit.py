@@ -27,7 +27,7 @@ from pileus import keys
 from pileus.edges.parallel_put import Batch
 from pileus.edges.store import Store, revise
 from pileus.errors import Conflict, NotFound, StoreError, Unpublished
-from pileus.models import Manifest, Output, Partition
+from pileus.models import SHARED, Manifest, Output, Partition
 
 STAGED = "staged"
 
@@ -84,7 +84,7 @@ class Fence:
         """
         have = {output.url for output in manifest.outputs}
         before = self.before.outputs if self.before else ()
-        gone = tuple(output.url for output in before if output.url not in have and output.kind != "archive")
+        gone = tuple(output.url for output in before if output.url not in have and output.kind not in SHARED)
         committed = replace(manifest, claim=self.claim, replaces=gone)
         body = _bytes(committed.to_json())
         self.place.store.swap(self.place.manifest, body, self.tag, "application/json")

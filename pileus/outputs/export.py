@@ -1,21 +1,23 @@
 """Statistics as the files other tools read. A new kind of file is one function and one `register(FileFormat(...))`."""
 
 import io
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
+import shapely
 
 from pileus.errors import UsageError
 from pileus.near import unknown
+from pileus.outputs.excel import xlsx
+from pileus.outputs.maps import geopackage, geoparquet
+from pileus.outputs.series import KEYS
 from pileus.outputs.tables import to_csv
+from pileus.outputs.wide import single
+from pileus.outputs.zone_sets import Shapes
 from pileus.strict_json import plain_json
-
-Shapes = Mapping[str, Mapping[str, Any]]
-"""GeoJSON geometry of each zone, by the zone's id."""
-EXCEL_ROWS = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,13 @@ class FileFormat:
     name: str
     """As `--format` names it, and the ending of its files."""
     write: Callable[[pa.Table, Shapes], bytes]
-    """Makes the file of the rows and of the GeoJSON geometry (WGS84) of each zone. Raises UsageError for rows that it
-    cannot hold."""
+    """Makes the file of the rows and of the shape of each zone. Raises UsageError for rows that it cannot hold."""
     text: bool = False
     """Whether it is text, which a terminal can show."""
     shapes: bool = False
     """Whether the geometries are needed; they are empty otherwise."""
+    wide: bool = False
+    """Whether it has a row for each zone, with its periods side by side; else a row for each zone, band and period."""
 
 
 FORMATS: dict[str, FileFormat] = {}
@@ -51,12 +54,17 @@ def format_of(name: str) -> FileFormat:
     return FORMATS[name]
 
 
-def export(table: pa.Table, format: str, shapes: Shapes | None = None) -> bytes:
-    """Return the rows as bytes of a file. `shapes`: GeoJSON geometry in WGS84 of each zone, where the format needs it.
+def export(table: pa.Table, format: str, shapes: Shapes | None = None, stats: Sequence[str] = ()) -> bytes:
+    """Return the rows as bytes of a file.
 
+    `shapes`: geometry of each zone, where the format needs it; `stats`: the statistics to write, all if none is named.
     Raises UsageError for an unknown format, or rows that the format cannot hold.
     """
-    return format_of(format).write(table, shapes or {})
+    kind = format_of(format)
+    if stats:
+        table = single(table) if kind.wide else table
+        table = table.select([name for name in table.column_names if name in KEYS or name in stats])
+    return kind.write(table, shapes or {})
 
 
 def _csv(table: pa.Table, _shapes: Shapes) -> bytes:
@@ -70,60 +78,24 @@ def _parquet(table: pa.Table, _shapes: Shapes) -> bytes:
 
 
 def _geojson(table: pa.Table, shapes: Shapes) -> bytes:
-    """Return a feature for each row, so that GIS programs can filter and animate by `time`. An unknown zone has null
-    geometry, and so has an infinite value.
+    """Return a feature for each row, so that GIS programs can filter and animate by `time`. A zone whose shape is not
+    known has null geometry; an infinite value is null.
     """
+    written = {key: json.loads(shapely.to_geojson(shape)) for key, shape in shapes.items()}
     features = []
     for row in table.to_pylist():
         plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
-        features.append({"type": "Feature", "geometry": shapes.get(row["zone"]), "properties": plain})
+        shape = written.get((row.get("zone_set"), row["zone"]))
+        features.append({"type": "Feature", "geometry": shape, "properties": plain})
     return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
-
-
-def _xlsx(table: pa.Table, _shapes: Shapes) -> bytes:
-    from openpyxl import Workbook
-    from openpyxl.styles import Font
-    from openpyxl.utils import get_column_letter
-
-    if table.num_rows >= EXCEL_ROWS:
-        raise UsageError(f"{table.num_rows:,} rows do not fit an Excel sheet: choose csv or parquet, or fewer months")
-    book = Workbook()
-    sheet = book.active
-    assert sheet is not None  # a new workbook has one
-    sheet.title = "statistics"
-    sheet.append([_cell(name) for name in table.column_names])
-    for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        sheet.append([_cell(value) for value in row])
-    for cell in sheet[1]:
-        cell.font = Font(bold=True)
-    for number, name in enumerate(table.column_names, 1):
-        sheet.column_dimensions[get_column_letter(number)].width = max(12, len(name) + 2)
-    sheet.freeze_panes = "A2"
-    sheet.auto_filter.ref = sheet.dimensions
-    columns = book.create_sheet("columns")
-    columns.append(["column", "unit", "description"])
-    for field in table.schema:
-        told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-        columns.append([_cell(text) for text in (field.name, told.get("unit", ""), told.get("description", ""))])
-    for cell in (cell for part in (sheet, columns) for row in part.iter_rows() for cell in row):
-        if cell.data_type == "f":  # a text, whatever it begins with, and also after somebody edits it
-            cell.data_type, cell.quotePrefix = "s", True
-    sink = io.BytesIO()
-    book.save(sink)
-    return sink.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Return the text without control characters, which Excel's XML does not allow."""
-    if isinstance(value, str):
-        return "".join(c for c in value if c >= " " or c in "\t\n")[:32767]
-    return value
 
 
 for _format in (
     FileFormat("csv", _csv, text=True),
     FileFormat("parquet", _parquet),
     FileFormat("geojson", _geojson, text=True, shapes=True),
-    FileFormat("xlsx", _xlsx),
+    FileFormat("xlsx", xlsx, shapes=True, wide=True),
+    FileFormat("geoparquet", geoparquet, shapes=True, wide=True),
+    FileFormat("gpkg", geopackage, shapes=True, wide=True),
 ):
     register(_format)

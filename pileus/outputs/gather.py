@@ -53,5 +53,5 @@ def frames(
     with ThreadPoolExecutor(PARALLEL) as pool:
         found = list(pool.map(one, axis))
     windows = {period: window for period, window in zip(axis, found, strict=True) if window is not None}
-    unit = unit_of(table, "mean") if "mean" in table.column_names else ""
+    unit = unit_of(table, "mean", band) if "mean" in table.column_names else ""
     return Frames(name, band, unit, windows, tuple(axis), why)

@@ -15,7 +15,7 @@ from pileus.outputs.series import near
 
 PARALLEL = 8
 """Objects that are read in parallel."""
-KINDS = (keys.TABLES, "clips", "pictures")
+KINDS = (keys.TABLES, keys.ZONES, "clips", "pictures")
 
 
 def tables(store: Store, bucket: str, collection: str) -> Iterator[tuple[Partition, str, int]]:

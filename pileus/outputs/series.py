@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from pileus.errors import UsageError
 from pileus.near import unknown
 from pileus.periods import Period, parse_period, span
+from pileus.statistics import statistic_of
 
-KEYS = ("version", "period", "group", "time", "zone", "zone_name", "band")
+KEYS = ("version", "period", "group", "time", "zone", "zone_name", "zone_set", "band", "unit")
 """Columns that identify a row; all others are statistics."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 THIN = 0.1
@@ -103,8 +104,13 @@ def bands_of(table: pa.Table) -> list[str]:
     return list(dict.fromkeys(table["band"].to_pylist())) if table.num_rows else []
 
 
-def unit_of(table: pa.Table, stat: str) -> str:
-    """Return the unit of a statistic, from the Parquet metadata; empty where it has none."""
+def unit_of(table: pa.Table, stat: str, band: str) -> str:
+    """Return the unit of a statistic of a band, by the rows, else by the Parquet metadata; empty where it has none."""
+    if "unit" in table.column_names:
+        told = table.filter(pa.compute.equal(table["band"], band))["unit"].drop_null().unique().to_pylist()
+        if told := sorted(filter(None, told)):
+            unit = statistic_of(stat).unit.replace("{unit}", " or ".join(told))
+            return "" if unit == "1" else unit
     unit = (table.schema.field(stat).metadata or {}).get(b"unit", b"").decode()
     return "" if unit == "1" else unit
 
@@ -153,7 +159,7 @@ def series(table: pa.Table, zone: str, stat: str, band: str, periods: Sequence[P
     values = tuple(_number(best.get(period.iso, {}).get(stat)) for period in periods)
     share = tuple(_share(best.get(period.iso)) for period in periods)
     name = next((row["zone_name"] for row in best.values() if row["zone_name"]), zone)
-    return Series(zone, name, band, stat, unit_of(table, stat), tuple(periods), values, share)
+    return Series(zone, name, band, stat, unit_of(table, stat, band), tuple(periods), values, share)
 
 
 def _share(row: Mapping[str, Any] | None) -> float | None:

@@ -17,6 +17,7 @@ import shapely
 
 from pileus import keys
 from pileus.models import Granule, Output, Partition
+from pileus.outputs.geoparquet import TYPE
 from pileus.outputs.windows import Window
 from pileus.periods import parse_period
 
@@ -32,9 +33,10 @@ ROLES = {
     "clip": ("data",),
     "picture": ("overview",),
     "manifest": ("metadata",),
+    "zones": ("data",),
 }
-TYPES = {"table": "application/vnd.apache.parquet", "csv": "text/csv", "classic-csv": "text/csv", "clip": COG}
-TYPES |= {"picture": "image/png", "manifest": "application/json"}
+TYPES = {"table": TYPE, "csv": "text/csv", "classic-csv": "text/csv", "clip": COG}
+TYPES |= {"picture": "image/png", "manifest": "application/json", "zones": TYPE}
 
 
 @dataclass(frozen=True)

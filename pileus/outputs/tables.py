@@ -18,7 +18,9 @@ KEYS = {
     "time": ("date", "first day of the period"),
     "zone": ("text", "id of the zone"),
     "zone_name": ("text", "name of the zone"),
+    "zone_set": ("text", "name of the set of zones that has its shape: zones/collection=C/NAME.parquet"),
     "band": ("text", "band that was measured"),
+    "unit": ("text", "unit of the band's values; empty where it is not known"),
 }
 """Unit and meaning of the columns that identify a row."""
 
@@ -27,6 +29,27 @@ def with_time(table: pa.Table, partition: Partition) -> pa.Table:
     """Return the rows with the first day of their period as first column. `table`: as `measure` gives it."""
     day = parse_period(partition.period).start
     return table.add_column(0, "time", pa.array([day] * table.num_rows, pa.date32()))
+
+
+def with_zone_set(table: pa.Table, name: str) -> pa.Table:
+    """Return the rows with the name of their zone set after that of their zone.
+
+    >>> with_zone_set(pa.table({"zone_name": ["A"], "mean": [1.0]}), "0a1b").column_names
+    ['zone_name', 'zone_set', 'mean']
+    """
+    after = table.column_names.index("zone_name") + 1
+    return table.add_column(after, "zone_set", pa.array([name] * table.num_rows, pa.string()))
+
+
+def with_unit(table: pa.Table, units: Mapping[str, str]) -> pa.Table:
+    """Return the rows with the unit of their band after it.
+
+    >>> with_unit(pa.table({"band": ["rain"], "mean": [1.0]}), {"rain": "mm"}).to_pylist()
+    [{'band': 'rain', 'unit': 'mm', 'mean': 1.0}]
+    """
+    after = table.column_names.index("band") + 1
+    told = [units.get(band, "") for band in table["band"].to_pylist()]
+    return table.add_column(after, "unit", pa.array(told, pa.string()))
 
 
 def to_parquet(table: pa.Table, partition: Partition, units: Mapping[str, str]) -> bytes:

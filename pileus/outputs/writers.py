@@ -38,6 +38,10 @@ class Written:
         output = Output(self.put(key, body, content_type), len(body), hashlib.sha256(body).hexdigest(), kind)
         self.made.append(Made(output, title, facts))
 
+    def note(self, output: Output, title: str) -> None:
+        """Note an output that was written already."""
+        self.made.append(Made(output, title))
+
     @property
     def outputs(self) -> list[Output]:
         return [one.output for one in self.made]

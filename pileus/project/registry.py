@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_points
 from pileus.errors import DocumentError, UsageError
 from pileus.expand import expand
+from pileus.protocols import REGISTERED, protocol_of
 
 D = TypeVar("D", bound=Document)
 
@@ -87,6 +88,8 @@ def check(registry: Registry, sources: Mapping[str, str], workflows: Items[str],
         where = sources.get(key, key)
         _known(collection.provider, registry.providers, "provider", where)
         _known(collection.workflow, workflows, "workflow", where)
+        if collection.provider and collection.meta.process and collection.meta.process.read == "ranges":
+            _gives_parts(registry.providers[collection.provider], where)
         if collection.options:
             expand(collection, resolve_points(collection.options, today, where))
     for key, rule in registry.rules.items():
@@ -99,6 +102,13 @@ def check(registry: Registry, sources: Mapping[str, str], workflows: Items[str],
             raise DocumentError(
                 f"collection.version: {rule.collection.name} has no version {rule.collection.version!r}", where=where
             )
+
+
+def _gives_parts(provider: Provider, where: str) -> None:
+    if not protocol_of(provider.protocol).gives_parts:
+        able = ", ".join(name for name, protocol in REGISTERED.items() if protocol.gives_parts)
+        told = f"{provider.id} speaks {provider.protocol}, which gives whole files alone"
+        raise DocumentError(f"meta.process.read: {told}: expected one of {able}, or read: whole", where=where)
 
 
 def _known(name: str | None, there: Items[str], path: str, where: str) -> None:

@@ -158,14 +158,12 @@ class WindowLayer:
     def read(self, handles: "Handles", needed: Needed, unit: list[int]) -> list[NDArray[Any]]:
         """Return the packed pixels of each band of a unit. Raises RasterError."""
         first, last = needed.rows(unit[0])[0], needed.rows(unit[-1])[1]
-        stretches = needed.stretches(unit[0], unit[-1])
-        lefts, lengths = needed.col[stretches], needed.length[stretches]
         with foreign(RasterError, "cannot be opened as a raster", self.where):
             dataset = handles.get()
         dtype = np.dtype(dataset.dtypes[self.number - 1])
         dtype = float_of(dtype) if self.masked else dtype
         packed = [np.empty(needed.pixels(band), dtype) for band in unit]
-        for left, right in _blocks(lefts, lefts + lengths, self.block[1], self.grid.width):
+        for left, right in block_columns(self, needed, unit):
             pixels = self._pixels(dataset, dtype, first, last, left, right)
             for band, out in zip(unit, packed, strict=True):
                 pack_window(needed, band, pixels, first, left, out)
@@ -198,6 +196,13 @@ def unrolled(left: int, right: int, roll: int, width: int) -> list[tuple[int, in
     if start >= width:
         return [(start - width, end - width)]
     return [(start, end)] if end <= width else [(start, width), (0, end - width)]
+
+
+def block_columns(layer: WindowLayer, needed: Needed, unit: list[int]) -> list[tuple[int, int]]:
+    """Return the stretches of columns that are read for a unit."""
+    which = needed.stretches(unit[0], unit[-1])
+    lefts, lengths = needed.col[which], needed.length[which]
+    return _blocks(lefts, lefts + lengths, layer.block[1], layer.grid.width)
 
 
 def _blocks(lefts: NDArray[Any], rights: NDArray[Any], block: int, width: int) -> list[tuple[int, int]]:

@@ -140,7 +140,8 @@ class _Point:
     def _consider(self, found: Group, known: Mapping[str, Entry]) -> GroupTask | None:
         """Record the decision about one group. Return its task if it needs work, else None."""
         entry = known.get(found.key)
-        now = fingerprint(found.granules, of_group(found, self.collections).meta)
+        meta = of_group(found, self.collections).meta
+        now = fingerprint(found.granules, meta)
         live = entry is not None and entry.run != self.backfill.run_name and is_live(self.edges, entry)
         owed = self._owed(found)
         decision = decide(found, entry or known.get(WHOLE_POINT), now, self.backfill.select, live=live, owed=owed)

@@ -1,20 +1,22 @@
 """The hops of one group in order, once: download, unpack, raster, zonal.
 
 `measure` runs unpack, raster and zonal in one pass over the archives' bytes, and takes the pixels of clips and pictures
-from it.
+from it. Where the collection reads ranges, it fetches the bytes that zones need in that pass.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pileus.cell.inside import Inside
 from pileus.documents import Meta
 from pileus.download.fetch import download
+from pileus.download.parts import Parts
+from pileus.download.source import Cancellation
 from pileus.edges.providers import ProviderEdge
-from pileus.models import Archive, Group
+from pileus.models import Archive, Granule, Group
 from pileus.outputs.draw import Drawing, DrawTask, nothing
 from pileus.periods import Period
 from pileus.scratch.volume import ARCHIVES
@@ -61,16 +63,19 @@ def process(
     what is drawn; None for nothing. `inside`: opens the archives. `scratch`: a folder with nothing but the downloads of
     earlier tries; the caller removes it. Raises what the hops raise; HandedBack soon after `cancelled` is set.
     """
-    started = time.perf_counter()
-    archives = download(
-        group.granules, scratch / ARCHIVES, edge, parallel=parallel, progress=progress, cancelled=cancelled
-    )
+    started, folder = time.perf_counter(), scratch / ARCHIVES
+    archives: list[Archive] = []
+    if meta.process and zones and meta.process.read == "ranges":
+        files = list(_in_parts(group, folder, edge, parallel, cancelled))
+    else:
+        archives = download(group.granules, folder, edge, parallel=parallel, progress=progress, cancelled=cancelled)
+        files = [File(archive.granule, archive.path) for archive in archives]
     seconds = {"download": time.perf_counter() - started}
     size = sum(archive.size for archive in archives)
     if meta.process is None or zones is None:
         return Processed(tuple(archives), None, seconds, size, size)
     measured, drawing = inside.measure(
-        sources_of(archives, meta, period),
+        sources_of(files, meta, period),
         meta.process,
         zones,
         bands=meta.bands,
@@ -79,25 +84,48 @@ def process(
         check=unless(cancelled),
         task=task,
     )
+    size += sum(file.parts.moved for file in files if file.parts)
     took, most = seconds | measured.seconds, size + measured.scratch_bytes
     return Processed(tuple(archives), measured, took, size, most, drawing)
 
 
-def sources_of(archives: Sequence[Archive], meta: Meta, period: Period) -> list[Source]:
-    """Return the archives as files to measure, in the order in which they own pixels that several hold.
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a group on the scratch volume."""
+
+    granule: Granule
+    path: Path
+    parts: Parts | None = None
+    """What fetches bytes of a file that is not whole."""
+
+
+def _in_parts(
+    group: Group, folder: Path, edge: ProviderEdge, parallel: int, cancelled: threading.Event | None
+) -> Iterator[File]:
+    """Yield the files of a group, of which nothing is here yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for granule in group.granules:
+        path = folder / granule.file.name
+        path.unlink(missing_ok=True)
+        yield File(granule, path, Parts(edge, granule.file, path, Cancellation(cancelled), parallel=parallel))
+
+
+def sources_of(files: Sequence[File], meta: Meta, period: Period) -> list[Source]:
+    """Return what is measured, in the order in which files own pixels that several hold.
 
     Raises RasterError for a name that tells no place, where the collection wants that.
     """
     newest, span = meta.group.newest, (period.start, period.shift(1).start)
     if meta.process and meta.process.overlap == "newest" and newest:
-        archives = sorted(archives, key=lambda archive: archive.granule.parts.get(newest, ""), reverse=True)
+        files = sorted(files, key=lambda file: file.granule.parts.get(newest, ""), reverse=True)
     return [
         Source(
-            archive.path.name,
-            archive.granule.parts.get(meta.group.each) if meta.group.each else None,
-            path=archive.path,
-            place=place_of(meta.grid, archive.granule.parts, archive.path.name),
+            file.path.name,
+            file.granule.parts.get(meta.group.each) if meta.group.each else None,
+            path=file.path,
+            place=place_of(meta.grid, file.granule.parts, file.path.name),
             span=span,
+            bring=file.parts.bring if file.parts else None,
         )
-        for archive in archives
+        for file in files
     ]

@@ -23,10 +23,11 @@ from pileus.edges.store import Store
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.messages import Done, GroupTask
 from pileus.models import Manifest, Output, Partition
+from pileus.outputs import zone_sets
 from pileus.outputs.commit import Fence, fence
 from pileus.outputs.draw import DrawTask
 from pileus.outputs.stac import TYPES, table_facts
-from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time
+from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time, with_unit, with_zone_set
 from pileus.outputs.writers import Written, write_drawn, write_item
 from pileus.periods import parse_period
 from pileus.scratch.need import Need, learnt
@@ -53,6 +54,8 @@ class WorkerState:
     needs: dict[str, Need] = field(default_factory=dict)
     """By collection."""
     zones: dict[str, Zones] = field(default_factory=dict)
+    zone_sets: dict[str, Output] = field(default_factory=dict)
+    """By address."""
     indexes: MemoryCache = field(default_factory=MemoryCache)
     cell: Cell | None = None
     """Where strangers' files are opened; None: in this process."""
@@ -231,10 +234,16 @@ class Outputs:
     def _fill(self, written: Written, measured: Measured) -> None:
         partition, rules = self.task.partition, self.collection.meta.process
         assert rules is not None  # nothing is measured without rules
-        table, zones = with_time(measured.table, partition), _zones(self.edges, rules, self.worker)
+        zones = _zones(self.edges, rules, self.worker)
+        zone_set = zone_sets.name_of(zones)
+        rows = with_unit(with_time(measured.table, partition), measured.units)
+        table = with_zone_set(rows, zone_set)
         parquet, facts = to_parquet(table, partition, measured.units), table_facts(table, measured.units)
         written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
         written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
+        url = self.edges.protected(keys.zones_key(partition.collection, zone_set))
+        published = zone_sets.publish(self.edges.store, url, zones, self.worker.zone_sets)
+        written.note(published, "zones and their geometry")
         if rules.classic_csv:
             for key, body in _classic(partition, measured, several=len(rules.bands) > 1):
                 written.add(key, body, "text/csv", "classic-csv", "statistics of one zone on one tile")

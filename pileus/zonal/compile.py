@@ -221,7 +221,7 @@ def _number(
     part_at = np.empty(part_col.size, np.uint32)
     stretches = np.empty((4, 1024), np.int32)
     n = 0
-    needed = np.zeros(width, np.uint8)
+    needed, near = np.zeros(width, np.uint8), np.zeros(width // 64 + 1, np.uint8)
     number = np.empty(width, np.int32)
     i, band, packed = 0, -1, 0
     while i < by_row.size:
@@ -233,15 +233,18 @@ def _number(
             entry = by_row[j]
             for k in range(runs[entry], runs[entry + 1]):
                 needed[run_col[k] : run_col[k] + run_len[k]] = 1
+                near[run_col[k] // 64 : (run_col[k] + run_len[k] - 1) // 64 + 1] = 1
                 low, high = min(low, run_col[k]), max(high, run_col[k] + run_len[k])
             for k in range(parts[entry], parts[entry + 1]):
                 needed[part_col[k]] = 1
+                near[part_col[k] // 64] = 1
                 low, high = min(low, part_col[k]), max(high, part_col[k] + 1)
             j += 1
         c = low
         while c < high:
             if needed[c] == 0:
-                c += 1
+                # Where zones lie far apart, 64 columns are passed over at once.
+                c = c + 1 if near[c // 64] else (c // 64 + 1) * 64
                 continue
             start, end, free = c, c, 0
             while c < high and free <= GAP:
@@ -267,6 +270,7 @@ def _number(
             for p in range(parts[entry], parts[entry + 1]):
                 part_at[p] = number[part_col[p]]
         needed[low:high] = 0
+        near[low // 64 : high // 64 + 1] = 0
         i = j
     out = stretches[:, :n].copy()
     return (out[0], out[1], out[2], out[3]), run_at, part_at

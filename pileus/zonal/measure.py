@@ -28,6 +28,7 @@ from pileus.zonal.cache import ZoneIndexCache, fetch_index
 from pileus.zonal.context import Context, Fetch, Observer
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import COUNT, HIGH, LOW
+from pileus.zonal.remote import begin, bring_pixels
 from pileus.zonal.requests import requests_of
 from pileus.zonal.source import Source
 from pileus.zonal.validity import all_of, lets_count
@@ -96,6 +97,7 @@ def measure(
     plain: list[Source] = []
     for source in reversed(sources) if process.overlap == "last" else sources:
         reading(source.name)
+        begin(source)
         if _is_archive(source):
             found += ArchiveBands(context, source).found()
             if progress:
@@ -181,7 +183,7 @@ def _files(context: Context, sources: list[Source], progress: Callable[[str], No
             if band not in on_grid:
                 continue
             source, layer = on_grid[band]
-            masks = {mask: on_grid[mask][1] for mask in context.process.masks if mask in on_grid}
+            masks = {mask: on_grid[mask] for mask in context.process.masks if mask in on_grid}
             if lacking := [mask for mask in context.process.masks if mask not in masks]:
                 raise RasterError(
                     f"has no band {' and '.join(lacking)} to mask it with: expected one on the same grid",
@@ -204,14 +206,17 @@ def _layers(context: Context, source: Source) -> dict[str, Layer]:
     return open_rasters(source.path, requests, source.name) if requests else {}
 
 
-def _file(context: Context, source: Source, band: str, layer: Layer, masks: Mapping[str, Layer]) -> Found:
+def _file(
+    context: Context, source: Source, band: str, layer: Layer, masks: Mapping[str, tuple[Source, Layer]]
+) -> Found:
     accumulators = context.accumulators(band, layer.grid, layer.stored, source.name)
     reading = context.layer(band, layer.grid, layer.stored, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)
+    bring_pixels(source, layer, reading.needed)
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())
-        others = [_mask(context, name, mask, source, stack) for name, mask in masks.items() if name != band]
+        others = [_mask(context, name, *mask, stack) for name, mask in masks.items() if name != band]
 
         def one(unit: list[int]) -> None:
             context.check()
@@ -232,10 +237,11 @@ def _file(context: Context, source: Source, band: str, layer: Layer, masks: Mapp
 
 
 def _mask(
-    context: Context, band: str, mask: Layer, source: Source, stack: ExitStack
+    context: Context, band: str, source: Source, mask: Layer, stack: ExitStack
 ) -> Callable[[list[int]], list[NDArray[np.bool_] | None]]:
     """Return what reads a mask: where pixels of each band of rows may count; None where no zone needs one."""
     reading = context.layer(band, mask.grid, mask.stored, source.name)
+    bring_pixels(source, mask, reading.needed)
     handle: Any = stack.enter_context(mask.open())
 
     def read(unit: list[int]) -> list[NDArray[np.bool_] | None]:

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
+from pileus.raster.byte_ranges import Bring
 from pileus.raster.request import Place
 
 
@@ -25,3 +26,5 @@ class Source:
     """Where its pixels lie, as far as the file does not say it."""
     span: tuple[date, date] | None = None
     """First day, and the one after the last, of the times that are measured, where it holds several; None: all."""
+    bring: Bring | None = None
+    """Fetches bytes of a file that is not whole at `path`; None: it is."""

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pileus import keys
 from pileus.backfills.status import NEVER, WHOLE_POINT
 from pileus.documents import Collection
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.messages import RunDocuments
-from pileus.models import State
+from pileus.models import SHARED, State
 from pileus.outputs import commit
 from spec.simulation.objects import Objects
 from spec.simulation.places import INTERNAL, PROTECTED, difference, key_of, months, number, partition_of
@@ -93,6 +94,8 @@ class Invariants:
                 self.owed.add(f"{kept.run_name}/{kept.state}")
         elif url.startswith(STAGED):
             self._staged(url, body)
+        elif url.startswith(f"{PROTECTED}{keys.ZONES}/") and body is None:
+            self.broken("readers", f"{url} was deleted, which other partitions may name")
         elif url.startswith(PROTECTED) and (key := partition_of(url)):
             self._published(key, url, body)
 
@@ -123,7 +126,11 @@ class Invariants:
                 self.broken("commit", f"the committed manifest of {key} is gone")
             return
         claim = value.get("claim") or "?"
-        outputs = {output["url"]: output["sha256"] for output in value["outputs"]}
+        shared = {output["url"]: output["sha256"] for output in value["outputs"] if output["kind"] in SHARED}
+        for url, sum_ in shared.items():
+            if hashlib.sha256(self.objects.bodies.get(url, b"")).hexdigest() != sum_:
+                self.broken("readers", f"{key} names {url}, which is not there")
+        outputs = {output["url"]: output["sha256"] for output in value["outputs"] if output["url"] not in shared}
         if commits and commits[-1].claim == claim != "?":
             if commits[-1].outputs != outputs:
                 self.broken("commit", f"a claim on {key} committed twice")

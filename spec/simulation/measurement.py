@@ -11,17 +11,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from shapely import box
+
 from pileus import keys
 from pileus.backfills import record
 from pileus.documents import Meta
 from pileus.edges import parallel_put
 from pileus.errors import ArchiveError, Changed, HandedBack
 from pileus.models import Archive, Group
+from pileus.outputs import zone_sets
 from pileus.tasks import discover_granules, process_group
 from pileus.tasks.pipeline import Processed
 from pileus.worker import heartbeat
+from pileus.zonal.zones import make_zones
 from spec.simulation import site
 from spec.simulation.schedule import Schedule
+
+ZONES = [make_zones(["here"], ["Here"], [box(0, 0, side, side)], "EPSG:4326") for side in (1, 2)]
+"""The later zones, and the first."""
 
 
 @dataclass
@@ -33,6 +40,7 @@ class Bench:
     """Groups, as PERIOD/GROUP, whose archives cannot be read."""
     needs: Any = None
     zones: dict[str, Any] = field(default_factory=dict)
+    zone_sets: dict[str, Any] = field(default_factory=dict)
     indexes: Any = None
 
     def __post_init__(self) -> None:
@@ -97,8 +105,11 @@ def _seconds(schedule: Schedule) -> float:
 
 
 def fill(outputs: Any, written: Any, measured: Any) -> None:
-    """In place of process_group.Outputs._fill: a table, its CSV, and a clip that only the first zones have."""
+    """In place of process_group.Outputs._fill: a table, its CSV, the zones, a clip that only the first zones have."""
     partition, body = outputs.task.partition, measured.body
+    zones = ZONES["/1/" in measured.zones]
+    url = outputs.edges.protected(keys.zones_key(partition.collection, zone_sets.name_of(zones)))
+    written.note(zone_sets.publish(outputs.edges.store, url, zones, outputs.worker.zone_sets), "zones")
     written.add(keys.table_key(partition), b"table " + body, "", "table", "statistics")
     written.add(keys.csv_key(partition), b"csv " + body, "", "csv", "statistics")
     if "/1/" in measured.zones:

@@ -6,13 +6,15 @@ and must be found out.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from pileus.backfills import control, end, status
 from pileus.lifecycle.spending import Spending
-from pileus.models import Manifest
+from pileus.models import Manifest, Output
+from pileus.outputs import commit, zone_sets
 from pileus.outputs.commit import Fence
 from spec.simulation.world import run
 
@@ -43,25 +45,39 @@ def test_a_seed_is_one_history() -> None:
     assert len(first.history) > 50
 
 
-def found(seeds: Iterable[int]) -> str:
-    """The first violation."""
-    return next((text for seed in seeds if (text := " ".join(violations([seed])))), "none")
+def found(seeds: Iterable[int], what: str = "") -> str:
+    """The first violation that says `what`."""
+    return next((text for seed in seeds if (text := " ".join(violations([seed]))) and what in text), "none")
 
 
 def test_a_commit_without_its_fence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     fenced = Fence.commit
 
-    def commit(self: Fence, manifest: Manifest) -> Manifest:
+    def unfenced(self: Fence, manifest: Manifest) -> Manifest:
         tag = self.place.store.tagged(self.place.manifest)[1]  # whatever it is by now
         return fenced(replace(self, tag=tag), manifest)
 
-    monkeypatch.setattr(Fence, "commit", commit)
-    assert "an older claim on" in found(range(1000))
+    monkeypatch.setattr(Fence, "commit", unfenced)
+    assert found(range(1000), "an older claim on") != "none"
 
 
 def test_outputs_that_can_be_seen_before_the_commit_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fence, "stage", lambda self, url: url)
     assert "bytes that no committed manifest names" in found(range(1000))
+
+
+def test_zones_that_a_partition_deletes_from_under_others_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "SHARED", ())
+    assert "was deleted, which other partitions may name" in found(range(1000))
+
+
+def test_zones_that_are_named_before_they_are_there_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def publish(store: Any, url: str, zones: Any, known: Any) -> Output:
+        body = zone_sets.to_parquet(zones)
+        return Output(url, len(body), sha256(body).hexdigest(), "zones")
+
+    monkeypatch.setattr(zone_sets, "publish", publish)
+    assert "which is not there" in found(range(1000))
 
 
 def test_a_success_without_what_was_promised_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

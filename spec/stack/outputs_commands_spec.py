@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import geopandas
 import pandas
+import pyarrow.dataset
 import pytest
 from PIL import Image
 
@@ -72,6 +75,9 @@ def test_show_of_one_zone_prints_its_rows(done: Project) -> None:
         (["plot", "lights", "-o", "x.doc"], "cannot draw a .doc file: expected .png, .svg, .pdf"),
         (["export", "lights", "--format", "cvs"], "unknown format 'cvs': did you mean csv"),
         (["export", "lights", "--format", "xlsx"], "name a file with --out"),
+        (["export", "lights", "-o", "a.gpgk"], "unknown format 'gpgk': did you mean gpkg"),
+        (["export", "lights", "--stat", "maen"], "unknown statistic 'maen': did you mean mean"),
+        (["export", "lights", "--from", "2016-01", "-o", "a.xlsx"], "there are no rows in these months"),
         (["export", "lights", "-o", "no/such/folder.csv"], "cannot be written"),
         (["movie", "lights", "--zone", "seam", "-o", "x.mp4"], "cannot animate a .mp4 file"),
         (["sheet", "lights", "--zone", "nowhere"], "unknown zone 'nowhere'"),
@@ -98,11 +104,43 @@ def test_plot_writes_a_chart_and_says_which_month_it_lacks(done: Project) -> Non
 def test_export_to_each_format(done: Project) -> None:
     csv = done.pileus("outputs", "export", "lights", "--zone", "seam", "--from", "2015-02")
     assert pandas.read_csv(io.StringIO(csv))["mean"].tolist() == [20, 30]
-    for name in ("a.csv", "a.parquet", "a.geojson", "a.xlsx"):
+    for name in ("a.csv", "a.parquet", "a.geojson", "a.xlsx", "a.geoparquet", "a.gpkg"):
         assert name in done.pileus("outputs", "export", "lights", "-o", name)
-    assert len(pandas.read_excel(done.path / "a.xlsx")) == len(pandas.read_parquet(done.path / "a.parquet")) == 12
+    assert len(pandas.read_csv(done.path / "a.csv")) == len(pandas.read_parquet(done.path / "a.parquet")) == 12
+    sheet = pandas.read_excel(done.path / "a.xlsx", sheet_name="mean").set_index("zone")
+    assert sheet.loc["seam", ["2015-01", "2015-02", "2015-03"]].tolist() == [10, 20, 30]
     features = json.loads((done.path / "a.geojson").read_text())["features"]
     assert {feature["geometry"]["type"] for feature in features} == {"MultiPolygon"}
+    maps = (
+        geopandas.read_parquet(done.path / "a.geoparquet"),
+        geopandas.read_file(done.path / "a.gpkg", layer="zones"),
+    )
+    for frame in maps:
+        seam = frame.set_index("zone").loc["seam"]
+        assert [seam[f"mean_2015_0{month}"] for month in (1, 2, 3)] == [10, 20, 30]
+        assert seam.geometry.bounds == (58, 42, 62, 46)
+
+
+def test_export_of_chosen_statistics(done: Project) -> None:
+    done.pileus("outputs", "export", "lights", "--stat", "max", "--stat", "mean", "-o", "two.xlsx")
+    assert list(pandas.read_excel(done.path / "two.xlsx", sheet_name=None)) == ["mean", "max", "about"]
+    (row, *_) = done.json("outputs", "export", "lights", "--zone", "seam", "--stat", "mean")
+    assert (row["mean"], "max" in row) == (10, False)
+
+
+def published(done: Project) -> Path:
+    """Return the folder of the published bucket on disk."""
+    return done.home.data / "000000000000" / done.edges.stack.protected
+
+
+def test_the_published_folder_is_read_whole_by_pandas_pyarrow_and_duckdb(done: Project) -> None:
+    stats = published(done) / "stats"
+    for folder in (stats, stats / "collection=lights"):
+        frame = pandas.read_parquet(folder)
+        assert frame[frame["zone"] == "seam"].sort_values("time")["mean"].tolist() == [10, 20, 30]
+        assert pyarrow.dataset.dataset(folder, partitioning="hive").to_table().num_rows == 12
+    told = f"select period, mean from read_parquet('{stats}/**/*.parquet', hive_partitioning = 1) where zone = 'seam'"
+    assert duckdb.sql(f"{told} order by 1").fetchall() == [("2015-01", 10), ("2015-02", 20), ("2015-03", 30)]
 
 
 def test_pictures_over_the_months(done: Project) -> None:
@@ -169,3 +207,21 @@ def _ask(port: int, method: str, path: str, token: str | None = None) -> Any:
     body = answer.read()
     line.close()
     return json.loads(body) if "json" in (answer.headers["Content-Type"] or "") else body
+
+
+def test_rows_of_edited_zones_are_exported_with_the_shapes_that_they_were_measured_in(done: Project) -> None:
+    """The seam's city grows by two columns of the haze's value after January and February."""
+    zones = json.loads((done.path / "data/zones/sample.geojson").read_text())
+    city = next(feature for feature in zones["features"] if feature["id"] == "seam")
+    city["geometry"]["coordinates"] = [[[56, 42], [62, 42], [62, 46], [56, 46], [56, 42]]]
+    done.document("data/zones/sample.geojson", zones)
+    done.pileus("populate")
+    done.pileus("backfill", "lights", "--from", "2015-03", "--to", "2015-03", "--select", "stale", "--wait")
+    done.pileus("outputs", "export", "lights", "--zone", "seam", "--stat", "count", "-o", "edited.gpkg")
+    frame = geopandas.read_file(done.path / "edited.gpkg", layer="zones")
+    rows = frame[["count_2015_01", "count_2015_02", "count_2015_03"]].fillna(0).to_numpy().tolist()
+    assert dict(zip(frame.bounds["minx"], rows, strict=True)) == {58: [16, 16, 0], 56: [0, 0, 24]}
+    stats, sets = published(done) / "stats", published(done) / "zones/collection=lights"
+    joined = geopandas.read_parquet(sets).merge(pandas.read_parquet(stats), on=["zone_set", "zone"])
+    seam = joined[joined["zone"] == "seam"].sort_values("time")
+    assert seam.geometry.bounds["minx"].tolist() == [58, 58, 56]

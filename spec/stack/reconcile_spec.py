@@ -108,6 +108,17 @@ def test_an_orphan_is_told_and_left_alone(agreed: Project) -> None:
     agreed.edges.store.delete(address)
 
 
+@pytest.mark.parametrize("damaged", [None, b"PAR1 cut"])
+def test_the_geometry_of_zones_is_written_again_and_nothing_runs(agreed: Project, damaged: bytes | None) -> None:
+    store = agreed.edges.store
+    ((address, _),) = store.list(url(agreed, "zones/collection=whole/"))
+    before = store.get(address)
+    store.delete(address) if damaged is None else store.put(address, damaged)
+    assert found(agreed) == [("zones", "")]
+    assert repaired(agreed) == {}
+    assert store.get(address) == before
+
+
 def test_a_source_that_changed_is_stale_and_not_repaired_unasked(agreed: Project) -> None:
     tiny.publish(agreed, "whole", "201502", body=tiny.archive() + b"\0" * 10)
     assert found(agreed) == [("stale", partition("201502").key)]

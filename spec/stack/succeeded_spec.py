@@ -142,7 +142,7 @@ def test_a_run_that_fails_after_its_tables_were_made_changes_nothing_that_is_rea
     stack.pileus("backfill", "strict", "--name", "good", "--wait")
     edges = stack.edges
     before = {url: edges.store.get(url) for url, _ in edges.store.list(edges.protected("")) if "strict" in url}
-    tables = [url for url in before if url.endswith(".parquet")]
+    tables = [url for url in before if url.endswith("/stats.parquet")]
     assert len(tables) == 3
     tiny.publish(stack, "strict", *QUARTER, body=tiny.archive() + b"\0" * 7)
     wider = PLAIN | {"archive": True, "stats": ["mean"]}

@@ -99,5 +99,7 @@ def test_months_of_two_tiles_by_their_ids(stack: Project) -> None:
         ("2015-03", "h17v08", "2015-03-01", 3, 16),
         ("2015-03", "h18v08", "2015-03-01", 4, 16),
     ]
+    square = stack.pileus("outputs", "show", "tiles", "--zone", "square")
+    assert [line.split()[:2] for line in square.splitlines()[1:3]] == [["2015-01", "h17v08"], ["2015-01", "h18v08"]]
     assert "2015-02  no rows: left out by the options of the collection" in stack.pileus("outputs", "show", "tiles")
     assert stack.pileus("reconcile", "tiles")

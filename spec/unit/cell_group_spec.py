@@ -1,5 +1,6 @@
 """Groups of a worker with a cell, through the real hops: what breaks the cell fails one group, and only that."""
 
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -7,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pileus import worker_tasks
 from pileus.cell.cell import Cell
 from pileus.cell.confine import Limits
+from pileus.cell.results import BadAnswer
+from pileus.cell.room import _bring
 from pileus.errors import ArchiveError, HandedBack
 from pileus.tasks.process_group import TaskControl, WorkerState, process_group
 from pileus.wiring import Edges
+from pileus.zonal import Source
 from spec.support.cell import sitecustomize
-from spec.support.tiny import archive, folder_edges, group_event, raster
+from spec.support.tiny import SQUARE, ZONE, archive, folder_edges, group_event, raster
 
 CRASH, SPIN = "import ctypes; ctypes.string_at(0)", "while True: pass"
 
@@ -52,7 +57,7 @@ def test_a_crash_fails_one_group_and_the_worker_goes_on(edges: Edges, worker: Wo
         process_group(edges, event(tmp_path, "201503", "", b"\x1f\x8bno"), worker)
     done = process_group(edges, event(tmp_path, "201504", "answer = 4"), worker)
     outputs = json.loads(edges.store.get(done["manifest"]))["outputs"]
-    assert [one["kind"] for one in outputs] == ["table", "csv", "clip", "picture", "item", "task"]
+    assert [one["kind"] for one in outputs] == ["table", "csv", "zones", "clip", "picture", "item", "task"]
     assert edges.store.get(outputs[-1]["url"]) == b"4"
     jobs = worker.cell._child.jobs if worker.cell and worker.cell._child else 0
     process_group(edges, event(tmp_path, "201505", "answer = 5"), worker)
@@ -83,3 +88,35 @@ def test_an_archive_is_read_once_also_where_clips_and_pictures_are_drawn(
     assert worker.cell._child is not None
     told = dict(line.split(": ") for line in Path(f"/proc/{worker.cell._child.number}/io").read_text().splitlines())
     assert len(body) <= int(told["rchar"]) < len(body) * 3 // 2
+
+
+def test_a_group_is_read_in_ranges_through_the_worker(edges: Edges, worker: WorkerState, tmp_path: Path) -> None:
+    """The cell asks its worker for bytes: it has no way to the provider. A few of them give all the numbers."""
+    noise = np.random.default_rng(1).random((1600, 1600), "float32")
+    path = tmp_path / "tiny_201501.tif"
+    path.write_bytes(raster(noise, 8 / 1600))
+    rules = {"band": "light", "zones": "s3://internal/zones/tiny.geojson", "clips": True}
+    zone = {**ZONE, "geometry": {**SQUARE, "coordinates": [[[1, 1], [2, 1], [2, 2], [1, 2], [1, 1]]]}}
+    edges.store.put("s3://internal/zones/tiny.geojson", json.dumps(zone).encode())
+    made = {}
+    for month, read in (("201501", "ranges"), ("201502", "whole")):
+        done = process_group(edges, group_event(path, month, {"process": rules | {"read": read}}), worker)
+        manifest = json.loads(edges.store.get(done["manifest"]))
+        (table,) = [one["url"] for one in manifest["outputs"] if one["kind"] == "table"]
+        rows = pq.read_table(io.BytesIO(edges.store.get(table))).drop_columns(["time"]).to_pylist()
+        made[read] = rows, manifest["bytes_downloaded"]
+    assert made["ranges"][0] == made["whole"][0]
+    assert made["ranges"][0][0]["count"] == pytest.approx(200 * 200)
+    assert made["whole"][1] == path.stat().st_size
+    assert made["ranges"][1] < path.stat().st_size / 4
+
+
+@pytest.mark.parametrize(
+    "value", [1, [0], [0, 5], [9, [[0, 1]]], [0, [[5, 1]]], [0, [["a", 1]]], [0, [[-1, 1]]], [True, []]]
+)
+def test_a_cell_that_asks_for_bytes_that_there_are_not_is_refused(value: Any) -> None:
+    source = Source("a", bring=lambda _: pytest.fail("nothing is fetched"))
+    with pytest.raises(BadAnswer, match="no ranges"):
+        _bring([source], value)
+    with pytest.raises(BadAnswer, match="no ranges"):
+        _bring([Source("whole")], [0, [[0, 1]]])

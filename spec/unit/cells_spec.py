@@ -26,7 +26,7 @@ def table() -> pa.Table:
     schema = pa.schema(
         [
             pa.field("zone", pa.string()),
-            pa.field("band", columns[1].type),
+            pa.field("zone_name", columns[1].type),
             pa.field("=name", pa.large_string()),
             pa.field("mean", pa.float64(), metadata={"unit": "=unit()", "description": "@text"}),
         ]
@@ -36,7 +36,7 @@ def table() -> pa.Table:
 
 def check(body: bytes) -> None:
     first, *rows = csv.reader(io.StringIO(body.decode(), newline=""))
-    assert first == ["zone", "band", "'=name", "mean"]
+    assert first == ["zone", "zone_name", "'=name", "mean"]
     wanted = [f"'{text}" for text in FORMULAS] + [*PLAIN, ""]
     for column in range(3):
         assert [row[column] for row in rows] == wanted
@@ -49,19 +49,22 @@ def test_csv_has_an_apostrophe_before_what_is_a_formula() -> None:
 
 
 def test_csv_of_a_measurement_too(tmp_path: Path) -> None:
-    write = _writer(tmp_path / "rows.csv")
+    write = _writer(str(tmp_path / "rows.csv"))
     assert write is not None
     write(table())
     check((tmp_path / "rows.csv").read_bytes())
 
 
 def test_excel_has_texts_and_no_formula_in_any_sheet() -> None:
-    book = openpyxl.load_workbook(io.BytesIO(export(table(), "xlsx")))
+    rows = table().drop_columns(["=name"])
+    for name, value in (("version", "1"), ("period", "2015-01"), ("band", "=band()")):
+        rows = rows.append_column(name, pa.array([value] * rows.num_rows))
+    book = openpyxl.load_workbook(io.BytesIO(export(rows.slice(0, len(FORMULAS + PLAIN)), "xlsx")))
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
-    assert {"=cmd|'/c calc'!A1", "=name", "=unit()"} <= {cell.value for cell in cells}
+    assert {"=cmd|'/c calc'!A1", "=band()", "=unit()", "@text"} <= {cell.value for cell in cells}
     assert not [cell.value for cell in cells if cell.data_type == "f"]
     assert all(cell.quotePrefix for cell in cells if str(cell.value).startswith("="))
-    assert [cell.value for cell in book["statistics"]["D"]][1:4] == [0, -1, -2]
+    assert [cell.value for cell in book["mean"]["C"]][1:4] == [0, -1, -2]
 
 
 @pytest.mark.parametrize("text", FORMULAS)

@@ -15,7 +15,7 @@ from pileus.outputs.writers import Written
 from pileus.strict_json import parse_json
 from pileus.tasks.process_group import WorkerState, process_group
 from pileus.wiring import Edges
-from spec.support.tiny import SQUARE, archive, folder_edges, group_event, raster
+from spec.support.tiny import archive, folder_edges, group_event, raster
 from spec.support.zonal_reference import tgz
 
 
@@ -64,5 +64,5 @@ def test_an_infinite_pixel_is_told_and_every_document_stays_valid(tmp_path: Path
     (url,) = [one["url"] for one in manifest["outputs"] if one["kind"] == "table"]
     table = pq.read_table(io.BytesIO(edges.store.get(url)))
     assert table["mean"].to_pylist() == [np.inf]
-    (feature,) = parse_json(export(table, "geojson", {"square": SQUARE}))["features"]
+    (feature,) = parse_json(export(table, "geojson"))["features"]
     assert (feature["properties"]["mean"], feature["properties"]["min"]) == (None, 1)

@@ -1,5 +1,6 @@
 """Ids of a template: each point in time is listed for each id, and the files of an id are one group."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from pileus.errors import DocumentError
 from pileus.expand import expand
 from pileus.lifecycle.backfill import Backfill
 from pileus.messages import RunDocuments
+from pileus.models import Listed, Problem
+from pileus.names import FileName
 from pileus.periods import Periods, Unit
+from pileus.point_groups import list_point
 from pileus.wiring import wire_folder
 
 FOLDER = Provider(id="folder", protocol="file")
@@ -107,3 +111,32 @@ def test_an_id_that_cannot_be_listed_keeps_no_other_from_its_work(tmp_path: Path
     found = plan(wire_folder(tmp_path / "s3", {}), apart, FOLDER, one)
     assert [(row.partition.group, row.action) for row in found.rows] == [("h17v08", "run"), ("h18v08", "fail")]
     assert found.rows[1].reason.startswith("cannot be listed: NotFound: ")
+
+
+class Counted:
+    """A provider that counts how often a folder is listed."""
+
+    def __init__(self, *names: str) -> None:
+        self.asked: list[str] = []
+        self._names = names
+
+    def list(self, path: str) -> Iterator[Listed | Problem]:
+        self.asked.append(path)
+        return (Listed(FileName(name), f"https://x.org/{name}", 1) for name in self._names)
+
+    def describe(self, file: Listed) -> Listed:
+        return file
+
+
+def test_a_folder_that_ids_share_is_listed_once_and_their_files_are_no_strangers_to_each_other() -> None:
+    shared = tiles(provider_path="flat", files=[{"regex": r"{{id}}[.](?P<made>[0-9]+)[.]tif"}],
+                   meta={"group": {"newest": "made"}})  # fmt: skip
+    (january,) = expand(shared, months("201501"))
+    edge = Counted("h17v08.1.tif", "h17v08.2.tif", "h18v08.1.tif")
+    found = list_point(edge, january.by_id, own_folder=False, parallel=2)
+    assert [(one.key, [granule.file.name for granule in one.granules]) for one in found.groups] == [
+        ("h17v08", ["h17v08.2.tif"]),
+        ("h18v08", ["h18v08.1.tif"]),
+    ]
+    assert [(problem.kind, problem.name) for problem in found.problems] == [("superseded", "h17v08.1.tif")]
+    assert edge.asked == ["flat"]

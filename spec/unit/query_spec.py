@@ -19,17 +19,17 @@ from pileus.cli.main import app
 from pileus.errors import UsageError
 from pileus.outputs import athena, export
 from pileus.outputs.cells import safe_cell
-from pileus.outputs.shapes import geojson
 from pileus.outputs.tables import KEYS
+from pileus.outputs.zone_sets import shapes_of
 from pileus.statistics import statistic_of
-from pileus.zonal import read_zones
 from spec.support import stage
 from spec.support.outputs import HOSTILE, Made
 
 COLUMNS = [
-    ("time", "date32[day]"), ("zone", "string"), ("zone_name", "string"), ("band", "string"), ("count", "double"),
-    ("sum", "double"), ("mean", "double"), ("min", "double"), ("max", "double"), ("stddev", "double"),
-    ("skew", "double"), ("valid_share", "double"),
+    ("time", "date32[day]"), ("zone", "string"), ("zone_name", "string"), ("zone_set", "string"), ("band", "string"),
+    ("unit", "string"),
+    ("count", "double"), ("sum", "double"), ("mean", "double"), ("min", "double"), ("max", "double"),
+    ("stddev", "double"), ("skew", "double"), ("valid_share", "double"),
 ]  # fmt: skip
 
 
@@ -91,8 +91,8 @@ def test_csv_and_parquet_hold_a_row_for_each_zone_and_month(hostile: Made, forma
 
 
 def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:
-    body = hostile.store.get("s3://internal/zones/places.geojson")
-    shapes = geojson(read_zones(body, zone_id=None, where="zones"))
+    names = hostile.table()["zone_set"].to_pylist()
+    shapes = shapes_of(hostile.store, "protected", "lights", names, None)
     frame = geopandas.read_file(io.BytesIO(export.export(hostile.table(), "geojson", shapes)))
     city = frame[frame["zone"] == next(iter(HOSTILE))]
     assert city.geometry.iloc[0].bounds == (58, 42, 62, 46)
@@ -101,15 +101,16 @@ def test_geojson_has_a_feature_a_row_with_its_shape(hostile: Made) -> None:
 
 def test_excel_takes_no_name_for_a_formula(hostile: Made) -> None:
     book = openpyxl.load_workbook(io.BytesIO(export.export(hostile.table(), "xlsx")))
-    sheet, columns = book["statistics"], book["columns"]
-    cells = [cell for row in sheet.iter_rows(min_row=2) for cell in row]
+    cells = [cell for row in book["mean"].iter_rows(min_row=2) for cell in row]
     assert "=cmd|'/c calc'!A1" in {cell.value for cell in cells}
     assert not [cell.value for cell in cells if cell.data_type == "f"]
-    assert ("mean", "nW/cm2/sr") in {(row[0].value, row[1].value) for row in columns.iter_rows()}
+    assert ("mean", "nW/cm2/sr") in {(row[0].value, row[3].value) for row in book["about"].iter_rows()}
 
 
 def test_an_unknown_format_is_refused(hostile: Made) -> None:
-    with pytest.raises(UsageError, match="unknown format 'shp': there are csv, geojson, parquet, xlsx"):
+    with pytest.raises(
+        UsageError, match="unknown format 'shp': there are csv, geojson, geoparquet, gpkg, parquet, xlsx"
+    ):
         export.export(hostile.table(), "shp")
 
 
@@ -147,7 +148,7 @@ def test_every_object_of_hostile_zones_lies_in_the_bucket(hostile: Made) -> None
 def test_the_python_of_the_documentation_runs(hostile: Made, capsys: pytest.CaptureFixture[str]) -> None:
     text = (stage.ROOT / "docs/outputs.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         for bucket in ("protected", "internal"):
             block = block.replace(f"s3://{bucket}/", f"{hostile.folder}/buckets/{bucket}/")

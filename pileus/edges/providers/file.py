@@ -68,12 +68,23 @@ class FileEdge:
         self, url: str, offset: int = 0, validator: str | None = None, *, pulse: Callable[[], None] | None = None
     ) -> "FileResponse":
         """See Opener."""
+        return self._open(url, offset, None, validator, pulse)
+
+    def open_range(
+        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
+    ) -> "FileResponse":
+        """See RangeOpener."""
+        return self._open(url, start, end, validator, pulse)
+
+    def _open(
+        self, url: str, start: int, end: int | None, validator: str | None, pulse: Callable[[], None] | None
+    ) -> "FileResponse":
         if urlsplit(url).scheme != "file":
             raise UsageError("expected a file:// URL", where=shown(url))
         if pulse:
             pulse()
         with translated(FAULTS, url):
-            response = FileResponse(url, offset)
+            response = FileResponse(url, start, end)
         if validator is not None and response.validator != validator:
             response.close()
             raise Changed("the file is not the one that was begun", where=url)
@@ -89,7 +100,7 @@ class FileEdge:
 class FileResponse:
     """See Response."""
 
-    def __init__(self, url: str, offset: int) -> None:
+    def __init__(self, url: str, offset: int, end: int | None = None) -> None:
         self.url = url
         self._file = Path(unquote(urlsplit(url).path)).open("rb", buffering=0)  # noqa: SIM115
         status = os.fstat(self._file.fileno())
@@ -99,7 +110,7 @@ class FileResponse:
         self.checksum: str | None = None
         self.content_type: str | None = None
         self.modified: float | None = status.st_mtime
-        self._left = status.st_size - offset
+        self._left = min(status.st_size, status.st_size if end is None else end) - offset
 
     def readinto(self, buffer: memoryview) -> int | None:
         """See Response."""

@@ -137,6 +137,15 @@ class HttpEdge:
             headers["If-Range"] = validator
         return self.open_with(url, headers, pulse)
 
+    def open_range(
+        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
+    ) -> HttpResponse:
+        """See RangeOpener."""
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        if validator:
+            headers["If-Range"] = validator
+        return self.open_with(url, headers, pulse)
+
     def open_with(self, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
         """`open`, with the headers that say from where and on what condition."""
         expect = (200, 206) if "Range" in headers else (200,)

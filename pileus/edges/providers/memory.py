@@ -57,6 +57,15 @@ class MemoryEdge:
         self.opened.append((url, response.offset))
         return response
 
+    def open_range(
+        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
+    ) -> "MemoryResponse":
+        """See RangeOpener."""
+        response = self.open(url, start, validator, pulse=pulse)
+        if self._ranges:
+            response.end_at(end)
+        return response
+
     def rest(self) -> None:
         """See Opener."""
 
@@ -75,6 +84,10 @@ class MemoryResponse:
         self.modified: float | None = None
         self._rest = memoryview(body)[offset:]
         self._until_cut = cut
+
+    def end_at(self, end: int) -> None:
+        """Leave out what comes after a byte of the file."""
+        self._rest = self._rest[: max(0, end - self.offset)]
 
     def readinto(self, buffer: memoryview) -> int | None:
         """See Response."""

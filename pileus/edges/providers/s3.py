@@ -137,6 +137,17 @@ class S3Edge:
         self, url: str, offset: int = 0, validator: str | None = None, *, pulse: Callable[[], None] | None = None
     ) -> HttpResponse:
         """See Opener."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        return self._open(url, headers | ({"If-Match": validator} if offset and validator else {}), pulse)
+
+    def open_range(
+        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
+    ) -> HttpResponse:
+        """See RangeOpener."""
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        return self._open(url, headers | ({"If-Match": validator} if validator else {}), pulse)
+
+    def _open(self, url: str, headers: dict[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
         split = urlsplit(url)
         if split.scheme != "s3" or not split.path.strip("/"):
             raise UsageError("expected s3://BUCKET/KEY", where=url)
@@ -146,9 +157,6 @@ class S3Edge:
             signed = self._client.generate_presigned_url(
                 "get_object", Params={"Bucket": split.netloc, "Key": key, **self._payer}, ExpiresIn=SIGNED_SECONDS
             )
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        if offset and validator:
-            headers["If-Match"] = validator
         if self._provider.requester_pays:
             # The signature covers this header.
             headers["x-amz-request-payer"] = "requester"
