@@ -33,15 +33,25 @@ class Ran:
     missing: dict[str, tuple[str, ...]]
     """What groups lack, by period; those are not processed."""
 
-    def column(self, name: str, *zones: str) -> list[Any]:
-        """Values of a column, period after period; of all zones, or of some."""
-        return [row[name] for row in self.rows if not zones or row["zone"] in zones]
+    def by_period(self, column: str) -> dict[str, list[Any]]:
+        """Values of the zones coast, plain, sea and west, by period."""
+        found: dict[str, list[Any]] = {}
+        for row in self.rows:
+            found.setdefault(row["period"], []).append(row[column])
+        assert [row["zone"] for row in self.rows] == ["coast", "plain", "sea", "west"] * len(found)
+        return found
 
 
 def example(folder: Path, name: str) -> Path:
     """Write an example's project."""
     write_example(folder, example_of(name))
     return folder
+
+
+def served(folder: Path, id: str, url: str, **changes: Any) -> Provider:
+    """A provider of the project's documents, at a server of this machine."""
+    document = Project(folder).registry()[0].providers[id].model_dump(exclude_defaults=True)
+    return Provider.model_validate(document | {"protocol": "http", "host": url, "attempts": 1} | changes)
 
 
 def run(
