@@ -31,6 +31,7 @@ PAGES = (
     "how-to/own-zones.md",
     "how-to/bands.md",
     "how-to/points-in-time.md",
+    "how-to/other-archives.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import pytest
+
+from pileus.project.example import EXAMPLES
 from pileus.version import __version__
 from spec.servers import Site
 from spec.support.stack import ROOT, Project, project
@@ -63,6 +66,14 @@ def test_the_wheel_carries_infra_lambdas_tasks_sample_prices_and_page(wheel: Pat
     wanted = {f"{CARRIED}/{name}" for name in kept} | {f"{CARRIED}/data/prices.json", *page}
     assert wanted <= set(ZipFile(wheel).namelist())
     assert f"{CARRIED}/infra/workflows/DiscoverAndProcessGranules.asl.json" in wanted
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_wheel_carries_every_example(begun: Project, name: str) -> None:
+    said = begun.json("init", name, "--example", name)
+    assert said["collections"] == list(EXAMPLES[name].collections)
+    folder = Project(begun.path / name, python=begun.python)
+    assert folder.json("populate", "--check")["collections"] == len(said["collections"])
 
 
 def test_the_library_is_the_wheels_and_brings_no_other_module(begun: Project) -> None:

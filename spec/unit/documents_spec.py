@@ -148,7 +148,7 @@ def zones(project: Path, text: str) -> None:
 def test_populate_check_needs_no_stack(project: Path) -> None:
     done = check(project)
     assert done.returncode == 0, done.stderr
-    assert "6 documents are valid" in done.stdout
+    assert "15 documents are valid" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_is_wrong_between_documents_is_one_line_and_exit_2(project: Path, h
 
 def test_populate_check_answers_in_json(project: Path) -> None:
     done = run_forked(["populate", "--check", "--json"], project, os.environ, seconds=120)
-    assert json.loads(done.stdout) == {"valid": True, "collections": 2, "providers": 2, "rules": 2}
+    assert json.loads(done.stdout) == {"valid": True, "collections": 7, "providers": 6, "rules": 2}
 
 
 def test_the_old_name_of_the_classic_csv_is_read_and_makes_no_result_stale() -> None:

@@ -1,5 +1,6 @@
 """The user's project apart from the product: what `pileus init` writes, and what a project may hold of its own."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from typer.testing import CliRunner
 from pileus.cli.main import app
 from pileus.errors import DocumentError, UsageError
 from pileus.product import product_folder
-from pileus.project.example import write_example
+from pileus.project.example import EXAMPLES, write_example
 from pileus.project.folder import Project
 from pileus.project.populate import validate
 
 PROCESS = "DiscoverAndProcessGranules"
 END = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
 TRIGGER = "GenerateCollectionsTriggerWorkflows"
+DAILY = "collections/chirps_daily.json"
 
 
 @pytest.fixture
@@ -31,13 +33,46 @@ def test_the_example_is_valid_and_needs_nothing_beside_it(folder: Path) -> None:
     assert len(list((folder / "sample-site/viirs").rglob("*.tgz"))) == 3 * 6 + 1, "and one that is superseded"
 
 
-def test_every_field_of_the_examples_documents_has_its_reason_beside_it(folder: Path) -> None:
-    page = (folder / "README.md").read_text()
-    registry, _ = Project(folder).registry()
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_field_of_an_examples_documents_has_its_reason_beside_it(name: str, tmp_path: Path) -> None:
+    write_example(tmp_path, EXAMPLES[name])
+    registry, _ = validate(Project(tmp_path), date(2026, 1, 1))
+    assert {one.name for one in registry.collections.values()} == set(EXAMPLES[name].collections)
+    page = (tmp_path / "README.md").read_text()
     for kind in (registry.collections, registry.providers, registry.rules):
         for document in kind.values():
             for field in document.model_dump(exclude_unset=True):
                 assert f"`{field}" in page, field
+
+
+def test_an_example_is_the_products_collection_on_the_sample_of_its_archive(tmp_path: Path) -> None:
+    write_example(tmp_path, EXAMPLES["chirps"])
+    mine, product = (json.loads((root / DAILY).read_text()) for root in (tmp_path, product_folder()))
+    assert (mine["provider"], product["provider"]) == ("sample", "chirps")
+    assert mine["options"] == {"spanUnit": "day", "spanStart": "20150130", "spanEnd": "20150203"}
+    assert mine["meta"]["process"]["zones"] == "data/zones/sample_world.geojson"
+    for document in (mine, product):
+        del document["provider"], document["options"], document["meta"]["process"]["zones"]
+    assert mine == product
+
+
+def test_init_of_another_example_names_its_collections(tmp_path: Path) -> None:
+    line = ["init", str(tmp_path / "rain"), "--example", "chirps"]
+    said = CliRunner().invoke(app, line, env={"COLUMNS": "400"}).output
+    assert "pileus backfill chirps_monthly --wait" in said
+    assert "pileus backfill chirps_daily --wait" in said
+    assert len(list((tmp_path / "rain/sample-site").rglob("*.tif.gz"))) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("chrips", "did you mean chirps"), ("modis", "there are black_marble, chirps, era5, viirs")],
+)
+def test_an_unknown_example_is_told_with_those_there_are(tmp_path: Path, name: str, told: str) -> None:
+    done = CliRunner().invoke(app, ["init", str(tmp_path / "x"), "--example", name])
+    assert isinstance(done.exception, UsageError)
+    assert f"unknown example '{name}': {told}" in str(done.exception)
+    assert not (tmp_path / "x").exists()
 
 
 def test_init_says_what_it_wrote_and_what_to_type_next(tmp_path: Path) -> None:
