@@ -80,9 +80,9 @@ def _listed(path: Path | None) -> list[str]:
 
 def _by_provider(urls: Sequence[str], document: Path | None) -> "Iterator[tuple[Provider, list[Granule]]]":
     """Return the URLs by host, each host with a provider document; with `document`, all URLs belong to it."""
-    from pileus.cli.rasters import provider_of
     from pileus.documents import Provider, read
     from pileus.download.fetch import granule_of
+    from pileus.edges.providers.by_url import provider_of
 
     by_place: dict[tuple[str, str], list[Granule]] = {}
     for url in urls:

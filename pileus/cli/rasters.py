@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from pileus.cli import show
 from pileus.cli.discover import machine_secrets
-from pileus.documents import Provider, parse_value, read
-from pileus.errors import UsageError
+from pileus.documents import Provider, read
 
 if TYPE_CHECKING:
     from pileus.download.parts import Parts
@@ -25,20 +24,6 @@ PACKED = (".tgz", ".tar", ".gz", ".zip")
 def is_url(text: str) -> bool:
     """Return whether a person names a URL and not a file."""
     return "://" in text
-
-
-def provider_of(url: str, name: str) -> Provider:
-    """Return the provider of a URL that no document describes. Raises UsageError for another scheme."""
-    from pileus.protocols import REGISTERED
-
-    try:
-        split = urlsplit(url)
-    except ValueError as exc:
-        raise UsageError(f"not a URL: {exc}", where=url) from exc
-    if split.scheme not in REGISTERED:
-        raise UsageError(f"expected a URL with one of {', '.join(REGISTERED)}", where=url)
-    value = {"id": name, "protocol": split.scheme, "host": split.netloc, "globalConnectionLimit": 64}
-    return parse_value(Provider, value, url)
 
 
 class Rasters:
@@ -93,6 +78,7 @@ class Rasters:
 
     def _edge(self, url: str) -> "ProviderEdge":
         from pileus.edges.providers import connect
+        from pileus.edges.providers.by_url import provider_of
 
         split = urlsplit(url)
         place = (split.scheme, split.netloc)

@@ -49,8 +49,9 @@ class Process(Document):
     """Band or bands that are measured; a member NAME.BAND.tif of an archive holds band BAND. Example:
     `"avg_rade9h"`."""
     zones: str
-    """Polygons: a path in the project or an s3:// URL, as GeoJSON, GeoPackage, Shapefile, FlatGeobuf, Parquet
-    or CSV. Example: `"data/zones/places.geojson"`."""
+    """Polygons: a path in the project, an s3:// URL, or a URL that needs no sign-in, which is fetched when the document
+    is populated; as GeoJSON, GeoPackage, Shapefile, FlatGeobuf, Parquet or CSV. Example:
+    `"data/zones/places.geojson"`."""
     zone_id: str | None = None
     """Column that names a zone. Without it: the feature's own id, else the column `id`, else `name`. Example:
     `"GEOID"`."""

@@ -9,7 +9,7 @@ from pileus import keys
 from pileus.models import safe
 from pileus.periods import Unit, parse_period
 
-TYPES = {pa.date32(): "date", pa.string(): "string", pa.float64(): "double"}
+TYPES = {pa.date32(): "date", pa.timestamp("ms"): "timestamp", pa.string(): "string", pa.float64(): "double"}
 PARTITIONS = ("version", "period")
 """`group` is a folder below; Athena reads what lies in folders below a partition's, whatever their names."""
 JAVA_DATE = {Unit.year: "yyyy", Unit.month: "yyyy-MM", Unit.day: "yyyy-MM-dd"}

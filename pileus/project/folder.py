@@ -1,5 +1,6 @@
 """The folder a user works in: collections/, data/providers/, rules/, the zones they name, and workflows/ if any."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TypeVar
 
 from pileus.documents import Collection, Document, Process, Provider, Rule, read
 from pileus.documents.base import NAME
-from pileus.errors import DocumentError, UsageError
+from pileus.errors import DocumentError, PileusError, UsageError
 from pileus.product import DEFINITION, WORKFLOW, product_folder
 from pileus.project.registry import Registry, key_of
 from pileus.project.workflow_definition import Definition, read_definition
@@ -71,13 +72,18 @@ class Project:
     def _place(self, path: Path) -> str:
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
-    def zones(self, process: Process, where: str) -> tuple[Path, bytes] | None:
-        """File and bytes of the zones a process names, or None where they are in S3 already."""
+    def zones(self, process: Process, where: str) -> tuple[str, bytes] | None:
+        """Return the name and the bytes of the zones that a process names; None where they are in S3 already.
+
+        Raises DocumentError for a file that cannot be read, or a URL that cannot be fetched.
+        """
         if process.zones.startswith("s3://"):
             return None
+        if "://" in process.zones:
+            return _fetched(process.zones, where)
         path = self.root / process.zones
         try:
-            return path, path.read_bytes()
+            return path.name, path.read_bytes()
         except OSError as exc:
             raise DocumentError(
                 f"meta.process.zones: {process.zones} cannot be read: {exc.strerror}", where=where
@@ -102,6 +108,17 @@ class Project:
         if "://" in document.host:
             return document
         return document.model_copy(update={"host": str(self.root / document.host)})
+
+
+def _fetched(url: str, where: str) -> tuple[str, bytes]:
+    from pileus.download.fetch import granule_of
+    from pileus.edges.providers.by_url import read_url
+    from pileus.edges.secrets import Secrets
+
+    try:
+        return granule_of(url).file.name, read_url(url, Secrets(environ=os.environ))
+    except PileusError as exc:
+        raise DocumentError(f"meta.process.zones: {exc}", where=where) from exc
 
 
 def _workflows(folder: Path) -> dict[str, Path]:

@@ -32,9 +32,9 @@ def _pinned(project: Project, collection: Collection, source: str, zones: dict[s
     found = project.zones(process, source) if process else None
     if process is None or found is None:
         return collection
-    path, body = found
+    name, body = found
     read_zones(body, zone_id=process.zone_id, where=f"{source}: meta.process.zones: {process.zones}")
-    key = f"zones/{hashlib.sha256(body).hexdigest()[:16]}/{path.name}"
+    key = f"zones/{hashlib.sha256(body).hexdigest()[:16]}/{name}"
     zones[key] = body
     return with_zones(collection, key)
 

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,12 +19,14 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pileus.documents import Collection, Process, parse_value
+from pileus.documents import Collection, Process, Provider, parse_value
 from pileus.download import parts as parts_module
 from pileus.download.parts import GAP, Parts, few, joined
 from pileus.edges.providers.memory import MemoryEdge
 from pileus.errors import Changed, DocumentError, NotFound
 from pileus.models import Listed
+from pileus.project.folder import Project
+from pileus.project.registry import Registry, check
 from pileus.raster.byte_ranges import directories
 from pileus.zonal import Source, measure
 from spec.support.forked import run_forked
@@ -189,6 +192,9 @@ class Ranged(SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return None
         body, asked = path.read_bytes(), self.headers.get("Range")
         first, last = 0, len(body) - 1
         if asked:
@@ -233,3 +239,31 @@ def test_stats_takes_rasters_and_zones_by_their_urls(site: str, tmp_path: Path) 
     assert (row["count"], row["sum"]) == (pytest.approx(2500), pytest.approx(int(truth.sum())))
     assert Ranged.sent < path.stat().st_size * 0.2
     assert f"note: {site}/x.b.tif: read " in done.stderr
+
+
+def test_a_collection_takes_zones_by_a_url(site: str, tmp_path: Path) -> None:
+    """They are fetched once, when the documents are populated, and kept by their content."""
+    square = {"type": "Polygon", "coordinates": [[[3, 3], [4, 3], [4, 4], [3, 3]]]}
+    zone = {"type": "Feature", "id": "a", "properties": {}, "geometry": square}
+    (tmp_path / "places.geojson").write_text(json.dumps(zone))
+    process = parse_value(Process, {"band": "b", "zones": f"{site}/places.geojson"}, "p")
+    assert Project(tmp_path).zones(process, "c.json") == ("places.geojson", (tmp_path / "places.geojson").read_bytes())
+    for url, told in ((f"{site}/none.geojson", "404"), ("gopher://x.org/a", "expected a URL with one of http, https")):
+        gone = process.model_copy(update={"zones": url})
+        with pytest.raises(DocumentError, match=rf"c.json: meta.process.zones: .*{told}"):
+            Project(tmp_path).zones(gone, "c.json")
+
+
+def test_ranges_of_a_provider_that_gives_whole_files_are_refused_when_populated() -> None:
+    process = {"band": "b", "zones": "z", "read": "ranges"}
+    collection = parse_value(Collection, DOCUMENT | {"provider": "p", "meta": {"process": process}}, "c.json")
+    for protocol, able in (("ftp", False), ("sftp", False), ("http", True), ("https", True)):
+        provider = parse_value(Provider, {"id": "p", "protocol": protocol, "host": "x.org"}, "p.json")
+        registry = Registry({"n___001": collection}, {"p": provider})
+        if able:
+            check(registry, {}, {"DiscoverAndProcessGranules": Path()}, date(2020, 1, 1))
+        else:
+            with pytest.raises(
+                DocumentError, match=f"p speaks {protocol}, which gives whole files alone: expected one of"
+            ):
+                check(registry, {}, {"DiscoverAndProcessGranules": Path()}, date(2020, 1, 1))
