@@ -26,6 +26,8 @@ LINGER = 1.5
 
 Progress = Callable[[str, int], None]
 """Called with the name of a file and the bytes that have arrived; from several threads, about once a block."""
+Inspect = Callable[[str, bytes], None]
+"""Called with the name of a file and its first bytes, as soon as they are here; what it raises fails the file."""
 Announced = Callable[[str, int | None], None]
 """Called with the name of a file and its size in bytes, None if unknown, when it begins or continues."""
 
@@ -37,6 +39,7 @@ def download(
     *,
     parallel: int,
     progress: Progress | None = None,
+    inspect: Inspect | None = None,
     cancelled: threading.Event | None = None,
     reason: Callable[[], PileusError] | None = None,
 ) -> list[Archive]:
@@ -52,7 +55,7 @@ def download(
     check_space(granules, folder)
     results: list[Archive | None] = [None] * len(granules)
     for index, result in fetch_all(
-        granules, folder, edge, Cancellation(stop, reason), parallel=parallel, progress=progress
+        granules, folder, edge, Cancellation(stop, reason), parallel=parallel, progress=progress, inspect=inspect
     ):
         if isinstance(result, PileusError):
             raise result
@@ -87,6 +90,7 @@ def fetch_all(
     parallel: int,
     progress: Progress | None = None,
     announced: Announced | None = None,
+    inspect: Inspect | None = None,
 ) -> Iterator[tuple[int, Archive | PileusError]]:
     """Fetch each granule. Yield (its index, the archive or its error), in the order in which they end.
 
@@ -98,7 +102,8 @@ def fetch_all(
     inner = Cancellation(left, cancellation.reason)
 
     def fetch_one(index: int, block: memoryview) -> Archive:
-        return fetch(granules[index], folder, edge, inner, progress=progress, announced=announced, block=block)
+        told = partial(fetch, progress=progress, announced=announced, inspect=inspect)
+        return told(granules[index], folder, edge, inner, block=block)
 
     # Daemon threads: one that waits for a connection must not keep a cancelled process alive.
     threads = [
@@ -166,6 +171,7 @@ def fetch(
     *,
     progress: Progress | None = None,
     announced: Announced | None = None,
+    inspect: Inspect | None = None,
     block: memoryview | None = None,
 ) -> Archive:
     """Download one granule into `folder`, and return the archive. `block`: a buffer to use.
@@ -178,7 +184,8 @@ def fetch(
     block = memoryview(bytearray(BLOCK)) if block is None else block
     with open_partial(target) as part:
         size_is = partial(announced, granule.file.name) if announced else None
-        transfer = Transfer(edge, granule.file, cancellation, restart=part.restart, announced=size_is)
+        seen = partial(inspect, granule.file.name) if inspect else None
+        transfer = Transfer(edge, granule.file, cancellation, restart=part.restart, announced=size_is, inspect=seen)
         try:
             part.resume(transfer, granule.file.url)
             while transfer.write_to(part.fileno(), block):

@@ -51,7 +51,8 @@ class Transfer:
 
     `restart` is called when the file begins again and the bytes so far must be deleted. Without `restart`, as in a
     stream whose bytes were already used, the same bytes are skipped if the file is proved to be the same; else Changed
-    is raised. `announced` is called with the size at each connection, None if unknown.
+    is raised. `announced` is called with the size at each connection, None if unknown; `inspect` with the first bytes,
+    and what it raises ends the transfer.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Transfer:
         *,
         restart: Callable[[], None] | None = None,
         announced: Callable[[int | None], None] | None = None,
+        inspect: Callable[[bytes], None] | None = None,
     ) -> None:
         self._edge, self._file, self._cancellation, self._restart = edge, file, cancellation, restart
-        self._announced = announced
+        self._announced, self._inspect = announced, inspect
         self._response: Response | None = None
         self._checksum = Checksum(file.checksum)
         self._sidecar_read = file.sidecar is None
@@ -196,6 +198,8 @@ class Transfer:
         block = view[:count]
         if self.position == 0 and (wrong := looks_wrong(self._file.name, block)):
             raise Corrupt(wrong, where=self._file.url)
+        if self.position == 0 and self._inspect:
+            self._inspect(bytes(block[:512]))
         self._checksum.update(block)
         if self._prefix is not None:
             self._prefix.update(block)

@@ -42,6 +42,12 @@ KINDS = (
 HDF4 = b"\x0e\x03\x13\x01"
 
 
+def refuse_unreadable(name: str, head: bytes) -> None:
+    """Raise RasterError for a file that begins as one of a kind for which this build has no driver."""
+    if head.startswith(HDF4):
+        raise RasterError("is HDF4, for which this build has no driver: convert it to netCDF or GeoTIFF", where=name)
+
+
 def kind_of(path: Path, where: str) -> Kind:
     """Return the kind of a file. Raises RasterError for one that cannot be read, or is of no kind that is listed."""
     try:
@@ -51,8 +57,7 @@ def kind_of(path: Path, where: str) -> Kind:
         raise RasterError(f"cannot be read: {exc.strerror}", where=where) from exc
     except ValueError as exc:
         raise RasterError("cannot be read: it has no name of a file", where=where) from exc
-    if head.startswith(HDF4):
-        raise RasterError("is HDF4, for which this build has no driver: convert it to netCDF or GeoTIFF", where=where)
+    refuse_unreadable(where, head)
     alike = [kind for kind in KINDS if head.startswith(kind.starts)]
     if not alike:
         raise RasterError(f"is no raster of a known kind: expected {', '.join(k.name for k in KINDS)}", where=where)

@@ -19,6 +19,7 @@ from pileus.edges.providers import ProviderEdge
 from pileus.models import Archive, Granule, Group
 from pileus.outputs.draw import Drawing, DrawTask, nothing
 from pileus.periods import Period
+from pileus.raster.signatures import refuse_unreadable
 from pileus.scratch.volume import ARCHIVES
 from pileus.stopping import unless
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
@@ -68,7 +69,16 @@ def process(
     if meta.process and zones and meta.process.read == "ranges":
         files = list(_in_parts(group, folder, edge, parallel, cancelled))
     else:
-        archives = download(group.granules, folder, edge, parallel=parallel, progress=progress, cancelled=cancelled)
+        inspect = refuse_unreadable if meta.process else None
+        archives = download(
+            group.granules,
+            folder,
+            edge,
+            parallel=parallel,
+            progress=progress,
+            inspect=inspect,
+            cancelled=cancelled,
+        )
         files = [File(archive.granule, archive.path) for archive in archives]
     seconds = {"download": time.perf_counter() - started}
     size = sum(archive.size for archive in archives)

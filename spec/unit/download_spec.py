@@ -34,6 +34,7 @@ from pileus.errors import (
     NoSpace,
     NotFound,
     PileusError,
+    RasterError,
     Refused,
     TooSlow,
     Truncated,
@@ -41,6 +42,7 @@ from pileus.errors import (
     UsageError,
 )
 from pileus.models import Granule, Listed
+from pileus.raster.signatures import refuse_unreadable
 from spec.servers.faulty import FAULTS, Faulty, faulty
 
 BODY = random.Random(1).randbytes(200_000)
@@ -460,3 +462,13 @@ def test_several_that_fetch_the_same_file_at_once_leave_one_whole_file(tmp_path:
         thread.join()
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
     assert (tmp_path / "a.bin").read_bytes() == bytes(3 * BLOCK)
+
+
+def test_first_bytes_may_refuse_a_file_before_the_rest_comes(tmp_path: Path) -> None:
+    """A file of a kind that cannot be read fails at once, and the others with it; nothing is asked for again."""
+    edge = MemoryEdge({"a.hdf": b"\x0e\x03\x13\x01" + bytes(5_000_000), "b.tif": bytes(5_000_000)})
+    granules = [granule_of(f"memory:{name}") for name in edge.files]
+    with pytest.raises(RasterError, match=r"a.hdf: is HDF4, for which this build has no driver"):
+        download(granules, tmp_path, edge, parallel=2, inspect=refuse_unreadable)
+    assert sum(url == "memory:a.hdf" for url, _ in edge.opened) == 1
+    assert not (tmp_path / "a.hdf").exists()
