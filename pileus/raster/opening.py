@@ -100,6 +100,8 @@ def variables(path: Path | str, kind: Kind, where: str) -> list[Variable]:
     if scheme is None:
         raise RasterError("holds several rasters in one file, which is read of netCDF and HDF5 alone", where=where)
     safe = [name for name in inside if not set(name) & set('"\\:') and name.isprintable()]
+    if not safe:
+        raise RasterError("holds no variable whose name can be asked for", where=where)
     return [Variable(name, f'{scheme}:"{path}":{name}', kind.inner) for name in safe]
 
 
@@ -129,46 +131,41 @@ def _variable(found: list[Variable], request: BandRequest, where: str) -> Variab
 
 def _layer(variable: Variable, dataset: Any, request: BandRequest, where: str) -> Opened:
     found = chosen(fields(dataset, where), request, where)
-    numbers = tuple(field.number for field in found)
-    number = numbers[0]
-    grid, roll = rolled(request.place.grid(dataset, where))
-    stored = request.stored(dataset, number, where)
-    if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
-        raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
-    block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
     if request.time == "each":
         return _each(variable, dataset, request, found, where)
-    window = WindowLayer(grid, stored, variable.source, variable.driver, number, block, where, masked, roll)
+    window = _window(variable, dataset, request, found[0].number, where)
     if request.time is not None:
-        if any(request.stored(dataset, other, where) != stored for other in numbers):
+        numbers = tuple(field.number for field in found)
+        if any(request.stored(dataset, number, where) != window.stored for number in numbers):
             raise RasterError("has times of different nodata, scale, offset or unit: one cannot be made", where=where)
         return TimesLayer(window, numbers, request.time)
-    strips = None if roll else _strips(variable.source, dataset)
+    strips = None if window.roll else _strips(variable.source, dataset)
     if strips is None:
         return window
     size = Path(variable.source).stat().st_size
     if strips.end > size:
         raise RasterError(f"is cut: its last strip ends at byte {strips.end:,}, the file at {size:,}", where=where)
-    return FileLayer(grid, stored, strips, Path(variable.source), where)
+    return FileLayer(window.grid, window.stored, strips, Path(variable.source), where)
 
 
 def _each(variable: Variable, dataset: Any, request: BandRequest, found: list[Field], where: str) -> EachLayer:
     """Return the layers of all times of a band. Raises RasterError for a field without a time."""
-    if any(field.time is None for field in found):
+    numbers = {field.time: field.number for field in found if field.time}
+    if len(numbers) < len(found):
         raise RasterError(f"has no times for {request.shown}, and each is asked for", where=where)
     if len(found) > MOST_TIMES:
         raise RasterError(f"has {len(found):,} times: each of at most {MOST_TIMES:,} is measured", where=where)
+    return EachLayer({time: _window(variable, dataset, request, number, where) for time, number in numbers.items()})
+
+
+def _window(variable: Variable, dataset: Any, request: BandRequest, number: int, where: str) -> WindowLayer:
+    """Return one band of an open dataset as a layer."""
+    if np.dtype(dataset.dtypes[number - 1]).kind not in "uif":
+        raise RasterError(f"has values of type {dataset.dtypes[number - 1]}: expected real numbers", where=where)
     grid, roll = rolled(request.place.grid(dataset, where))
-    layers = {}
-    for field in found:
-        assert field.time is not None
-        number = field.number
-        stored = request.stored(dataset, number, where)
-        block, masked = _block(dataset, number, where), MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
-        layers[field.time] = WindowLayer(
-            grid, stored, variable.source, variable.driver, number, block, where, masked, roll
-        )
-    return EachLayer(layers)
+    stored, block = request.stored(dataset, number, where), _block(dataset, number, where)
+    masked = MaskFlags.per_dataset in dataset.mask_flag_enums[number - 1]
+    return WindowLayer(grid, stored, variable.source, variable.driver, number, block, where, masked, roll)
 
 
 def _strips(path: Path | str, dataset: Any) -> Strips | None:
