@@ -21,7 +21,7 @@ from pileus.edges.store import Store
 from pileus.keys import segment
 from pileus.models import safe, unsafe
 from pileus.outputs.reasons import reasons
-from pileus.outputs.series import axis, bands_of, statistics_of, zones_of
+from pileus.outputs.series import axis, bands_of, statistics_of, unit_of, zones_of
 
 if TYPE_CHECKING:
     from pileus.backfills.status import Status
@@ -75,7 +75,7 @@ def values_json(table: pa.Table, band: str, stat: str, periods: Sequence[str]) -
     for zone, period, row_band, value in zip(*columns, strict=True):
         if row_band == band and period in at and value is not None:
             values[zones[zone]][at[period]] = _rounded(value)
-    return {"band": band, "stat": stat, "values": values}
+    return {"band": band, "stat": stat, "unit": unit_of(table, stat, band), "values": values}
 
 
 def _rounded(value: float) -> float | None:

@@ -26,10 +26,8 @@ LARGEST = 8 << 20
 class RangeOpener(Opener, Protocol):
     """A provider that gives parts of files."""
 
-    def open_range(
-        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
-    ) -> Response:
-        """Open the bytes from `start` up to `end` of `url`, if it is still the file that `validator` names.
+    def open_range(self, url: str, start: int, end: int, *, pulse: Callable[[], None] | None = None) -> Response:
+        """Open the bytes from `start` up to `end` of `url`. Who asks compares the body's `validator`.
 
         The body's `offset` is 0 where the provider gives whole files alone. Raises as `open`.
         """
@@ -95,7 +93,7 @@ class Parts:
         edge, where, check = self._edge, self._file.url, self._cancellation.check
         if not isinstance(edge, RangeOpener):
             return False
-        response = edge.open_range(where, start, end, self._validator, pulse=check)
+        response = edge.open_range(where, start, end, pulse=check)
         try:
             if changed := self._accept(response):
                 return changed

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from pileus.discover import discover
 from pileus.documents import Credentials, File, Provider, SecretRef
 from pileus.download.fetch import download, open_stream
+from pileus.download.parts import Parts
 from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.secrets import Secrets
 from pileus.errors import Changed, NotFound, UsageError
@@ -187,6 +189,21 @@ def test_discovered_files_download_and_stream(edge: ProviderEdge, tmp_path: Path
         assert stream.read() == BIG
 
 
+def test_parts_of_a_file_are_fetched_by_every_protocol_that_gives_them(edge: ProviderEdge, tmp_path: Path) -> None:
+    """A server without ranges gives the whole file, and the parts are right all the same."""
+    file = granules(edge)["big.bin"].file
+    parts = Parts(edge, file, tmp_path / "big.bin")
+    parts.bring([(5, 10), (2_000_000, 2_100_000), (len(BIG) - 3, len(BIG) + 9)])
+    here = (tmp_path / "big.bin").read_bytes()
+    assert len(here) == len(BIG)
+    assert [here[a:b] for a, b in ((5, 10), (2_000_000, 2_100_000))] == [BIG[5:10], BIG[2_000_000:2_100_000]]
+    assert here[-3:] == BIG[-3:]
+    whole = edge.backend in ("python_server", "vsftpd", "sshd")  # type: ignore[attr-defined]
+    assert (parts.moved > len(BIG) // 2) == whole
+    with pytest.raises(NotFound):
+        Parts(edge, replace(file, url=file.url.replace("big.bin", "none.bin")), tmp_path / "none").bring([(0, 9)])
+
+
 def test_waiting_for_the_budget_can_be_ended(edge: ProviderEdge) -> None:
     if edge.backend == "file":  # type: ignore[attr-defined]
         return
@@ -205,4 +222,6 @@ def test_every_protocol_of_the_documents_has_an_edge() -> None:
     assert set(REGISTERED) == {"http", "https", "s3", "ftp", "sftp", "file"}
     for protocol in REGISTERED.values():
         module, _, name = protocol.edge.partition(":")
-        assert isinstance(getattr(import_module(module), name), type)
+        made = getattr(import_module(module), name)
+        assert isinstance(made, type)
+        assert protocol.gives_parts == hasattr(made, "open_range")

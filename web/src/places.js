@@ -101,7 +101,7 @@ export class Places {
     this.values = values.values;
     this.shares = shares?.values;
     this.scale = scaleOf(this.values);
-    this.about = entry.stats.find((one) => one.name === this.stat.value);
+    this.about = { ...entry.stats.find((one) => one.name === this.stat.value), unit: values.unit };
   }
 
   async change() {
@@ -118,7 +118,7 @@ export class Places {
   }
 
   get unit() {
-    return this.about.unit === "1" ? "" : this.about.unit;
+    return this.about.unit;
   }
 
   get period() {

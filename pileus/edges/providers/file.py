@@ -70,11 +70,9 @@ class FileEdge:
         """See Opener."""
         return self._open(url, offset, None, validator, pulse)
 
-    def open_range(
-        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
-    ) -> "FileResponse":
+    def open_range(self, url: str, start: int, end: int, *, pulse: Callable[[], None] | None = None) -> "FileResponse":
         """See RangeOpener."""
-        return self._open(url, start, end, validator, pulse)
+        return self._open(url, start, end, None, pulse)
 
     def _open(
         self, url: str, start: int, end: int | None, validator: str | None, pulse: Callable[[], None] | None

@@ -137,14 +137,9 @@ class HttpEdge:
             headers["If-Range"] = validator
         return self.open_with(url, headers, pulse)
 
-    def open_range(
-        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
-    ) -> HttpResponse:
+    def open_range(self, url: str, start: int, end: int, *, pulse: Callable[[], None] | None = None) -> HttpResponse:
         """See RangeOpener."""
-        headers = {"Range": f"bytes={start}-{end - 1}"}
-        if validator:
-            headers["If-Range"] = validator
-        return self.open_with(url, headers, pulse)
+        return self.open_with(url, {"Range": f"bytes={start}-{end - 1}"}, pulse)
 
     def open_with(self, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
         """`open`, with the headers that say from where and on what condition."""

@@ -58,10 +58,10 @@ class MemoryEdge:
         return response
 
     def open_range(
-        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
+        self, url: str, start: int, end: int, *, pulse: Callable[[], None] | None = None
     ) -> "MemoryResponse":
         """See RangeOpener."""
-        response = self.open(url, start, validator, pulse=pulse)
+        response = self.open(url, start, pulse=pulse)
         if self._ranges:
             response.end_at(end)
         return response

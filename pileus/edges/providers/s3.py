@@ -140,12 +140,9 @@ class S3Edge:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         return self._open(url, headers | ({"If-Match": validator} if offset and validator else {}), pulse)
 
-    def open_range(
-        self, url: str, start: int, end: int, validator: str | None, *, pulse: Callable[[], None] | None = None
-    ) -> HttpResponse:
+    def open_range(self, url: str, start: int, end: int, *, pulse: Callable[[], None] | None = None) -> HttpResponse:
         """See RangeOpener."""
-        headers = {"Range": f"bytes={start}-{end - 1}"}
-        return self._open(url, headers | ({"If-Match": validator} if validator else {}), pulse)
+        return self._open(url, {"Range": f"bytes={start}-{end - 1}"}, pulse)
 
     def _open(self, url: str, headers: dict[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
         split = urlsplit(url)
