@@ -8,9 +8,13 @@ import pytest
 import shapely
 from exactextract import exact_extract
 
-from pileus.documents import Process
-from pileus.errors import RasterError
+from pileus.documents import Collection, Meta, Process, parse_value
+from pileus.errors import DocumentError, RasterError
+from pileus.models import Granule, Listed
+from pileus.names import FileName
 from pileus.outputs.windows import Mosaic
+from pileus.periods import parse_period
+from pileus.tasks.pipeline import File, sources_of
 from pileus.zonal import Measured, Source, Zones, make_zones, measure
 from spec.support.zonal_reference import tgz, write
 
@@ -117,3 +121,27 @@ def test_cut_outs_show_the_pixels_that_count(tmp_path: Path, overlap: str, shown
     seen = window.values[:, 16 - left : 24 - left]
     expected = 7 if shown else WHOLE[150 - round(window.transform.f) :][: len(seen), 16:24]
     assert (seen == expected).all()
+
+
+@pytest.mark.parametrize("order", [("20150101", "20150202"), ("20150202", "20150101")])
+def test_the_newest_file_by_its_stamp_counts_whatever_the_order_of_the_group(tmp_path: Path, order: Any) -> None:
+    """Ones of January and nines of February, six columns apart: the nines have the four columns that both hold."""
+    values = {"20150101": (1, 0), "20150202": (9, 6)}
+    files = []
+    for stamp in order:
+        value, west = values[stamp]
+        source = strip(tmp_path, f"{stamp}.b.tif", np.full((150, 10), value, "u1"), west)
+        assert source.path is not None
+        files.append(File(Granule(Listed(FileName(source.name), "memory:x"), {"created": stamp}), source.path))
+    document = {"group": {"newest": "created"}, "process": {"band": "b", "zones": "z", "overlap": "newest"}}
+    process = Process(band="b", zones="", stats=("sum",), overlap="newest")
+    sources = sources_of(files, Meta.model_validate(document), parse_period("2015-01"))
+    where = make_zones(["z"], ["z"], [shapely.box(0, 0, 16, 150)], "EPSG:3857")
+    table = measure(sources, process, where, scratch=tmp_path).table
+    assert table["sum"].to_pylist() == [150 * (6 * 1 + 10 * 9)]
+
+
+def test_newest_needs_the_name_of_a_stamp() -> None:
+    meta = {"process": {"band": "b", "zones": "z", "overlap": "newest"}}
+    with pytest.raises(DocumentError, match=r"process.overlap: newest needs group.newest, the named group that holds"):
+        parse_value(Collection, {"name": "n", "files": [{"regex": ".*"}], "meta": meta}, "c.json")
