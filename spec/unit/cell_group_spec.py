@@ -21,6 +21,7 @@ from pileus.tasks.process_group import TaskControl, WorkerState, process_group
 from pileus.wiring import Edges
 from pileus.zonal import Source
 from spec.support.cell import sitecustomize
+from spec.support.netcdf import series
 from spec.support.tiny import SQUARE, ZONE, archive, folder_edges, group_event, raster
 
 CRASH, SPIN = "import ctypes; ctypes.string_at(0)", "while True: pass"
@@ -120,3 +121,21 @@ def test_a_cell_that_asks_for_bytes_that_there_are_not_is_refused(value: Any) ->
         _bring([source], value)
     with pytest.raises(BadAnswer, match="no ranges"):
         _bring([Source("whole")], [0, [[0, 1]]])
+
+
+def test_rows_of_each_time_of_a_group_have_its_time(edges: Edges, worker: WorkerState, tmp_path: Path) -> None:
+    """Two of four days lie in the month; the second pixel has no value on the first of them."""
+    path = series(tmp_path / "tiny_201502.nc", [29, 30, 31, 32])
+    square = {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 1], [0, 1], [0, 0]]]}
+    edges.store.put("s3://internal/zones/tiny.geojson", json.dumps({**ZONE, "geometry": square}).encode())
+    meta = {
+        "bands": {"rain": {"time": "each"}},
+        "grid": {"crs": "EPSG:4326", "bounds": [0, 0, 2, 1]},
+        "process": {"band": "rain", "zones": "s3://internal/zones/tiny.geojson", "stats": ["count", "sum"]},
+    }
+    done = process_group(edges, group_event(path, "201502", meta), worker)
+    outputs = json.loads(edges.store.get(done["manifest"]))["outputs"]
+    (table,) = [one["url"] for one in outputs if one["kind"] == "table"]
+    rows = pq.read_table(io.BytesIO(edges.store.get(table))).to_pylist()
+    found = [(row["time"].isoformat(), row["unit"], row["count"], row["sum"]) for row in rows]
+    assert found == [("2015-02-01T00:00:00", "mm", 1, 3), ("2015-02-02T00:00:00", "mm", 2, 46)]

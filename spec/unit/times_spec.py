@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import eccodes
-import h5netcdf
 import netCDF4
 import numpy as np
 import pytest
@@ -18,33 +17,13 @@ from pileus.documents import Band, Collection, Process, parse_value
 from pileus.errors import DocumentError, RasterError
 from pileus.raster.request import Place
 from pileus.zonal import Measured, Source, measure
+from spec.support.netcdf import series
 from spec.support.shared import shared
 from spec.support.zonal_reference import write, zones_of
 
 LEFT, RIGHT = shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)
-STEPS = np.array([[[1, 10]], [[2, 20]], [[3, -1]], [[6, 40]]], "i2")
-"""Four days of two pixels; -1 is nodata. Left: 1, 2, 3, 6. Right: 10, 20, none, 40."""
 PLACE = Place("EPSG:4326", (0, 0, 2, 1))
 JANUARY, FEBRUARY = (date(2015, 1, 1), date(2015, 2, 1)), (date(2015, 2, 1), date(2015, 3, 1))
-
-
-def series(
-    path: Path, days: Any, *, factor: float = 1, units: str = "days since 2015-01-01", **attributes: str
-) -> Path:
-    with h5netcdf.File(path, "w") as file:
-        file.dimensions = {"time": len(days), "lat": 1, "lon": 2}
-        for name, values, unit in (
-            ("time", days, units),
-            ("lat", [0.5], "degrees_north"),
-            ("lon", [0.5, 1.5], "degrees_east"),
-        ):
-            made = file.create_variable(name, (name,), "f8")
-            made[:], made.attrs["units"] = values, unit
-        file["time"].attrs.update(attributes)
-        rain = file.create_variable("rain", ("time", "lat", "lon"), "i2", fillvalue=np.int16(-1))
-        rain[:] = STEPS[: len(days)]
-        rain.attrs["scale_factor"], rain.attrs["units"] = factor, "mm"
-    return path
 
 
 def measured(path: Path, span: Any = None, place: Place = PLACE, **band: Any) -> Measured:
