@@ -26,6 +26,9 @@ NOTES, LONGEST = 100_000, 2000
 """Most notes of a job, and most characters of one."""
 
 
+TIME_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?")
+
+
 class BadAnswer(ValueError):
     """A cell has answered what it never should."""
 
@@ -155,13 +158,20 @@ def notes_of(value: Any) -> tuple[str, ...]:
 def _times(value: Any, process: Process) -> list[list[datetime | None]]:
     if not isinstance(value, list) or len(value) != len(process.bands):
         raise BadAnswer("no times")
-    found: list[list[datetime | None]] = []
-    for one in value:
-        times = [datetime.fromisoformat(text) for text in _texts(one)]
-        if len(times) > MOST_TIMES or sorted(set(times)) != times or any(time.tzinfo for time in times):
-            raise BadAnswer("no times")
-        found.append([*times])
-    return found
+    return [[*_in_order(_texts(one))] for one in value]
+
+
+def _in_order(texts: Sequence[str]) -> list[datetime]:
+    """Return times without a zone, each later than the one before. Raises BadAnswer."""
+    if len(texts) > MOST_TIMES or not all(TIME_TEXT.fullmatch(text) for text in texts):
+        raise BadAnswer("no times")
+    try:
+        times = [datetime.fromisoformat(text) for text in texts]
+    except ValueError as exc:
+        raise BadAnswer("no times") from exc
+    if sorted(set(times)) != times:
+        raise BadAnswer("times that are not in order")
+    return times
 
 
 def _units(value: Any, process: Process) -> dict[str, str]:

@@ -207,8 +207,10 @@ def test_rows_of_each_time_leave_the_cell_as_they_are(tmp_path: Path) -> None:
     again = measured_from_numbers(json.loads(json.dumps(facts)), body, sources, process, zones, here.index_hashes)
     assert again.table == here.table
     assert len(body) <= most_bytes(sources, process, zones, each=True)
-    for times in ([], [["2015-01-02", "2015-01-01"]], [["x"]], "no", [["2015-01-01T00:00:00+02:00"]]):
-        with pytest.raises((BadAnswer, ValueError)):
+    zone, none = "2015-01-01T00:00:00+02:00", "2015-13-01T00:00:00"
+    ok, before = "2015-01-02T00:00:00", "2015-01-01T00:00:00"
+    for times in ([], "no", [[ok, before]], [[ok, ok]], [["x"]], [[zone]], [[ok, zone]], [[none]], [[1]], [{}]):
+        with pytest.raises(BadAnswer):
             measured_from_numbers({**facts, "times": times}, body, sources, process, zones, here.index_hashes)
 
 
