@@ -38,16 +38,26 @@ def open_partial(target: Path) -> Iterator["PartialFile"]:
         fd = _create(path)
     partial = PartialFile(path, str(target), fd)
     try:
-        yield partial
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            partial.discard()
-            raise NoSpace(f"no space left on the volume: {exc.strerror}", where=str(target)) from exc
+        with told_when_full(target):
+            yield partial
+    except NoSpace:
+        partial.discard()
         raise
     finally:
         if not partial.noted:
             partial.discard()
         os.close(fd)
+
+
+@contextmanager
+def told_when_full(target: Path) -> Iterator[None]:
+    """Raise NoSpace where the block finds its volume full."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace(f"no space left on the volume: {exc.strerror}", where=str(target)) from exc
+        raise
 
 
 def _is_ours(fd: int, path: str) -> bool:

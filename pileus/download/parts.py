@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from pileus.download.partial_file import told_when_full
 from pileus.download.source import Cancellation, Opener, Response
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.errors import Changed, Corrupt, Truncated
@@ -57,8 +58,13 @@ class Parts:
     def bring(self, wanted: Iterable[Range]) -> None:
         """Fetch what is not here of some ranges. What lies beyond the file's end is left out.
 
-        Raises what an opener raises, Changed when the file is another than at first, and the cancellation's reason.
+        Raises what an opener raises, Changed when the file is another than at first, NoSpace, and the cancellation's
+        reason.
         """
+        with told_when_full(self._path):
+            self._bring(wanted)
+
+    def _bring(self, wanted: Iterable[Range]) -> None:
         if self.size is None:
             self._fetch_first()
         size = self.size or 0

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pileus.documents import Provider
 from pileus.download.fetch import download, granule_of, open_stream
 from pileus.download.partial_file import NOTED
+from pileus.download.parts import Parts
 from pileus.download.source import Cancellation
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.providers import ProviderEdge, connect
@@ -313,6 +314,13 @@ def test_a_volume_that_fills_up_is_a_clear_error(small_volume: Path) -> None:
         download([_memory("a.bin")], small_volume, edge, parallel=1)
     assert caught.value.retryable
     assert list(small_volume.iterdir()) == []
+
+
+def test_parts_that_fill_a_volume_are_a_clear_error(small_volume: Path) -> None:
+    parts = Parts(MemoryEdge({"a": bytes(8 << 20)}), _memory("a").file, small_volume / "a")
+    parts.bring([(0, 1000)])
+    with pytest.raises(NoSpace, match="no space left"):
+        parts.bring([(0, 8 << 20)])
 
 
 @pytest.fixture
