@@ -9,6 +9,7 @@ from pileus.outputs.draw import Drawing, DrawTask, measure_and_draw
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
+from pileus.zonal.look import look
 
 
 class Inside(Protocol):
@@ -29,6 +30,10 @@ class Inside(Protocol):
         """Do as `pileus.outputs.draw.measure_and_draw`. Close the drawing before another job is asked for."""
         ...
 
+    def look(self, source: Source, process: Process, bands: Mapping[str, Band], *, scratch: Path, check: Check) -> None:
+        """Do as `pileus.zonal.look.look`."""
+        ...
+
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""
         ...
@@ -38,6 +43,7 @@ class Here:
     """Opens files in this process."""
 
     measure: Callable[..., tuple[Measured, Drawing]] = staticmethod(measure_and_draw)
+    look: Callable[..., None] = staticmethod(look)
 
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""

@@ -1,6 +1,6 @@
 """What a child does: one job after the other, each asked for in one message. Runs confined; see `confine`.
 
-{"job": "measure" | "task" | "index", ...}, the zones in an open file
+{"job": "measure" | "look" | "task" | "index", ...}, the zones in an open file
     <- {"reading": number of the file that is opened now}
     <- {"bring": [number of a file, [[first, last], ...]]}     -> {}
     <- {"index": grid, "rule": rule}     -> {"key": key}, the index in an open file
@@ -36,6 +36,7 @@ from pileus.worker_tasks import Work, task_of
 from pileus.zonal import Source, Zones
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import CoverageRule, ZoneIndex
+from pileus.zonal.look import look
 
 
 def serve(channel: Channel, limits: Limits) -> None:
@@ -89,7 +90,8 @@ class Jobs:
     def do(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
         """Do one job. Return what stands in its last message, and its bytes."""
         try:
-            return {"measure": self._measure, "task": self._task, "index": self._index}[job["job"]](job, files)
+            jobs = {"measure": self._measure, "look": self._look, "task": self._task, "index": self._index}
+            return jobs[job["job"]](job, files)
         finally:
             for file in files:
                 os.close(file)
@@ -106,7 +108,7 @@ class Jobs:
             sources,
             process,
             zones,
-            bands={name: Band.model_validate(band) for name, band in job["bands"].items()},
+            bands=_bands(job),
             scratch=Path(job["scratch"]),
             check=go_on,
             task=DrawTask.from_json(job["draw"]) if job["draw"] else None,
@@ -118,6 +120,11 @@ class Jobs:
         allow_seconds(self._limits.seconds)
         for one in drawing:
             self._ask({"drawn": {"kind": one.kind, "band": one.band, "zone": one.zone, "facts": one.facts}}, one.body)
+        return {}, b""
+
+    def _look(self, job: Mapping[str, Any], _files: list[int]) -> tuple[Any, bytes]:
+        process, source = Process.model_validate(job["process"]), self._source(0, job["sources"][0])
+        look(source, process, _bands(job), scratch=Path(job["scratch"]), check=go_on)
         return {}, b""
 
     def _source(self, number: int, value: list[Any]) -> Source:
@@ -168,6 +175,10 @@ class Jobs:
 
 def _whole(file: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size, 0)
+
+
+def _bands(job: Mapping[str, Any]) -> dict[str, Band]:
+    return {name: Band.model_validate(band) for name, band in job["bands"].items()}
 
 
 def source_to_json(source: Source) -> list[Any]:

@@ -52,8 +52,7 @@ class Room:
         """Do as `pileus.outputs.draw.measure_and_draw`. The child is lent until all is drawn."""
         job = {
             "job": "measure",
-            "process": process.model_dump(mode="json", exclude_defaults=True),
-            "bands": {name: band.model_dump(mode="json", exclude_defaults=True) for name, band in bands.items()},
+            **_rules(process, bands),
             "sources": [source_to_json(source) for source in sources],
             "zones": zones.hash,
             "scratch": str(scratch),
@@ -105,6 +104,14 @@ class Room:
                 else:
                     raise BadAnswer("what was not asked for")
 
+    def look(self, source: Source, process: Process, bands: Mapping[str, Band], *, scratch: Path, check: Check) -> None:
+        """Do as `pileus.zonal.look.look`."""
+        job = {"job": "look", **_rules(process, bands), "sources": [source_to_json(source)], "scratch": str(scratch)}
+        with self._cell.child(self._purpose, check) as child, _judged(self._purpose):
+            for kind, _, _ in self._cell.talk(child, job, [], check, [source.name], 0):
+                if kind != "done":
+                    raise BadAnswer("what was not asked for")
+
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""
         cell = self._cell
@@ -128,6 +135,12 @@ class Room:
                 name, content_type = _put(value)
                 work.put(name, body, content_type)
                 child.channel.send({})
+
+
+def _rules(process: Process, bands: Mapping[str, Band]) -> dict[str, Any]:
+    """Return what a job says of a collection."""
+    told = {name: band.model_dump(mode="json", exclude_defaults=True) for name, band in bands.items()}
+    return {"process": process.model_dump(mode="json", exclude_defaults=True), "bands": told}
 
 
 @contextmanager

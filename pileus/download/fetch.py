@@ -40,6 +40,7 @@ def download(
     parallel: int,
     progress: Progress | None = None,
     inspect: Inspect | None = None,
+    first: Callable[[Archive], None] | None = None,
     cancelled: threading.Event | None = None,
     reason: Callable[[], PileusError] | None = None,
 ) -> list[Archive]:
@@ -47,6 +48,7 @@ def download(
 
     A file gets its name only when it is whole and verified; before that it is `.NAME.part`, which a later call
     continues. A file that exists, with the listed size and checksum, is kept.
+    `first` is called with the first archive that is whole, while the others come; what it raises stops them.
     The first failure stops the others and is raised; its `where` is the URL. When `cancelled` is set, the error that
     `reason` makes (by default HandedBack) is raised within about a second; partial files stay.
     Raises NoSpace before the first byte when the volume cannot hold what is missing.
@@ -59,6 +61,8 @@ def download(
     ):
         if isinstance(result, PileusError):
             raise result
+        if first and not any(results):
+            first(result)
         results[index] = result
     return [result for result in results if result is not None]
 

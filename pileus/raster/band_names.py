@@ -43,7 +43,7 @@ def may_hold(name: str, requests: Mapping[str, BandRequest], measured: Sequence[
     """Return what is to be looked for in a file: one band where the name tells it, else all that it may hold.
 
     `measured`: the bands of `requests` that are no masks. Where one band is measured, a file whose name tells no band
-    may hold it under any name.
+    may hold it under any name, if its kind names no fields.
 
     >>> light, seen = BandRequest("light"), BandRequest("seen")
     >>> names = ("x.seen.tif", "x.snow.tif", "x.nc")
@@ -57,5 +57,6 @@ def may_hold(name: str, requests: Mapping[str, BandRequest], measured: Sequence[
     # names of their own.
     if format_of(name) is GEOTIFF and named_band(name):
         return {band: request for band, request in requests.items() if request.path is not None}
-    alone = measured[0] if len(measured) == 1 else None
+    format = format_of(name)
+    alone = measured[0] if len(measured) == 1 and not (format and format.named) else None
     return {band: replace(request, lone=request.lone or band == alone) for band, request in requests.items()}

@@ -63,6 +63,8 @@ class Format:
     open: Callable[[Path | str, str | None, str], Layer] | None = None
     """Opens one band: the file's path, the band (None: the only one) and the name for errors. Raises RasterError.
     None: rasterio opens it."""
+    named: bool = False
+    """Whether each of its fields has a name of its own."""
 
 
 REGISTERED: dict[str, Format] = {}
@@ -127,4 +129,5 @@ class Told:
 GEOTIFF = Format("GeoTIFF", (".tif", ".tiff"))
 register(GEOTIFF)
 for _kind in KINDS:
-    register(Format(_kind.name, tuple(ending for ending in _kind.endings if ending not in REGISTERED)))
+    _endings = tuple(ending for ending in _kind.endings if ending not in REGISTERED)
+    register(Format(_kind.name, _endings, named=_kind.named))

@@ -24,6 +24,8 @@ class Kind:
     """GDAL's driver for it; empty where this build has none."""
     inner: str = ""
     """GDAL's driver for one variable of it, where a file holds several."""
+    named: bool = False
+    """Whether each of its fields has a name of its own, so that a file of one is not simply that."""
     endings: tuple[str, ...] = ()
     """Endings that its files must have, in lower case: whoever names such files in a collection expects the kind.
     Empty: any. Only GeoTIFF, which every collection may hold, opens whatever its name."""
@@ -33,11 +35,11 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 GEOTIFF = Kind("GeoTIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "GTiff")
 KINDS = (
     GEOTIFF,
-    Kind("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05"), "netCDF", "netCDF", (".nc", ".nc3", ".cdf")),
-    Kind("netCDF 4", (HDF5,), "netCDF", "netCDF", (".nc4", ".nc")),
-    Kind("HDF5", (HDF5,), "HDF5", "HDF5Image", (".h5", ".he5", ".hdf5", ".hdf")),
-    Kind("GRIB", (b"GRIB",), "GRIB", "", (".grib", ".grib2", ".grb", ".grb2", ".grb1", ".grib1")),
-    Kind("JPEG 2000", (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "JP2OpenJPEG", "", (".jp2", ".j2k")),
+    Kind("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05"), "netCDF", "netCDF", True, (".nc", ".nc3", ".cdf")),
+    Kind("netCDF 4", (HDF5,), "netCDF", "netCDF", True, (".nc4", ".nc")),
+    Kind("HDF5", (HDF5,), "HDF5", "HDF5Image", False, (".h5", ".he5", ".hdf5", ".hdf")),
+    Kind("GRIB", (b"GRIB",), "GRIB", "", True, (".grib", ".grib2", ".grb", ".grb2", ".grb1", ".grib1")),
+    Kind("JPEG 2000", (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "JP2OpenJPEG", "", False, (".jp2", ".j2k")),
 )
 HDF4 = b"\x0e\x03\x13\x01"
 

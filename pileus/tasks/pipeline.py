@@ -55,6 +55,7 @@ def process(
     cache: ZoneIndexCache | None,
     scratch: Path,
     parallel: int,
+    looked: bool = False,
     progress: Callable[[str, int], None] | None = None,
     cancelled: threading.Event | None = None,
 ) -> Processed:
@@ -62,7 +63,8 @@ def process(
 
     `meta`: what the collection says of groups, bands, grid and statistics. `period`: that of the partition. `task`:
     what is drawn; None for nothing. `inside`: opens the archives. `scratch`: a folder with nothing but the downloads of
-    earlier tries; the caller removes it. Raises what the hops raise; HandedBack soon after `cancelled` is set.
+    earlier tries; the caller removes it. `looked`: whether a file of this collection was opened before, so that the
+    first that comes need not be looked at. Raises what the hops raise; HandedBack soon after `cancelled` is set.
     """
     started, folder = time.perf_counter(), scratch / ARCHIVES
     archives: list[Archive] = []
@@ -70,6 +72,13 @@ def process(
         files = list(_in_parts(group, folder, edge, parallel, cancelled))
     else:
         inspect = refuse_unreadable if meta.process else None
+
+        def first(archive: Archive) -> None:
+            (source,) = sources_of([File(archive.granule, archive.path)], meta, period)
+            assert meta.process is not None
+            inside.look(source, meta.process, meta.bands, scratch=scratch, check=unless(cancelled))
+
+        alone = looked or meta.process is None or len(group.granules) == 1
         archives = download(
             group.granules,
             folder,
@@ -77,6 +86,7 @@ def process(
             parallel=parallel,
             progress=progress,
             inspect=inspect,
+            first=None if alone else first,
             cancelled=cancelled,
         )
         files = [File(archive.granule, archive.path) for archive in archives]

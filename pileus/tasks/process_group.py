@@ -57,6 +57,8 @@ class WorkerState:
     zone_sets: dict[str, Output] = field(default_factory=dict)
     """By address."""
     indexes: MemoryCache = field(default_factory=MemoryCache)
+    looked: set[str] = field(default_factory=set)
+    """Collections, with their parameters, of which a file was opened without an error."""
     cell: Cell | None = None
     """Where strangers' files are opened; None: in this process."""
     late: LateDelete | None = None
@@ -135,6 +137,7 @@ def _make(
     rules, need = collection.meta.process, _need(edges, task.partition, worker)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     name = task.entry.fingerprint or task.partition.key
+    looked = f"{task.partition.collection} {task.partition.version} {'.'.join(name.split('.')[2:])}"
     inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
     try:
         with worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled) as scratch:
@@ -149,6 +152,7 @@ def _make(
                 cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
                 scratch=scratch,
                 parallel=PARALLEL,
+                looked=looked in worker.looked,
                 progress=control.progress,
                 cancelled=control.cancelled,
             )
@@ -158,6 +162,7 @@ def _make(
                 written = outputs.write()
     finally:
         edge.close()
+    worker.looked.add(looked)
     need.saw(processed.downloaded, processed.scratch)
     return _manifest(edges, task, collection, processed, written), tuple(outputs.staged)
 

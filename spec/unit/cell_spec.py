@@ -38,7 +38,7 @@ from pileus.worker_tasks import Work
 from pileus.zonal import MemoryCache, Source, Zones, make_zones, measure
 from spec.support.cell import sitecustomize
 from spec.support.cell.sitecustomize import PROBE
-from spec.support.zonal_reference import write
+from spec.support.zonal_reference import tgz, write
 
 LIMITS = Limits(memory=1 << 30, seconds=2, file_size=1 << 20, files=64)
 WHERE = Partition("tiny", "001", "2015-01", "201501")
@@ -516,3 +516,15 @@ def test_where_namespaces_are_refused_it_has_no_network_either_and_says_so() -> 
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.count("unexpected PermissionError") == 2, done.stdout + done.stderr
     assert "the cell is not complete" in done.stderr
+
+
+def test_a_file_is_looked_at_in_the_cell(prison: Prison) -> None:
+    light, seen, *_ = tiles(prison.scratch)
+    archive = prison.scratch / "a.tgz"
+    archive.write_bytes(tgz({one.name: one.path.read_bytes() for one in (light, seen) if one.path}))
+    good, room = Source("a.tgz", path=archive), Room(prison.cell, "x")
+    room.look(good, PROCESS, BANDS, scratch=prison.scratch, check=go_on)
+    other = PROCESS.model_copy(update={"band": "dark"})
+    with pytest.raises(ArchiveError, match="lacks dark: its members are"):
+        room.look(good, other, {}, scratch=prison.scratch, check=go_on)
+    room.look(good, PROCESS, BANDS, scratch=prison.scratch, check=go_on)
