@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
@@ -36,16 +37,24 @@ def cut(raster: Path, feature: dict, folder: Path) -> dict[str, float] | None:
     image = gippy.GeoImage.open([str(raster)])
     image.set_nodata(0)
     size = image.resolution()
-    vector = gippy.GeoVector(str(zone))
+    outline = gippy.GeoVector(str(zone))[0]
+    if not meets(image.extent(), outline.extent()):
+        return None
     try:
         clip = cookie_cutter(
-            [image], str(folder / "clip.tif"), vector[0], True, image.srs(), abs(size.x()), abs(size.y())
+            [image], str(folder / "clip.tif"), outline, True, image.srs(), abs(size.x()), abs(size.y())
         )
         values = clip[0].stats()
     except (RuntimeError, ValueError):
         return None
     numbers = dict(zip(COLUMNS, (float(v) for v in values), strict=True))
     return numbers if numbers["count"] else None
+
+
+def meets(one: Any, other: Any) -> bool:
+    """Return whether two of gippy's extents have a place in common. A cut-out without size would end the process."""
+    wide = min(one.x1(), other.x1()) > max(one.x0(), other.x0())
+    return wide and min(one.y1(), other.y1()) > max(one.y0(), other.y0())
 
 
 def main() -> None:

@@ -69,9 +69,10 @@ class Process(Document):
     """How files are read: `whole`, downloaded, verified and then measured; or in `ranges`, only the bytes that zones
     need, of uncompressed, tiled or cloud-optimised GeoTIFFs at a provider that gives parts of files (http, https, s3,
     file). Others are fetched whole all the same. Example: `"ranges"`."""
-    coverage: Literal["exact", "center", "all_touched"] = "exact"
+    coverage: Literal["exact", "center", "all_touched", "gippy"] = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
-    middle lies in the zone; `all_touched`, the whole pixel when any of it does. Example: `"center"`."""
+    middle lies in the zone; `all_touched`, the whole pixel when any of it does; `gippy`, as the classic statistics
+    counted, some pixels twice. Example: `"center"`."""
     overlap: Literal["first", "last", "newest", "error"] = "first"
     """Which raster of a group has the pixels that several hold: the `first`, in the order of the group's files, the
     `last`, or the `newest` by `meta.group.newest`; `error` fails the group. Example: `"last"`."""

@@ -61,7 +61,7 @@ def test_the_tile_is_found_in_the_real_archive_names() -> None:
 
 
 @pytest.mark.parametrize("place", tables())
-def test_pileus_with_gippys_choices_equals_gippy(place: str) -> None:
+def test_pileus_with_gippys_rule_equals_gippy(place: str) -> None:
     rows = tables()[place]
     gippy, ours = ([float(cell) for cell in rows[name]] for name in ("gippy 1.0.3", compare.AS_GIPPY))
     assert ours == pytest.approx(gippy, rel=1e-6)
@@ -72,7 +72,7 @@ def test_the_comparison_shows_what_pileus_and_its_peers_give_today(tmp_path: Pat
     shown = tables()
     for clip in compare.clips(SHARED / "data", tmp_path):
         zones = compare.chosen(clip)
-        for name, rows in compare.ways(clip, zones, None, tmp_path):
+        for name, rows in compare.ways(clip, zones, None):
             for zone, row in zip(zones.ids, rows, strict=True):
                 assert shown[compare.title(clip, zone)][name] == [compare.shown(row[c]) for c in compare.COLUMNS]
 
