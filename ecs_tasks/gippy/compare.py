@@ -23,6 +23,8 @@ from pileus.documents import Process
 from pileus.zonal import Source, Zones, make_zones, measure, read_zones
 
 AS_GIPPY = "Pileus, coverage: gippy, no zeros"
+PROGRAM = ("/opt/gippy/bin/python", "/opt/gippy/task.py")
+"""In the image."""
 COLUMNS = ("count", "mean", "min", "max", "stddev", "skew")
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, float | None]
@@ -69,8 +71,9 @@ def by_gippy(clip: Clip, zones: Zones, image: str) -> list[Row] | None:
         features = [{"type": "Feature", "properties": {"id": zone}, "geometry": shapely.geometry.mapping(shape)}
                     for zone, shape in zip(zones.ids, zones.geometries, strict=True)]  # fmt: skip
         (folder / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-        command = ["docker", "run", "--rm", "--network", "none", "-v", f"{folder}:/data", image, "/data/raster.tif",
-                   "--zones", "/data/zones.geojson", "--month", "000000", "--out", "/data"]  # fmt: skip
+        command = ["docker", "run", "--rm", "--network", "none", "-v", f"{folder}:/data", image, *PROGRAM,
+                   "/data/raster.tif", "--zones", "/data/zones.geojson", "--month", "000000", "--out",
+                   "/data"]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.stderr.write(f"no gippy: {done.stderr.strip()}\n")

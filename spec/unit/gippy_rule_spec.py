@@ -13,6 +13,7 @@ import rasterio
 import shapely
 from rasterio.warp import transform_geom
 
+from ecs_tasks.gippy.compare import PROGRAM
 from pileus.documents import Meta, Process
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.raster.grid import Grid
@@ -99,13 +100,15 @@ def tiles(folder: Path) -> list[Path]:
     ]
 
 
-def by_pileus(paths: list[Path], zones: Zones, folder: Path) -> dict[tuple[str, str], dict[str, float]]:
-    """The numbers of each zone on each raster where one counts, as in the classic CSV."""
-    process = Process(band="b", zones="", coverage="gippy", zero_is_nodata=True)
+def by_pileus(paths: list[Path], zones: Zones, folder: Path, *, joined: bool = False) -> dict[Any, dict[str, float]]:
+    """The numbers of each zone and raster with a pixel that counts, as in the classic CSV; `joined`: of each zone."""
+    process = Process(band="b", zones="", coverage="gippy", zero_is_nodata=True, stats=STATS)
     sources = [Source(path.name, path=path, band="b", tile=path.stem) for path in paths]
-    found = measure(sources, process, zones, scratch=folder).by_tile.to_pylist()
-    return {(row["zone"], row["tile"]): {name: UNDEFINED if row[name] is None else row[name] for name in STATS}
-            for row in found if row["count"]}  # fmt: skip
+    found = measure(sources, process, zones, scratch=folder)
+    rows_ = (found.table if joined else found.by_tile).to_pylist()
+    return {row["zone"] if joined else (row["zone"], row["tile"]):
+            {name: UNDEFINED if row[name] is None else row[name] for name in STATS}
+            for row in rows_ if row["count"]}  # fmt: skip
 
 
 def by_hand(paths: list[Path], zones: Zones) -> dict[tuple[str, str], dict[str, float]]:
@@ -161,7 +164,7 @@ def test_zones_across_tiles_have_the_numbers_of_gippy_itself(tmp_path: Path) -> 
                 for zone, shape in zip(ids, shapes, strict=True)]  # fmt: skip
     (tmp_path / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     tmp_path.chmod(0o777)
-    command = ["docker", "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/data", IMAGE,
+    command = ["docker", "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/data", IMAGE, *PROGRAM,
                *(f"/data/{path.name}" for path in paths), "--zones", "/data/zones.geojson", "--month", "201501",
                "--out", "/data"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)

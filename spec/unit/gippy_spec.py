@@ -83,8 +83,9 @@ def test_the_container_writes_the_ancestors_csv(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     shutil.copy(SHARED / "data/viirs_monthly/mumbai/tif/201501.avg_rade9h.tif", tmp_path / "x_75N060E.tif")
     shutil.copy(SHARED / "data/zones/mumbai_districts.geojson", tmp_path)
-    command = ["docker", "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/data", IMAGE, "/data/x_75N060E.tif",
-               "--zones", "/data/mumbai_districts.geojson", "--month", "201501", "--out", "/data"]  # fmt: skip
+    command = ["docker", "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/data", IMAGE, *compare.PROGRAM,
+               "/data/x_75N060E.tif", "--zones", "/data/mumbai_districts.geojson", "--month", "201501", "--out",
+               "/data"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     row = json.loads(done.stdout.splitlines()[0])
     assert (row["zone"], row["tile"], row["file"], row["count"]) == ("519", "75N060E", "519_201501_75N060E.csv", 742)
