@@ -5,24 +5,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from typer.testing import CliRunner
 
-from pileus.cell.gippy import _by_tile, _numbers, _table
+from pileus.cell import gippy as cell_gippy
+from pileus.cell.gippy import _by_tile, _numbers, _run, _table
 from pileus.cli.main import app
 from pileus.cli.up import count_workers
 from pileus.deploy.doctor import gippy
 from pileus.documents import Collection, Meta, Process
 from pileus.documents.engine import IMAGE
-from pileus.errors import RasterError, UsageError
+from pileus.errors import HandedBack, RasterError, UsageError
 from pileus.lifecycle.fingerprint import fingerprint
+from pileus.outputs.draw import measure_and_draw
 from pileus.outputs.gippy_rasters import paths_of
 from pileus.stopping import go_on
 from pileus.tasks.process_group import WorkerState, process_group
 from pileus.zonal import Source, Zones, make_zones
 from spec.support.stack import Project
 from spec.support.tiny import archive, collection, folder_edges, group_event
-from spec.support.zonal_reference import write
+from spec.support.zonal_reference import tgz, write
 
 SIX = ("count", "mean", "min", "max", "stddev", "skew")
 
@@ -143,16 +146,73 @@ def test_an_answer_that_was_not_asked_for_fails_the_group(answer: bytes) -> None
         _numbers(iter([answer]), sources, rules(), zones)
 
 
+def given(source: int, band: int, folder: Path) -> Any:
+    """The raster that gippy is given of a source's band: its values, and what else there is."""
+    with rasterio.open(paths_of(folder, source, band)[0]) as made:
+        return made.read(1), (made.transform, made.crs, made.dtypes)
+
+
 def test_gippy_is_given_the_same_numbers_on_the_same_grid(tmp_path: Path) -> None:
-    import rasterio
-
-    from pileus.outputs.draw import measure_and_draw
-
     values = np.arange(1, 201, dtype="int16").reshape(10, 20)
     path = write(tmp_path / "b.tif", values, west=5, north=50, size=0.1, nodata=7)
     zones = make_zones(["a"], ["a"], [shapely.box(5.31, 49.41, 5.69, 49.79)], "EPSG:4326")
-    source = Source("b.tif", path=path)
-    measure_and_draw([source], rules(), zones, scratch=tmp_path, check=go_on, task=None)
-    with rasterio.open(path) as given, rasterio.open(paths_of(tmp_path, 0, 0)[0]) as made:
-        assert (made.transform, made.crs, made.dtypes) == (given.transform, given.crs, given.dtypes)
-        assert (made.read(1)[2:6, 3:7] == values[2:6, 3:7]).all()
+    measure_and_draw([Source("b.tif", path=path)], rules(), zones, scratch=tmp_path, check=go_on, task=None)
+    with rasterio.open(path) as file:
+        as_it_was = file.transform, file.crs, file.dtypes
+    seen, place = given(0, 0, tmp_path)
+    assert place == as_it_was
+    assert (seen[2:6, 3:7] == values[2:6, 3:7]).all()
+
+
+def test_gippy_is_given_each_band_of_each_source_as_values(tmp_path: Path) -> None:
+    zones = make_zones(["a"], ["a"], [shapely.box(0, 0, 8, 8)], "EPSG:4326")
+    sources = []
+    for tile, west in (("w", 0), ("e", 4)):
+        members = {}
+        for band, value in (("b", 2), ("c", 3)):
+            path = write(tmp_path / "x.tif", np.full((4, 4), value + west, "u1"), west=west)
+            with rasterio.open(path, "r+") as file:
+                file.scales, file.offsets = (0.5,), (10,)
+            members[f"x.{band}.tif"] = path.read_bytes()
+        (tmp_path / f"{tile}.tgz").write_bytes(tgz(members))
+        sources.append(Source(f"{tile}.tgz", tile, path=tmp_path / f"{tile}.tgz"))
+    process = rules(band=("b", "c"))
+    measure_and_draw(sources, process, zones, scratch=tmp_path, check=go_on, task=None)
+    found = {(source, band): given(source, band, tmp_path)[0] for source in (0, 1) for band in (0, 1)}
+    assert {key: np.unique(values).tolist() for key, values in found.items()} == {
+        (0, 0): [11], (0, 1): [11.5], (1, 0): [13], (1, 1): [13.5],
+    }  # fmt: skip
+
+
+def program(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """Put another program where the image has gippy's Python."""
+    (folder / "bin").mkdir()
+    (folder / "bin/python").write_text(f"#!/bin/sh\n{command}\n")
+    (folder / "bin/python").chmod(0o755)
+    monkeypatch.setattr(cell_gippy, "HOME", folder)
+
+
+def test_a_crash_of_gippy_fails_the_group_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch, "echo no such pixel >&2; kill -SEGV $$")
+    with pytest.raises(RasterError, match=r"cannot be measured: gippy crashed \(SIGSEGV\): no such pixel"):
+        list(_run({"scratch": str(tmp_path)}, tmp_path, go_on))
+
+
+def test_gippy_ends_when_its_group_is_handed_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/number; exec sleep 60")
+
+    def check() -> None:
+        if (tmp_path / "number").exists() and (tmp_path / "number").read_text().strip():
+            raise HandedBack("stop")
+
+    with pytest.raises(HandedBack):
+        list(_run({"scratch": str(tmp_path)}, tmp_path, check))
+    assert not Path(f"/proc/{(tmp_path / 'number').read_text().strip()}").exists()
+
+
+def test_gippy_has_no_secret_of_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "geheim")
+    program(tmp_path, monkeypatch, "env")
+    told = b"".join(_run({"scratch": str(tmp_path)}, tmp_path, go_on)).decode()
+    assert "PATH=" in told
+    assert "geheim" not in told
