@@ -5,6 +5,7 @@ was, and the zones in the grid's coordinate system.
 """
 
 import json
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,8 @@ class GippyRasters:
         self._path = Path()
         self._file: Any = None
         self._one = threading.Lock()
-        (scratch / FOLDER).mkdir(exist_ok=True)
+        shutil.rmtree(scratch / FOLDER, ignore_errors=True)  # an earlier try may have left it
+        (scratch / FOLDER).mkdir()
 
     @property
     def scratch_bytes(self) -> int:
