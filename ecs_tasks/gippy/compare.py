@@ -1,13 +1,12 @@
 """Write docs/comparison.md: `python -m ecs_tasks.gippy.compare --data DATA --image pileus-gippy:0.1.0`.
 
 Measures the same zones on the same real clips with gippy (in its container), rasterstats, exactextract and Pileus, and
-with Pileus as gippy does it: on a grid that starts at the zone's corner, by the middles of pixels, without zeros. Where
-that equals gippy, those three are all that differs. DATA is the folder with `viirs_monthly/` and `zones/`.
+with Pileus as gippy does it, by `coverage: gippy` and without zeros. Where that equals gippy, nothing else differs.
+DATA is the folder with `viirs_monthly/` and `zones/`.
 """
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 import tarfile
@@ -16,18 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
 import shapely
 from exactextract import exact_extract
-from rasterio.features import rasterize
-from rasterio.transform import Affine
 from rasterstats import zonal_stats
 
 from pileus.documents import Process
 from pileus.zonal import Source, Zones, make_zones, measure, read_zones
 
-AS_GIPPY = "Pileus, gippy's grid, middles, no zeros"
+AS_GIPPY = "Pileus, coverage: gippy, no zeros"
+PROGRAM = ("/opt/gippy/bin/python", "/opt/gippy/task.py")
+"""In the image."""
 COLUMNS = ("count", "mean", "min", "max", "stddev", "skew")
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, float | None]
@@ -74,8 +71,9 @@ def by_gippy(clip: Clip, zones: Zones, image: str) -> list[Row] | None:
         features = [{"type": "Feature", "properties": {"id": zone}, "geometry": shapely.geometry.mapping(shape)}
                     for zone, shape in zip(zones.ids, zones.geometries, strict=True)]  # fmt: skip
         (folder / "zones.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-        command = ["docker", "run", "--rm", "--network", "none", "-v", f"{folder}:/data", image, "/data/raster.tif",
-                   "--zones", "/data/zones.geojson", "--month", "000000", "--out", "/data"]  # fmt: skip
+        command = ["docker", "run", "--rm", "--network", "none", "-v", f"{folder}:/data", image, *PROGRAM,
+                   "/data/raster.tif", "--zones", "/data/zones.geojson", "--month", "000000", "--out",
+                   "/data"]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.stderr.write(f"no gippy: {done.stderr.strip()}\n")
@@ -111,51 +109,12 @@ def by_pileus(raster: Path, zones: Zones, mask: Path | None = None, **rules: Any
     return [{column: row[column] for column in COLUMNS} for row in rows]
 
 
-def cut(raster: Path, zone: Any, folder: Path) -> Path:
-    """What `cookie_cutter` makes of a zone, as a raster.
-
-    Pixels of the raster whose middle lies in the zone, moved to a grid that starts at the zone's upper left corner and
-    has one pixel more than fits whole, squeezed into the zone's extent; each new pixel with the value of the old one
-    under its middle; 0 elsewhere.
-    """
-    with rasterio.open(raster) as file:
-        values, t, bounds, profile = file.read(1), file.transform, file.bounds, file.profile
-    inside = rasterize([(zone, 1)], values.shape, transform=t, dtype="uint8") != 0
-    left, low, right, top = zone.bounds
-    x_size, y_size = float(np.float32(t.a)), float(np.float32(-t.e))
-    x0 = left + math.floor((max(left, bounds.left) - left) / x_size) * x_size
-    y1 = top - math.floor((top - min(top, bounds.top)) / y_size) * y_size
-    x1, y0 = min(right, bounds.right), max(low, bounds.bottom)
-    width, height = math.ceil((x1 - x0) / x_size), math.ceil((y1 - y0) / y_size)
-    x_size, y_size = (x1 - x0) / width, (y1 - y0) / height
-    col = np.floor((x0 + (np.arange(width) + 0.5) * x_size - t.c) / t.a).astype(int)
-    row = np.floor((y1 - (np.arange(height) + 0.5) * y_size - t.f) / t.e).astype(int)
-    padded = np.pad(np.where(inside, values, 0), 1)
-    row, col = np.clip(row + 1, 0, values.shape[0] + 1), np.clip(col + 1, 0, values.shape[1] + 1)
-    path = folder / "cut.tif"
-    place = Affine(x_size, 0, x0, 0, -y_size, y1)
-    with rasterio.open(path, "w", **{**profile, "width": width, "height": height, "transform": place}) as file:
-        file.write(padded[row[:, None], col[None, :]], 1)
-    return path
-
-
-def as_gippy(clip: Clip, zones: Zones, folder: Path) -> list[Row]:
-    """Pileus with gippy's three choices."""
-    rows = []
-    for zone, shape in zip(zones.ids, zones.geometries, strict=True):
-        path = cut(clip.raster, shape, folder)
-        with rasterio.open(path) as file:
-            everything = make_zones([zone], [zone], [shapely.box(*file.bounds)], zones.crs)
-        rows += by_pileus(path, everything, zero_is_nodata=True)
-    return rows
-
-
-def ways(clip: Clip, zones: Zones, image: str | None, folder: Path) -> list[tuple[str, list[Row]]]:
+def ways(clip: Clip, zones: Zones, image: str | None) -> list[tuple[str, list[Row]]]:
     """Every way of measuring a clip, with its name; gippy's only where there is an image."""
     gippy = by_gippy(clip, zones, image) if image else None
     found = [
         ("gippy 1.0.3", gippy),
-        (AS_GIPPY, as_gippy(clip, zones, folder)),
+        (AS_GIPPY, by_pileus(clip.raster, zones, coverage="gippy", zero_is_nodata=True)),
         ("Pileus, middles, no zeros", by_pileus(clip.raster, zones, coverage="center", zero_is_nodata=True)),
         ("Pileus, middles", by_pileus(clip.raster, zones, coverage="center")),
         ("rasterstats", by_rasterstats(clip, zones)),
@@ -174,7 +133,7 @@ def page(data: Path, image: str) -> str:
         folder = Path(name)
         for clip in clips(data, folder):
             zones = chosen(clip)
-            results = ways(clip, zones, image, folder)
+            results = ways(clip, zones, image)
             parts += [table(clip, zone, [(way, rows[n]) for way, rows in results]) for n, zone in enumerate(zones.ids)]
     return "\n".join(parts)
 
@@ -206,7 +165,7 @@ What differs, and why:
 - **Grid shift.** gippy's `cookie_cutter` takes the pixels whose middle lies in the zone to a new grid that starts at
   the zone's upper left corner and has a whole number of pixels over the zone's extent, so that they are a little
   smaller than the raster's. Small zones keep their pixels; over a large one a row or column is counted twice:
-  121,652 pixels instead of 121,315 in Burundi.
+  121,652 pixels instead of 121,315 in Burundi. `coverage: gippy` counts so.
 - **Zero as nodata.** The cut-out is filled with 0 around the zone, and 0 is declared nodata, so darkness inside the
   zone is left out too: one pixel in 23 in Burundi. In Mumbai, in a cloudy month, the zeros are pixels that nobody saw.
 - **Pixel rule.** gippy and rasterstats take a pixel whole when its middle lies in the zone; exactextract and Pileus
@@ -215,8 +174,8 @@ What differs, and why:
 - **Digits.** gippy keeps its statistics in float32. exactextract has no skew.
 - **Clouds.** Only the mask tells unseen from dark: `valid: {band: cf_cvg, min: 1}`.
 
-The second row of each table is Pileus with gippy's own three choices, its grid made again from its source. It equals
-gippy to float32's last digit: nothing else differs.
+The second row of each table is Pileus with `coverage: gippy` and `zero_is_nodata`. It equals gippy to float32's last
+digit: nothing else differs.
 """
 
 

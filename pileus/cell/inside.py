@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from pileus.cell.gippy import measured_by_gippy
 from pileus.documents import Band, Process
 from pileus.outputs.draw import Drawing, DrawTask, measure_and_draw
 from pileus.stopping import Check
@@ -27,7 +28,10 @@ class Inside(Protocol):
         check: Check,
         task: DrawTask | None,
     ) -> tuple[Measured, Drawing]:
-        """Do as `pileus.outputs.draw.measure_and_draw`. Close the drawing before another job is asked for."""
+        """Do as `pileus.outputs.draw.measure_and_draw`, with the collection's engine.
+
+        Close the drawing before another job is asked for.
+        """
         ...
 
     def look(self, source: Source, process: Process, bands: Mapping[str, Band], *, scratch: Path, check: Check) -> None:
@@ -42,8 +46,15 @@ class Inside(Protocol):
 class Here:
     """Opens files in this process."""
 
-    measure: Callable[..., tuple[Measured, Drawing]] = staticmethod(measure_and_draw)
     look: Callable[..., None] = staticmethod(look)
+
+    def measure(
+        self, sources: Sequence[Source], process: Process, zones: Zones, *, scratch: Path, check: Check, **how: Any
+    ) -> tuple[Measured, Drawing]:
+        """Do as `pileus.outputs.draw.measure_and_draw`, with the collection's engine."""
+        measured, drawing = measure_and_draw(sources, process, zones, scratch=scratch, check=check, **how)
+        job: dict[str, Any] = {"scratch": scratch, "check": check, "limits": None}
+        return measured_by_gippy(measured, sources, process, zones, **job), drawing
 
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""

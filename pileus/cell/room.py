@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pileus.cell.cell import Cell, odd
+from pileus.cell.gippy import measured_by_gippy
 from pileus.cell.jobs import archives_to_json, source_to_json
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
 from pileus.documents import Band, Process
@@ -49,7 +50,10 @@ class Room:
         check: Check,
         task: DrawTask | None,
     ) -> tuple[Measured, Drawing]:
-        """Do as `pileus.outputs.draw.measure_and_draw`. The child is lent until all is drawn."""
+        """Do as `pileus.outputs.draw.measure_and_draw`, with the collection's engine.
+
+        The child is lent until all is drawn.
+        """
         job = {
             "job": "measure",
             **_rules(process, bands),
@@ -64,6 +68,12 @@ class Room:
         measured = cast(Measured, next(told))
         if task is None:
             list(told)  # only the end is left, and the child is free
+        try:
+            limits = self._cell.limits
+            measured = measured_by_gippy(measured, sources, process, zones, scratch=scratch, check=check, limits=limits)
+        except BaseException:
+            told.close()
+            raise
         return measured, cast(Drawing, told)
 
     def _told(

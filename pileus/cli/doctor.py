@@ -23,7 +23,7 @@ def doctor(settings: Settings = None, json: show.Json = False) -> None:
     """
     from datetime import date
 
-    from pileus.deploy.doctor import examine
+    from pileus.deploy.doctor import examine, gippy
     from pileus.deploy.synth import check_settings, read_settings
 
     session = Session()
@@ -32,6 +32,7 @@ def doctor(settings: Settings = None, json: show.Json = False) -> None:
     checks = examine(
         environment_account(), checked, registry.providers.values(), session.project.root, today=date.today()
     )
+    checks += gippy(registry.collections.values())
     if json:
         show.as_json([check.to_json() for check in checks])
     else:

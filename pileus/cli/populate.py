@@ -39,7 +39,9 @@ def populate(
 
 
 def read_documents(session: Session) -> "tuple[Registry, Mapping[str, bytes]]":
-    """Return the documents of the project and its zones, all valid. Warn of passwords that would travel in clear."""
+    """Return the documents of the project and its zones, all valid. Warn of passwords that would travel in clear, and
+    of an engine that usual workers do not have."""
+    from pileus.documents.engine import RUN
     from pileus.edges.providers.reach import sent_in_clear
     from pileus.project.populate import validate
 
@@ -47,6 +49,10 @@ def read_documents(session: Session) -> "tuple[Registry, Mapping[str, bytes]]":
     for provider in registry.providers.values():
         if warning := sent_in_clear(provider):
             show.errors.print(f"pileus: {warning}", style="yellow", markup=False, soft_wrap=True)
+    for collection in registry.collections.values():
+        if collection.meta.process and collection.meta.process.engine == "gippy":
+            told = f"pileus: {collection.name} is measured by gippy: {RUN}"
+            show.errors.print(told, style="yellow", markup=False, soft_wrap=True)
     return registry, zones
 
 

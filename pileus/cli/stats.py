@@ -37,7 +37,7 @@ Bands = Annotated[
 ]
 Mask = Annotated[str | None, typer.Option("--mask", "-m", help="Band, or file, that says which pixels count.")]
 MaskMin = Annotated[float, typer.Option(help="Pixels count where the mask is at least this.")]
-Coverage = Annotated[str, typer.Option(help="exact, center or all_touched.")]
+Coverage = Annotated[str, typer.Option(help="exact, center, all_touched or gippy.")]
 Range = Annotated[tuple[float, float] | None, typer.Option(help="Values outside do not count.")]
 Above = Annotated[float | None, typer.Option(help="Values must be greater.")]
 Below = Annotated[float | None, typer.Option(help="Values must be less.")]

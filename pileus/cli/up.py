@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: pileus up --detach --workers 2")
 def up(
-    workers: Annotated[str, typer.Option(help="Worker processes; `docker` or `docker:N`: containers.")] = "2",
+    workers: Annotated[str, typer.Option(help="Worker processes; `docker:N` or `gippy:N`: containers.")] = "2",
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is up, and leave it running.")] = False,
     json: show.Json = False,
 ) -> None:
@@ -27,7 +27,7 @@ def up(
     from pileus.embedded.control import ask_update, start_detached
     from pileus.embedded.supervisor import Supervisor
 
-    processes, containers = count_workers(workers)
+    processes, containers, image = count_workers(workers)
     home = Session().home
     home.make()
     if home.supervised():
@@ -47,7 +47,7 @@ def up(
         return
     if json:
         raise UsageError("--json answers for --detach: without it the stack runs in front of you")
-    supervisor = Supervisor(home, workers=processes, containers=containers, tell=show.line)
+    supervisor = Supervisor(home, workers=processes, containers=containers, image=image, tell=show.line)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, supervisor.stop)
     signal.signal(signal.SIGUSR1, supervisor.update)
@@ -62,15 +62,17 @@ def _tell_up(home: "Home", running: "Running", workers: int, word: str, json: bo
     show.answer(json, {"endpoint": running.endpoint, "workers": workers, "logs": logs}, told)
 
 
-def count_workers(text: str) -> tuple[int, int]:
-    """Return the numbers of processes and of containers that `--workers` asks for. Raises UsageError.
+def count_workers(text: str) -> tuple[int, int, str]:
+    """Return the numbers of processes and of containers that `--workers` asks for, and the containers' image. Raises
+    UsageError.
 
-    >>> count_workers("3"), count_workers("docker"), count_workers("docker:4")
-    ((3, 0), (0, 2), (0, 4))
+    >>> count_workers("3"), count_workers("docker"), count_workers("gippy:4")
+    ((3, 0, ''), (0, 2, 'pileus-process-group'), (0, 4, 'pileus-gippy'))
     """
+    images = {"": "", "docker": "pileus-process-group", "gippy": "pileus-gippy"}
     kind, _, count = text.rpartition(":")
-    if text == "docker":
-        kind, count = "docker", "2"
-    if kind not in ("", "docker") or not count.isdecimal() or not 0 <= int(count) <= 64:
-        raise UsageError(f"--workers {text!r}: expected 0 to 64, docker, or docker:N")
-    return (0, int(count)) if kind else (int(count), 0)
+    if text in ("docker", "gippy"):
+        kind, count = text, "2"
+    if kind not in images or not count.isdecimal() or not 0 <= int(count) <= 64:
+        raise UsageError(f"--workers {text!r}: expected 0 to 64, docker:N, or gippy:N")
+    return (0, int(count), images[kind]) if kind else (int(count), 0, "")

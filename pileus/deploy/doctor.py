@@ -11,8 +11,9 @@ from typing import Any
 from pileus.cell.servant import lacking
 from pileus.deploy.cost import told
 from pileus.deploy.figures import read_prices
-from pileus.deploy.images import engine
-from pileus.documents import Provider
+from pileus.deploy.images import engine, has
+from pileus.documents import Collection, Provider
+from pileus.documents.engine import IMAGE
 from pileus.edges.aws import Aws
 from pileus.edges.providers.address import base_of, origin_of
 from pileus.errors import StoreError
@@ -106,6 +107,17 @@ def docker(settings: Any) -> Check:
         return Check("Docker", None, "its engine does not answer", advice)
     image = settings.worker_image
     return Check("Docker", True, f"engine {version}; worker_image {image or 'not set'}")
+
+
+def gippy(collections: Iterable[Collection]) -> list[Check]:
+    """Check whether this machine has the workers of collections whose engine is gippy. Nothing where there are none."""
+    names = [one.name for one in collections if one.meta.process and one.meta.process.engine == "gippy"]
+    if not names:
+        return []
+    there = engine() is not None and has(IMAGE)
+    found = f"{IMAGE} is {'here' if there else 'not built'}; wanted by {', '.join(names)}"
+    advice = "`pileus images base process_group gippy`, then `pileus up --workers gippy:2`"
+    return [Check("engine gippy", there, found, advice)]
 
 
 def disk(root: Path) -> Check:

@@ -37,8 +37,8 @@ def build(
     network: str = "default",
     tasks: Path | None = None,
 ) -> str:
-    """Build ecs_tasks/<name> and return its image. Every image but `base` stands on `pileus-base` of the same tag.
-    `tasks`: the project's, which process_group's image then has.
+    """Build ecs_tasks/<name> and return its image. Every image but `base` stands on `pileus-base` of the same tag, and
+    `gippy` on `pileus-process-group` too. `tasks`: the project's, which process_group's image then has.
 
     Raises UsageError for a folder that is not there and where no Docker engine answers; StoreError with Docker's last
     lines.
@@ -50,6 +50,8 @@ def build(
     stands_on = base if name == "base" else f"pileus-base:{tag}"
     with context(name, ca, tasks) as folder:
         values = {"BASE_IMAGE": stands_on, "VERSION": __version__, "COMMIT": commit()}
+        if name == "gippy":
+            values["WORKER_IMAGE"] = f"pileus-process-group:{tag}"
         passed = [f"--build-arg={key}={value}" for key, value in values.items()]
         made = subprocess.run(
             ["docker", "build", f"--network={network}", f"--tag={image}", *passed, str(folder)],
@@ -90,6 +92,11 @@ def engine() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return asked.stdout.strip()
+
+
+def has(image: str) -> bool:
+    """Return whether this machine has an image. A Docker engine must answer."""
+    return subprocess.run(["docker", "image", "inspect", image], capture_output=True).returncode == 0
 
 
 def names() -> list[str]:
@@ -157,8 +164,7 @@ def debootstrap() -> str:
     Raises UsageError where a program or the engine is missing; StoreError when one fails.
     """
     require_engine()
-    known = subprocess.run(["docker", "image", "inspect", DEBIAN], capture_output=True)
-    if known.returncode == 0:
+    if has(DEBIAN):
         return DEBIAN
     if shutil.which("debootstrap") is None:
         raise UsageError("a base made from packages needs the command debootstrap: install it first")

@@ -79,7 +79,7 @@ class Tiles(Document):
         """Return west, south, east and north of a tile.
 
         >>> Tiles().bounds(17, 8)
-        (-10.0, 0.0, 0.0, 10.0)
+        (-10, 0, 0, 10)
         """
         west, north = self.origin[0] + column * self.size, self.origin[1] - row * self.size
         return west, north - self.size, west + self.size, north

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from pileus.documents.band import Band, GridRule
 from pileus.documents.base import NAME, Document, Regex
+from pileus.documents.engine import check_gippy, completed
 from pileus.documents.options import Options
 from pileus.documents.valid import Conditions, Range
 from pileus.errors import DocumentError, UsageError
@@ -45,6 +46,9 @@ class Grouping(Document):
 class Process(Document):
     """`meta.process`: how a group becomes rows of statistics."""
 
+    engine: Literal["pileus", "gippy"] = "pileus"
+    """What measures: `pileus`; or `gippy`, which is gippy 1.0.3 itself with the numbers and CSVs of the classic
+    statistics, in workers of the image `pileus-gippy`. Example: `"gippy"`."""
     band: str | tuple[str, ...]
     """Band or bands that are measured; a member NAME.BAND.tif of an archive holds band BAND. Example:
     `"avg_rade9h"`."""
@@ -70,9 +74,10 @@ class Process(Document):
     """How files are read: `whole`, downloaded, verified and then measured; or in `ranges`, only the bytes that zones
     need, of uncompressed, tiled or cloud-optimised GeoTIFFs at a provider that gives parts of files (http, https, s3,
     file). Others are fetched whole all the same. Example: `"ranges"`."""
-    coverage: Literal["exact", "center", "all_touched"] = "exact"
+    coverage: Literal["exact", "center", "all_touched", "gippy"] = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
-    middle lies in the zone; `all_touched`, the whole pixel when any of it does. Example: `"center"`."""
+    middle lies in the zone; `all_touched`, the whole pixel when any of it does; `gippy`, as the classic statistics
+    counted, some pixels twice. Example: `"center"`."""
     overlap: Literal["first", "last", "newest", "error"] = "first"
     """Which raster of a group has the pixels that several hold: the `first`, in the order of the group's files, the
     `last`, or the `newest` by `meta.group.newest`; `error` fails the group. Example: `"last"`."""
@@ -99,6 +104,17 @@ class Process(Document):
     def masks(self) -> tuple[str, ...]:
         """Return the bands of the conditions, each once."""
         return tuple(dict.fromkeys(one.band for one in self.valid))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gippy_counts_in_its_own_way(cls, value: Any) -> Any:
+        return completed(value)
+
+    @model_validator(mode="after")
+    def _gippy_can_do_it(self) -> Self:
+        if self.engine == "gippy":
+            check_gippy(self)
+        return self
 
     @field_validator("stats")
     @classmethod

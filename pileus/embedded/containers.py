@@ -98,13 +98,17 @@ def scratch_of(home: Home) -> Path:
     return home.path / "container-scratch"
 
 
-def find_image(version: str) -> str:
-    """Return the worker's image of this version. Raises UsageError where there is no Docker engine or no image."""
+def find_image(version: str, name: str = IMAGE) -> str:
+    """Return the worker's image of this version. `name`: another that has a worker in it.
+
+    Raises UsageError where there is no Docker engine or no image.
+    """
     if shutil.which("docker") is None:
         raise UsageError("workers in containers need Docker: install it, or leave `docker` out")
-    image = f"{IMAGE}:{version}"
+    image = f"{name}:{version}"
     if not _docker("images", "--quiet", image):
-        raise UsageError(f"there is no image {image}: `pileus images` builds it")
+        more = "" if name == IMAGE else " base process_group gippy"
+        raise UsageError(f"there is no image {image}: `pileus images{more}` builds it")
     return image
 
 

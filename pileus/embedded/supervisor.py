@@ -20,7 +20,7 @@ from urllib.request import urlopen
 from pileus.backfills.recover import recover, restore_rules
 from pileus.edges.aws import Aws, Stack
 from pileus.edges.cloudformation import Assembly
-from pileus.embedded.containers import Containers, find_image, sweep_containers
+from pileus.embedded.containers import IMAGE, Containers, find_image, sweep_containers
 from pileus.embedded.deployment import deploy_embedded, synth_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.embedded.private import HEALTH, new_credentials
@@ -38,12 +38,16 @@ GRACE = 10
 
 
 class Supervisor:
-    """Runs in the foreground. `workers`, `containers`: how many of each; `tell` gets a line about each step."""
+    """Runs in the foreground. `workers`, `containers`: how many of each; `image`: of the containers; `tell` gets a line
+    about each step.
+    """
 
-    def __init__(self, home: Home, *, workers: int, containers: int = 0, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, home: Home, *, workers: int, containers: int = 0, image: str = IMAGE, tell: Callable[[str], None]
+    ) -> None:
         self._home = home
         self._count = workers
-        self._contained = containers
+        self._contained, self._image = containers, image
         self._containers: Containers | None = None
         self._tell = tell
         self._stopping = threading.Event()
@@ -118,7 +122,7 @@ class Supervisor:
             self._workers.append(self._start_worker(f"worker-{len(self._workers)}"))
         self._start_task_workers()
         if self._contained:
-            image = find_image(__version__)
+            image = find_image(__version__, self._image)
             self._containers = Containers(
                 aws, self._stack, self._home, self._credentials, count=self._contained, image=image
             )

@@ -1,16 +1,22 @@
 """Draw clips and pictures of a group, in the one pass over its archives that measures it."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from pileus.documents import Collection, Process
 from pileus.models import Partition
+from pileus.outputs.gippy_rasters import GippyRasters
 from pileus.outputs.stac import clip_facts
 from pileus.outputs.windows import Mosaic
+from pileus.raster.grid import Grid, Needed, either
+from pileus.raster.stored import Stored
 from pileus.stopping import Check
 from pileus.zonal import Measured, Source, Zones, measure
+from pileus.zonal.context import Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,61 @@ def measure_and_draw(
     `task`: None where nothing is drawn. `how`: further arguments of `measure`. Each source is read once.
     """
     mosaic = Mosaic(process, zones, scratch) if task else None
-    measured = measure(sources, process, zones, scratch=scratch, check=check, observer=mosaic, **how)
+    if process.engine == "gippy":
+        measured = _measure_for_gippy(sources, process, zones, mosaic, scratch=scratch, check=check, **how)
+    else:
+        measured = measure(sources, process, zones, scratch=scratch, check=check, observer=mosaic, **how)
     return measured, _drawing(task, process, mosaic, measured.units, check) if task and mosaic else nothing()
+
+
+def _measure_for_gippy(
+    sources: Sequence[Source],
+    process: Process,
+    zones: Zones,
+    mosaic: Mosaic | None,
+    *,
+    scratch: Path,
+    reading: Callable[[str], None] = lambda _name: None,
+    **how: Any,
+) -> Measured:
+    """Measure, and leave the rasters that gippy measures on the scratch volume."""
+    rasters = GippyRasters(sources, process, zones, scratch)
+
+    def tell(name: str) -> None:
+        rasters.reading(name)
+        reading(name)
+
+    observer = Both(rasters, mosaic) if mosaic else rasters
+    measured = measure(sources, process, zones, scratch=scratch, observer=observer, reading=tell, **how)
+    rasters.close()
+    return measured
+
+
+class Both:
+    """Two observers as one."""
+
+    def __init__(self, one: Observer, other: Observer) -> None:
+        self._both = (one, other)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return the notes of both."""
+        return [note for one in self._both for note in one.notes]
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Return the bytes of both."""
+        return sum(one.scratch_bytes for one in self._both)
+
+    def needed(self, band: str, grid: Grid, stored: Stored, where: str) -> Needed:
+        """Return which pixels either takes."""
+        first, second = (one.needed(band, grid, stored, where) for one in self._both)
+        return either(first, second)
+
+    def take(self, band: str, grid: Grid, number: int, first: int, rows: NDArray[Any]) -> None:
+        """Give both the pixels."""
+        for one in self._both:
+            one.take(band, grid, number, first, rows)
 
 
 def nothing() -> Drawing:

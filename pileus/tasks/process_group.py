@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from pileus import keys
 from pileus.cell.cell import Cell
+from pileus.cell.gippy import check_engine
 from pileus.cell.inside import Here, Inside
 from pileus.cell.room import Room
 from pileus.documents import Collection, Process
@@ -135,6 +136,8 @@ def _make(
     """Download, measure and stage. Return the manifest to commit, and the addresses of the staged objects."""
     collection, provider = task.documents()
     rules, need = collection.meta.process, _need(edges, task.partition, worker)
+    if rules:
+        check_engine(rules)
     edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
     name = task.entry.fingerprint or task.partition.key
     looked = f"{task.partition.collection} {task.partition.version} {'.'.join(name.split('.')[2:])}"

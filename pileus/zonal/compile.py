@@ -13,6 +13,7 @@ from pileus.raster.grid import BAND_ROWS, Grid
 from pileus.raster.jit import compiled
 from pileus.stopping import Check, go_on
 from pileus.zonal.coverage import PIECES, STEP, TooFine, Traced, entries, trace
+from pileus.zonal.cut_grid import burn_as_gippy
 from pileus.zonal.index import CoverageRule, ZoneIndex
 from pileus.zonal.rasterize import burn
 from pileus.zonal.reproject import reproject
@@ -144,9 +145,12 @@ def _burn(geometries: Any, numbers: Any, grid: Grid, rule: CoverageRule) -> Trac
     bounds = shapely.bounds(geometries).reshape(-1, 4)
     columns: list[list[Any]] = [[np.empty(0, np.int32)] for _ in range(4)]
     for geometry, zone, (x0, y0, x1, y1) in zip(geometries, numbers, bounds, strict=True):
-        ys = sorted(((y0 - grid.north) / grid.dy, (y1 - grid.north) / grid.dy))
-        pixels = ((x0 - grid.west) / grid.dx, ys[0], (x1 - grid.west) / grid.dx, ys[1])
-        row, col, length = burn(geometry, pixels, grid, rule == "all_touched")
+        if rule == "gippy":
+            row, col, length = burn_as_gippy(geometry, grid)
+        else:
+            ys = sorted(((y0 - grid.north) / grid.dy, (y1 - grid.north) / grid.dy))
+            pixels = ((x0 - grid.west) / grid.dx, ys[0], (x1 - grid.west) / grid.dx, ys[1])
+            row, col, length = burn(geometry, pixels, grid, rule == "all_touched")
         for column, values in zip(columns, (np.full(len(row), zone, np.int32), row, col, length), strict=True):
             column.append(values)
     zone, row, col, length = map(np.concatenate, columns)

@@ -175,7 +175,8 @@ class Context:
             told = f"has {box.pixels:,} pixels that {name} has too"
             raise RasterError(f"{told}, and meta.process.overlap is error", where=where)
         others = f"{name} and {more:,} more files" if more else name
-        self.notes.append(f"{where}: some of its pixels lie on {others} too, and count there")
+        counts = "on both" if self.process.engine == "gippy" else "there"
+        self.notes.append(f"{where}: some of its pixels lie on {others} too, and count {counts}")
         return [box for box, _ in found]
 
 

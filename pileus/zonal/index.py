@@ -2,7 +2,8 @@
 
 The pixels that any zone needs are numbered in reading order band by band (a band is `BAND_ROWS` rows): the packed
 order. An entry is one zone in one row: runs of wholly covered pixels and single, partly covered ones, all given by
-their packed number. Entries are ordered by band, then zone, then row.
+their packed number. Entries are ordered by band, then zone, then row. Runs of one entry overlap only under the rule
+`gippy`, which may count a pixel several times.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from pileus.raster.grid import Grid, Needed
 from pileus.zonal.zones import Zones
 
-CoverageRule = Literal["exact", "center", "all_touched"]
+CoverageRule = Literal["exact", "center", "all_touched", "gippy"]
 FORMAT = 2
 """Number of the format. Increase it when the meaning or the layout of an index changes."""
 MAGIC = b"PILEUSZX"

@@ -4,11 +4,14 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from pileus.raster.grid import Grid
 from pileus.raster.jit import compiled
 
+Runs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+"""Row, first column and length of each run of pixels."""
 CELLS = 16_000_000
 """Most pixels that are rasterized at once, to limit the memory."""
 
@@ -30,7 +33,7 @@ def _runs(mask: Any, row_off: int, col_off: int, out_row: Any, out_col: Any, out
     return n
 
 
-def burn(geometry: Any, pixels: Any, grid: Grid, all_touched: bool) -> tuple[Any, Any, Any]:
+def burn(geometry: Any, pixels: Any, grid: Grid, all_touched: bool) -> Runs:
     """Return runs (row, column, length) of the pixels that `geometry` takes, ordered by row and column.
 
     `pixels`: bounds of the geometry in pixels (left, top, right, bottom).

@@ -26,7 +26,7 @@ def measured(folder: Path, sources: list[Source], *shapes: Any, **rules: Any) ->
     return measure(sources, process, make_zones(ids, ids, list(shapes), "EPSG:3857"), scratch=folder)
 
 
-@pytest.mark.parametrize("coverage", ["exact", "center", "all_touched"])
+@pytest.mark.parametrize("coverage", ["exact", "center", "all_touched", "gippy"])
 def test_half_of_a_zone_lies_outside(tmp_path: Path, coverage: str) -> None:
     found = measured(tmp_path, [tile(tmp_path, "a", 0)], shapely.box(0, 0, 8, 4), coverage=coverage)
     assert found.table.to_pylist()[0] | {"zone": ""} == {

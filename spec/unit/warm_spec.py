@@ -25,7 +25,7 @@ for kind in ("float32", "uint16", "uint8", "float64", "int16", "int32", "uint32"
     for layout in ({}, {"compress": "deflate"}, {"ENDIANNESS": "BIG"}):
         path = write(folder / "x.tif", np.ones((100, 100), kind), **layout)
         sources = [Source("x.b.tif", path=path, band="b"), Source("x.m.tif", path=path, band="m")]
-        for rule in ("exact", "center", "all_touched"):
+        for rule in ("exact", "center", "all_touched", "gippy"):
             cache, every = MemoryCache(), ("count", "median", "skew")
             process = Process(band="b", zones="", valid=Valid(band="m"), stats=every, coverage=rule, area_weighted=True)
             for _ in range(2):
