@@ -41,6 +41,7 @@ class Bench:
     needs: Any = None
     zones: dict[str, Any] = field(default_factory=dict)
     zone_sets: dict[str, Any] = field(default_factory=dict)
+    looked: set[str] = field(default_factory=set)
     indexes: Any = None
 
     def __post_init__(self) -> None:
