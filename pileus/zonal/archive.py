@@ -135,18 +135,20 @@ class ArchiveBands:
                 self._take_band(band, time, one, member.where)
             if band in self._process.masks:
                 self._masks.add(band)
-                self._release()
 
     def _take_band(self, band: str, time: datetime | None, layer: StreamLayer | Layer, where: str) -> None:
-        """Read a layer once: pixels of a measured band are added, or kept until the masks are there; conditions on it
-        become bits.
+        """Read a layer once: pixels of a measured band are added, or kept until the masks are there.
+
+        While the last mask is read, what has waited for it is added.
         """
         context, measured, condition = self._context, band in self._process.bands, band in self._process.masks
+        last = self._masks | ({band} if condition else set()) == set(self._process.masks)
         reading = context.layer(band, layer.grid, layer.stored, where)
+        waiting = self._waiting() if condition and last else {}
         if measured:
             name = self._source.name
             self._accumulators[band, time] = context.accumulators(band, layer.grid, layer.stored, name, time)
-            if condition or not self._masked:
+            if not last:
                 self._held[band, time] = SpillBuffer(context.scratch, HOLD)
                 self._exit.callback(self._held[band, time].close)
         for number, packed in read_packed(layer, reading.needed):
@@ -154,35 +156,44 @@ class ArchiveBands:
             context.check()
             if zones is None:
                 continue
-            if condition:
-                good = np.packbits(lets_count(self._process, band, zones, layer.stored, where))
-                self._mask[number] = self._mask[number] & good if number in self._mask else good
-            if (band, time) in self._held:
-                self._held[band, time].put(number, zones)
+            good = lets_count(self._process, band, zones, layer.stored, where) if condition else None
+            valid = self._joined(number, zones.size, good, keep=condition and not (last and self._all_measured))
+            for key, held in waiting.items():
+                at, values = next(held)
+                assert at == number
+                self._accumulators[key].add(number, values, valid)
+            if measured and last:
+                self._accumulators[band, time].add(number, zones, valid)
             elif measured:
-                self._accumulators[band, time].add(number, zones, self._valid(number, zones.size))
+                self._held[band, time].put(number, zones)
+
+    def _joined(
+        self, number: int, size: int, good: NDArray[np.bool_] | None, *, keep: bool
+    ) -> NDArray[np.uint8] | None:
+        """Return where all masks so far let pixels of a band of rows count, `good` among them; None for everywhere."""
+        if number in self._mask:
+            before = np.unpackbits(self._mask[number], count=size)
+            valid = before if good is None else before & good.view(np.uint8)
+        else:
+            valid = None if good is None else good.view(np.uint8)
+        if keep and valid is not None:
+            self._mask[number] = np.packbits(valid)
+        return valid
 
     @property
-    def _masked(self) -> bool:
-        """Return whether every mask has been read."""
-        return self._masks == set(self._process.masks)
+    def _all_measured(self) -> bool:
+        """Return whether no measured band is still to come."""
+        return self._measured >= set(self._process.bands)
 
-    def _valid(self, number: int, size: int) -> NDArray[np.uint8] | None:
-        return np.unpackbits(self._mask[number], count=size) if self._process.masks else None
-
-    def _release(self) -> None:
-        """Add the pixels that have waited for the last mask."""
-        if not self._masked:
-            return
-        for (band, time), held in self._held.items():
+    def _waiting(self) -> dict[tuple[str, datetime | None], Iterator[tuple[int, NDArray[Any]]]]:
+        """Return the pixels of each band that has waited for the last mask; say which waited on disk."""
+        for (band, _), held in self._held.items():
             if held.spilled:
                 self._context.engines.add("scratch")
                 self._context.notes.append(
                     f"{self._source.name}: {held.spilled:,} bytes of {band} waited for their mask on disk"
                 )
-            for number, values in held.take():
-                self._context.check()
-                self._accumulators[band, time].add(number, values, self._valid(number, values.size))
+        return {key: held.take() for key, held in self._held.items()}
 
     def _complete(self) -> None:
         lacking = [band for band in self._process.bands if band not in self._measured]

@@ -1,5 +1,6 @@
 """Which pixels count: one rule for statistics, clips and pictures."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -73,7 +74,7 @@ def lets_count(
     for condition in process.valid:
         if condition.band != band:
             continue
-        good &= _rule(stored, *condition.limits.ends).valid(mask)
+        good &= _fits(_rule(stored, *condition.limits.ends), mask)
         if condition.among:
             numbers = np.array([stored.number(value) for value in condition.among])
             good &= np.isin(mask, np.rint(numbers) if mask.dtype.kind in "ui" else numbers.astype(mask.dtype))
@@ -81,6 +82,24 @@ def lets_count(
             if mask.dtype.kind not in "ui":
                 raise RasterError(f"has {band} as {mask.dtype}: bits are those of whole numbers", where=where)
             good &= _bits(mask, place, values)
+    return good
+
+
+def _fits(rule: Validity, mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where numbers keep a rule without a zero: as `Validity.valid`, and whole numbers without making floats of
+    them.
+    """
+    if mask.dtype.kind not in "ui":
+        return rule.valid(mask)
+    least, most = (int(end) for end in (np.iinfo(mask.dtype).min, np.iinfo(mask.dtype).max))
+    if not (rule.low <= most and rule.high >= least):
+        return np.zeros(mask.shape, np.bool_)
+    low, high = math.ceil(max(rule.low, least)), math.floor(min(rule.high, most))
+    good = mask >= low if low > least else np.ones(mask.shape, np.bool_)
+    if high < most:
+        good &= mask <= high
+    if least <= rule.nodata <= most and rule.nodata == int(rule.nodata):
+        good &= mask != int(rule.nodata)
     return good
 
 

@@ -14,6 +14,7 @@ from pileus.documents import Process, parse_value
 from pileus.errors import DocumentError, RasterError
 from pileus.outputs.windows import Mosaic
 from pileus.zonal import Source, measure
+from pileus.zonal.validity import Validity, _fits
 from spec.support.zonal_reference import tgz, write, zones_of
 
 LIGHT = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], "f4")
@@ -164,3 +165,15 @@ def test_a_member_with_both_measures_and_masks(tmp_path: Path) -> None:
     process = parse_value(Process, {"band": "light", "zones": "", "stats": ["sum"], "valid": {"band": "good"}}, "p")
     source = Source("a.tgz", path=tmp_path / "a.tgz")
     assert measure([source], process, zones_of(BOX), scratch=tmp_path).table["sum"].to_pylist() == [26]
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"])
+@pytest.mark.parametrize("ends", [(-np.inf, np.inf), (0.5, 3), (1, 2.5), (-3, -1), (300, 400), (5, 2), (2**40, np.inf)])
+@pytest.mark.parametrize("nodata", [np.nan, 2, 2.5, -1, 1e30])
+def test_whole_numbers_keep_limits_as_floats_do(kind: str, ends: Any, nodata: float) -> None:
+    numbers = np.array([0, 1, 2, 3, 100, 127]).astype(kind)
+    numbers = np.r_[numbers, numbers - 3].astype(kind) if kind[0] != "u" else numbers
+    rule = Validity(*ends, nodata)
+    values = numbers.astype("f8")
+    truth = (values >= ends[0]) & (values <= ends[1]) & (values != nodata)
+    assert _fits(rule, numbers).tolist() == truth.tolist()
