@@ -27,7 +27,7 @@ from pileus.zonal.accumulators import Accumulators, Found
 from pileus.zonal.context import Context
 from pileus.zonal.requests import requests_of
 from pileus.zonal.source import Source
-from pileus.zonal.validity import lets_count
+from pileus.zonal.validity import all_of, lets_count
 
 HOLD = 512 << 20
 """Bytes of pixels that are kept in memory until their mask comes."""
@@ -171,11 +171,8 @@ class ArchiveBands:
         self, number: int, size: int, good: NDArray[np.bool_] | None, *, keep: bool
     ) -> NDArray[np.uint8] | None:
         """Return where all masks so far let pixels of a band of rows count, `good` among them; None for everywhere."""
-        if number in self._mask:
-            before = np.unpackbits(self._mask[number], count=size)
-            valid = before if good is None else before & good.view(np.uint8)
-        else:
-            valid = None if good is None else good.view(np.uint8)
+        masks = [np.unpackbits(self._mask[number], count=size).view(np.bool_)] if number in self._mask else []
+        valid = all_of([*masks, good])
         if keep and valid is not None:
             self._mask[number] = np.packbits(valid)
         return valid
