@@ -42,7 +42,7 @@ Range = Annotated[tuple[float, float] | None, typer.Option(help="Values outside 
 Above = Annotated[float | None, typer.Option(help="Values must be greater.")]
 Below = Annotated[float | None, typer.Option(help="Values must be less.")]
 Scale = Annotated[str, typer.Option(help="file, none, or FACTOR,OFFSET of the stored numbers.")]
-Time = Annotated[str | None, typer.Option(help="What is made of several times: mean, sum, min or max.")]
+Time = Annotated[str | None, typer.Option(help="Of several times: mean, sum, min, max or each.")]
 Select = Annotated[list[str] | None, typer.Option(help="DIMENSION=VALUE of a field, as level=500.")]
 System = Annotated[str | None, typer.Option("--crs", help="Coordinate reference system, where files name none.")]
 Edges = Annotated[tuple[float, float, float, float] | None, typer.Option(help="West, south, east, north of a file.")]
