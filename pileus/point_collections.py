@@ -57,7 +57,8 @@ class PointCollections:
         self._value.pop("options", None)
         self._name = Text(self._value["name"])
         self._text = Text(json.dumps(self._value))
-        self._branches = _branches(self._value)
+        named = {"name": self._value["name"], "templated_name": None, "options": None}
+        self._branches = _branches(template.model_copy(update=named))
         self._checked = None if _is_checked_for_each(self._value) else dict[str, Collection]()
 
     def names_of(self, period: Period) -> list[str]:
@@ -91,11 +92,15 @@ class PointCollections:
 
 
 def _branches(value: object) -> Any:
-    """Return the texts with placeholders: one Text, or by key or place where they are; None where there is none."""
+    """Return the texts of a model with placeholders: one Text, or by field, key or place where they are; None where
+    there is none. Not those of its JSON, which has another shape where a part may be written in a short form.
+    """
     if isinstance(value, str):
         text = Text(value)
         return None if text.is_plain else text
-    if not isinstance(value, Mapping | list):
+    if isinstance(value, BaseModel):
+        value = _fields(value)
+    if not isinstance(value, Mapping | list | tuple):
         return None
     steps = value.items() if isinstance(value, Mapping) else enumerate(value)
     found = {step: branch for step, item in steps if (branch := _branches(item)) is not None}
@@ -107,13 +112,17 @@ def _filled(like: Any, branches: Any, period: Period, values: Mapping[str, str])
     if isinstance(branches, Text):
         return branches.filled(period, values)
     if isinstance(like, BaseModel):
-        fields = like.__dict__ | (like.__pydantic_extra__ or {})
+        fields = _fields(like)
         changed = {name: _filled(fields[name], one, period, values) for name, one in branches.items()}
         return like.model_copy(update=changed)
     if isinstance(like, Mapping):
         return {**like, **{name: _filled(like[name], one, period, values) for name, one in branches.items()}}
     kind = type(like)
     return kind(_filled(item, branches[n], period, values) if n in branches else item for n, item in enumerate(like))
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    return model.__dict__ | (model.__pydantic_extra__ or {})
 
 
 def _is_checked_for_each(value: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pileus import point_collections
-from pileus.documents import Collection, parse_value
+from pileus.documents import Collection, parse_value, resolve_points
 from pileus.errors import DocumentError, UsageError
 from pileus.expand import expand
 from pileus.periods import Period, Periods, Unit, span
@@ -120,6 +120,10 @@ FILES = [
     {"regex": "(?P<a>.*[{}1])", "sampleFileName": "x{{day}}"},
     {"regex": "(?P<a>.*[{}1])", "sampleFileName": "x{{month}}"},
 ]
+CONDITIONS = st.sampled_from(
+    [{"band": "b{{day}}"}, [{"band": "a"}, {"band": "b{{day}}", "in": [1]}], [{"band": "{{ id }}", "min": 1}]]
+)
+"""One may stand without its list."""
 KEYS = st.sampled_from(["a", "01", "{{day}}", "{{month}}", "x{{year}}"])
 TEMPLATES = st.fixed_dictionaries(
     {
@@ -146,7 +150,7 @@ TEMPLATES = st.fixed_dictionaries(
                 "bands": st.dictionaries(st.sampled_from(["a", "b{{day}}"]), st.fixed_dictionaries({"unit": SAFE})),
                 "process": st.fixed_dictionaries(
                     {"band": st.sampled_from(["a", ["a", "b{{day}}"], "b{{day}}"]), "zones": SAFE},
-                    optional={"range": st.just([0, 1])},
+                    optional={"range": st.just([0, 1]), "valid": CONDITIONS},
                 ),
             },
         ),
@@ -260,3 +264,22 @@ def test_what_is_no_month_is_refused_with_an_example(text: str) -> None:
 def test_a_span_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(UsageError, match="starts at 201502, after its end 201501"):
         list(span(*(Period.parse(text, Unit.month, date.min) for text in ("201502", "201501"))))
+
+
+@pytest.mark.parametrize("valid", [{"band": "mask_{{year}}"}, [{"band": "a"}, {"band": "mask_{{year}}", "min": 2}]])
+def test_a_part_in_its_short_form_is_filled_for_each_point(valid: Any) -> None:
+    process = {"band": "light_{{month}}", "zones": "z", "valid": valid, "range": [0, None]}
+    template = parse_value(
+        Collection,
+        {
+            "name": "x",
+            "templated_name": "x_{{pointInTime}}",
+            "files": [{"regex": ".*"}],
+            "options": {"spanUnit": "month", "spanStart": "201412", "spanEnd": "201501"},
+            "meta": {"process": process},
+        },
+        "x.json",
+    )
+    points = expand(template, resolve_points(template.options, date(2020, 1, 1), "x"))  # type: ignore[arg-type]
+    rules = [point.collection.meta.process for point in points]
+    assert [(one.band, one.masks[-1]) for one in rules if one] == [("light_12", "mask_2014"), ("light_01", "mask_2015")]
