@@ -123,18 +123,19 @@ def _named(found: Sequence[Field], request: BandRequest, where: str) -> list[Fie
         fitting = [field for field in found if field.name in names and field.name]
         if not fitting and path.isdecimal():
             fitting = [field for field in found if str(field.number) == path.lstrip("0")]
-        if not fitting and request.lone and request.path is None and len(_names(found)) == 1:
+        if not fitting and request.any_name and len(names_of(found)) == 1:
             fitting = list(found)
         if not fitting:
-            raise LacksBand(f"has no band {request.shown}: its bands are {listed(_names(found))}", where=where)
+            raise LacksBand(f"has no band {request.shown}: its bands are {listed(names_of(found))}", where=where)
     else:
         fitting = list(found)
     if len({field.name for field in fitting}) > 1 or (len(fitting) > 1 and not any(f.dims or f.time for f in fitting)):
-        raise RasterError(f"has {len(fitting)} bands: name one of {listed(_names(fitting))}", where=where)
+        raise RasterError(f"has {len(fitting)} bands: name one of {listed(names_of(fitting))}", where=where)
     return fitting
 
 
-def _names(found: Sequence[Field]) -> list[str]:
+def names_of(found: Sequence[Field]) -> list[str]:
+    """Return the names of fields, each once; the number of one that has no name."""
     return list(dict.fromkeys(field.name or str(field.number) for field in found))
 
 

@@ -1,7 +1,7 @@
 """Open: a file becomes layers of the bands that are wanted of it."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ from rasterio.io import MemoryFile
 from rasterio.session import DummySession
 
 from pileus.errors import RasterError, UsageError
-from pileus.raster.fields import Field, LacksBand, chosen, fields, listed, match, short
+from pileus.raster.fields import Field, LacksBand, chosen, fields, listed, match, names_of, short
 from pileus.raster.gdal import SETTINGS, foreign
 from pileus.raster.layers import FileLayer, WindowLayer
 from pileus.raster.longitudes import rolled
@@ -32,15 +32,13 @@ Opened = FileLayer | WindowLayer | TimesLayer | EachLayer
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable of a file, or the file itself where it holds no more."""
+    """One variable of a file, or a file that is opened as a whole."""
 
-    name: str
-    """Its path in the file; empty where it is the file itself, whose fields have names of their own."""
     source: str
     """What rasterio opens."""
     driver: str
-    alone: bool = False
-    """Whether the file holds no other."""
+    name: str = ""
+    """Its path in the file."""
 
 
 @contextmanager
@@ -60,24 +58,29 @@ def open_file(path: Path | str, request: BandRequest, where: str, kind: Kind | N
     return open_bands(path, {request.name or "": request}, where, kind)[request.name or ""]
 
 
-def _open(found: list[Variable], request: BandRequest, where: str) -> Opened:
-    variable = _variable(found, request, where)
-    if variable.name:  # it is the band, whatever its fields are called
-        request = replace(request, path="*")
-    with opened(variable.source, variable.driver, where) as dataset:
-        return _layer(variable, dataset, request, where)
-
-
 def open_bands(
     path: Path | str, requests: Mapping[str, BandRequest], where: str, kind: Kind | None = None
 ) -> dict[str, Opened]:
     """Return layers over those of the wanted bands that a file holds. Raises RasterError where it holds none, or more
     than one that is meant.
     """
-    found, layers, lacking = variables(path, kind or kind_of(Path(path), where), where), {}, None
+    kind = kind or kind_of(Path(path), where)
+    with opened(path, kind.driver, where) as dataset:
+        inside = _variables(dataset, path, kind, where)
+        if not inside:
+            whole, known = Variable(str(path), kind.driver), fields(dataset, where)
+            return _held(requests, where, lambda one: _layer(whole, dataset, known, _named(dataset, one), where))
+    return _held(requests, where, lambda one: _open(_chosen(inside, one, where), one, where))
+
+
+def _held(
+    requests: Mapping[str, BandRequest], where: str, open_one: Callable[[BandRequest], Opened]
+) -> dict[str, Opened]:
+    """Return the layers of the bands that are there. Raises RasterError where there is none."""
+    layers, lacking = {}, None
     for band, request in requests.items():
         try:
-            layers[band] = _open(found, request, where)
+            layers[band] = open_one(request)
         except LacksBand as error:
             lacking = lacking or error
     if lacking and not layers:
@@ -85,15 +88,24 @@ def open_bands(
     return layers
 
 
-def variables(path: Path | str, kind: Kind, where: str) -> list[Variable]:
-    """Return the variables of a file; the file itself where it holds no more than one. Raises RasterError."""
-    with opened(path, kind.driver, where) as dataset:
-        inside = [text.split(":", 1)[1].removeprefix(f"{path}:") for text in dataset.subdatasets]
-        if dataset.count and not inside:
-            name = "the only one" if dataset.driver == "HDF5Image" else ""  # the driver does not say it
-            return [Variable(name, str(path), kind.driver, alone=True)]
+def _named(dataset: Any, request: BandRequest) -> BandRequest:
+    """Return what is wanted of a whole file. Of one with one HDF5 variable the driver does not say the name."""
+    return replace(request, path="*") if dataset.driver == "HDF5Image" else request
+
+
+def _open(variable: Variable, request: BandRequest, where: str) -> Opened:
+    with opened(variable.source, variable.driver, where) as dataset:
+        # The variable is the band, whatever its fields are called.
+        return _layer(variable, dataset, fields(dataset, where), replace(request, path="*"), where)
+
+
+def _variables(dataset: Any, path: Path | str, kind: Kind, where: str) -> list[Variable]:
+    """Return the variables of an open file; none where its fields are those of the file. Raises RasterError."""
+    inside = [text.split(":", 1)[1].removeprefix(f"{path}:") for text in dataset.subdatasets]
     if not inside:
-        raise RasterError("holds no raster", where=where)
+        if not dataset.count:
+            raise RasterError("holds no raster", where=where)
+        return []
     if '"' in str(path):
         raise UsageError("a file with several variables cannot have a quote in its name", where=where)
     scheme = {"netCDF": "NETCDF", "HDF5": "HDF5"}.get(kind.driver)
@@ -102,35 +114,34 @@ def variables(path: Path | str, kind: Kind, where: str) -> list[Variable]:
     safe = [name for name in inside if not set(name) & set('"\\:') and name.isprintable()]
     if not safe:
         raise RasterError("holds no variable whose name can be asked for", where=where)
-    return [Variable(name, f'{scheme}:"{path}":{name}', kind.inner) for name in safe]
+    return [Variable(f'{scheme}:"{path}":{name}', kind.inner, name) for name in safe]
 
 
 def band_names(path: Path, where: str) -> list[str]:
     """Return the names of a file's variables or bands; the number of one that has no name. Raises RasterError."""
-    found = variables(path, kind_of(path, where), where)
-    if not found[0].alone:
-        return short([variable.name for variable in found])
-    with opened(found[0].source, found[0].driver, where) as dataset:
-        return list(dict.fromkeys(field.name or str(field.number) for field in fields(dataset, where)))
+    kind = kind_of(path, where)
+    with opened(path, kind.driver, where) as dataset:
+        if inside := _variables(dataset, path, kind, where):
+            return short([variable.name for variable in inside])
+        return names_of(fields(dataset, where))
 
 
-def _variable(found: list[Variable], request: BandRequest, where: str) -> Variable:
-    path = request.path or request.name or "*"
-    if found[0].alone:
-        return found[0]
-    names = [variable.name for variable in found]
+def _chosen(found: list[Variable], request: BandRequest, where: str) -> Variable:
+    path, names = request.path or request.name or "*", [variable.name for variable in found]
     fitting = names if path == "*" else match(path, names)
-    if len(fitting) == 1:
-        return found[names.index(fitting[0])]
-    if not fitting and request.lone and request.path is None and len(names) == 1:
-        return found[0]
+    if not fitting and request.any_name and len(names) == 1:
+        fitting = names
     if not fitting:
         raise LacksBand(f"has no band {request.shown}: its variables are {listed(short(names))}", where=where)
-    raise RasterError(f"has {len(fitting)} variables that are {request.shown}: {listed(short(fitting))}", where=where)
+    if len(fitting) > 1:
+        raise RasterError(
+            f"has {len(fitting)} variables that are {request.shown}: {listed(short(fitting))}", where=where
+        )
+    return found[names.index(fitting[0])]
 
 
-def _layer(variable: Variable, dataset: Any, request: BandRequest, where: str) -> Opened:
-    found = chosen(fields(dataset, where), request, where)
+def _layer(variable: Variable, dataset: Any, known: list[Field], request: BandRequest, where: str) -> Opened:
+    found = chosen(known, request, where)
     if request.time == "each":
         return _each(variable, dataset, request, found, where)
     window = _window(variable, dataset, request, found[0].number, where)

@@ -110,6 +110,11 @@ class BandRequest:
     place: Place = Place()
 
     @property
+    def any_name(self) -> bool:
+        """Return whether the only band of a file is the one, where none is called as it is."""
+        return self.lone and self.path is None
+
+    @property
     def shown(self) -> str:
         """Return what is looked for, for messages."""
         return repr(self.path or self.name or "*")
