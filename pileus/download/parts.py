@@ -47,6 +47,8 @@ class Parts:
         self._here: list[Range] = []
         self._validator: str | None = None
         self._one = threading.Lock()
+        self._proved = False
+        """Whether the provider has given a part that does not begin the file. Before that, one is asked for alone."""
         self.size: int | None = file.size
         """Bytes of the whole file; None until the provider has said it."""
         self.moved = 0
@@ -71,14 +73,16 @@ class Parts:
         lacking = list(_split(_lacking(joined((a, min(b, size)) for a, b in wanted), self._here)))
         if not lacking:
             return
-        # The last one first, alone: it shows whether the provider gives parts.
-        whole = not self._fetch(lacking[-1])
-        if not whole and len(lacking) > 1:
-            with ThreadPoolExecutor(min(self._parallel, len(lacking) - 1)) as pool:
-                whole = not all(list(pool.map(self._fetch, lacking[:-1])))
-        if whole:
+        given, rest = True, lacking
+        if not self._proved:
+            given, rest = self._fetch(lacking[-1]), lacking[:-1]
+            self._proved = given and lacking[-1][0] > 0
+        if given and rest:
+            with ThreadPoolExecutor(min(self._parallel, len(rest))) as pool:
+                given = all(list(pool.map(self._fetch, rest)))
+        if not given:
             self._fetch_whole()
-        self._here = [(0, size)] if whole else list(joined([*self._here, *lacking], 0))
+        self._here = list(joined([*self._here, *lacking], 0)) if given else [(0, size)]
 
     def _fetch_first(self) -> None:
         """Fetch the beginning, with which the provider says the size."""

@@ -1,7 +1,7 @@
 """Which bytes of a GeoTIFF hold the pixels that are needed: its directories first, then blocks or stretches of rows."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ MOST_DIRECTORIES = 64
 MOST_BYTES = 256 << 20
 """Most bytes of one directory's values."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_WHOLE = {3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
+"""Types of whole numbers."""
 _SUBFILE, _WIDTH, _HEIGHT, _STRIPS, _SAMPLES, _ROWS, _COUNTS, _PLANAR = 254, 256, 257, 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_COUNTS = 322, 323, 324, 325
 _MASK = 4
@@ -60,7 +62,9 @@ class NoTiff(Exception):
 
 
 def directories(path: Path, bring: Bring) -> list[Directory]:
-    """Return the images of a TIFF of which only the beginning is here; fetch what is read of it. Raises NoTiff."""
+    """Return the images of a TIFF of which the first `HEAD` bytes are here; fetch what else is read of it: that is what
+    GDAL reads when it opens the file. Raises NoTiff.
+    """
     try:
         return list(_directories(path, bring))
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as exc:
@@ -70,45 +74,34 @@ def directories(path: Path, bring: Bring) -> list[Directory]:
 def _directories(path: Path, bring: Bring) -> Iterator[Directory]:
     with path.open("rb", buffering=0) as file:  # a buffer would hold bytes from before they were fetched
 
-        def read(form: str, at: int) -> tuple[Any, ...]:
-            size = struct.calcsize(form)
+        def read(at: int, size: int) -> bytes:
             if size > MOST_BYTES:
                 raise NoTiff
-            bring([(at, at + size)])
+            if at + size > HEAD:
+                bring([(at, at + size)])
             file.seek(at)
-            return struct.unpack(form, file.read(size))
+            return file.read(size)
 
-        order = {b"II": "<", b"MM": ">"}[read("2s", 0)[0]]
-        big = read(order + "H", 2)[0] == 43
-        at = read(order + ("Q" if big else "I"), 8 if big else 4)[0]
-        seen: set[int] = set()
+        head = read(0, 16)
+        order = {b"II": "<", b"MM": ">"}[head[:2]]
+        big = struct.unpack_from(order + "H", head, 2)[0] == 43
+        pointer, counter, entry = (order + form for form in (("Q", "Q", "HHQ") if big else ("I", "H", "HHI")))
+        inline, size = struct.calcsize(pointer), struct.calcsize(entry) + struct.calcsize(pointer)
+        at, seen = struct.unpack_from(pointer, head, inline)[0], set[int]()
         while at:
             if at in seen or len(seen) == MOST_DIRECTORIES:
                 raise NoTiff
             seen.add(at)
-            count = read(order + ("Q" if big else "H"), at)[0]
-            start, size = at + (8 if big else 2), 20 if big else 12
-            # The directory as a whole, then its values that lie elsewhere: GDAL reads all of them.
-            bring([(start, start + count * size + 8)])
-            tags = {}
-            for entry in range(start, start + count * size, size):
-                tag, kind, number = read(order + ("HHQ" if big else "HHI"), entry)
-                tags[tag] = _value(read, bring, order, kind, number, entry + size - (8 if big else 4), big=big)
+            start = at + struct.calcsize(counter)
+            end = struct.unpack(counter, read(at, start - at))[0] * size
+            body, tags = read(start, end + inline), {}
+            for place in range(0, end, size):
+                tag, kind, number = struct.unpack_from(entry, body, place)
+                length, value = _SIZES[kind] * number, body[place + size - inline : place + size]
+                raw = value[:length] if length <= inline else read(struct.unpack(pointer, value)[0], length)
+                tags[tag] = np.frombuffer(raw, f"{order}{_WHOLE[kind]}").astype(np.int64) if kind in _WHOLE else None
             yield _directory(tags)
-            at = read(order + ("Q" if big else "I"), start + count * size)[0]
-
-
-def _value(
-    read: Callable[[str, int], tuple[Any, ...]], bring: Bring, order: str, kind: int, number: int, at: int, *, big: bool
-) -> NDArray[np.int64] | None:
-    """Return the whole numbers of a tag; None for one of another kind, which is fetched."""
-    length = _SIZES[kind] * number
-    if length > MOST_BYTES:
-        raise NoTiff
-    place = at if length <= (8 if big else 4) else read(order + ("Q" if big else "I"), at)[0]
-    bring([(place, place + length)])
-    form = {3: "H", 4: "I", 16: "Q", 13: "I", 18: "Q"}.get(kind)
-    return np.array(read(f"{order}{number}{form}", place), np.int64) if form else None
+            at = struct.unpack_from(pointer, body, end)[0]
 
 
 def _directory(tags: dict[int, Any]) -> Directory:
@@ -129,7 +122,7 @@ def is_ranged(head: bytes) -> bool:
     return head.startswith(GEOTIFF.starts)
 
 
-def needed_ranges(layer: Any, needed: Needed, images: list[Directory]) -> list[tuple[int, int]]:
+def needed_ranges(layer: Any, needed: Needed, images: Sequence[Directory]) -> list[tuple[int, int]]:
     """Return the bytes that a layer reads of a file for some pixels. Raises NoTiff for a layer of another kind."""
     if isinstance(layer, FileLayer):
         return list(_stretches(layer, needed))
@@ -139,12 +132,12 @@ def needed_ranges(layer: Any, needed: Needed, images: list[Directory]) -> list[t
     alike = (first.width, first.height)
     masks = [image for image in images if image.mask and (image.width, image.height) == alike]
     found: list[tuple[int, int]] = []
+    # An alpha band may be any of the planes.
+    blocks = [(first, band) for band in (range(1, first.planes + 1) if layer.masked else [layer.number])]
+    blocks += [(image, 1) for image in masks]
     for rows, columns in _windows(layer, needed):
-        found += first.ranges(layer.number, rows, columns)
-        for image in masks:
-            found += image.ranges(1, rows, columns)
-        for alpha in range(1, first.planes + 1 if layer.masked else 1):
-            found += first.ranges(alpha, rows, columns)
+        for image, band in blocks:
+            found += image.ranges(band, rows, columns)
     return found
 
 

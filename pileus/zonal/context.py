@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 
 from pileus.documents import Band, Process
 from pileus.errors import RasterError
+from pileus.raster.byte_ranges import Directory
 from pileus.raster.grid import Box, Grid, Needed, either
 from pileus.raster.longitudes import reaches_beyond
 from pileus.raster.packed import pack, spread
@@ -98,6 +99,8 @@ class Context:
         self.bands: Mapping[str, Band] = bands or {}
         self.units: dict[str, str] = {}
         """Unit of each measured band, as its files or the collection say it."""
+        self.images: dict[str, list[Directory]] = {}
+        """The images of each source that is read in parts, by its name."""
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
         self._grids: dict[tuple[str, datetime | None], list[tuple[Grid, str]]] = defaultdict(list)

@@ -101,7 +101,7 @@ def measure(
     plain: list[Source] = []
     for source in reversed(sources) if process.overlap == "last" else sources:
         reading(source.name)
-        begin(source)
+        context.images[source.name] = begin(source)
         if _is_archive(source):
             found += ArchiveBands(context, source).found()
             if progress:
@@ -231,7 +231,7 @@ def _file(
     reading = context.layer(band, layer.grid, layer.stored, source.name)
     context.reading(source.name)
     context.engines.add(layer.engine)
-    bring_pixels(source, layer, reading.needed)
+    bring_pixels(source, layer, reading.needed, context.images[source.name])
     with ExitStack() as stack:
         handle: Any = stack.enter_context(layer.open())
         others = [_mask(context, name, *mask, stack) for name, mask in masks.items() if name != band]
@@ -259,7 +259,7 @@ def _mask(
 ) -> Callable[[list[int]], list[NDArray[np.bool_] | None]]:
     """Return what reads a mask: where pixels of each band of rows may count; None where no zone needs one."""
     reading = context.layer(band, mask.grid, mask.stored, source.name)
-    bring_pixels(source, mask, reading.needed)
+    bring_pixels(source, mask, reading.needed, context.images[source.name])
     handle: Any = stack.enter_context(mask.open())
 
     def read(unit: list[int]) -> list[NDArray[np.bool_] | None]:
