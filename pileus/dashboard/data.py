@@ -21,7 +21,7 @@ from pileus.edges.store import Store
 from pileus.keys import segment
 from pileus.models import safe, unsafe
 from pileus.outputs.reasons import reasons
-from pileus.outputs.series import axis, bands_of, statistics_of, unit_of, zones_of
+from pileus.outputs.series import axis, bands_of, over_times, statistics_of, unit_of, zones_of
 
 if TYPE_CHECKING:
     from pileus.backfills.status import Status
@@ -68,6 +68,7 @@ def zones_json(table: pa.Table, shapes: Mapping[str, Mapping[str, Any]]) -> dict
 
 def values_json(table: pa.Table, band: str, stat: str, periods: Sequence[str]) -> dict[str, Any]:
     """Return a row of values per zone, a value per period; null where there is none."""
+    table = over_times(table)
     zones = {zone: number for number, zone in enumerate(zones_of(table))}
     at = {period: number for number, period in enumerate(periods)}
     values: list[list[float | None]] = [[None] * len(periods) for _ in zones]

@@ -144,6 +144,25 @@ def newest(table: pa.Table) -> pa.Table:
     return table.filter(pc.equal(table["version"], pc.max(table["version"])))
 
 
+def over_times(table: pa.Table) -> pa.Table:
+    """Return the rows, where a group has rows of several times one for them: the means of their statistics.
+
+    >>> rows = pa.table({"period": ["2015-01"] * 2, "zone": ["z"] * 2, "band": ["b"] * 2, "mean": [1.0, 3.0]})
+    >>> over_times(rows).to_pylist()
+    [{'period': '2015-01', 'zone': 'z', 'band': 'b', 'mean': 2.0}]
+    """
+    names = table.column_names
+    if "time" in names and not pa.types.is_timestamp(table.schema.field("time").type):
+        return table  # a row a period
+    keys, stats = [name for name in KEYS if name in names and name != "time"], statistics_of(table)
+    made = table.group_by(keys, use_threads=False).aggregate([(stat, "mean") for stat in stats])
+    if made.num_rows == table.num_rows:
+        return table
+    fields = [table.schema.field(name) for name in (*keys, *stats)]
+    columns = [made[name] for name in keys] + [made[f"{stat}_mean"] for stat in stats]
+    return pa.table(columns, schema=pa.schema(fields, metadata=table.schema.metadata))
+
+
 def series(table: pa.Table, zone: str, stat: str, band: str, periods: Sequence[Period] | None = None) -> Series:
     """Return the series of one zone. `periods`: the axis; None: from the table's first to its last.
 
@@ -152,34 +171,15 @@ def series(table: pa.Table, zone: str, stat: str, band: str, periods: Sequence[P
     """
     periods = periods if periods is not None else axis(table["period"].to_pylist())
     mine = table.filter(pc.and_(pc.equal(table["zone"], zone), pc.equal(table["band"], band)))
-    best = _of_periods(mine.to_pylist(), stat)
+    best: dict[str, Mapping[str, Any]] = {}
+    for row in over_times(mine).to_pylist():
+        held = best.get(row["period"])
+        if held is None or (row.get("count") or 0) > (held.get("count") or 0):
+            best[row["period"]] = row
     values = tuple(_number(best.get(period.iso, {}).get(stat)) for period in periods)
     share = tuple(_share(best.get(period.iso)) for period in periods)
     name = next((row["zone_name"] for row in best.values() if row["zone_name"]), zone)
     return Series(zone, name, band, stat, unit_of(table, stat, band), tuple(periods), values, share)
-
-
-def _of_periods(rows: Iterable[Mapping[str, Any]], stat: str) -> dict[str, Mapping[str, Any]]:
-    """Return one row of each period, by period."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["period"], row.get("group") or ""), []).append(row)
-    best: dict[str, Mapping[str, Any]] = {}
-    for (period, _), times in groups.items():
-        row = times[0] if len(times) == 1 else _over_times(times, stat)
-        held = best.get(period)
-        if held is None or (row.get("count") or 0) > (held.get("count") or 0):
-            best[period] = row
-    return best
-
-
-def _over_times(rows: Sequence[Mapping[str, Any]], stat: str) -> Mapping[str, Any]:
-    """Return the mean of a statistic, the count and the valid share over rows of several times."""
-    made = dict(rows[0])
-    for name in {stat, "count", "valid_share"} & set(made):
-        there = [value for row in rows if (value := _number(row[name])) is not None]
-        made[name] = sum(there) / len(there) if there else None
-    return made
 
 
 def _share(row: Mapping[str, Any] | None) -> float | None:

@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from pileus.errors import UsageError
-from pileus.outputs.series import axis, newest, statistics_of, unit_of
+from pileus.outputs.series import axis, newest, over_times, statistics_of, unit_of
 from pileus.outputs.zone_sets import Shapes
 
 
@@ -70,14 +70,15 @@ def wide(table: pa.Table, shapes: Shapes) -> Wide:
 
 
 def single(table: pa.Table) -> pa.Table:
-    """Return the rows of the highest version; where a period has several groups, those with the most valid pixels.
+    """Return the rows of the highest version, one a period: see `over_times`; and where a period has several groups,
+    those with the most valid pixels.
 
     >>> rows = pa.table({"version": ["1"] * 2, "period": ["2015-01"] * 2, "group": ["a", "b"], "zone": ["z"] * 2,
     ...                  "band": ["b"] * 2, "count": [5.0, 2.0]})
     >>> single(rows)["group"].to_pylist()
     ['a']
     """
-    table = newest(table)
+    table = over_times(newest(table))
     place = np.zeros(table.num_rows, np.int64)
     for name in ("zone", "band", "period"):
         codes, known = _coded(table, name)

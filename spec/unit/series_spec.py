@@ -2,6 +2,7 @@
 
 import io
 import re
+from datetime import datetime
 
 import pyarrow as pa
 import pytest
@@ -9,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pileus.dashboard.data import values_json
 from pileus.errors import UsageError
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
 from pileus.outputs import chart, series
 from pileus.outputs.reasons import ANOTHER, UNKNOWN, explained, reasons
+from pileus.outputs.wide import wide
 from spec.support.outputs import Made
 
 
@@ -114,3 +117,39 @@ def test_rows_of_several_times_of_a_period_are_one_mean() -> None:
     table = pa.Table.from_pylist(rows)
     assert series.series(table, "z", "mean", "b").values == (2.0,)
     assert series.series(table, "z", "count", "b").values == (2.0,)
+
+
+def test_series_exports_and_the_page_show_the_same_mean_of_the_times_of_a_period() -> None:
+    """Two hours of each of two months, over two zones; one hour of one zone was not observed."""
+    means = {"2015-01": {"a": (1.0, 3.0), "b": (5.0, None)}, "2015-02": {"a": (2.0, 2.0), "b": (4.0, 8.0)}}
+    rows = [
+        {
+            "version": "1",
+            "period": period,
+            "group": "all",
+            "time": datetime(2015, int(period[-2:]), 1, hour),
+            "zone": zone,
+        }
+        | {
+            "zone_name": zone,
+            "zone_set": "s",
+            "band": "b",
+            "unit": "K",
+            "count": 2.0 * (value is not None),
+            "mean": value,
+        }
+        for period, zones in means.items()
+        for zone, values in zones.items()
+        for hour, value in enumerate(values)
+    ]
+    schema = pa.Table.from_pylist(rows).schema
+    place = schema.get_field_index("time")
+    table = pa.Table.from_pylist(rows, schema=schema.set(place, pa.field("time", pa.timestamp("ms"))))
+    truth = {"a": [2.0, 2.0], "b": [5.0, 6.0]}
+    for zone, values in truth.items():
+        assert list(series.series(table, zone, "mean", "b").values) == values
+    sheets = {sheet.stat: sheet.values.tolist() for sheet in wide(table, {}).sheets}
+    assert sheets == {"mean": list(truth.values()), "count": [[2, 2], [1, 2]]}
+    page = values_json(table, "b", "mean", ["2015-01", "2015-02"])
+    assert (page["values"], page["unit"]) == (list(truth.values()), "K")
+    assert series.over_times(table.drop_columns(["time"]).slice(0, 1)).num_rows == 1
