@@ -4,7 +4,6 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import eccodes
 import netCDF4
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from pileus.product import product_folder
 from pileus.project.folder import Project
 from pileus.project.populate import validate
 from spec.support.examples import TODAY, example, run, served
+from spec.support.grib import messages
 from spec.support.shared import shared
 
 ROOT = product_folder()
@@ -118,15 +118,10 @@ def test_the_samples_of_the_reanalysis_are_what_other_libraries_read(era5: Path)
         assert file["time"].units == "hours since 1900-01-01 00:00:00"
         means = variable[:].mean(axis=0)
         assert (means[:, :90].min(), means[:, :90].max()) == pytest.approx((290, 290))
-    with (era5 / "sample-site/grib/era5-2t-2015-02.grib").open("rb") as file:
-        messages = list(iter(lambda: eccodes.codes_grib_new_from_file(file), None))
-        wanted = ("shortName", "edition", "centre", "units", "dataDate", "dataTime", "numberOfValues")
-        assert [eccodes.codes_get(messages[-1], key) for key in wanted] == [
-            *("2t", 1, "ecmf", "K", 20150228, 1200, 16380),
-        ]
-        assert np.allclose(np.mean([eccodes.codes_get_values(one) for one in messages], axis=0).reshape(91, 180), means)
-        for message in messages:
-            eccodes.codes_release(message)
+    wanted = ("shortName", "edition", "centre", "units", "dataDate", "dataTime", "numberOfValues")
+    told, values = messages(era5 / "sample-site/grib/era5-2t-2015-02.grib", *wanted)
+    assert list(told[-1].values()) == ["2t", 1, "ecmf", "K", 20150228, 1200, 16380]
+    assert np.allclose(values.mean(axis=0).reshape(91, 180), means)
 
 
 def test_a_real_month_of_era5_goes_from_template_to_rows(era5: Path) -> None:
@@ -140,9 +135,7 @@ def test_a_real_month_of_era5_goes_from_template_to_rows(era5: Path) -> None:
     (era5 / "data/zones/sample_world.geojson").write_text(
         f'{{"type": "Feature", "id": "uk", "properties": {{}}, "geometry": {box}}}'
     )
-    with real.open("rb") as file:
-        messages = iter(lambda: eccodes.codes_grib_new_from_file(file), None)
-        truth = np.mean([eccodes.codes_get_values(message) for message in messages], axis=0)
+    truth = messages(real)[1].mean(axis=0)
     (row,) = run(era5, "era5_grib").rows
     assert (row["zone"], row["period"], row["count"]) == ("uk", "2019-03", pytest.approx(truth.size))
     assert [row["mean"], row["min"], row["max"]] == pytest.approx([truth.mean(), truth.min(), truth.max()], rel=1e-6)

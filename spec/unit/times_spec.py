@@ -6,7 +6,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import eccodes
 import netCDF4
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from pileus.documents import Band, Collection, Process, parse_value
 from pileus.errors import DocumentError, RasterError
 from pileus.raster.request import Place
 from pileus.zonal import Measured, Source, measure
+from spec.support.grib import messages
 from spec.support.netcdf import series
 from spec.support.shared import shared
 from spec.support.zonal_reference import write, zones_of
@@ -147,9 +147,7 @@ def test_an_ambiguous_or_unknown_level_is_told_with_what_there_is() -> None:
 def test_a_month_of_hours_of_a_real_reanalysis_is_one_mean(tmp_path: Path) -> None:
     """ERA5 in GRIB: 744 hours of kelvin over the United Kingdom; the truth is read by another library."""
     path = shared("data/grids/era5-2mt-2019-03-uk.grib")
-    with path.open("rb") as file:
-        messages = iter(lambda: eccodes.codes_grib_new_from_file(file), None)
-        hours = np.array([eccodes.codes_get_values(message) for message in messages])
+    _, hours = messages(path)
     process = Process(band="heat", zones="", stats=("count", "min", "max", "mean"), coverage="center")
     where, band = (date(2019, 3, 1), date(2019, 4, 1)), Band(path="2T", time="mean")
     source, zones = Source("e.grib", path=path, span=where), zones_of(shapely.box(-10.2, 49.8, 2.2, 58.2))
