@@ -24,11 +24,12 @@ import shapely
 from exactextract import exact_extract
 from rasterio.transform import from_origin
 
-from pileus.documents import Process, Provider
+from pileus.documents import Process
 from pileus.download.fetch import fetch, granule_of
 from pileus.download.parts import Parts
 from pileus.download.source import Cancellation
 from pileus.edges.providers import connect
+from pileus.edges.providers.by_url import provider_of
 from pileus.edges.secrets import Secrets
 from pileus.zonal import Source, Zones, make_zones, measure
 
@@ -112,8 +113,7 @@ def nine() -> Zones:
 def ours(url: str, zones: Zones, folder: Path) -> Any:
     """Measure with Pileus, in parts."""
     path = folder / "parts.tif"
-    provider = Provider(id="site", protocol="http", host=url.split("/")[2], globalConnectionLimit=8)
-    edge = connect(provider, secrets=Secrets(environ={}))
+    edge = connect(provider_of(url, "site"), secrets=Secrets(environ={}))
     try:
         parts = Parts(edge, granule_of(url).file, path)
         source = Source("b.tif", path=path, bring=parts.bring)
@@ -125,8 +125,7 @@ def ours(url: str, zones: Zones, folder: Path) -> Any:
 
 def downloaded(url: str, zones: Zones, folder: Path) -> Any:
     """Download the whole file with Pileus, then measure it."""
-    provider = Provider(id="site", protocol="http", host=url.split("/")[2], globalConnectionLimit=8)
-    edge = connect(provider, secrets=Secrets(environ={}))
+    edge = connect(provider_of(url, "site"), secrets=Secrets(environ={}))
     try:
         archive = fetch(granule_of(url), folder, edge, Cancellation())
     finally:

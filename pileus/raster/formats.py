@@ -98,7 +98,7 @@ def open_rasters(
     if more:
         raise RasterError(f"is {format.name}, which is told apart by its name alone: expected NAME.BAND", where=where)
     layer = format.open(path, None if request.lone else request.path or request.name, where)
-    return {band: Told(layer, layer.grid, request.of(layer.stored))}
+    return {band: Told(layer, request.of(layer.stored))}
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,11 @@ class Told:
     """A layer whose numbers stand for what a collection says."""
 
     layer: Layer
-    grid: Grid
     stored: Stored
+
+    @property
+    def grid(self) -> Grid:
+        return self.layer.grid
 
     @property
     def engine(self) -> str:
