@@ -39,6 +39,11 @@ def band_of(name: str, wanted: Iterable[str]) -> str | None:
     return max(fitting, key=len, default=None)
 
 
+def member_may_hold(name: str, requests: Mapping[str, BandRequest], measured: Sequence[str]) -> dict[str, BandRequest]:
+    """Do as `may_hold`, for a member of an archive: one whose ending is of no raster holds none."""
+    return may_hold(name, requests, measured) if format_of(name) else {}
+
+
 def may_hold(name: str, requests: Mapping[str, BandRequest], measured: Sequence[str]) -> dict[str, BandRequest]:
     """Return what is to be looked for in a file: one band where the name tells it, else all that it may hold.
 

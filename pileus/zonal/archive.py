@@ -5,7 +5,7 @@ come before the last mask as the pixels that zones need. Beyond `HOLD` bytes the
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pileus.errors import ArchiveError, RasterError
-from pileus.raster.band_names import may_hold
-from pileus.raster.formats import Layer, format_of
+from pileus.raster.band_names import member_may_hold
+from pileus.raster.formats import Layer
 from pileus.raster.grid import Grid
 from pileus.raster.member_layers import MemberLayers, read_packed
 from pileus.raster.stream_layer import StreamLayer
@@ -83,7 +83,7 @@ class ArchiveBands:
         """Those that have been read."""
         self._held: dict[tuple[str, datetime | None], SpillBuffer] = {}
         self._accumulators: dict[tuple[str, datetime | None], Accumulators] = {}
-        self._measured: set[str] = set()
+        self._found: set[str] = set()
         self._grid: Grid | None = None
         self._seen: list[str] = []
         self._exit = ExitStack()
@@ -119,18 +119,18 @@ class ArchiveBands:
 
     def _take(self, member: Member) -> None:
         """Measure the wanted bands of a member. One that is no raster, or holds another band, is passed over."""
-        wanted = may_hold(member.name, self._requests, self._process.bands) if format_of(member.name) else {}
+        wanted = member_may_hold(member.name, self._requests, self._process.bands)
         if not wanted:
             return
         layers, engine = self._layers.open(member, wanted)
         self._context.engines.add(engine)
         for band, layer in layers.items():
-            if band in self._measured or band in self._masks:
+            if band in self._found:
                 raise ArchiveError(f"holds band {band} twice", where=member.where)
             if self._process.masks and self._grid is not None and self._grid.hash != layer.grid.hash:
                 raise RasterError("lies on another grid than the archive's other bands", where=member.where)
             self._grid = layer.grid
-            self._measured.add(band)
+            self._found.add(band)
             for time, one in by_time(layer):
                 self._take_band(band, time, one, member.where)
             if band in self._process.masks:
@@ -157,7 +157,7 @@ class ArchiveBands:
             if zones is None:
                 continue
             good = lets_count(self._process, band, zones, layer.stored, where) if condition else None
-            valid = self._joined(number, zones.size, good, keep=condition and not (last and self._all_measured))
+            valid = self._joined(number, zones.size, good, keep=condition and not (last and self._all_found))
             for key, held in waiting.items():
                 at, values = next(held)
                 assert at == number
@@ -178,9 +178,9 @@ class ArchiveBands:
         return valid
 
     @property
-    def _all_measured(self) -> bool:
+    def _all_found(self) -> bool:
         """Return whether no measured band is still to come."""
-        return self._measured >= set(self._process.bands)
+        return self._found >= set(self._process.bands)
 
     def _waiting(self) -> dict[tuple[str, datetime | None], Iterator[tuple[int, NDArray[Any]]]]:
         """Return the pixels of each band that has waited for the last mask; say which waited on disk."""
@@ -193,8 +193,11 @@ class ArchiveBands:
         return {key: held.take() for key, held in self._held.items()}
 
     def _complete(self) -> None:
-        lacking = [band for band in self._process.bands if band not in self._measured]
-        lacking += [mask for mask in self._process.masks if mask not in self._masks]
-        if lacking:
-            held = ", ".join(self._seen) or "none"
-            raise ArchiveError(f"lacks {' and '.join(lacking)}: its members are {held[:300]}", where=self._source.name)
+        refuse_incomplete(self._requests, self._found, self._seen, self._source.name)
+
+
+def refuse_incomplete(wanted: Iterable[str], found: Container[str], members: Sequence[str], where: str) -> None:
+    """Raise ArchiveError for an archive that lacks a wanted band. `members`: the names of its members."""
+    if lacking := [band for band in wanted if band not in found]:
+        held = ", ".join(members) or "none"
+        raise ArchiveError(f"lacks {' and '.join(lacking)}: its members are {held[:300]}", where=where)

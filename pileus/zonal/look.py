@@ -5,13 +5,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pileus.documents import Band, Process
-from pileus.errors import ArchiveError
-from pileus.raster.band_names import may_hold
-from pileus.raster.formats import format_of, open_rasters
+from pileus.raster.band_names import may_hold, member_may_hold
+from pileus.raster.formats import open_rasters
 from pileus.raster.member_layers import MemberLayers
 from pileus.stopping import Check
 from pileus.unpack.member import UnpackLimits
 from pileus.unpack.members import is_archive, members
+from pileus.zonal.archive import refuse_incomplete
 from pileus.zonal.requests import requests_of
 from pileus.zonal.source import Source
 
@@ -34,8 +34,6 @@ def look(source: Source, process: Process, bands: Mapping[str, Band], *, scratch
         with members(file, source.name, limits=UnpackLimits(), check=check) as every:
             for member in every:
                 seen.append(member.name)
-                wanted = may_hold(member.name, requests, process.bands) if format_of(member.name) else {}
+                wanted = member_may_hold(member.name, requests, process.bands)
                 found |= set(layers.open(member, wanted)[0]) if wanted else set()
-    if lacking := [band for band in requests if band not in found]:
-        held = ", ".join(seen) or "none"
-        raise ArchiveError(f"lacks {' and '.join(lacking)}: its members are {held[:300]}", where=source.name)
+    refuse_incomplete(requests, found, seen, source.name)
