@@ -17,6 +17,7 @@ from pileus.project.populate import populate, validate
 from pileus.tasks.discover_granules import list_groups
 from pileus.tasks.process_group import WorkerState, process_group
 from pileus.wiring import wire_folder
+from spec.support.tiny import event_of
 
 TODAY = date(2026, 1, 1)
 
@@ -70,15 +71,9 @@ def run(
                     missing[point.period.iso] = group.missing
                     continue
                 partition = Partition(template.name, template.version, point.period.iso, group.key)
-                config = {
-                    "partition": partition.key,
-                    "collection": point.collection.to_json(),
-                    "provider": provider.model_dump(mode="json", exclude_defaults=True),
-                    "fingerprint": "f",
-                    "backfill": "b",
-                    "run": 1,
-                }
-                done = process_group(edges, {"config": config, "input": group.to_json()}, worker)
+                told = provider.model_dump(mode="json", exclude_defaults=True)
+                event = event_of(partition, point.collection.to_json(), told, group.to_json())
+                done = process_group(edges, event, worker)
                 manifests.append(json.loads(edges.store.get(done["manifest"])))
     finally:
         worker.close()

@@ -29,6 +29,7 @@ from pileus.project.registry import Registry, key_of
 from pileus.tasks.discover_granules import list_groups
 from pileus.tasks.process_group import WorkerState, process_group
 from pileus.wiring import Edges, wire_folder
+from spec.support.tiny import event_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("PILEUS_SHARED") or ROOT.parent / "shared")
@@ -81,15 +82,9 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
     for point in expand(template, Periods.of(periods[0], periods[-1])):
         for group in list_groups(edges, point.by_id, provider, own_folder=point.own_folder).groups:
             partition = Partition(template.name, template.version, point.period.iso, group.key)
-            config = {
-                "partition": partition.key,
-                "collection": point.collection.to_json(),
-                "provider": provider.model_dump(mode="json", exclude_defaults=True),
-                "fingerprint": "f",
-                "backfill": backfill.id,
-                "run": backfill.run,
-            }
-            done = process_group(edges, {"config": config, "input": group.to_json()}, worker)
+            told, run = provider.model_dump(mode="json", exclude_defaults=True), backfill.run
+            documents = point.collection.to_json(), told, group.to_json()
+            done = process_group(edges, event_of(partition, *documents, backfill=backfill.id, run=run), worker)
             put_entry(edges, partition, backfill, State.succeeded, manifest=done["manifest"], size=group.size)
     worker.close()
     edges.index.put_backfill(backfill)

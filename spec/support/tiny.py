@@ -58,15 +58,31 @@ def group_event(path: Path, month: str, meta: dict[str, Any]) -> dict[str, Any]:
         "meta": meta,
     }
     granule = {"name": path.name, "url": path.as_uri(), "size": path.stat().st_size, "parts": {}, "bucket": "internal"}
+    partition = Partition("tiny", "001", f"{month[:4]}-{month[4:]}", month)
+    group = {"key": month, "granules": [granule], "missing": []}
+    return event_of(partition, document, {"id": "folder", "protocol": "file"}, group, fingerprint=f"f-{month}")
+
+
+def event_of(
+    partition: Partition,
+    collection: dict[str, Any],
+    provider: dict[str, Any],
+    group: dict[str, Any],
+    *,
+    fingerprint: str = "f",
+    backfill: str = "b",
+    run: int = 1,
+) -> dict[str, Any]:
+    """The message of one group; documents and group as JSON."""
     config = {
-        "partition": Partition("tiny", "001", f"{month[:4]}-{month[4:]}", month).key,
-        "collection": document,
-        "provider": {"id": "folder", "protocol": "file"},
-        "fingerprint": f"f-{month}",
-        "backfill": "b",
-        "run": 1,
+        "partition": partition.key,
+        "collection": collection,
+        "provider": provider,
+        "fingerprint": fingerprint,
+        "backfill": backfill,
+        "run": run,
     }
-    return {"config": config, "input": {"key": month, "granules": [granule], "missing": []}}
+    return {"config": config, "input": group}
 
 
 def publish(project: Project, name: str, *months: str, body: bytes | None = None) -> None:
