@@ -102,11 +102,14 @@ class GridRule(Document):
     @classmethod
     def _is_a_system(cls, value: str | None) -> str | None:
         from rasterio.crs import CRS
+        from rasterio.env import Env
         from rasterio.errors import CRSError
+        from rasterio.session import DummySession
 
         if value is not None:
             try:
-                CRS.from_user_input(value)
+                with Env(DummySession()):  # else PROJ's own words reach the terminal
+                    CRS.from_user_input(value)
             except CRSError as exc:
                 raise ValueError("unknown coordinate reference system: expected a code such as EPSG:4326") from exc
         return value

@@ -178,3 +178,10 @@ def test_the_grid_of_a_collection_reaches_its_files() -> None:
     assert collection.meta.bands["light"] == Band(path="*/Snow_Free")
     assert collection.meta.grid is not None
     assert place_of(collection.meta.grid, {"h": "00", "v": "00"}, "x").bounds == (-180, 80, -170, 90)
+
+
+def test_an_unknown_system_is_told_in_one_line_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """PROJ writes to the terminal by itself where nobody listens."""
+    with pytest.raises(DocumentError):
+        parse_value(GridRule, {"crs": "EPSG:99999999"}, "grid")
+    assert capfd.readouterr() == ("", "")
