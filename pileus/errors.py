@@ -2,6 +2,8 @@
 
     PileusError                 anything below
     ├── UsageError              the command or its arguments cannot be carried out
+    │   ├── Unknown             what is named does not exist
+    │   └── NotNow              it exists, and is in a state in which this cannot be done
     ├── DocumentError           a collection, provider, rule or settings file is wrong
     ├── ZonesError              zones cannot be read or used
     ├── ProviderError           the provider's answer, or its absence
@@ -66,6 +68,14 @@ def _rebuild(kind: type[PileusError], message: str, state: dict[str, object]) ->
 
 class UsageError(PileusError):
     exit_code = 2
+
+
+class Unknown(UsageError):
+    pass
+
+
+class NotNow(UsageError):
+    pass
 
 
 class DocumentError(PileusError):

@@ -14,7 +14,7 @@ from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
 from pileus.edges.store import Store, load
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, DamagedObject, NotFound, StoreError, UsageError
+from pileus.errors import Conflict, DamagedObject, NotFound, NotNow, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
 from pileus.lifecycle.spending import Spending
 from pileus.periods import Periods
@@ -119,14 +119,14 @@ def record_started(edges: Edges, backfill: Backfill) -> Backfill:
     """Write a new backfill into the index, and return it. A second call by the same execution returns the same
     backfill.
 
-    Raises UsageError when another backfill has this id.
+    Raises NotNow when another backfill has this id.
     """
     try:
         started = edges.index.put_backfill(backfill)
     except Conflict as exc:
         there = edges.index.backfill(backfill.id)
         if there is None or there.execution is None or there.execution != backfill.execution:
-            raise UsageError(f"there is a backfill {backfill.id!r} already") from exc
+            raise NotNow(f"there is a backfill {backfill.id!r} already") from exc
         started = there
     keep(edges, started)
     return started
@@ -161,7 +161,7 @@ def _run(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:
 def pause(edges: Edges, workflows: Workflows, id: str) -> Backfill:
     """Stop a backfill so that `resume` can continue it, and return it. Workers return their groups to the queue.
 
-    Called again, it stops what an earlier call left running. Raises UsageError when the backfill is over.
+    Called again, it stops what an earlier call left running. Raises NotNow when the backfill is over.
     """
     return _halt(edges, workflows, id, "paused", of=("running",))
 
@@ -169,7 +169,7 @@ def pause(edges: Edges, workflows: Workflows, id: str) -> Backfill:
 def cancel(edges: Edges, workflows: Workflows, id: str) -> Backfill:
     """Stop a backfill for good, and return it. Running groups stop within seconds.
 
-    Called again, it stops what an earlier call left running. Raises UsageError when the backfill is over.
+    Called again, it stops what an earlier call left running. Raises NotNow when the backfill is over.
     """
     return _halt(edges, workflows, id, "cancelled", of=("running", "paused"))
 
@@ -183,10 +183,10 @@ def _halt(edges: Edges, workflows: Workflows, id: str, state: State, *, of: tupl
 
     halted = change_backfill(edges.index, id, step) or find(edges, id)
     if halted.state != state:
-        raise UsageError(f"backfill {id} is {halted.state}: only one that is {' or '.join(of)} can be {state}")
+        raise NotNow(f"backfill {id} is {halted.state}: only one that is {' or '.join(of)} can be {state}")
     kept = keep(edges, halted)
     if kept.state != state:
-        raise UsageError(f"backfill {id} was {state}, and is {kept.state} again: see `pileus status {id}`")
+        raise NotNow(f"backfill {id} was {state}, and is {kept.state} again: see `pileus status {id}`")
     try:
         report_stop(edges, halted)
     finally:
@@ -212,12 +212,12 @@ def _stop_executions(workflows: Workflows, backfill: Backfill, cause: str) -> No
 
 
 def resume(edges: Edges, workflows: Workflows, id: str) -> Backfill:
-    """Start a new run of a paused backfill, for what has not succeeded. Raises UsageError when it is not paused."""
+    """Start a new run of a paused backfill, for what has not succeeded. Raises NotNow when it is not paused."""
     return _again(edges, workflows, id, of=("paused",), word="resumed", select=None)
 
 
 def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed") -> Backfill:
-    """Start a new run of an ended backfill, for the partitions that `select` picks. Raises UsageError when it has not
+    """Start a new run of an ended backfill, for the partitions that `select` picks. Raises NotNow when it has not
     ended.
     """
     ended: tuple[State, ...] = ("succeeded", "incomplete", "failed", "cancelled")
@@ -227,7 +227,7 @@ def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed"
 def revive(edges: Edges, workflows: Workflows, id: str, *, run: int | None = None) -> Backfill:
     """Start a new run of a running backfill whose execution was lost: that of `run`, where it is given.
 
-    Raises UsageError when it does not run any more, or has a later run.
+    Raises NotNow when it does not run any more, or has a later run.
     """
     return _again(edges, workflows, id, of=("running",), word="revived", select=None, run=run)
 
@@ -252,7 +252,7 @@ def _again(
 
     before = find(edges, id)
     if run is not None and before.run != run:
-        raise UsageError(f"backfill {id} has a later run")
+        raise NotNow(f"backfill {id} has a later run")
     if before.state in of and not before.closed:
         found = outcomes(edges, before, final=True)
         record.close(edges, before, found)
@@ -261,7 +261,7 @@ def _again(
     report_owed(edges, before)
     backfill = change_backfill(edges.index, id, step)
     if backfill is None:
-        raise UsageError(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {word}")
+        raise NotNow(f"backfill {id} is {find(edges, id).state}: only one that is {' or '.join(of)} can be {word}")
     return _run(edges, workflows, backfill)
 
 

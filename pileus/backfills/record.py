@@ -142,6 +142,15 @@ def queued(edges: Edges, backfill: Backfill) -> list[Any]:
     return [task for tasks in found for task in tasks]
 
 
+def queued_at(edges: Edges, backfill: Backfill, period: str) -> list[Any]:
+    """Return the tasks, as JSON, that the present run has queued of one point in time; none where it has not yet."""
+    url = run_url(edges, backfill.id, backfill.run, f"groups/{period}.json")
+    try:
+        return load(edges.store, url, lambda body: [item["task"] for item in json.loads(body)])
+    except NotFound:
+        return []
+
+
 def ends(edges: Edges, backfill: Backfill) -> list[Entry]:
     """Return the ends that the present run wrote as single objects."""
     head = run_url(edges, backfill.id, backfill.run, "ended/")

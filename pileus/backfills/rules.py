@@ -13,7 +13,7 @@ from pileus.documents import Rule
 from pileus.documents.schedule import Rate, parse
 from pileus.edges.schedules import Schedule, Schedules
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, NotFound, UsageError
+from pileus.errors import Conflict, NotFound, Unknown
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
@@ -135,10 +135,10 @@ def run(edges: Edges, workflows: Workflows, rule: Rule) -> str:
 
 
 def find(registry: Registry, name: str) -> Rule:
-    """Return the rule of this name. Raises UsageError, which names the rules that exist."""
+    """Return the rule of this name. Raises Unknown, which names the rules that exist."""
     if name not in registry.rules:
         known = ", ".join(sorted(registry.rules)) or "none is populated"
-        raise UsageError(f"there is no rule {name!r}: expected one of {known}")
+        raise Unknown(f"there is no rule {name!r}: expected one of {known}")
     return registry.rules[name]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pileus.backfills import record
 from pileus.backfills.record import DETAILS, Aside, Outcome
 from pileus.edges.index import Brief, brief
-from pileus.errors import UsageError
+from pileus.errors import Unknown
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.lifecycle.partition import Entry, seen_from
@@ -108,10 +108,10 @@ class Status:
 
 
 def find(edges: Edges, id: str) -> Backfill:
-    """Return the backfill. Raises UsageError when there is none."""
+    """Return the backfill. Raises Unknown when there is none."""
     backfill = edges.index.backfill(id)
     if backfill is None:
-        raise UsageError(f"there is no backfill {id!r}: `pileus backfills` lists them")
+        raise Unknown(f"there is no backfill {id!r}: `pileus backfills` lists them")
     return backfill
 
 
@@ -119,7 +119,7 @@ def status(edges: Edges, id: str, *, whole: bool = False, files: bool = False) -
     """Return the backfill as it is now.
 
     `whole`: with all details of each partition. `files`: with the files that grouping set aside, also before the record
-    is written, which takes a request for each point in time that has any. Raises UsageError when there is none.
+    is written, which takes a request for each point in time that has any. Raises Unknown when there is none.
     """
     backfill = find(edges, id)
     if backfill.closed and (kept := record.closed(edges, id, backfill.run)) is not None:

@@ -18,7 +18,6 @@ from pileus.lifecycle.backfill import Order, Select
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pileus.lifecycle.backfill import Backfill
     from pileus.lifecycle.spending import Spending
     from pileus.project.registry import Registry
 
@@ -48,8 +47,8 @@ def backfill(
     json: show.Json = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""
-    from pileus.backfills.control import new_backfill, read_registry, start
-    from pileus.errors import UsageError
+    from pileus.backfills.begin import begin
+    from pileus.backfills.control import new_backfill, read_registry
 
     session = Session()
     edges = session.edges
@@ -72,11 +71,7 @@ def backfill(
         started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )
-    if not session.workflows.exists(planned.workflow):
-        raise UsageError(f"there is no workflow {planned.workflow!r} in this stack: `pileus up` or `deploy` adds it")
-    if order == "smallest" and edges.index.backfill(planned.id) is None:
-        _keep_order(session, registry, planned)
-    started = start(edges, session.workflows, planned)
+    started = begin(edges, session.workflows, registry, planned)
     if not json:
         show.line(started.id)
     if wait:
@@ -103,15 +98,3 @@ def _spending(
     limit = registry.provider_of(template).globalConnectionLimit
     work = work_of(latest_manifests(session.edges, template.name), points=0, groups=1, connections=limit)
     return spending(most, work, check_settings(read_settings(os.environ, settings)), read_prices())
-
-
-def _keep_order(session: Session, registry: "Registry", planned: "Backfill") -> None:
-    """List all files to learn their sizes, and write the order of the periods for the workflow."""
-    from json import dumps
-
-    from pileus.backfills.control import order_url
-    from pileus.backfills.plan import plan
-
-    template = registry.collection(planned.collection, planned.version)
-    found = plan(session.edges, template, registry.provider_of(template), planned)
-    session.edges.store.put(order_url(session.edges, planned), dumps(found.periods).encode(), "application/json")

@@ -44,6 +44,8 @@ ENTRIES = [
     Entry("tasks", RUN, "Tasks that workflows and collections name: list, show."),
     Entry("dead-letters", RUN, "Messages in the dead-letter queues."),
     Entry("outputs", LOOK, "List, show, draw and export what was written."),
+    Entry("serve", LOOK, "Serve the HTTP API and the page."),
+    Entry("token", LOOK, "Tokens of the HTTP API: add, list, remove."),
     Entry("dashboard", LOOK, "Serve a page with maps, series and backfills."),
     Entry("doctor", CLOUD, "Check what a backfill or a deployment needs."),
     Entry("cost", CLOUD, "Estimate the dollars and minutes of a backfill on AWS."),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pileus.client.services import Services
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.dead_letters import DeadLetters
     from pileus.edges.logs import WorkerLogs
@@ -106,6 +107,13 @@ class Session:
         from pileus.wiring import wire_dead_letters
 
         return wire_dead_letters(self.aws, self.stack)
+
+    @cached_property
+    def services(self) -> "Services":
+        """Return what the stack's local client stands on."""
+        from pileus.client.services import Services
+
+        return Services(self.aws, self.edges, self.worker_logs)
 
     @cached_property
     def worker_logs(self) -> "WorkerLogs":

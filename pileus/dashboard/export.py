@@ -1,7 +1,7 @@
 """The page and its data as files in the bucket, for any static host. They show one moment, and change nothing."""
 
 from pileus.dashboard.page_files import PageFiles
-from pileus.dashboard.server import page_files, type_of
+from pileus.dashboard.static_files import page_files, type_of
 from pileus.wiring import Edges
 
 FOLDER = "site"

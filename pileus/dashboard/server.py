@@ -10,16 +10,15 @@ Who may do what:
 """
 
 import hmac
-import mimetypes
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pileus.dashboard.page_files import PageFiles, Settle, compact
+from pileus.dashboard.static_files import page_files, type_of
 from pileus.errors import NotFound, PileusError, StoreError, UnsafeName, UsageError
 from pileus.names import FileName
 from pileus.wiring import Edges
@@ -85,12 +84,6 @@ class Dashboard(ThreadingHTTPServer):
 def new_key() -> str:
     """Return a key for the page's address: 192 random bits."""
     return secrets.token_urlsafe(24)
-
-
-def page_files() -> dict[str, bytes]:
-    """Return the built page by path, `index.html` first."""
-    folder = files("pileus.dashboard") / "static"
-    return {file.name: file.read_bytes() for file in sorted(folder.iterdir(), key=lambda f: f.name != "index.html")}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -194,13 +187,6 @@ class _Forbidden(PileusError):
 
 
 _JSON = "application/json; charset=utf-8"
-
-
-def type_of(name: str) -> str:
-    """Return the content type of a file of the page."""
-    kind = {"js": "text/javascript", "json": "application/json"}.get(name.rpartition(".")[2])
-    kind = kind or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return f"{kind}; charset=utf-8" if kind.startswith(("text/", "application/json")) else kind
 
 
 def _problem(error: PileusError, code: HTTPStatus) -> tuple[str, bytes, HTTPStatus]:

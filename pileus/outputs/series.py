@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pileus.errors import UsageError
+from pileus.errors import Unknown, UsageError
 from pileus.near import unknown
 from pileus.periods import Period, parse_period, span
 from pileus.statistics import statistic_of
@@ -48,9 +48,9 @@ class Series:
         return tuple(p for p, value, share in pairs if value is None and share is None)
 
 
-def near(kind: str, name: str, there: Iterable[str]) -> UsageError:
+def near(kind: str, name: str, there: Iterable[str]) -> Unknown:
     """Return the error for an unknown name, with the near matches, or with the names that exist."""
-    return UsageError(unknown(kind, name, there))
+    return Unknown(unknown(kind, name, there))
 
 
 def statistics_of(table: pa.Table) -> list[str]:

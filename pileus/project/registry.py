@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_points
-from pileus.errors import DocumentError, UsageError
+from pileus.errors import DocumentError, Unknown, UsageError
 from pileus.expand import expand
 from pileus.protocols import REGISTERED, protocol_of
 
@@ -27,7 +27,7 @@ class Registry:
         """Return the collection, the highest version where none is asked for. Raises UsageError with what there is."""
         found = [c for c in self.collections.values() if c.name == name and version in (None, c.version)]
         if not found:
-            raise UsageError(_unknown("collection", name, {c.name for c in self.collections.values()}))
+            raise Unknown(_unknown("collection", name, {c.name for c in self.collections.values()}))
         return max(found, key=lambda collection: collection.version)
 
     def provider_of(self, collection: Collection, override: str | None = None) -> Provider:
@@ -36,7 +36,7 @@ class Registry:
         if name is None:
             raise UsageError(f"collection {collection.name} names no provider, and none was given")
         if name not in self.providers:
-            raise UsageError(_unknown("provider", name, self.providers))
+            raise Unknown(_unknown("provider", name, self.providers))
         return self.providers[name]
 
     def to_json(self) -> bytes:

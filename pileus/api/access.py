@@ -1,0 +1,106 @@
+"""Who may do what: each route names a role, and a request shows who asks.
+
+    read < operate < admin
+
+A request shows a token as `Authorization: Bearer TOKEN`, or as the cookie that the page's sign-in sets. With a cookie,
+whatever changes something must also carry the header X-Pileus-Request, which no foreign page can send.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from pileus.api.roles import Role
+from pileus.errors import PileusError
+
+COOKIE = "pileus"
+"""Name of the cookie that holds the token of a browser."""
+ASKED = "X-Pileus-Request"
+"""Header of a page's own requests: a foreign page would first have to ask this server for leave, and gets none."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class NotSignedIn(PileusError):
+    """Nobody is named, or by a token that is wrong or has expired."""
+
+
+class Forbidden(PileusError):
+    """It is known who asks, and they may not."""
+
+
+class TooMany(PileusError):
+    """Too many requests, or wrong tokens, from one place. `wait`: seconds until the next is answered."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks."""
+
+    name: str
+    role: Role
+
+
+class Authority(Protocol):
+    """Knows tokens."""
+
+    def principal(self, token: str) -> Principal | None:
+        """Return who has this token; None where nobody has. In time that tells nothing of other tokens."""
+
+
+def allow(role: Role) -> Any:
+    """Return the dependency of a route that asks for at least `role`. Raises NotSignedIn and Forbidden."""
+
+    def check(request: Request) -> Principal:
+        asks = signed_in(request)
+        if asks.role < role:
+            raise Forbidden(f"{asks.name} has the role {asks.role.name}: this needs {role.name}")
+        return asks
+
+    check.role = role  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def signed_in(request: Request) -> Principal:
+    """Return who asks. Raises NotSignedIn, Forbidden and TooMany."""
+    proved: Principal | None = request.scope.get("pileus.principal")
+    if proved is not None:  # the gateway has checked a signature
+        return proved
+    guard, where = request.app.state.lockout, request.client.host if request.client else ""
+    guard.check(where)
+    token, by_cookie = token_of(request)
+    if not token:
+        raise NotSignedIn("sign in: send Authorization: Bearer TOKEN; `pileus token add` makes one")
+    asks: Principal | None = request.app.state.authority.principal(token)
+    if asks is None:
+        guard.failed(where)
+        raise NotSignedIn("the token is wrong, or has expired")
+    if by_cookie and request.method not in SAFE and ASKED not in request.headers:
+        raise Forbidden(f"a request of the page carries the header {ASKED}")
+    request.state.principal = asks
+    return asks
+
+
+def token_of(request: Request) -> tuple[str, bool]:
+    """Return the token that a request shows, and whether a cookie holds it. A header comes first."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token.strip():
+        return token.strip(), False
+    return request.cookies.get(COOKIE, ""), True
+
+
+def role_of(route: Any) -> Role | None:
+    """Return the role that a route asks for; None where it is public."""
+    found = [d.call.role for d in route.dependant.dependencies if hasattr(d.call, "role")]
+    return max(found) if found else None
+
+
+Reader = Annotated[Principal, allow(Role.read)]
+Operator = Annotated[Principal, allow(Role.operate)]
+Admin = Annotated[Principal, allow(Role.admin)]
+Check = Callable[[Request], Principal]

@@ -1,0 +1,66 @@
+"""The app: every room of the API, the page, and what surrounds them. It runs under uvicorn, and in a Lambda."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+
+from pileus.api import problems
+from pileus.api.access import Authority
+from pileus.api.audit import Audit
+from pileus.api.etags import ETags
+from pileus.api.guard import LONGEST, Guard, Lockout
+from pileus.api.health import router as health
+from pileus.api.page import files_of
+from pileus.api.page import router as page
+from pileus.api.snapshots import Snapshots
+from pileus.api.v1.router import router as v1
+from pileus.backfills.status import status
+from pileus.client.local.backfills import LocalBackfills
+from pileus.client.local.partitions import LocalPartitions
+from pileus.client.services import Services
+from pileus.version import __version__
+
+RATE = 2000.0
+"""Requests a second from one address, over a while."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the app is reached."""
+
+    hosts: Callable[[], set[str] | None] = lambda: None
+    """Values that a Host header may have; None: any, as behind a gateway that has checked it."""
+    longest: int = LONGEST
+    """Bytes of a request's body."""
+    rate: float = RATE
+    lockout: Lockout = field(default_factory=Lockout)
+    secure: bool = False
+    """Whether browsers reach it by https alone, so that its cookie is for https."""
+
+
+def create_app(services: Services, authority: Authority, settings: Settings | None = None) -> FastAPI:
+    """Return the app of a stack. `authority`: knows who has which token."""
+    settings = settings or Settings()
+    app = FastAPI(
+        title="Pileus",
+        version=__version__,
+        summary="Historical backfills of satellite archives: runs, their outcome and their statistics.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api",
+    )
+    app.state.authority, app.state.lockout, app.state.settings = authority, settings.lockout, settings
+    app.state.services = services
+    app.state.snapshots = snapshots = Snapshots(lambda id: status(services.edges, id))
+    app.state.backfills = LocalBackfills(services, snapshots.get)
+    app.state.partitions = LocalPartitions(services)
+    app.state.page = files_of(services)
+    problems.install(app)
+    app.include_router(health)
+    app.include_router(v1)
+    app.include_router(page)
+    app.add_middleware(ETags)
+    app.add_middleware(Guard, hosts=settings.hosts, longest=settings.longest, rate=settings.rate)
+    app.add_middleware(Audit)
+    return app

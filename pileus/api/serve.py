@@ -1,0 +1,56 @@
+"""The app under uvicorn, on the laptop."""
+
+import hmac
+import logging
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from pileus.api.access import Principal
+from pileus.api.app import Settings, create_app
+from pileus.api.roles import Role, TokenFile
+from pileus.client.services import Services
+
+GRACE = 3
+"""Seconds for which requests may end when the server is told to stop."""
+
+
+class LocalAuthority:
+    """Knows the tokens of a local stack, and one that lives as long as the server."""
+
+    def __init__(self, tokens: TokenFile, own: str, role: Role, name: str) -> None:
+        self._tokens, self._own, self._me = tokens, own, Principal(name, role)
+
+    def principal(self, token: str) -> Principal | None:
+        """Return who has this token; None where nobody has."""
+        if hmac.compare_digest(token.encode(), self._own.encode()):
+            return self._me
+        holder = self._tokens.holder(token)
+        return Principal(holder.name, holder.role) if holder else None
+
+
+def server(
+    services: Services, authority: LocalAuthority, bound: socket.socket, *, names: set[str], audit: Path
+) -> uvicorn.Server:
+    """Return the server of a socket that is bound. `names`: host names beside 127.0.0.1 and localhost."""
+    port = bound.getsockname()[1]
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", *names)}
+    written = logging.FileHandler(audit)
+    written.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("pileus.audit")
+    log.setLevel(logging.INFO)
+    log.addHandler(written)
+    app = create_app(services, authority, Settings(hosts=lambda: hosts))
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=GRACE,
+            h11_max_incomplete_event_size=64 * 1024,
+            lifespan="off",
+        )
+    )

@@ -1,0 +1,50 @@
+"""Partitions of a backfill: lists, one with its files and outputs, its log."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+
+from pileus.api.access import allow
+from pileus.api.roles import Role
+from pileus.api.v1.backfills import Id
+from pileus.api.v1.paging import Cursor, Limit
+from pileus.client.answers import Page, PartitionAnswer, PartitionDetail
+from pileus.client.local.backfills import LocalBackfills
+from pileus.client.local.partitions import LocalPartitions
+from pileus.models import State, unsafe
+
+router = APIRouter(prefix="/backfills/{id}/partitions", tags=["partitions"], dependencies=[allow(Role.read)])
+Period = Annotated[str, Path(max_length=40, description="Point in time, ISO 8601.", examples=["2015-03"])]
+Group = Annotated[str, Path(max_length=1000, description="Group, as keys write it: percent-encoded.")]
+
+
+def _partitions(request: Request) -> LocalPartitions:
+    found: LocalPartitions = request.app.state.partitions
+    return found
+
+
+@router.get("", summary="List partitions")
+def list_partitions(
+    request: Request,
+    id: Id,
+    state: Annotated[State | None, Query()] = None,
+    period: Annotated[str | None, Query(max_length=40)] = None,
+    text: Annotated[str | None, Query(max_length=200, description="Part of the key or of the reason.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[PartitionAnswer]:
+    """Return partitions in order of time."""
+    backfills: LocalBackfills = request.app.state.backfills
+    return backfills.partitions(id, state=state, period=period, text=text, limit=limit, cursor=cursor)
+
+
+@router.get("/{period}/{group}", summary="Show a partition")
+def show(request: Request, id: Id, period: Period, group: Group) -> PartitionDetail:
+    """Return its files with sizes and sources, its attempts and reasons, its manifest and outputs."""
+    return _partitions(request).show(id, period, unsafe(group))
+
+
+@router.get("/{period}/{group}/logs", summary="Read the log of a partition")
+def logs(request: Request, id: Id, period: Period, group: Group) -> list[dict[str, Any]]:
+    """Return what workers wrote about it in any run of the backfill, oldest first."""
+    return _partitions(request).logs(id, period, unsafe(group))

@@ -1,0 +1,18 @@
+"""All rooms of /v1."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from pileus.api.access import Reader
+from pileus.api.v1 import backfills, partitions
+
+router = APIRouter(prefix="/v1")
+router.include_router(backfills.router)
+router.include_router(partitions.router)
+
+
+@router.get("/me", tags=["access"], summary="Who you are")
+async def me(asks: Reader) -> dict[str, Any]:
+    """Return name and role of who asks."""
+    return {"name": asks.name, "role": asks.role.name}

@@ -1,0 +1,140 @@
+"""Answers: frozen models that the API writes as JSON, and that clients read back."""
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pileus.lifecycle.backfill import Order, Select
+from pileus.lifecycle.backfill import State as BackfillState
+from pileus.models import State
+
+T = TypeVar("T")
+
+
+class Answer(BaseModel):
+    """Base of all."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Page(Answer, Generic[T]):
+    """Some of many: ask again with `next` as the cursor, until there is none."""
+
+    items: list[T]
+    next: Annotated[str | None, Field(description="Cursor of the next page; null: this is the last.")] = None
+
+
+class Bytes(Answer):
+    """Bytes of a backfill."""
+
+    done: int
+    wanted: Annotated[int, Field(description="As far as they are known.")]
+
+
+class BackfillAnswer(Answer):
+    """A backfill at one moment."""
+
+    id: str
+    collection: str
+    version: str
+    first: Annotated[str, Field(description="First point in time, ISO 8601.")]
+    last: Annotated[str, Field(description="Last point in time, included.")]
+    unit: str
+    state: BackfillState
+    run: Annotated[int, Field(description="Counted from 1; resume and retry begin another.")]
+    started: str
+    ended: str | None = None
+    problem: str | None = None
+    started_by: str = ""
+    command: str = ""
+    workflow: str = ""
+    select: Select
+    order: Order
+    counts: Annotated[dict[State, int], Field(description="Partitions by state.")]
+    bytes: Bytes
+    spending: Annotated[str | None, Field(description="Against its limit in dollars; null: it has none.")] = None
+
+
+class Cell(Answer):
+    """A point in time: the state that needs attention most, and how many groups have which."""
+
+    period: str
+    state: State
+    groups: dict[State, int]
+
+
+class PartitionAnswer(Answer):
+    """One partition of a backfill."""
+
+    key: Annotated[str, Field(description="COLLECTION/VERSION/PERIOD/GROUP.")]
+    period: str
+    group: str
+    state: State
+    why: Annotated[str, Field(description="The failure, or the reason to wait; empty for a success.")] = ""
+    size: Annotated[int, Field(description="Bytes to download, as listed.")] = 0
+    downloaded: Annotated[int, Field(description="Bytes.")] = 0
+
+
+class FileAnswer(Answer):
+    """One file of a partition at its provider."""
+
+    name: str
+    url: str
+    size: int | None = None
+    modified: str | None = None
+    parts: dict[str, str] = {}
+
+
+class OutputAnswer(Answer):
+    """One object that was written."""
+
+    url: str
+    size: int
+    kind: str = ""
+    sha256: str = ""
+
+
+class PartitionDetail(PartitionAnswer):
+    """One partition with all that is known of it."""
+
+    attempt: int = 0
+    seconds: float = 0
+    owner: str | None = None
+    reason: Annotated[str, Field(description="Why it was queued.")] = ""
+    missing: list[str] = []
+    updated: Annotated[str | None, Field(description="Last change, ISO 8601 UTC.")] = None
+    files: list[FileAnswer] = []
+    outputs: list[OutputAnswer] = []
+    notes: list[str] = []
+    finished: str | None = None
+    manifest: Annotated[dict[str, Any] | None, Field(description="As it was committed; null: there is none.")] = None
+
+
+class Happening(Answer):
+    """One line of a backfill's history."""
+
+    time: Annotated[str, Field(description="ISO 8601 UTC.")]
+    period: str = ""
+    group: str = ""
+    state: str
+    text: str = ""
+
+
+class PlannedAnswer(Answer):
+    """What a backfill would do with one partition."""
+
+    partition: str
+    action: str
+    kind: str
+    reason: str
+    files: int
+    size: int
+    scratch: int
+
+
+class PlanAnswer(Answer):
+    """What a backfill would do, and why."""
+
+    totals: dict[str, Any]
+    partitions: list[PlannedAnswer]
+    files_set_aside: list[dict[str, Any]] = []

@@ -1,0 +1,45 @@
+"""What is asked: the bodies of requests, checked where they enter."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pileus.lifecycle.backfill import Order, Select
+
+Point = Annotated[str, Field(max_length=40, examples=["2015-03"])]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Asked(BaseModel):
+    """Base of all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Span(Asked):
+    """Which points in time of a collection, and which of its partitions."""
+
+    collection: Annotated[Name, Field(examples=["viirs_template"])]
+    version: Annotated[Name | None, Field(description="The highest if not given.")] = None
+    first: Annotated[Point | None, Field(description="The template's own if not given.")] = None
+    last: Annotated[Point | None, Field(description="Included; the template's own if not given.")] = None
+    select: Select = "needed"
+    order: Order = "oldest"
+
+
+class NewBackfill(Span):
+    """A backfill to start."""
+
+    id: Annotated[str | None, Field(max_length=60, description="Made if not given.")] = None
+    max_running: Annotated[int | None, Field(ge=1, le=100_000, description="Most groups at once.")] = None
+    max_failures: Annotated[int | None, Field(ge=0, le=10_000_000, description="Stop when more failed.")] = None
+    report_failures: Annotated[bool, Field(description="Tell the topic of each failed partition.")] = False
+    workflow: Annotated[Name | None, Field(description="In place of the collection's.")] = None
+
+
+class Again(Asked):
+    """Which partitions of a backfill to run again."""
+
+    select: Select = "needed"
+    only: Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=10_000)] = []
+    """Points in time (`2015-03`) or partitions (`2015-03/20150301`); empty: all."""

@@ -1,0 +1,1 @@
+"""The client of a stack that this process reaches itself."""
