@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -13,10 +14,14 @@ from pileus.api.guard import LONGEST, Guard, Lockout
 from pileus.api.health import router as health
 from pileus.api.page import files_of
 from pileus.api.page import router as page
+from pileus.api.reach import Reach
 from pileus.api.snapshots import Snapshots
 from pileus.api.v1.router import router as v1
 from pileus.backfills.status import status
 from pileus.client.local.backfills import LocalBackfills
+from pileus.client.local.documents import LocalDocuments
+from pileus.client.local.operations import LocalOperations
+from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.partitions import LocalPartitions
 from pileus.client.services import Services
 from pileus.version import __version__
@@ -35,6 +40,8 @@ class Settings:
     """Bytes of a request's body."""
     rate: float = RATE
     lockout: Lockout = field(default_factory=Lockout)
+    deployment: Any = None
+    """Settings of the deployment on AWS that costs are told of; None: the defaults."""
     secure: bool = False
     """Whether browsers reach it by https alone, so that its cookie is for https."""
 
@@ -51,11 +58,8 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
         openapi_url="/api",
     )
     app.state.authority, app.state.lockout, app.state.settings = authority, settings.lockout, settings
-    app.state.services = services
-    app.state.snapshots = snapshots = Snapshots(lambda id: status(services.edges, id))
-    app.state.backfills = LocalBackfills(services, snapshots.get)
-    app.state.partitions = LocalPartitions(services)
     app.state.page = files_of(services)
+    app.state.reach = reach_of(services)
     problems.install(app)
     app.include_router(health)
     app.include_router(v1)
@@ -64,3 +68,17 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     app.add_middleware(Guard, hosts=settings.hosts, longest=settings.longest, rate=settings.rate)
     app.add_middleware(Audit)
     return app
+
+
+def reach_of(services: Services) -> Reach:
+    """Return the local clients of a stack. Statuses and rows are shared by all who ask."""
+    snapshots = Snapshots(lambda id: status(services.edges, id))
+    return Reach(
+        services,
+        snapshots,
+        LocalBackfills(services, snapshots.get),
+        LocalPartitions(services),
+        LocalDocuments(services),
+        LocalOperations(services),
+        LocalOutputs(services),
+    )

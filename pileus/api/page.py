@@ -49,7 +49,7 @@ def session(asks: Reader) -> dict[str, Any]:
 @router.get("/pictures/{path:path}", dependencies=[allow(Role.read)])
 def picture(request: Request, path: str) -> Response:
     """Return a quicklook."""
-    edges = request.app.state.services.edges
+    edges = request.app.state.reach.services.edges
     return Response(edges.store.get(edges.protected(f"pictures/{_clean(path)}")), media_type="image/png")
 
 

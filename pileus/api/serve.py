@@ -4,6 +4,7 @@ import hmac
 import logging
 import socket
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -31,9 +32,18 @@ class LocalAuthority:
 
 
 def server(
-    services: Services, authority: LocalAuthority, bound: socket.socket, *, names: set[str], audit: Path
+    services: Services,
+    authority: LocalAuthority,
+    bound: socket.socket,
+    *,
+    names: set[str],
+    audit: Path,
+    deployment: Any,
 ) -> uvicorn.Server:
-    """Return the server of a socket that is bound. `names`: host names beside 127.0.0.1 and localhost."""
+    """Return the server of a socket that is bound.
+
+    `names`: host names beside 127.0.0.1 and localhost; `deployment`: settings that costs on AWS are told of.
+    """
     port = bound.getsockname()[1]
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", *names)}
     written = logging.FileHandler(audit)
@@ -41,7 +51,7 @@ def server(
     log = logging.getLogger("pileus.audit")
     log.setLevel(logging.INFO)
     log.addHandler(written)
-    app = create_app(services, authority, Settings(hosts=lambda: hosts))
+    app = create_app(services, authority, Settings(hosts=lambda: hosts, deployment=deployment))
     return uvicorn.Server(
         uvicorn.Config(
             app,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pileus.backfills.control import TRIGGER
+from pileus.backfills.control import TRIGGER, read_registry
 from pileus.documents import Rule
 from pileus.documents.schedule import Rate, parse
 from pileus.edges.schedules import Schedule, Schedules
@@ -126,6 +126,15 @@ def _fired(edges: Edges, mark: str) -> str | None:
 def apply(edges: Edges, workflows: Workflows, schedules: Schedules, registry: Registry) -> list[Change]:
     """Update the schedules and start the onetime rules, as `populate` does; return what was done."""
     return [*sync(edges, schedules, registry), *fire_onetime(edges, workflows, registry)]
+
+
+def switch(edges: Edges, workflows: Workflows, schedules: Schedules, name: str, *, enabled: bool) -> list[Change]:
+    """Let a rule fire, or stop it; return what was done. Backfills that it started go on. Raises Unknown."""
+    registry = read_registry(edges.store, edges.stack)
+    rule = find(registry, name).model_copy(update={"state": "ENABLED" if enabled else "DISABLED"})
+    changed = Registry(registry.collections, registry.providers, {**registry.rules, name: rule})
+    edges.store.put(edges.internal("registry.json"), changed.to_json(), "application/json")
+    return apply(edges, workflows, schedules, changed)
 
 
 def run(edges: Edges, workflows: Workflows, rule: Rule) -> str:

@@ -2,9 +2,8 @@
 
 import json as js
 import sys
-from datetime import UTC, datetime
 from getpass import getuser
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +12,7 @@ from pileus.cli.app import app
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
-    from pileus.edges.dead_letters import DeadLetter
+    from pileus.client.local.operations import LocalOperations
 
 dead = typer.Typer(help="Messages in the dead-letter queues.", no_args_is_help=True)
 app.add_typer(dead, name="dead-letters")
@@ -23,49 +22,26 @@ Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` sho
 @dead.command("list", epilog="Example: pileus dead-letters list")
 def list_messages(json: show.Json = False) -> None:
     """List them, oldest first."""
-    session = Session()
-    found = session.dead_letters.all()
+    found = [message.model_dump() for message in _operations().dead_letters()]
     if json:
-        show.as_json([_facts(session, message) for message in found])
+        show.as_json(found)
     elif not found:
         show.line("no dead letters")
     else:
-        rows = [_facts(session, message) for message in found]
         columns = ("id", "queue", "sent", "backfill", "partition", "why")
-        show.table(columns, [[row[column] for column in columns] for row in rows])
+        show.table(columns, [[row[column] for column in columns] for row in found])
 
 
-def _facts(session: Session, message: "DeadLetter") -> dict[str, Any]:
-    """Return what is known of a message. The reason of the failure comes from the index."""
-    from pileus.models import Partition
+def _operations() -> "LocalOperations":
+    from pileus.client.local.operations import LocalOperations
 
-    why = None if message.partition else "not a message of ours"
-    entry = session.edges.index.entry(Partition.parse(message.partition)) if message.partition else None
-    if entry:
-        why = str(entry.failure) if entry.failure else f"by now {entry.state}"
-    return {
-        "id": message.id,
-        "queue": message.queue,
-        "sent": datetime.fromtimestamp(message.sent, UTC).isoformat(timespec="seconds"),
-        "backfill": message.backfill,
-        "partition": message.partition,
-        "why": why,
-    }
-
-
-def _find(session: Session, id: str) -> "DeadLetter":
-    from pileus.errors import UsageError
-
-    for message in session.dead_letters.all():
-        if message.id == id:
-            return message
-    raise UsageError(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
+    return LocalOperations(Session().services)
 
 
 @dead.command("show", epilog="Example: pileus dead-letters show MESSAGE_ID")
 def show_message(id: Id, json: show.Json = False) -> None:
     """Show one as it was sent. With --json, what is not JSON is a JSON string."""
-    body = _find(Session(), id).body
+    body = _operations().dead_letter(id).body
     try:
         show.as_json(js.loads(body))
     except js.JSONDecodeError:
@@ -78,29 +54,5 @@ def redrive(id: Id, json: show.Json = False) -> None:
 
     The message itself cannot be used again: no workflow waits for its answer any more.
     """
-    from pileus.backfills.control import new_backfill, read_registry, start
-    from pileus.backfills.status import find
-    from pileus.errors import UsageError
-    from pileus.models import Partition
-
-    session = Session()
-    edges = session.edges
-    message = _find(session, id)
-    if message.partition is None or message.backfill is None:
-        raise UsageError(f"{id} is not a task of Pileus, so it stays: see `pileus dead-letters show`")
-    partition = Partition.parse(message.partition)
-    planned = new_backfill(
-        read_registry(edges.store, session.stack),
-        partition.collection,
-        now=edges.now(),
-        version=partition.version,
-        first=partition.period,
-        last=partition.period,
-        onward=True,
-        queue=find(edges, message.backfill).queue,
-        started_by=getuser(),
-        command=" ".join(["pileus", *sys.argv[1:]]),
-    )
-    started = start(edges, session.workflows, planned)
-    session.dead_letters.remove(id)
+    started = _operations().redrive(id, by=getuser(), command=" ".join(["pileus", *sys.argv[1:]]))
     show.answer(json, started.to_json(), started.id)

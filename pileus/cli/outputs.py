@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pileus.documents import Collection
-    from pileus.lifecycle.partition import Entry
+    from pileus.client.local.outputs import LocalOutputs
     from pileus.periods import Period
 
 outputs = typer.Typer(help="List, show, draw and export what was written.", no_args_is_help=True)
@@ -123,103 +122,38 @@ def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
     """Return why each of these periods has no rows."""
-    from pileus.outputs.reasons import explained
-
-    if not missing:
-        return {}
-    periods = [period.iso for period in missing]
-    entries = _entries(session, collection, periods[0], periods[-1])
-    return explained(entries, periods, _left_out(session, collection, missing))
-
-
-def _left_out(session: Session, collection: str, missing: "Sequence[Period]") -> list[str]:
-    """Return which of these periods the populated template leaves out, though they are between its ends."""
-    from datetime import UTC, datetime
-
-    from pileus.documents import resolve_points
-
-    template = _populated(session, collection)
-    if template is None or template.options is None or template.options.spanUnit is not missing[0].unit:
-        return []
-    points = resolve_points(template.options, datetime.now(UTC).date(), collection)
-    return [one.iso for one in missing if points.first <= one <= points.last and one not in points]
+    return _local(session).why(collection, missing)
 
 
 def axis_of(
     session: Session, collection: str, table: "pa.Table", first: str | None, last: str | None
 ) -> "tuple[Period, ...]":
     """Return the periods of a series: from the first to the last that has rows, or that a backfill has looked at."""
-    from pileus.outputs import series
-
-    spans = [one for one in session.edges.index.backfills() if one.collection == collection]
-    looked_at: set[str] = set()
-    if spans:
-        begin = first or min(one.first for one in spans)
-        end = last or max(one.last for one in spans)
-        looked_at = {entry.partition.period for entry in _entries(session, collection, begin, end)}
-    return series.axis({*table["period"].to_pylist(), *looked_at}, first, last)
-
-
-def _entries(session: Session, collection: str, first: str, last: str) -> "list[Entry]":
-    """Return what the index knows of the populated version of a collection."""
-    template = _populated(session, collection)
-    if template is None:
-        return []
-    return list(session.edges.index.entries(collection, template.version, first, last))
-
-
-def _populated(session: Session, collection: str) -> "Collection | None":
-    """Return the populated collection; None where there is none: outputs outlive the documents they were made by."""
-    from pileus.backfills.control import read_registry
-    from pileus.errors import UsageError
-
-    try:
-        return read_registry(session.edges.store, session.stack).collection(collection)
-    except UsageError:
-        return None
+    return _local(session).axis(collection, table, first, last)
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
-    """Return all rows of a collection; None when it is populated and has none yet. Raises UsageError when there is
-    none.
-    """
-    from pileus.outputs.read import read_stats
-
-    table = read_stats(session.edges.store, session.stack.protected, collection)
-    if table.num_rows:
-        return table
-    known(session, collection)
-    return None
+    """Return all rows of a collection; None when it is populated and has none yet. Raises Unknown."""
+    table = _local(session).table(collection)
+    return table if table.num_rows else None
 
 
 def known(session: Session, collection: str) -> None:
-    """Raise UsageError, with the near matches, for a collection that is not populated and has no outputs."""
-    from pileus.backfills.control import read_registry
-    from pileus.errors import UsageError
-    from pileus.outputs.read import collections
-    from pileus.outputs.series import near
-
-    names = set(collections(session.edges.store, session.stack.protected))
-    try:
-        registry = read_registry(session.edges.store, session.stack)
-        names |= {document.name for document in registry.collections.values()}
-    except UsageError:
-        if not names:
-            raise
-    if collection not in names:
-        raise near("collection", collection, names)
+    """Raise Unknown, with the near matches, for a collection that is not populated and has no outputs."""
+    _local(session).known(collection)
 
 
 def period(table: "pa.Table", text: str | None) -> str | None:
     """Return a period that a person typed, in ISO 8601. Raises UsageError."""
-    from datetime import UTC, datetime
+    from pileus.client.local.outputs import period
 
-    from pileus.periods import Period, parse_period
+    return period(table, text)
 
-    if text is None:
-        return None
-    unit = parse_period(table["period"][0].as_py()).unit
-    return Period.parse(text, unit, datetime.now(UTC).date()).iso
+
+def _local(session: Session) -> "LocalOutputs":
+    from pileus.client.local.outputs import LocalOutputs
+
+    return LocalOutputs(session.services)
 
 
 from pileus.cli import outputs_pictures, outputs_write  # noqa: E402, F401  (they add their commands to `outputs`)

@@ -14,7 +14,6 @@ from pileus.cli.watch import follow, summary
 
 if TYPE_CHECKING:
     from pileus.backfills.reconcile import Reconciliation
-    from pileus.project.registry import Registry
 
 LISTED = 200
 
@@ -30,19 +29,14 @@ def reconcile(
     """Find what is lost, missing, corrupt, orphaned or undone. Exits with 1 when it finds something and does not repair
     it.
     """
-    from pileus.backfills.control import new_backfill, read_registry
-    from pileus.backfills.reconcile import reconcile
-    from pileus.backfills.reconcile import repair as repair_index
+    from pileus.client.local.operations import LocalOperations
 
     session = Session()
-    edges = session.edges
-    registry = read_registry(edges.store, session.stack)
-    template = registry.collection(collection, version)
-    whole = new_backfill(registry, collection, now=edges.now(), version=version)
-    found = reconcile(edges, template, registry.provider_of(template), whole)
-    started = None
-    if repair and (periods := repair_index(edges, template, found)):
-        started = _start(session, registry, collection, template.version, periods)
+    command = " ".join(["pileus", *sys.argv[1:]])
+    found, begun = LocalOperations(session.services).reconcile(
+        collection, version, mend=repair, by=getuser(), command=command
+    )
+    started = begun.id if begun else None
     if not json:
         _tell(found)
         if started:
@@ -55,25 +49,6 @@ def reconcile(
     if ended:
         raise typer.Exit(0 if ended.backfill.state == "succeeded" else 1)
     raise typer.Exit(1 if found.findings and not repair else 0)
-
-
-def _start(session: Session, registry: "Registry", collection: str, version: str, periods: list[str]) -> str:
-    """Start a backfill over the periods for what is missing there, and return its id."""
-    from pileus.backfills.control import new_backfill, start
-
-    planned = new_backfill(
-        registry,
-        collection,
-        now=session.edges.now(),
-        version=version,
-        first=periods[0],
-        last=periods[-1],
-        onward=True,
-        select="missing",
-        started_by=getuser(),
-        command=" ".join(["pileus", *sys.argv[1:]]),
-    )
-    return start(session.edges, session.workflows, planned).id
 
 
 def _tell(found: "Reconciliation") -> None:

@@ -61,16 +61,10 @@ def disable(name: Name, json: show.Json = False) -> None:
 
 def _set(name: str, state: Literal["ENABLED", "DISABLED"], json: bool) -> None:
     """Set the state in the registry and in the project's document, so that the next populate keeps it."""
-    from pileus.backfills.rules import apply, find
-    from pileus.project.registry import Registry
+    from pileus.backfills.rules import switch
 
     session = Session()
-    registry = _registry(session)
-    rule = find(registry, name).model_copy(update={"state": state})
-    changed = Registry(registry.collections, registry.providers, {**registry.rules, name: rule})
-    url = session.edges.internal("registry.json")
-    session.edges.store.put(url, changed.to_json(), "application/json")
-    done = apply(session.edges, session.workflows, session.schedules, changed)
+    done = switch(session.edges, session.workflows, session.schedules, name, enabled=state == "ENABLED")
     started = [rule for rule, what in done if what == "started"]
     changed_files = [str(path.relative_to(session.project.root)) for path in _write_state(session, name, state)]
     show.answer(

@@ -138,3 +138,78 @@ class PlanAnswer(Answer):
     totals: dict[str, Any]
     partitions: list[PlannedAnswer]
     files_set_aside: list[dict[str, Any]] = []
+
+
+class ChangeAnswer(Answer):
+    """What became of one document."""
+
+    kind: str
+    name: str
+    change: Annotated[str, Field(description="`added`, `changed`, `unchanged` or `removed`.")]
+
+
+class Populated(Answer):
+    """What populating changed."""
+
+    changes: list[ChangeAnswer]
+    started: Annotated[list[str], Field(description="Onetime rules that began.")]
+
+
+class ZonesAnswer(Answer):
+    """A file of zones that the stack keeps."""
+
+    name: str
+    key: Annotated[str, Field(description="What `meta.process.zones` of a collection names.")]
+    zones: int
+
+
+class RuleAnswer(Answer):
+    """A rule, and when it fires next."""
+
+    name: str
+    state: str
+    document: dict[str, Any]
+    next: Annotated[list[str], Field(description="ISO 8601 UTC; empty for one that is disabled or fires once.")]
+
+
+class SeriesAnswer(Answer):
+    """One statistic of one zone over time. Lists have an item for each period."""
+
+    collection: str
+    zone: str
+    name: str
+    band: str
+    stat: str
+    unit: str
+    periods: list[str]
+    values: Annotated[list[float | None], Field(description="null: nothing was observed, or there is no row.")]
+    valid_share: Annotated[list[float | None], Field(description="0 to 1; null: there is no row.")]
+    why: Annotated[dict[str, str], Field(description="By period without a row: the reason.")] = {}
+
+
+class FindingAnswer(Answer):
+    """One difference between provider, objects, index and rows."""
+
+    kind: str
+    partition: str
+    detail: str
+
+
+class Reconciled(Answer):
+    """What was compared, what differs, and what was begun to repair it."""
+
+    partitions: int
+    objects: int
+    findings: list[FindingAnswer]
+    backfill: Annotated[str | None, Field(description="Id of the backfill that repairs; null: none.")] = None
+
+
+class DeadLetterAnswer(Answer):
+    """A message that no worker could deal with."""
+
+    id: str
+    queue: str
+    sent: str
+    backfill: str | None
+    partition: str | None
+    why: str | None

@@ -2,15 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 
 from pileus.api.access import allow
+from pileus.api.reach import Reached
 from pileus.api.roles import Role
 from pileus.api.v1.backfills import Id
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.client.answers import Page, PartitionAnswer, PartitionDetail
-from pileus.client.local.backfills import LocalBackfills
-from pileus.client.local.partitions import LocalPartitions
 from pileus.models import State, unsafe
 
 router = APIRouter(prefix="/backfills/{id}/partitions", tags=["partitions"], dependencies=[allow(Role.read)])
@@ -18,14 +17,9 @@ Period = Annotated[str, Path(max_length=40, description="Point in time, ISO 8601
 Group = Annotated[str, Path(max_length=1000, description="Group, as keys write it: percent-encoded.")]
 
 
-def _partitions(request: Request) -> LocalPartitions:
-    found: LocalPartitions = request.app.state.partitions
-    return found
-
-
 @router.get("", summary="List partitions")
 def list_partitions(
-    request: Request,
+    reach: Reached,
     id: Id,
     state: Annotated[State | None, Query()] = None,
     period: Annotated[str | None, Query(max_length=40)] = None,
@@ -34,17 +28,16 @@ def list_partitions(
     cursor: Cursor = None,
 ) -> Page[PartitionAnswer]:
     """Return partitions in order of time."""
-    backfills: LocalBackfills = request.app.state.backfills
-    return backfills.partitions(id, state=state, period=period, text=text, limit=limit, cursor=cursor)
+    return reach.backfills.partitions(id, state=state, period=period, text=text, limit=limit, cursor=cursor)
 
 
 @router.get("/{period}/{group}", summary="Show a partition")
-def show(request: Request, id: Id, period: Period, group: Group) -> PartitionDetail:
+def show(reach: Reached, id: Id, period: Period, group: Group) -> PartitionDetail:
     """Return its files with sizes and sources, its attempts and reasons, its manifest and outputs."""
-    return _partitions(request).show(id, period, unsafe(group))
+    return reach.partitions.show(id, period, unsafe(group))
 
 
 @router.get("/{period}/{group}/logs", summary="Read the log of a partition")
-def logs(request: Request, id: Id, period: Period, group: Group) -> list[dict[str, Any]]:
+def logs(reach: Reached, id: Id, period: Period, group: Group) -> list[dict[str, Any]]:
     """Return what workers wrote about it in any run of the backfill, oldest first."""
-    return _partitions(request).logs(id, period, unsafe(group))
+    return reach.partitions.logs(id, period, unsafe(group))

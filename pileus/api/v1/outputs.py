@@ -1,0 +1,96 @@
+"""Statistics, series, and the objects that were written."""
+
+import io
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pyarrow as pa
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from pileus.api.access import allow
+from pileus.api.negotiate import chosen
+from pileus.api.reach import Reached
+from pileus.api.roles import Role
+from pileus.api.v1.paging import Cursor, Limit
+from pileus.client.answers import OutputAnswer, Page, SeriesAnswer
+from pileus.client.paging import page
+from pileus.outputs.export import export
+from pileus.strict_json import plain_json
+
+router = APIRouter(tags=["outputs"], dependencies=[allow(Role.read)])
+Name = Annotated[str, Path(min_length=1, max_length=200, description="Name of a collection.")]
+Zones = Annotated[list[str] | None, Query(description="Id or name of a zone; may be given again.")]
+Band = Annotated[str | None, Query(max_length=200)]
+Point = Annotated[str | None, Query(max_length=40, examples=["2015-01"])]
+ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
+
+
+def _arrow(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _json(table: pa.Table) -> bytes:
+    return plain_json(table.to_pylist(), default=str, ensure_ascii=False).encode()
+
+
+KINDS: dict[str, Callable[[pa.Table], bytes]] = {
+    "application/json": _json,
+    "text/csv": lambda table: export(table, "csv"),
+    ARROW: _arrow,
+    PARQUET: lambda table: export(table, "parquet"),
+}
+CONTENT: dict[str, Any] = {kind: {} for kind in KINDS}
+
+
+@router.get(
+    "/statistics/{collection}",
+    summary="Read statistics",
+    response_class=Response,
+    responses={200: {"content": CONTENT, "description": "A row for each zone, band and period."}},
+)
+def statistics(
+    request: Request,
+    reach: Reached,
+    collection: Name,
+    zone: Zones = None,
+    band: Band = None,
+    first: Point = None,
+    last: Point = None,
+    version: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """Return rows as JSON, CSV, an Arrow stream or Parquet, by Accept."""
+    kind = chosen(request.headers.get("Accept", ""), list(KINDS))
+    table = reach.outputs.statistics(collection, zones=zone or (), band=band, first=first, last=last, version=version)
+    return Response(KINDS[kind](table), media_type=kind, headers={"Vary": "Accept"})
+
+
+@router.get("/statistics/{collection}/zones/{zone}", summary="Read the series of a zone")
+def series(
+    reach: Reached,
+    collection: Name,
+    zone: Annotated[str, Path(max_length=300, description="Id or name.")],
+    band: Band = None,
+    stat: Annotated[str | None, Query(max_length=40, description="mean, if not given.")] = None,
+    first: Point = None,
+    last: Point = None,
+) -> SeriesAnswer:
+    """Return one statistic over time, with the reason of each gap."""
+    return reach.outputs.series(collection, zone, band=band, stat=stat, first=first, last=last)
+
+
+@router.get("/outputs/{collection}", summary="List what was written")
+def objects(reach: Reached, collection: Name, limit: Limit = 100, cursor: Cursor = None) -> Page[OutputAnswer]:
+    """Return addresses and sizes: tables, CSVs, pictures, manifests, kept archives."""
+    found = sorted(reach.outputs.objects(collection))
+    return page(
+        found, lambda one: one[0], lambda one: OutputAnswer(url=one[0], size=one[1]), limit=limit, cursor=cursor
+    )
+
+
+@router.get("/outputs/{collection}/object", summary="Read an object", response_class=Response)
+def body(reach: Reached, collection: Name, url: Annotated[str, Query(max_length=3000)]) -> Response:
+    """Return the bytes of an address that the list names."""
+    return Response(reach.outputs.body(collection, url), media_type="application/octet-stream")

@@ -1,0 +1,137 @@
+"""Collections, providers, rules and zones of a stack: read, check, populate."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from pileus.backfills import rules
+from pileus.backfills.control import read_registry
+from pileus.client.answers import ChangeAnswer, Populated, RuleAnswer, ZonesAnswer
+from pileus.client.services import Services
+from pileus.documents import Collection, Document, Rule
+from pileus.edges.store import load
+from pileus.errors import DocumentError, NotFound, Unknown, UsageError
+from pileus.names import FileName
+from pileus.outputs.shapes import geojson
+from pileus.project.populate import compare, populate
+from pileus.project.registry import Registry, check
+from pileus.zonal.zones import read_zones
+
+FIRINGS = 3
+"""Next times of a rule that are told."""
+
+
+@dataclass(frozen=True)
+class LocalDocuments:
+    """Documents of the stack that these services reach."""
+
+    services: Services
+
+    def registry(self) -> Registry:
+        """Return all that is populated; empty where nothing is."""
+        edges = self.services.edges
+        try:
+            return load(edges.store, edges.internal("registry.json"), Registry.from_json)
+        except NotFound:
+            return Registry()
+
+    def populate(self, given: Mapping[str, Any], *, only_check: bool) -> Populated:
+        """Give the stack these documents in place of its own: all or none. Return what changed, and which rules began.
+
+        `given`: collections, providers and rules by key, as `Registry.to_json` writes them; their zones are in the
+        stack, or addresses. Raises DocumentError for the first that is wrong.
+        """
+        registry = _parsed(given)
+        edges, today = self.services.edges, datetime.fromtimestamp(self.services.edges.now(), UTC).date()
+        check(registry, {}, self._workflows(registry), today)
+        for collection in registry.collections.values():
+            self._zones_are_there(collection)
+        if only_check:
+            _, changes = compare(edges.store, edges.stack.internal, registry)
+            return Populated(changes=_told(changes), started=[])
+        written, changes = populate(edges.store, edges.stack.internal, registry, {})
+        fired = rules.apply(edges, self.services.workflows, self.services.schedules, written)
+        return Populated(changes=_told(changes), started=[name for name, what in fired if what == "started"])
+
+    def keep_zones(self, name: str, body: bytes) -> ZonesAnswer:
+        """Keep a file of zones under its content, for collections to name. Raises ZonesError for what is none."""
+        file = FileName(name)
+        found = read_zones(body, zone_id=None, where=file)
+        key = f"zones/{hashlib.sha256(body).hexdigest()[:16]}/{file}"
+        self.services.edges.store.put(self.services.edges.internal(key), body)
+        return ZonesAnswer(name=file, key=key, zones=len(found.ids))
+
+    def zones(self, collection: str, version: str | None = None) -> dict[str, Any]:
+        """Return the zones of a collection as GeoJSON in longitude and latitude. Raises Unknown."""
+        process = self.collection(collection, version).meta.process
+        if process is None:
+            raise Unknown(f"collection {collection} has no zones: it has no meta.process")
+        found = read_zones(self.services.edges.store.get(process.zones), zone_id=process.zone_id, where=process.zones)
+        shapes, names = geojson(found), dict(zip(found.ids, found.names, strict=True))
+        features = [
+            {"type": "Feature", "id": zone, "properties": {"name": names[zone]}, "geometry": shape}
+            for zone, shape in shapes.items()
+        ]
+        return {"type": "FeatureCollection", "features": features}
+
+    def collection(self, name: str, version: str | None = None) -> Collection:
+        """Return a populated collection, the highest version if none is named. Raises Unknown."""
+        return read_registry(self.services.edges.store, self.services.stack).collection(name, version)
+
+    def rule(self, name: str) -> RuleAnswer:
+        """Return a rule with the times at which it fires next. Raises Unknown."""
+        return self._rule(rules.find(self.registry(), name))
+
+    def rules(self) -> list[RuleAnswer]:
+        """Return all rules, by name."""
+        return [self._rule(rule) for _, rule in sorted(self.registry().rules.items())]
+
+    def set_rule(self, name: str, *, enabled: bool) -> RuleAnswer:
+        """Let a rule fire, or stop it. A onetime rule that has not fired does so now. Raises Unknown."""
+        rules.switch(self.services.edges, self.services.workflows, self.services.schedules, name, enabled=enabled)
+        return self.rule(name)
+
+    def fire(self, name: str) -> str:
+        """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown."""
+        return rules.run(self.services.edges, self.services.workflows, rules.find(self.registry(), name))
+
+    def _workflows(self, registry: Registry) -> set[str]:
+        """Return those of the workflows that these documents name that the stack has."""
+        named = {one.workflow for one in registry.collections.values()}
+        named |= {one.workflow for one in registry.rules.values() if one.workflow}
+        return {name for name in named if self.services.workflows.exists(name)}
+
+    def _rule(self, rule: Rule) -> RuleAnswer:
+        now = datetime.fromtimestamp(self.services.edges.now(), UTC)
+        times = islice(rules.firings(rule, self.services.schedules, now), FIRINGS)
+        return RuleAnswer(
+            name=rule.name, state=rule.state, document=plain(rule), next=[one.isoformat() for one in times]
+        )
+
+    def _zones_are_there(self, collection: Collection) -> None:
+        process = collection.meta.process
+        if process is None or "://" in process.zones:
+            return
+        if next(iter(self.services.edges.store.list(self.services.edges.internal(process.zones))), None) is None:
+            where = f"{collection.name}: meta.process.zones"
+            raise DocumentError(f"{process.zones} is not in the stack: PUT /v1/zones/NAME keeps it", where=where)
+
+
+def plain(document: Document) -> dict[str, Any]:
+    """Return a document as JSON, without what is default."""
+    return document.model_dump(mode="json", exclude_defaults=True)
+
+
+def _parsed(given: Mapping[str, Any]) -> Registry:
+    try:
+        return Registry.from_json(json.dumps(given).encode())
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise UsageError("expected collections, providers and rules, each by its key") from exc
+
+
+def _told(changes: list[tuple[str, str, str]]) -> list[ChangeAnswer]:
+    return [ChangeAnswer(kind=kind, name=name, change=change) for kind, name, change in changes]

@@ -1,0 +1,118 @@
+"""Upkeep of a stack: reconcile, costs, dead letters."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pileus.backfills.control import new_backfill, read_registry, start
+from pileus.backfills.reconcile import Reconciliation, reconcile, repair
+from pileus.backfills.status import find
+from pileus.client.answers import DeadLetterAnswer
+from pileus.client.services import Services
+from pileus.deploy.cost import Estimate, estimate
+from pileus.deploy.figures import latest_manifests, read_prices, work_of
+from pileus.edges.dead_letters import DeadLetter
+from pileus.errors import Unknown, UsageError
+from pileus.lifecycle.backfill import Backfill
+from pileus.models import Partition
+
+
+@dataclass(frozen=True)
+class LocalOperations:
+    """Upkeep of the stack that these services reach. `by`, `command`: what a backfill that begins says of its cause."""
+
+    services: Services
+
+    def reconcile(
+        self, collection: str, version: str | None = None, *, mend: bool, by: str, command: str
+    ) -> tuple[Reconciliation, Backfill | None]:
+        """Compare provider, objects, index and rows. With `mend`, repair the index and run again what is missing.
+
+        Return what differs, and the backfill that began. Raises Unknown.
+        """
+        edges = self.services.edges
+        registry = read_registry(edges.store, edges.stack)
+        template = registry.collection(collection, version)
+        whole = new_backfill(registry, collection, now=edges.now(), version=version)
+        found = reconcile(edges, template, registry.provider_of(template), whole)
+        periods = repair(edges, template, found) if mend else []
+        if not periods:
+            return found, None
+        begun = new_backfill(
+            registry,
+            collection,
+            now=edges.now(),
+            version=template.version,
+            first=periods[0],
+            last=periods[-1],
+            onward=True,
+            select="missing",
+            started_by=by,
+            command=command,
+        )
+        return found, start(edges, self.services.workflows, begun)
+
+    def cost(
+        self, collection: str, version: str | None, first: str | None, last: str | None, settings: Any
+    ) -> Estimate:
+        """Return what a backfill would cost on AWS, by earlier groups where there are any. Raises Unknown."""
+        edges = self.services.edges
+        registry = read_registry(edges.store, edges.stack)
+        template = registry.collection(collection, version)
+        wanted = new_backfill(registry, collection, now=edges.now(), version=version, first=first, last=last)
+        points = len(wanted.periods)
+        limit = registry.provider_of(template).globalConnectionLimit
+        work = work_of(latest_manifests(edges, template.name), points=points, groups=points, connections=limit)
+        return estimate(work, settings, read_prices())
+
+    def dead_letters(self) -> list[DeadLetterAnswer]:
+        """Return the messages that no worker could deal with, oldest first."""
+        return [self._facts(message) for message in self.services.dead_letters.all()]
+
+    def dead_letter(self, id: str) -> DeadLetter:
+        """Return one as it was sent. Raises Unknown."""
+        for message in self.services.dead_letters.all():
+            if message.id == id:
+                return message
+        raise Unknown(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
+
+    def redrive(self, id: str, *, by: str, command: str) -> Backfill:
+        """Run a message's partition again in a new backfill, and delete the message: no workflow waits for its answer.
+
+        Raises Unknown when it is gone, UsageError when it is no task of Pileus.
+        """
+        edges, message = self.services.edges, self.dead_letter(id)
+        if message.partition is None or message.backfill is None:
+            raise UsageError(f"{id} is not a task of Pileus, so it stays: see `pileus dead-letters show`")
+        partition = Partition.parse(message.partition)
+        planned = new_backfill(
+            read_registry(edges.store, edges.stack),
+            partition.collection,
+            now=edges.now(),
+            version=partition.version,
+            first=partition.period,
+            last=partition.period,
+            onward=True,
+            queue=find(edges, message.backfill).queue,
+            started_by=by,
+            command=command,
+        )
+        started = start(edges, self.services.workflows, planned)
+        self.services.dead_letters.remove(id)
+        return started
+
+    def _facts(self, message: DeadLetter) -> DeadLetterAnswer:
+        """Return what is known of a message. The reason of the failure comes from the index."""
+        why = None if message.partition else "not a message of ours"
+        entry = self.services.edges.index.entry(Partition.parse(message.partition)) if message.partition else None
+        if entry:
+            why = str(entry.failure) if entry.failure else f"by now {entry.state}"
+        sent = datetime.fromtimestamp(message.sent, UTC).isoformat(timespec="seconds")
+        return DeadLetterAnswer(
+            id=message.id,
+            queue=message.queue,
+            sent=sent,
+            backfill=message.backfill,
+            partition=message.partition,
+            why=why,
+        )

@@ -1,0 +1,168 @@
+"""Outputs of a stack: rows, series, objects."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from pileus.backfills.control import read_registry
+from pileus.client.answers import SeriesAnswer
+from pileus.client.services import Services
+from pileus.documents import Collection, resolve_points
+from pileus.edges.store import split
+from pileus.errors import Unknown, UsageError
+from pileus.lifecycle.partition import Entry
+from pileus.outputs import series
+from pileus.outputs.read import collections, objects, read_stats
+from pileus.outputs.reasons import explained
+from pileus.periods import Period, parse_period
+
+
+@dataclass(frozen=True)
+class LocalOutputs:
+    """Outputs in the stack that these services reach. `rows`: returns all rows of a collection, empty without any."""
+
+    services: Services
+    rows: Callable[[str], pa.Table] | None = None
+
+    def table(self, collection: str) -> pa.Table:
+        """Return all rows of a collection; empty when it is populated and has none yet. Raises Unknown."""
+        edges = self.services.edges
+        table = self.rows(collection) if self.rows else read_stats(edges.store, edges.stack.protected, collection)
+        if not table.num_rows:
+            self.known(collection)
+        return table
+
+    def statistics(
+        self,
+        collection: str,
+        *,
+        zones: Sequence[str] = (),
+        band: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        version: str | None = None,
+    ) -> pa.Table:
+        """Return the rows of these zones, of this band, from `first` to `last`. Raises Unknown and UsageError."""
+        table = self.table(collection)
+        if not table.num_rows:
+            return table
+        table = series.between(table, period(table, first), period(table, last))
+        if version is not None:
+            table = table.filter(pa.compute.equal(table["version"], version))
+        if band is not None:
+            table = table.filter(pa.compute.equal(table["band"], series.pick("band", band, series.bands_of(table))))
+        if zones:
+            picked = pa.array(series.pick_zones(table, zones))
+            table = table.filter(pa.compute.is_in(table["zone"], value_set=picked))
+        return table
+
+    def series(
+        self,
+        collection: str,
+        zone: str,
+        *,
+        band: str | None = None,
+        stat: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+    ) -> SeriesAnswer:
+        """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
+        table = self.table(collection)
+        if not table.num_rows:
+            raise Unknown(f"there are no rows of {collection} yet")
+        (one, *_) = series.pick_zones(table, [zone])
+        stats = sorted(series.statistics_of(table), key=lambda name: name != "mean")
+        stat = series.pick("statistic", stat, stats)
+        band = series.pick("band", band, series.bands_of(table))
+        first, last = period(table, first), period(table, last)
+        picked = series.between(table, first, last)
+        line = series.series(series.newest(picked), one, stat, band, self.axis(collection, picked, first, last))
+        return SeriesAnswer(
+            collection=collection,
+            zone=line.zone,
+            name=line.name,
+            band=line.band,
+            stat=line.stat,
+            unit=line.unit,
+            periods=[one.iso for one in line.periods],
+            values=list(line.values),
+            valid_share=list(line.share),
+            why=dict(self.why(collection, line.missing)),
+        )
+
+    def objects(self, collection: str) -> Iterator[tuple[str, int]]:
+        """Yield address and size in bytes of everything that was written for a collection. Raises Unknown."""
+        found = list(objects(self.services.edges.store, self.services.stack.protected, collection))
+        if not found:
+            self.known(collection)
+        yield from found
+
+    def body(self, collection: str, url: str) -> bytes:
+        """Return an object that was written for a collection. Raises Unknown for any other."""
+        bucket, _ = split(url)
+        mine = bucket in (self.services.stack.protected, self.services.stack.internal)
+        if not mine or url not in {there for there, _ in self.objects(collection)}:
+            raise Unknown(f"{collection} has no output of this address", where=url)
+        return self.services.edges.store.get(url)
+
+    def known(self, collection: str) -> None:
+        """Raise Unknown, with the near matches, for a collection that is not populated and has no outputs."""
+        edges = self.services.edges
+        names = set(collections(edges.store, edges.stack.protected))
+        try:
+            names |= {one.name for one in read_registry(edges.store, edges.stack).collections.values()}
+        except UsageError:
+            if not names:
+                raise
+        if collection not in names:
+            raise series.near("collection", collection, names)
+
+    def why(self, collection: str, missing: Sequence[Period]) -> Mapping[str, str]:
+        """Return why each of these periods has no rows."""
+        if not missing:
+            return {}
+        periods = [period.iso for period in missing]
+        entries = self._entries(collection, periods[0], periods[-1])
+        return explained(entries, periods, self._left_out(collection, missing))
+
+    def axis(self, collection: str, table: pa.Table, first: str | None, last: str | None) -> tuple[Period, ...]:
+        """Return the periods of a series: from the first to the last with rows, or that a backfill has looked at."""
+        spans = [one for one in self.services.edges.index.backfills() if one.collection == collection]
+        looked_at: set[str] = set()
+        if spans:
+            begin = first or min(one.first for one in spans)
+            end = last or max(one.last for one in spans)
+            looked_at = {entry.partition.period for entry in self._entries(collection, begin, end)}
+        return series.axis({*table["period"].to_pylist(), *looked_at}, first, last)
+
+    def _left_out(self, collection: str, missing: Sequence[Period]) -> list[str]:
+        """Return which of these periods the populated template leaves out, though they are between its ends."""
+        template = self._populated(collection)
+        if template is None or template.options is None or template.options.spanUnit is not missing[0].unit:
+            return []
+        points = resolve_points(template.options, datetime.now(UTC).date(), collection)
+        return [one.iso for one in missing if points.first <= one <= points.last and one not in points]
+
+    def _entries(self, collection: str, first: str, last: str) -> list[Entry]:
+        """Return what the index knows of the populated version of a collection."""
+        template = self._populated(collection)
+        if template is None:
+            return []
+        return list(self.services.edges.index.entries(collection, template.version, first, last))
+
+    def _populated(self, collection: str) -> Collection | None:
+        """Return the populated collection; None where there is none: outputs outlive the documents they came from."""
+        try:
+            return read_registry(self.services.edges.store, self.services.stack).collection(collection)
+        except UsageError:
+            return None
+
+
+def period(table: pa.Table, text: str | None) -> str | None:
+    """Return a period that a person typed, in ISO 8601. Raises UsageError."""
+    if text is None or not table.num_rows:
+        return None
+    unit = parse_period(table["period"][0].as_py()).unit
+    return Period.parse(text, unit, datetime.now(UTC).date()).iso
