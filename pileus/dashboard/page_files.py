@@ -17,9 +17,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.models import safe
 from pileus.outputs.read import collections, read_stats
 from pileus.outputs.series import newest, zones_of
-from pileus.outputs.shapes import geojson
 from pileus.wiring import Edges
-from pileus.zonal.zones import read_zones
 
 Settle = Callable[[Backfill], Backfill]
 """Ends a backfill whose execution has ended and nobody recorded it."""
@@ -123,6 +121,9 @@ class PageFiles:
 
     def shapes(self, name: str) -> dict[str, Any]:
         """Return the GeoJSON geometry by zone; empty where the zones of the collection are not populated or damaged."""
+        from pileus.outputs.shapes import geojson  # GDAL is heavy, and a server should start at once
+        from pileus.zonal.zones import read_zones
+
         try:
             rules = read_registry(self._edges.store, self._edges.stack).collection(name).meta.process
         except UsageError:  # the outputs stay when their documents are removed

@@ -1,4 +1,7 @@
-"""Collections, providers, rules and zones of a stack: read, check, populate."""
+"""Collections, providers, rules and zones of a stack: read, check, populate.
+
+What reads polygons is imported where they are read: GDAL is heavy, and a server should start at once.
+"""
 
 import hashlib
 import json
@@ -16,10 +19,7 @@ from pileus.documents import Collection, Document, Rule
 from pileus.edges.store import load
 from pileus.errors import DocumentError, NotFound, Unknown, UsageError
 from pileus.names import FileName
-from pileus.outputs.shapes import geojson
-from pileus.project.populate import compare, populate
 from pileus.project.registry import Registry, check
-from pileus.zonal.zones import read_zones
 
 FIRINGS = 3
 """Next times of a rule that are told."""
@@ -45,6 +45,8 @@ class LocalDocuments:
         `given`: collections, providers and rules by key, as `Registry.to_json` writes them; their zones are in the
         stack, or addresses. Raises DocumentError for the first that is wrong.
         """
+        from pileus.project.populate import compare, populate
+
         registry = _parsed(given)
         edges, today = self.services.edges, datetime.fromtimestamp(self.services.edges.now(), UTC).date()
         check(registry, {}, self._workflows(registry), today)
@@ -59,6 +61,8 @@ class LocalDocuments:
 
     def keep_zones(self, name: str, body: bytes) -> ZonesAnswer:
         """Keep a file of zones under its content, for collections to name. Raises ZonesError for what is none."""
+        from pileus.zonal.zones import read_zones
+
         file = FileName(name)
         found = read_zones(body, zone_id=None, where=file)
         key = f"zones/{hashlib.sha256(body).hexdigest()[:16]}/{file}"
@@ -67,6 +71,9 @@ class LocalDocuments:
 
     def zones(self, collection: str, version: str | None = None) -> dict[str, Any]:
         """Return the zones of a collection as GeoJSON in longitude and latitude. Raises Unknown."""
+        from pileus.outputs.shapes import geojson
+        from pileus.zonal.zones import read_zones
+
         process = self.collection(collection, version).meta.process
         if process is None:
             raise Unknown(f"collection {collection} has no zones: it has no meta.process")

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pileus.backfills.control import new_backfill, read_registry, start
-from pileus.backfills.reconcile import Reconciliation, reconcile, repair
 from pileus.backfills.status import find
 from pileus.client.answers import DeadLetterAnswer
 from pileus.client.services import Services
@@ -16,6 +15,9 @@ from pileus.errors import Unknown, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.models import Partition
 
+if TYPE_CHECKING:
+    from pileus.backfills.reconcile import Reconciliation
+
 
 @dataclass(frozen=True)
 class LocalOperations:
@@ -25,11 +27,13 @@ class LocalOperations:
 
     def reconcile(
         self, collection: str, version: str | None = None, *, mend: bool, by: str, command: str
-    ) -> tuple[Reconciliation, Backfill | None]:
+    ) -> "tuple[Reconciliation, Backfill | None]":
         """Compare provider, objects, index and rows. With `mend`, repair the index and run again what is missing.
 
         Return what differs, and the backfill that began. Raises Unknown.
         """
+        from pileus.backfills.reconcile import reconcile, repair  # GDAL is heavy
+
         edges = self.services.edges
         registry = read_registry(edges.store, edges.stack)
         template = registry.collection(collection, version)
