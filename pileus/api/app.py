@@ -17,12 +17,10 @@ from pileus.api.page import router as page
 from pileus.api.reach import Reach
 from pileus.api.snapshots import Snapshots
 from pileus.api.v1.router import router as v1
-from pileus.backfills.status import status
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
-from pileus.client.local.partitions import LocalPartitions
 from pileus.client.services import Services
 from pileus.version import __version__
 
@@ -40,8 +38,8 @@ class Settings:
     """Bytes of a request's body."""
     rate: float = RATE
     lockout: Lockout = field(default_factory=Lockout)
-    deployment: Any = None
-    """Settings of the deployment on AWS that costs are told of; None: the defaults."""
+    deployment: Callable[[], Any] = lambda: None
+    """Returns the settings of the deployment on AWS that costs are told of."""
     secure: bool = False
     """Whether browsers reach it by https alone, so that its cookie is for https."""
 
@@ -59,7 +57,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     )
     app.state.authority, app.state.lockout, app.state.settings = authority, settings.lockout, settings
     app.state.page = files_of(services)
-    app.state.reach = reach_of(services)
+    app.state.reach = reach_of(services, settings.deployment)
     problems.install(app)
     app.include_router(health)
     app.include_router(v1)
@@ -70,15 +68,15 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     return app
 
 
-def reach_of(services: Services) -> Reach:
+def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
     """Return the local clients of a stack. Statuses and rows are shared by all who ask."""
-    snapshots = Snapshots(lambda id: status(services.edges, id))
+    backfills = LocalBackfills(services, deployment)
+    snapshots = Snapshots(backfills.status)
     return Reach(
         services,
         snapshots,
-        LocalBackfills(services, snapshots.get),
-        LocalPartitions(services),
+        backfills,
         LocalDocuments(services),
-        LocalOperations(services),
+        LocalOperations(services, deployment),
         LocalOutputs(services),
     )

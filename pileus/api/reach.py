@@ -10,7 +10,6 @@ from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
-from pileus.client.local.partitions import LocalPartitions
 from pileus.client.services import Services
 
 
@@ -21,7 +20,6 @@ class Reach:
     services: Services
     snapshots: Snapshots
     backfills: LocalBackfills
-    partitions: LocalPartitions
     documents: LocalDocuments
     operations: LocalOperations
     outputs: LocalOutputs

@@ -3,6 +3,7 @@
 import hmac
 import logging
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,12 @@ def server(
     *,
     names: set[str],
     audit: Path,
-    deployment: Any,
+    deployment: Callable[[], Any],
 ) -> uvicorn.Server:
     """Return the server of a socket that is bound.
 
-    `names`: host names beside 127.0.0.1 and localhost; `deployment`: settings that costs on AWS are told of.
+    `names`: host names beside 127.0.0.1 and localhost; `deployment`: returns the settings that
+    costs on AWS are told of.
     """
     port = bound.getsockname()[1]
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", *names)}

@@ -52,6 +52,10 @@ class Planned:
             name: getattr(self, name) for name in ("action", "kind", "reason", "files", "size", "scratch")
         }
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Planned":
+        return cls(**{**value, "partition": Partition.parse(value["partition"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -97,6 +101,14 @@ class Plan:
         }
         aside = [{"period": period} | problem.to_json() for period, problem in self.files]
         return {"partitions": [row.to_json() for row in self.rows], "totals": totals, "files_set_aside": aside}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Plan":
+        aside = tuple(
+            (one["period"], Problem(one["kind"], one["name"], one["detail"])) for one in value["files_set_aside"]
+        )
+        rows = tuple(Planned.from_json(row) for row in value["partitions"])
+        return cls(rows, value["totals"]["bytes_per_second"], aside)
 
 
 def plan(

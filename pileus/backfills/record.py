@@ -172,17 +172,23 @@ def _objects(store: Store, head: str, read: Callable[[str, Any], T], *, most: in
 
 def close(edges: Edges, backfill: Backfill, outcomes: Sequence[Outcome]) -> None:
     """Write the whole record of the present run. A record that exists is kept."""
-    aside = [[period, problem.to_json()] for period, problem in files_aside(edges, backfill)]
+    body = written(backfill, outcomes, files_aside(edges, backfill))
+    place = run_url(edges, backfill.id, backfill.run, "record.json")
+    try:
+        edges.store.swap(place, body, None, "application/json")
+    except Conflict:
+        return
+
+
+def written(backfill: Backfill, outcomes: Sequence[Outcome], files: Sequence[Aside]) -> bytes:
+    """Return a record as JSON."""
+    aside = [[period, problem.to_json()] for period, problem in files]
     body = BytesIO()  # row by row: there may be 100,000
     body.write(f'{{"backfill":{_json(backfill.to_json())},"files":{_json(aside)},"partitions":['.encode())
     for number, outcome in enumerate(outcomes):
         body.write(f"{',' * (number > 0)}{_json(_row(outcome))}".encode())
     body.write(b"]}")
-    place = run_url(edges, backfill.id, backfill.run, "record.json")
-    try:
-        edges.store.swap(place, body.getvalue(), None, "application/json")
-    except Conflict:
-        return
+    return body.getvalue()
 
 
 def _json(value: Any) -> str:
@@ -202,12 +208,13 @@ def closed(edges: Edges, id: str, run: int) -> Closed | None:
     if run < 1:
         return None
     try:
-        return load(edges.store, run_url(edges, id, run, "record.json"), _closed)
+        return load(edges.store, run_url(edges, id, run, "record.json"), read_record)
     except NotFound:
         return None
 
 
-def _closed(body: bytes) -> Closed:
+def read_record(body: bytes) -> Closed:
+    """Return what a record holds, the backfill left out."""
     value = json.loads(body)
     files = [(period, Problem(**problem)) for period, problem in value.get("files", ())]
     return Closed(list(map(_outcome, value["partitions"])), files)

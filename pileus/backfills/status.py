@@ -1,5 +1,6 @@
 """The state of a backfill at one moment: the outcome of each of its partitions."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
@@ -105,6 +106,17 @@ class Status:
             "partitions": [one.to_json(self.backfill) for one in self.outcomes],
             "files_set_aside": [{"period": period} | problem.to_json() for period, problem in self.files],
         }
+
+
+def to_record(found: Status) -> bytes:
+    """Return a status as the JSON of a record; `from_record` is its inverse."""
+    return record.written(found.backfill, found.outcomes, found.files)
+
+
+def from_record(body: bytes) -> Status:
+    """Return the status that `to_record` wrote."""
+    kept = record.read_record(body)
+    return Status(Backfill.from_json(json.loads(body)["backfill"]), kept.outcomes, kept.files)
 
 
 def find(edges: Edges, id: str) -> Backfill:

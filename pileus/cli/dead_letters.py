@@ -2,17 +2,13 @@
 
 import json as js
 import sys
-from getpass import getuser
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.session import Session
-
-if TYPE_CHECKING:
-    from pileus.client.local.operations import LocalOperations
 
 dead = typer.Typer(help="Messages in the dead-letter queues.", no_args_is_help=True)
 app.add_typer(dead, name="dead-letters")
@@ -22,7 +18,7 @@ Id = Annotated[str, typer.Argument(help="Message: `pileus dead-letters list` sho
 @dead.command("list", epilog="Example: pileus dead-letters list")
 def list_messages(json: show.Json = False) -> None:
     """List them, oldest first."""
-    found = [message.model_dump() for message in _operations().dead_letters()]
+    found = [message.model_dump() for message in Session().client.operations.dead_letters()]
     if json:
         show.as_json(found)
     elif not found:
@@ -32,16 +28,10 @@ def list_messages(json: show.Json = False) -> None:
         show.table(columns, [[row[column] for column in columns] for row in found])
 
 
-def _operations() -> "LocalOperations":
-    from pileus.client.local.operations import LocalOperations
-
-    return LocalOperations(Session().services)
-
-
 @dead.command("show", epilog="Example: pileus dead-letters show MESSAGE_ID")
 def show_message(id: Id, json: show.Json = False) -> None:
     """Show one as it was sent. With --json, what is not JSON is a JSON string."""
-    body = _operations().dead_letter(id).body
+    body = Session().client.operations.dead_letter(id)
     try:
         show.as_json(js.loads(body))
     except js.JSONDecodeError:
@@ -54,5 +44,5 @@ def redrive(id: Id, json: show.Json = False) -> None:
 
     The message itself cannot be used again: no workflow waits for its answer any more.
     """
-    started = _operations().redrive(id, by=getuser(), command=" ".join(["pileus", *sys.argv[1:]]))
+    started = Session().client.operations.redrive(id, command=" ".join(["pileus", *sys.argv[1:]]))
     show.answer(json, started.to_json(), started.id)

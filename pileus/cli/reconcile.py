@@ -1,7 +1,6 @@
 """pileus reconcile: compare provider, objects, index and rows, and repair what differs."""
 
 import sys
-from getpass import getuser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,13 +28,9 @@ def reconcile(
     """Find what is lost, missing, corrupt, orphaned or undone. Exits with 1 when it finds something and does not repair
     it.
     """
-    from pileus.client.local.operations import LocalOperations
-
     session = Session()
     command = " ".join(["pileus", *sys.argv[1:]])
-    found, begun = LocalOperations(session.services).reconcile(
-        collection, version, mend=repair, by=getuser(), command=command
-    )
+    found, begun = session.client.operations.reconcile(collection, version, mend=repair, command=command)
     started = begun.id if begun else None
     if not json:
         _tell(found)

@@ -1,6 +1,5 @@
 """pileus serve: the HTTP API and the page."""
 
-import os
 import socket
 from typing import Annotated
 
@@ -31,7 +30,6 @@ def run(*, port: int, address: str, names: set[str], read_only: bool, open_: boo
 
     from pileus.api.roles import Role, TokenFile
     from pileus.api.serve import LocalAuthority, server
-    from pileus.deploy.synth import check_settings, read_settings
     from pileus.errors import UsageError
 
     session = Session()
@@ -47,9 +45,8 @@ def run(*, port: int, address: str, names: set[str], read_only: bool, open_: boo
         raise UsageError(f"port {port} cannot be opened: {exc.strerror}; choose another with --port") from exc
     at = f"http://{'127.0.0.1' if address in ('0.0.0.0', '127.0.0.1') else address}:{bound.getsockname()[1]}"
     home.logs.mkdir(exist_ok=True)
-    deployment = check_settings(read_settings(os.environ))
     audit = home.logs / "audit.log"
-    made = server(services, authority, bound, names=names, audit=audit, deployment=deployment)
+    made = server(services, authority, bound, names=names, audit=audit, deployment=session.deployment)
     note = " (read-only)" if read_only else ""
     show.line(f"{word} at {at}/app/sign-in?token={own}{note}; Ctrl-C stops it")
     if open_:

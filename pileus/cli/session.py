@@ -4,10 +4,12 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pileus.client.client import Client
     from pileus.client.services import Services
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.dead_letters import DeadLetters
@@ -28,6 +30,8 @@ class Session:
     """
 
     on: str | None = None
+    settings: Path | None = None
+    """File of the deployment's settings; None: the defaults."""
 
     @property
     def _on_aws(self) -> str | None:
@@ -107,6 +111,23 @@ class Session:
         from pileus.wiring import wire_dead_letters
 
         return wire_dead_letters(self.aws, self.stack)
+
+    @cached_property
+    def client(self) -> "Client":
+        """Return the client: of the server that PILEUS_URL names, with the token PILEUS_TOKEN, else of the stack."""
+        if url := os.environ.get("PILEUS_URL"):
+            from pileus.client.remote import RemoteClient
+
+            return RemoteClient(url, os.environ.get("PILEUS_TOKEN", ""))
+        from pileus.client.local import LocalClient
+
+        return LocalClient(self.services, self.deployment, getuser())
+
+    def deployment(self) -> Any:
+        """Return the settings of the deployment on AWS. Raises UsageError, which names the setting that is wrong."""
+        from pileus.deploy.synth import check_settings, read_settings
+
+        return check_settings(read_settings(os.environ, self.settings))
 
     @cached_property
     def services(self) -> "Services":

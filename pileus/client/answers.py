@@ -1,14 +1,22 @@
 """Answers: frozen models that the API writes as JSON, and that clients read back."""
 
-from typing import Annotated, Any, Generic, TypeVar
+from dataclasses import asdict
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pileus.lifecycle.backfill import Order, Select
+from pileus.backfills.record import Outcome
+from pileus.backfills.status import Status
+from pileus.lifecycle.backfill import Backfill, Order, Select
 from pileus.lifecycle.backfill import State as BackfillState
+from pileus.lifecycle.spending import Spending
 from pileus.models import State
 
 T = TypeVar("T")
+FindingKind = Literal[
+    "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted", "spoilt",
+    "zones",
+]  # fmt: skip
 
 
 class Answer(BaseModel):
@@ -29,6 +37,18 @@ class Bytes(Answer):
 
     done: int
     wanted: Annotated[int, Field(description="As far as they are known.")]
+
+
+class SpendingAnswer(Answer):
+    """What the groups of a run cost on AWS, as estimated, against its limit."""
+
+    most: Annotated[float, Field(description="Dollars.")]
+    second: float
+    requests: float
+    guess: float
+    admitted: int
+    measured: int
+    dollars: float
 
 
 class BackfillAnswer(Answer):
@@ -52,7 +72,30 @@ class BackfillAnswer(Answer):
     order: Order
     counts: Annotated[dict[State, int], Field(description="Partitions by state.")]
     bytes: Bytes
-    spending: Annotated[str | None, Field(description="Against its limit in dollars; null: it has none.")] = None
+    spans: list[str] = []
+    provider: str = ""
+    queue: Literal["ingest", "backfill"] = "backfill"
+    max_running: int | None = None
+    max_failures: int | None = None
+    failures: int = 0
+    report_failures: bool = False
+    execution: str | None = None
+    closed: bool = False
+    spending: Annotated[SpendingAnswer | None, Field(description="null: it has no limit in dollars.")] = None
+
+    @classmethod
+    def of(cls, found: Status) -> "BackfillAnswer":
+        """Return the summary of a status."""
+        done = Bytes(done=found.bytes_done, wanted=found.bytes_wanted)
+        facts = {name: value for name, value in asdict(found.backfill).items() if name in cls.model_fields}
+        return cls(**facts | {"counts": dict(found.counts), "bytes": done})
+
+    @property
+    def backfill(self) -> Backfill:
+        """Return the backfill, without its tag."""
+        facts = {name: getattr(self, name) for name in Backfill.__slots__ if name in type(self).model_fields}
+        spending = Spending(**self.spending.model_dump()) if self.spending else None
+        return Backfill(**facts | {"spans": tuple(self.spans), "spending": spending})
 
 
 class Cell(Answer):
@@ -73,6 +116,12 @@ class PartitionAnswer(Answer):
     why: Annotated[str, Field(description="The failure, or the reason to wait; empty for a success.")] = ""
     size: Annotated[int, Field(description="Bytes to download, as listed.")] = 0
     downloaded: Annotated[int, Field(description="Bytes.")] = 0
+
+    @classmethod
+    def of(cls, backfill: Backfill, one: Outcome) -> "PartitionAnswer":
+        """Return a partition of a status."""
+        facts = {name: getattr(one, name) for name in ("period", "group", "state", "why", "size", "downloaded")}
+        return cls(key=one.key(backfill), **facts)
 
 
 class FileAnswer(Answer):
@@ -172,6 +221,12 @@ class RuleAnswer(Answer):
     next: Annotated[list[str], Field(description="ISO 8601 UTC; empty for one that is disabled or fires once.")]
 
 
+class RuleChanged(RuleAnswer):
+    """A rule after a change."""
+
+    started: Annotated[list[str], Field(description="Onetime rules that began.")]
+
+
 class SeriesAnswer(Answer):
     """One statistic of one zone over time. Lists have an item for each period."""
 
@@ -190,7 +245,7 @@ class SeriesAnswer(Answer):
 class FindingAnswer(Answer):
     """One difference between provider, objects, index and rows."""
 
-    kind: str
+    kind: FindingKind
     partition: str
     detail: str
 

@@ -35,6 +35,10 @@ class NewBackfill(Span):
     max_failures: Annotated[int | None, Field(ge=0, le=10_000_000, description="Stop when more failed.")] = None
     report_failures: Annotated[bool, Field(description="Tell the topic of each failed partition.")] = False
     workflow: Annotated[Name | None, Field(description="In place of the collection's.")] = None
+    max_dollars: Annotated[
+        float | None, Field(gt=0, lt=1e9, description="Start no more groups when those started cost this much on AWS.")
+    ] = None
+    command: Annotated[str, Field(max_length=2000, description="What led to it, for people.")] = ""
 
 
 class Again(Asked):

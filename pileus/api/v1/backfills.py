@@ -1,8 +1,9 @@
 """Backfills: plan, start, look, change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
@@ -11,10 +12,11 @@ from pileus.api.access import Operator, Reader, allow
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
 from pileus.api.v1.paging import Cursor, Limit
+from pileus.backfills.status import to_record
 from pileus.client.answers import BackfillAnswer, Cell, Happening, Page, PlanAnswer
 from pileus.client.asked import Again, NewBackfill, Span
-from pileus.client.local.backfills import backfill_answer
-from pileus.lifecycle.backfill import State
+from pileus.client.paging import page
+from pileus.lifecycle.backfill import Backfill, State
 
 router = APIRouter(prefix="/backfills", tags=["backfills"])
 READ = [allow(Role.read)]
@@ -31,21 +33,30 @@ def list_backfills(
     cursor: Cursor = None,
 ) -> Page[BackfillAnswer]:
     """Return backfills, newest first."""
-    return reach.backfills.list(collection=collection, state=state, limit=limit, cursor=cursor)
+    every = reach.backfills.all(collection=collection, state=state)
+    return page(
+        every,
+        lambda one: one.id,
+        lambda one: BackfillAnswer.of(reach.snapshots.get(one.id)),
+        limit=limit,
+        cursor=cursor,
+    )
 
 
 @router.post("", summary="Start a backfill", status_code=HTTPStatus.CREATED)
 def start(reach: Reached, response: Response, asked: NewBackfill, asks: Operator) -> BackfillAnswer:
     """Start the workflow for each point in time of a template's span."""
-    started = reach.backfills.start(asked, by=asks.name, command="POST /v1/backfills")
+    rules: dict[str, Any] = asked.model_dump()
+    rules["command"] = asked.command or "POST /v1/backfills"
+    started = replace(reach.backfills, by=asks.name).start(**rules)
     response.headers["Location"] = f"/v1/backfills/{started.id}"
-    return started
+    return BackfillAnswer.of(reach.snapshots.get(started.id))
 
 
 @router.post("/plan", dependencies=OPERATE, summary="Plan a backfill")
 def plan(reach: Reached, asked: Span) -> PlanAnswer:
     """Ask the provider and the index what a backfill would do to each partition, and why. Writes nothing."""
-    return reach.backfills.plan(asked)
+    return PlanAnswer.model_validate(reach.backfills.plan(**asked.model_dump()).to_json())
 
 
 @router.get("/{id}", summary="Show a backfill", response_model=BackfillAnswer)
@@ -55,19 +66,33 @@ async def show(reach: Reached, id: Id, asks: Reader) -> Response:
     found = reach.snapshots.fresh(id)
     if found is None:
         found = await run_in_threadpool(reach.snapshots.get, id)
-    return Response(backfill_answer(found).model_dump_json(), media_type="application/json")
+    return Response(BackfillAnswer.of(found).model_dump_json(), media_type="application/json")
 
 
 @router.get("/{id}/grid", dependencies=READ, summary="Show its points in time")
-def grid(reach: Reached, id: Id) -> Sequence[Cell]:
+def grid(reach: Reached, id: Id) -> list[Cell]:
     """Return all points in time in order, each with its worst state and its groups by state."""
-    return reach.backfills.grid(id)
+    cells = reach.snapshots.get(id).cells
+    return [Cell(period=cell.period, state=cell.state, groups=dict(cell.counts)) for cell in cells]
+
+
+@router.get("/{id}/status", dependencies=READ, summary="Read all of a backfill", response_model=dict[str, Any])
+def whole(
+    reach: Reached,
+    id: Id,
+    whole: Annotated[bool, Query(description="With all details of each partition.")] = False,
+    files: Annotated[bool, Query(description="With the files that grouping set aside.")] = False,
+) -> Response:
+    """Return the backfill and a row for each partition: period, group, state, why, bytes, bytes here, details."""
+    found = reach.backfills.status(id, whole=whole, files=files) if whole or files else reach.snapshots.get(id)
+    return Response(to_record(found), media_type="application/json")
 
 
 @router.get("/{id}/history", dependencies=READ, summary="Show what happened")
 def history(reach: Reached, id: Id, limit: Limit = 100, cursor: Cursor = None) -> Page[Happening]:
     """Return what happened last to each partition, newest first."""
-    return reach.backfills.history(id, limit=limit, cursor=cursor)
+    found = reach.backfills.history(id)
+    return page(found, lambda one: f"{one.time} {one.period}/{one.group}", lambda one: one, limit=limit, cursor=cursor)
 
 
 @router.post("/{id}/pause", dependencies=OPERATE, summary="Pause a backfill")
@@ -91,13 +116,13 @@ def cancel(reach: Reached, id: Id) -> BackfillAnswer:
 @router.post("/{id}/retry", dependencies=OPERATE, summary="Retry partitions of a backfill")
 def retry(reach: Reached, id: Id, again: Again) -> BackfillAnswer:
     """Run partitions of an ended one again: those that are needed, that failed, or those that are named."""
-    return _change(reach, id, lambda id: reach.backfills.retry(id, again))
+    return _change(reach, id, lambda id: reach.backfills.retry(id, again.select, tuple(again.only)))
 
 
-def _change(reach: Reach, id: str, change: Callable[[str], BackfillAnswer]) -> BackfillAnswer:
+def _change(reach: Reach, id: str, change: Callable[[str], Backfill]) -> BackfillAnswer:
     """Do it, and answer what is true afterwards: a status that was read before is not given out again."""
-    reach.snapshots.forget(id)
     try:
-        return change(id)
+        change(id)
     finally:
         reach.snapshots.forget(id)
+    return BackfillAnswer.of(reach.snapshots.get(id))

@@ -1,20 +1,25 @@
 """Collections, providers, rules and zones: read, check, populate."""
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from pydantic import AfterValidator
 
 from pileus.api.access import allow
-from pileus.api.reach import Reached
+from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
-from pileus.client.answers import Populated, RuleAnswer, ZonesAnswer
+from pileus.client.answers import Populated, RuleAnswer, RuleChanged, ZonesAnswer
 from pileus.client.local.documents import plain
-from pileus.errors import Unknown
+from pileus.errors import Unknown, UsageError
+from pileus.models import unsafe
+from pileus.project.registry import Registry
 
 router = APIRouter(tags=["documents"])
 READ, OPERATE, ADMIN = ([allow(role)] for role in Role)
-Name = Annotated[str, Path(min_length=1, max_length=200)]
+Name = Annotated[str, Path(min_length=1, max_length=200), AfterValidator(unsafe)]
 Version = Annotated[str | None, Query(max_length=200, description="The highest if not given.")]
 Document = dict[str, Any]
 EXAMPLE: dict[str, Document] = {"collections": {}, "providers": {}, "rules": {}}
@@ -66,15 +71,15 @@ def rule(reach: Reached, name: Name) -> RuleAnswer:
 
 
 @router.post("/rules/{name}/enable", dependencies=ADMIN, summary="Enable a rule")
-def enable(reach: Reached, name: Name) -> RuleAnswer:
+def enable(reach: Reached, name: Name) -> RuleChanged:
     """Let it fire; a onetime rule that has not fired does so now."""
-    return reach.documents.set_rule(name, enabled=True)
+    return _set(reach, name, enabled=True)
 
 
 @router.post("/rules/{name}/disable", dependencies=ADMIN, summary="Disable a rule")
-def disable(reach: Reached, name: Name) -> RuleAnswer:
+def disable(reach: Reached, name: Name) -> RuleChanged:
     """Stop it from firing. Backfills that it started go on."""
-    return reach.documents.set_rule(name, enabled=False)
+    return _set(reach, name, enabled=False)
 
 
 @router.post("/rules/{name}/run", dependencies=OPERATE, summary="Fire a rule now")
@@ -101,7 +106,20 @@ def populate(
     check: Annotated[bool, Query(description="Only say what would change.")] = False,
 ) -> Populated:
     """Give the stack these documents in place of its own: all or none."""
-    return reach.documents.populate(given, only_check=check)
+    return reach.documents.populate(parsed_registry(given), only_check=check)
+
+
+def _set(reach: Reach, name: str, *, enabled: bool) -> RuleChanged:
+    started = reach.documents.set_rule(name, enabled=enabled)
+    return RuleChanged(**reach.documents.rule(name).model_dump(), started=started)
+
+
+def parsed_registry(given: Mapping[str, Any]) -> Registry:
+    """Return the documents of a request. Raises DocumentError, and UsageError for what is no registry."""
+    try:
+        return Registry.from_json(json.dumps(given).encode())
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise UsageError("expected collections, providers and rules, each by its key") from exc
 
 
 @router.put("/zones/{name}", dependencies=ADMIN, summary="Keep a file of zones")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AfterValidator
 
 from pileus.api.access import allow
 from pileus.api.negotiate import chosen
@@ -14,11 +15,12 @@ from pileus.api.roles import Role
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.client.answers import OutputAnswer, Page, SeriesAnswer
 from pileus.client.paging import page
+from pileus.models import unsafe
 from pileus.outputs.export import export
 from pileus.strict_json import plain_json
 
 router = APIRouter(tags=["outputs"], dependencies=[allow(Role.read)])
-Name = Annotated[str, Path(min_length=1, max_length=200, description="Name of a collection.")]
+Name = Annotated[str, Path(min_length=1, max_length=200, description="Name of a collection."), AfterValidator(unsafe)]
 Zones = Annotated[list[str] | None, Query(description="Id or name of a zone; may be given again.")]
 Band = Annotated[str | None, Query(max_length=200)]
 Point = Annotated[str | None, Query(max_length=40, examples=["2015-01"])]
@@ -71,7 +73,7 @@ def statistics(
 def series(
     reach: Reached,
     collection: Name,
-    zone: Annotated[str, Path(max_length=300, description="Id or name.")],
+    zone: Annotated[str, Path(max_length=300, description="Id or name."), AfterValidator(unsafe)],
     band: Band = None,
     stat: Annotated[str | None, Query(max_length=40, description="mean, if not given.")] = None,
     first: Point = None,

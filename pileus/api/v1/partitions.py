@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator
 
 from pileus.api.access import allow
 from pileus.api.reach import Reached
@@ -10,11 +11,14 @@ from pileus.api.roles import Role
 from pileus.api.v1.backfills import Id
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.client.answers import Page, PartitionAnswer, PartitionDetail
+from pileus.client.paging import page
 from pileus.models import State, unsafe
 
 router = APIRouter(prefix="/backfills/{id}/partitions", tags=["partitions"], dependencies=[allow(Role.read)])
 Period = Annotated[str, Path(max_length=40, description="Point in time, ISO 8601.", examples=["2015-03"])]
-Group = Annotated[str, Path(max_length=1000, description="Group, as keys write it: percent-encoded.")]
+Group = Annotated[
+    str, Path(max_length=1000, description="Group, as keys write it: percent-encoded."), AfterValidator(unsafe)
+]
 
 
 @router.get("", summary="List partitions")
@@ -28,16 +32,30 @@ def list_partitions(
     cursor: Cursor = None,
 ) -> Page[PartitionAnswer]:
     """Return partitions in order of time."""
-    return reach.backfills.partitions(id, state=state, period=period, text=text, limit=limit, cursor=cursor)
+    found, wanted = reach.snapshots.get(id), (text or "").casefold()
+    chosen = (
+        one
+        for one in found.outcomes
+        if state in (None, one.state)
+        and period in (None, one.period)
+        and (not wanted or wanted in f"{one.period}/{one.group} {one.why}".casefold())
+    )
+    return page(
+        chosen,
+        lambda one: f"{one.period}/{one.group}",
+        lambda one: PartitionAnswer.of(found.backfill, one),
+        limit=limit,
+        cursor=cursor,
+    )
 
 
 @router.get("/{period}/{group}", summary="Show a partition")
 def show(reach: Reached, id: Id, period: Period, group: Group) -> PartitionDetail:
     """Return its files with sizes and sources, its attempts and reasons, its manifest and outputs."""
-    return reach.partitions.show(id, period, unsafe(group))
+    return reach.backfills.partition(id, period, group)
 
 
 @router.get("/{period}/{group}/logs", summary="Read the log of a partition")
 def logs(reach: Reached, id: Id, period: Period, group: Group) -> list[dict[str, Any]]:
     """Return what workers wrote about it in any run of the backfill, oldest first."""
-    return reach.partitions.logs(id, period, unsafe(group))
+    return reach.backfills.logs(id, period, group)

@@ -1,168 +1,177 @@
 """Backfills of a stack: plan, start, look, change."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pileus.backfills import control
 from pileus.backfills.begin import begin
 from pileus.backfills.plan import plan
-from pileus.backfills.record import Outcome
 from pileus.backfills.status import Status, find, status
-from pileus.client.answers import (
-    BackfillAnswer,
-    Bytes,
-    Cell,
-    Happening,
-    Page,
-    PartitionAnswer,
-    PlanAnswer,
-    PlannedAnswer,
-)
-from pileus.client.asked import Again, NewBackfill, Span
-from pileus.client.paging import page
+from pileus.client.answers import Happening, PartitionDetail
+from pileus.client.forecast import Forecast
+from pileus.client.local.partitions import logs_of, partition_of
 from pileus.client.services import Services
-from pileus.lifecycle.backfill import Backfill
+from pileus.deploy.cost import estimate
+from pileus.deploy.figures import latest_manifests, read_prices, spending, work_of
+from pileus.lifecycle.backfill import Backfill, Order, Select
 from pileus.lifecycle.backfill import State as BackfillState
-from pileus.models import State
+from pileus.lifecycle.spending import Spending
+from pileus.project.registry import Registry
+
+Line = dict[str, Any]
 
 
+@dataclass(frozen=True)
 class LocalBackfills:
-    """Backfills of the stack that these services reach.
+    """Backfills of the stack that these services reach; see `protocol.Backfills`."""
 
-    `look`: returns the status of a backfill by its id; a server gives one that many readers share.
-    """
+    services: Services
+    deployment: Callable[[], Any]
+    """Returns the settings of the deployment on AWS that costs are told of."""
+    by: str = ""
+    """Who asks: a backfill that begins says so."""
 
-    def __init__(self, services: Services, look: Callable[[str], Status] | None = None) -> None:
-        self._services = services
-        self._look = look or (lambda id: status(services.edges, id))
+    def plan(
+        self,
+        collection: str,
+        *,
+        version: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        select: Select = "needed",
+        order: Order = "oldest",
+    ) -> Forecast:
+        """Return what a backfill would do to each partition, why, and what it would cost. Writes nothing."""
+        edges, registry = self.services.edges, self._registry()
+        rules: dict[str, Any] = {"version": version, "first": first, "last": last, "select": select, "order": order}
+        wanted = control.new_backfill(registry, collection, now=edges.now(), **rules)
+        template = registry.collection(collection, version)
+        provider = registry.provider_of(template)
+        found = plan(edges, template, provider, wanted)
+        groups = len(found.running)
+        work = work_of(
+            latest_manifests(edges, template.name),
+            points=len(wanted.periods),
+            groups=groups,
+            connections=provider.globalConnectionLimit,
+            group_bytes=found.size / groups if found.size else None,
+        )
+        made = estimate(work, self.deployment(), read_prices())
+        return Forecast(found, made.dollars, round(made.minutes, 1), made.prices, self.deployment().max_workers)
 
-    def plan(self, asked: Span) -> PlanAnswer:
-        """Return what a backfill would do to each partition, and why. Asks the provider; writes nothing."""
-        edges = self._services.edges
-        registry = control.read_registry(edges.store, edges.stack)
-        wanted = control.new_backfill(registry, now=edges.now(), **asked.model_dump())
-        template = registry.collection(wanted.collection, wanted.version)
-        found = plan(edges, template, registry.provider_of(template), wanted)
-        rows = [PlannedAnswer(**row.to_json()) for row in found.rows]
-        value = found.to_json()
-        return PlanAnswer(totals=value["totals"], partitions=rows, files_set_aside=value["files_set_aside"])
-
-    def start(self, asked: NewBackfill, *, by: str, command: str = "") -> BackfillAnswer:
+    def start(
+        self,
+        collection: str,
+        *,
+        version: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        select: Select = "needed",
+        order: Order = "oldest",
+        id: str | None = None,
+        max_running: int | None = None,
+        max_failures: int | None = None,
+        max_dollars: float | None = None,
+        report_failures: bool = False,
+        workflow: str | None = None,
+        command: str = "",
+    ) -> Backfill:
         """Start a backfill, and return it. Raises NotNow when there is one of its id."""
-        edges = self._services.edges
-        registry = control.read_registry(edges.store, edges.stack)
-        planned = control.new_backfill(registry, now=edges.now(), started_by=by, command=command, **asked.model_dump())
-        return self.answer(begin(edges, self._services.workflows, registry, planned).id)
-
-    def list(
-        self,
-        *,
-        collection: str | None = None,
-        state: BackfillState | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[BackfillAnswer]:
-        """Return backfills, newest first."""
-        every = (
-            backfill
-            for backfill in self._services.edges.index.backfills()
-            if collection in (None, backfill.collection) and state in (None, backfill.state)
+        edges, registry = self.services.edges, self._registry()
+        planned = control.new_backfill(
+            registry,
+            collection,
+            now=edges.now(),
+            version=version,
+            first=first,
+            last=last,
+            id=id,
+            select=select,
+            order=order,
+            max_running=max_running,
+            max_failures=max_failures,
+            spending=self._spending(registry, collection, version, max_dollars),
+            report_failures=report_failures,
+            workflow=workflow,
+            started_by=self.by,
+            command=command,
         )
-        return page(every, lambda one: one.id, lambda one: self.answer(one.id), limit=limit, cursor=cursor)
+        return begin(edges, self.services.workflows, registry, planned)
 
-    def answer(self, id: str) -> BackfillAnswer:
+    def all(self, *, collection: str | None = None, state: BackfillState | None = None) -> Iterator[Backfill]:
+        """Yield backfills, newest first."""
+        for one in self.services.edges.index.backfills():
+            if collection in (None, one.collection) and state in (None, one.state):
+                yield one
+
+    def show(self, id: str) -> Backfill:
         """Return a backfill as it is now. Raises Unknown."""
-        return backfill_answer(self._look(id))
+        return find(self.services.edges, id)
 
-    def grid(self, id: str) -> Sequence[Cell]:
-        """Return its points in time in order, each with its worst state and its groups by state."""
-        return [Cell(period=c.period, state=c.state, groups=dict(c.counts)) for c in self._look(id).cells]
+    def status(self, id: str, *, whole: bool = False, files: bool = False) -> Status:
+        """Return a backfill with the outcome of each partition. Raises Unknown.
 
-    def partitions(
-        self,
-        id: str,
-        *,
-        state: State | None = None,
-        period: str | None = None,
-        text: str | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[PartitionAnswer]:
-        """Return partitions in order of time. `text`: what the key or the reason holds, in any case."""
-        found = self._look(id)
-        wanted = (text or "").casefold()
-        chosen = (
-            one
-            for one in found.outcomes
-            if state in (None, one.state)
-            and period in (None, one.period)
-            and (not wanted or wanted in f"{one.period}/{one.group} {one.why}".casefold())
-        )
-        return page(
-            chosen,
-            lambda one: f"{one.period}/{one.group}",
-            lambda one: partition_answer(found.backfill, one),
-            limit=limit,
-            cursor=cursor,
-        )
+        One whose execution has ended, or was lost, and nobody recorded it, is settled first.
+        """
+        control.settle(self.services.edges, self.services.workflows, find(self.services.edges, id))
+        return status(self.services.edges, id, whole=whole, files=files)
 
-    def pause(self, id: str) -> BackfillAnswer:
+    def pause(self, id: str) -> Backfill:
         """Stop it so that `resume` can continue it. Raises NotNow when it is over."""
-        return self._changed(control.pause, id)
+        return control.pause(self.services.edges, self.services.workflows, id)
 
-    def resume(self, id: str) -> BackfillAnswer:
+    def resume(self, id: str) -> Backfill:
         """Continue a paused one. Raises NotNow when it is not paused."""
-        return self._changed(control.resume, id)
+        return control.resume(self.services.edges, self.services.workflows, id)
 
-    def cancel(self, id: str) -> BackfillAnswer:
+    def cancel(self, id: str) -> Backfill:
         """Stop it for good. Raises NotNow when it is over."""
-        return self._changed(control.cancel, id)
+        return control.cancel(self.services.edges, self.services.workflows, id)
 
-    def retry(self, id: str, again: Again) -> BackfillAnswer:
+    def retry(self, id: str, select: Select = "needed", only: tuple[str, ...] = ()) -> Backfill:
         """Run partitions of an ended one again. Raises NotNow when it has not ended."""
-        control.retry(self._services.edges, self._services.workflows, id, again.select)
-        return self.answer(id)
+        del only
+        return control.retry(self.services.edges, self.services.workflows, id, select)
 
-    def history(self, id: str, *, limit: int = 100, cursor: str | None = None) -> Page[Happening]:
-        """Return what happened last to each of its partitions, newest first."""
-        backfill = find(self._services.edges, id)
-        return page(
-            sorted(_happenings(self._services, backfill), key=_when, reverse=True),
-            lambda one: f"{one.time} {one.period}/{one.group}",
-            lambda one: one,
-            limit=limit,
-            cursor=cursor,
-        )
+    def history(self, id: str) -> Iterator[Happening]:
+        """Yield what happened last to each of its partitions, newest first. Raises Unknown."""
+        backfill = find(self.services.edges, id)
+        yield from sorted(self._happenings(backfill), key=lambda one: (one.time, one.period, one.group), reverse=True)
 
-    def _changed(self, change: Callable[..., Any], id: str) -> BackfillAnswer:
-        change(self._services.edges, self._services.workflows, id)
-        return self.answer(id)
+    def partition(self, id: str, period: str, group: str) -> PartitionDetail:
+        """Return one partition: its files, attempts, reasons, manifest and outputs. Raises Unknown."""
+        return partition_of(self.services, id, period, group)
 
+    def logs(self, id: str, period: str, group: str) -> list[Line]:
+        """Return what workers wrote about a partition in any run of the backfill, oldest first. Raises Unknown."""
+        return logs_of(self.services, id, period, group)
 
-def backfill_answer(found: Status) -> BackfillAnswer:
-    """Return the summary of a status."""
-    facts = {name: value for name, value in asdict(found.backfill).items() if name in BackfillAnswer.model_fields}
-    spending = found.backfill.spending
-    return BackfillAnswer(
-        **facts
-        | {
-            "counts": dict(found.counts),
-            "bytes": Bytes(done=found.bytes_done, wanted=found.bytes_wanted),
-            "spending": str(spending) if spending else None,
-        }
-    )
+    def _registry(self) -> Registry:
+        return control.read_registry(self.services.edges.store, self.services.stack)
 
+    def _spending(
+        self, registry: Registry, collection: str, version: str | None, most: float | None
+    ) -> Spending | None:
+        """Return the limit in dollars, with the prices that the settings lead to; None where it is not given."""
+        if most is None:
+            return None
+        template = registry.collection(collection, version)
+        limit = registry.provider_of(template).globalConnectionLimit
+        work = work_of(latest_manifests(self.services.edges, template.name), points=0, groups=1, connections=limit)
+        return spending(most, work, self.deployment(), read_prices())
 
-def partition_answer(backfill: Backfill, one: Outcome) -> PartitionAnswer:
-    """Return a partition of a status."""
-    facts = {name: getattr(one, name) for name in ("period", "group", "state", "why", "size", "downloaded")}
-    return PartitionAnswer(key=one.key(backfill), **facts)
-
-
-def _when(one: Happening) -> tuple[str, str, str]:
-    return one.time, one.period, one.group
+    def _happenings(self, backfill: Backfill) -> Iterator[Happening]:
+        place = (backfill.collection, backfill.version, backfill.first, backfill.last)
+        for entry in self.services.edges.index.entries(*place):
+            if entry.backfill == backfill.id and entry.updated:
+                text, at = str(entry.failure) if entry.failure else entry.reason, entry.partition
+                facts = {"period": at.period, "group": at.group, "state": str(entry.state), "text": text}
+                yield Happening(time=moment(entry.updated), **facts)
+        yield Happening(time=backfill.started, state="started", text=backfill.command or f"by {backfill.started_by}")
+        if backfill.ended:
+            yield Happening(time=backfill.ended, state=backfill.state, text=backfill.problem or "")
 
 
 def moment(seconds: float) -> str:
@@ -172,17 +181,3 @@ def moment(seconds: float) -> str:
     '1970-01-01T00:00:00+00:00'
     """
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _happenings(services: Services, backfill: Backfill) -> Iterable[Happening]:
-    entries = services.edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last)
-    for entry in entries:
-        if entry.backfill == backfill.id and entry.updated:
-            text = str(entry.failure) if entry.failure else entry.reason
-            at = entry.partition
-            yield Happening(
-                time=moment(entry.updated), period=at.period, group=at.group, state=str(entry.state), text=text
-            )
-    yield Happening(time=backfill.started, state="started", text=backfill.command or f"by {backfill.started_by}")
-    if backfill.ended:
-        yield Happening(time=backfill.ended, state=backfill.state, text=backfill.problem or "")

@@ -4,7 +4,6 @@ What reads polygons is imported where they are read: GDAL is heavy, and a server
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from pileus.client.answers import ChangeAnswer, Populated, RuleAnswer, ZonesAnsw
 from pileus.client.services import Services
 from pileus.documents import Collection, Document, Rule
 from pileus.edges.store import load
-from pileus.errors import DocumentError, NotFound, Unknown, UsageError
+from pileus.errors import DocumentError, NotFound, Unknown
 from pileus.names import FileName
 from pileus.project.registry import Registry, check
 
@@ -39,23 +38,23 @@ class LocalDocuments:
         except NotFound:
             return Registry()
 
-    def populate(self, given: Mapping[str, Any], *, only_check: bool) -> Populated:
-        """Give the stack these documents in place of its own: all or none. Return what changed, and which rules began.
+    def populate(
+        self, registry: Registry, zones: Mapping[str, bytes] | None = None, *, only_check: bool = False
+    ) -> Populated:
+        """Give the stack these documents in place of its own: all or none. Raises DocumentError for the first wrong.
 
-        `given`: collections, providers and rules by key, as `Registry.to_json` writes them; their zones are in the
-        stack, or addresses. Raises DocumentError for the first that is wrong.
+        `zones`: files by the key that collections name them by; others are in the stack, or addresses.
         """
         from pileus.project.populate import compare, populate
 
-        registry = _parsed(given)
         edges, today = self.services.edges, datetime.fromtimestamp(self.services.edges.now(), UTC).date()
         check(registry, {}, self._workflows(registry), today)
         for collection in registry.collections.values():
-            self._zones_are_there(collection)
+            self._zones_are_there(collection, zones or {})
         if only_check:
             _, changes = compare(edges.store, edges.stack.internal, registry)
             return Populated(changes=_told(changes), started=[])
-        written, changes = populate(edges.store, edges.stack.internal, registry, {})
+        written, changes = populate(edges.store, edges.stack.internal, registry, zones or {})
         fired = rules.apply(edges, self.services.workflows, self.services.schedules, written)
         return Populated(changes=_told(changes), started=[name for name, what in fired if what == "started"])
 
@@ -97,10 +96,13 @@ class LocalDocuments:
         """Return all rules, by name."""
         return [self._rule(rule) for _, rule in sorted(self.registry().rules.items())]
 
-    def set_rule(self, name: str, *, enabled: bool) -> RuleAnswer:
-        """Let a rule fire, or stop it. A onetime rule that has not fired does so now. Raises Unknown."""
-        rules.switch(self.services.edges, self.services.workflows, self.services.schedules, name, enabled=enabled)
-        return self.rule(name)
+    def set_rule(self, name: str, *, enabled: bool) -> list[str]:
+        """Let a rule fire, or stop it; return the onetime rules that began, as one does that has not fired. Raises
+        Unknown.
+        """
+        services = self.services
+        done = rules.switch(services.edges, services.workflows, services.schedules, name, enabled=enabled)
+        return [rule for rule, what in done if what == "started"]
 
     def fire(self, name: str) -> str:
         """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown."""
@@ -119,9 +121,9 @@ class LocalDocuments:
             name=rule.name, state=rule.state, document=plain(rule), next=[one.isoformat() for one in times]
         )
 
-    def _zones_are_there(self, collection: Collection) -> None:
+    def _zones_are_there(self, collection: Collection, given: Mapping[str, bytes]) -> None:
         process = collection.meta.process
-        if process is None or "://" in process.zones:
+        if process is None or "://" in process.zones or process.zones in given:
             return
         if next(iter(self.services.edges.store.list(self.services.edges.internal(process.zones))), None) is None:
             where = f"{collection.name}: meta.process.zones"
@@ -131,13 +133,6 @@ class LocalDocuments:
 def plain(document: Document) -> dict[str, Any]:
     """Return a document as JSON, without what is default."""
     return document.model_dump(mode="json", exclude_defaults=True)
-
-
-def _parsed(given: Mapping[str, Any]) -> Registry:
-    try:
-        return Registry.from_json(json.dumps(given).encode())
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise UsageError("expected collections, providers and rules, each by its key") from exc
 
 
 def _told(changes: list[tuple[str, str, str]]) -> list[ChangeAnswer]:

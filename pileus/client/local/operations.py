@@ -1,5 +1,6 @@
 """Upkeep of a stack: reconcile, costs, dead letters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalOperations:
-    """Upkeep of the stack that these services reach. `by`, `command`: what a backfill that begins says of its cause."""
+    """Upkeep of the stack that these services reach; see `protocol.Operations`."""
 
     services: Services
+    deployment: Callable[[], Any]
+    """Returns the settings of the deployment on AWS that costs are told of."""
+    by: str = ""
+    """Who asks: a backfill that begins says so."""
 
     def reconcile(
-        self, collection: str, version: str | None = None, *, mend: bool, by: str, command: str
+        self, collection: str, version: str | None = None, *, mend: bool = False, command: str = ""
     ) -> "tuple[Reconciliation, Backfill | None]":
         """Compare provider, objects, index and rows. With `mend`, repair the index and run again what is missing.
 
@@ -51,13 +56,17 @@ class LocalOperations:
             last=periods[-1],
             onward=True,
             select="missing",
-            started_by=by,
+            started_by=self.by,
             command=command,
         )
         return found, start(edges, self.services.workflows, begun)
 
     def cost(
-        self, collection: str, version: str | None, first: str | None, last: str | None, settings: Any
+        self,
+        collection: str,
+        version: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
     ) -> Estimate:
         """Return what a backfill would cost on AWS, by earlier groups where there are any. Raises Unknown."""
         edges = self.services.edges
@@ -67,25 +76,28 @@ class LocalOperations:
         points = len(wanted.periods)
         limit = registry.provider_of(template).globalConnectionLimit
         work = work_of(latest_manifests(edges, template.name), points=points, groups=points, connections=limit)
-        return estimate(work, settings, read_prices())
+        return estimate(work, self.deployment(), read_prices())
 
     def dead_letters(self) -> list[DeadLetterAnswer]:
         """Return the messages that no worker could deal with, oldest first."""
         return [self._facts(message) for message in self.services.dead_letters.all()]
 
-    def dead_letter(self, id: str) -> DeadLetter:
+    def dead_letter(self, id: str) -> str:
         """Return one as it was sent. Raises Unknown."""
+        return self._message(id).body
+
+    def _message(self, id: str) -> DeadLetter:
         for message in self.services.dead_letters.all():
             if message.id == id:
                 return message
         raise Unknown(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
 
-    def redrive(self, id: str, *, by: str, command: str) -> Backfill:
+    def redrive(self, id: str, *, command: str = "") -> Backfill:
         """Run a message's partition again in a new backfill, and delete the message: no workflow waits for its answer.
 
         Raises Unknown when it is gone, UsageError when it is no task of Pileus.
         """
-        edges, message = self.services.edges, self.dead_letter(id)
+        edges, message = self.services.edges, self._message(id)
         if message.partition is None or message.backfill is None:
             raise UsageError(f"{id} is not a task of Pileus, so it stays: see `pileus dead-letters show`")
         partition = Partition.parse(message.partition)
@@ -98,7 +110,7 @@ class LocalOperations:
             last=partition.period,
             onward=True,
             queue=find(edges, message.backfill).queue,
-            started_by=by,
+            started_by=self.by,
             command=command,
         )
         started = start(edges, self.services.workflows, planned)

@@ -1,13 +1,13 @@
 """One partition of a backfill with all that is known of it."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from pileus.backfills import record
 from pileus.backfills.record import Outcome
 from pileus.backfills.status import find, status
 from pileus.client.answers import FileAnswer, OutputAnswer, PartitionDetail
-from pileus.client.local.backfills import moment
 from pileus.client.services import Services
 from pileus.errors import Unknown
 from pileus.lifecycle.backfill import Backfill
@@ -17,63 +17,58 @@ from pileus.outputs.commit import read_manifest
 Line = dict[str, Any]
 
 
-class LocalPartitions:
-    """Partitions of the stack that these services reach."""
+def partition_of(services: Services, backfill: str, period: str, group: str) -> PartitionDetail:
+    """Return a partition of a backfill: its files, attempts, reasons, manifest and outputs. Raises Unknown."""
+    edges = services.edges
+    of = find(edges, backfill)
+    one = _outcome(services, of, period, group)
+    at = Partition(of.collection, of.version, period, group)
+    entry = edges.index.entry(at)
+    manifest = read_manifest(edges.store, edges.place(at).manifest)
+    known = manifest if manifest and manifest.partition == at else None
+    facts: dict[str, Any] = {name: getattr(one, name) for name in ("state", "why", "size", "downloaded")}
+    facts |= {name: value for name, value in one.details.items() if name in ("attempt", "seconds", "owner")}
+    if entry is not None and entry.backfill == of.id:
+        updated = datetime.fromtimestamp(entry.updated, UTC).isoformat(timespec="seconds")
+        facts |= {"reason": entry.reason, "updated": updated, "missing": list(entry.missing)}
+        facts |= {"attempt": entry.attempt, "seconds": entry.seconds, "owner": entry.owner}
+    files = _files(services, of, at, known)
+    return PartitionDetail(key=at.key, period=period, group=group, files=files, **facts, **_made(known))
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
-    def show(self, backfill: str, period: str, group: str) -> PartitionDetail:
-        """Return a partition of a backfill: its files, attempts, reasons, manifest and outputs. Raises Unknown."""
-        edges = self._services.edges
-        of = find(edges, backfill)
-        one = self._outcome(of, period, group)
-        at = Partition(of.collection, of.version, period, group)
-        entry = edges.index.entry(at)
-        mine = entry if entry is not None and entry.backfill == of.id else None
-        manifest = read_manifest(edges.store, edges.place(at).manifest)
-        known = manifest if manifest and manifest.partition == at else None
-        facts: dict[str, Any] = {name: getattr(one, name) for name in ("state", "why", "size", "downloaded")}
-        facts |= {name: value for name, value in one.details.items() if name in ("attempt", "seconds", "owner")}
-        if mine is not None:
-            facts |= {"reason": mine.reason, "updated": moment(mine.updated), "missing": list(mine.missing)}
-            facts |= {"attempt": mine.attempt, "seconds": mine.seconds, "owner": mine.owner}
-        return PartitionDetail(
-            key=at.key, period=period, group=group, files=self._files(of, at, known), **facts, **_made(known)
+def logs_of(services: Services, backfill: str, period: str, group: str) -> list[Line]:
+    """Return what workers wrote about a partition in any run of the backfill, oldest first. Raises Unknown."""
+    of = find(services.edges, backfill)
+    _outcome(services, of, period, group)
+    return list(services.logs.lines(backfill, Partition(of.collection, of.version, period, group).key))
+
+
+def _outcome(services: Services, of: Backfill, period: str, group: str) -> Outcome:
+    for one in status(services.edges, of.id, whole=True).outcomes:
+        if (one.period, one.group) == (period, group):
+            return one
+    raise Unknown(f"backfill {of.id} has no partition {period}/{group}")
+
+
+def _files(services: Services, of: Backfill, at: Partition, manifest: Manifest | None) -> list[FileAnswer]:
+    """Return the files of the run that queued it, else those that its manifest names."""
+    granules = next(_queued(services, of, at), manifest.inputs if manifest else ())
+    return [
+        FileAnswer(
+            name=granule.file.name,
+            url=granule.recorded.file.url,
+            size=granule.file.size,
+            modified=granule.file.modified,
+            parts=dict(granule.parts),
         )
+        for granule in granules
+    ]
 
-    def logs(self, backfill: str, period: str, group: str) -> list[Line]:
-        """Return what workers wrote about a partition in any run of the backfill, oldest first."""
-        of = find(self._services.edges, backfill)
-        self._outcome(of, period, group)
-        key = Partition(of.collection, of.version, period, group).key
-        return list(self._services.logs.lines(backfill, key))
 
-    def _outcome(self, of: Backfill, period: str, group: str) -> Outcome:
-        found = status(self._services.edges, of.id, whole=True)
-        for one in found.outcomes:
-            if (one.period, one.group) == (period, group):
-                return one
-        raise Unknown(f"backfill {of.id} has no partition {period}/{group}")
-
-    def _files(self, of: Backfill, at: Partition, manifest: Manifest | None) -> list[FileAnswer]:
-        """Return the files of the run that queued it, else those that its manifest names."""
-        granules = next(iter(self._queued(of, at)), manifest.inputs if manifest else ())
-        return [
-            FileAnswer(
-                name=granule.file.name,
-                url=granule.recorded.file.url,
-                size=granule.file.size,
-                modified=granule.file.modified,
-                parts=dict(granule.parts),
-            )
-            for granule in granules
-        ]
-
-    def _queued(self, of: Backfill, at: Partition) -> Iterator[tuple[Granule, ...]]:
-        for task in record.queued_at(self._services.edges, of, at.period):
-            if task["config"]["partition"] == at.key and "granules" in task["input"]:
-                yield Group.from_json(task["input"]).granules
+def _queued(services: Services, of: Backfill, at: Partition) -> Iterator[tuple[Granule, ...]]:
+    for task in record.queued_at(services.edges, of, at.period):
+        if task["config"]["partition"] == at.key and "granules" in task["input"]:
+            yield Group.from_json(task["input"]).granules
 
 
 def _made(manifest: Manifest | None) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+"""What can be asked of a stack. `local` answers it from the stack itself, `remote` through the HTTP API."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pileus.backfills.status import Status
+from pileus.client.answers import (
+    DeadLetterAnswer,
+    Happening,
+    PartitionDetail,
+    Populated,
+    RuleAnswer,
+    SeriesAnswer,
+    ZonesAnswer,
+)
+from pileus.client.forecast import Forecast
+from pileus.lifecycle.backfill import Backfill, Order, Select
+from pileus.lifecycle.backfill import State as BackfillState
+from pileus.project.registry import Registry
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pileus.backfills.reconcile import Reconciliation
+
+Line = dict[str, Any]
+
+
+class Backfills(Protocol):
+    """Backfills. Every method raises Unknown for one that does not exist, and StoreError or Unreachable."""
+
+    def plan(
+        self,
+        collection: str,
+        *,
+        version: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        select: Select = "needed",
+        order: Order = "oldest",
+    ) -> Forecast:
+        """Return what a backfill would do to each partition, why, and what it would cost. Writes nothing."""
+
+    def start(
+        self,
+        collection: str,
+        *,
+        version: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        select: Select = "needed",
+        order: Order = "oldest",
+        id: str | None = None,
+        max_running: int | None = None,
+        max_failures: int | None = None,
+        max_dollars: float | None = None,
+        report_failures: bool = False,
+        workflow: str | None = None,
+        command: str = "",
+    ) -> Backfill:
+        """Start a backfill, and return it. Raises NotNow when there is one of its id."""
+
+    def all(self, *, collection: str | None = None, state: BackfillState | None = None) -> Iterator[Backfill]:
+        """Yield backfills, newest first."""
+
+    def show(self, id: str) -> Backfill:
+        """Return a backfill as it is now."""
+
+    def status(self, id: str, *, whole: bool = False, files: bool = False) -> Status:
+        """Return a backfill with the outcome of each partition. `whole`: with all details; `files`: with those set
+        aside.
+        """
+
+    def pause(self, id: str) -> Backfill:
+        """Stop it so that `resume` can continue it. Raises NotNow when it is over."""
+
+    def resume(self, id: str) -> Backfill:
+        """Continue a paused one. Raises NotNow when it is not paused."""
+
+    def cancel(self, id: str) -> Backfill:
+        """Stop it for good. Raises NotNow when it is over."""
+
+    def retry(self, id: str, select: Select = "needed", only: tuple[str, ...] = ()) -> Backfill:
+        """Run partitions of an ended one again. `only`: points in time, or partitions as PERIOD/GROUP; empty: all.
+
+        Raises NotNow when it has not ended.
+        """
+
+    def history(self, id: str) -> Iterator[Happening]:
+        """Yield what happened last to each of its partitions, newest first."""
+
+    def partition(self, id: str, period: str, group: str) -> PartitionDetail:
+        """Return one partition: its files, attempts, reasons, manifest and outputs."""
+
+    def logs(self, id: str, period: str, group: str) -> list[Line]:
+        """Return what workers wrote about a partition in any run of the backfill, oldest first."""
+
+
+class Documents(Protocol):
+    """Collections, providers, rules and zones."""
+
+    def registry(self) -> Registry:
+        """Return all that is populated; empty where nothing is."""
+
+    def populate(
+        self, registry: Registry, zones: Mapping[str, bytes] | None = None, *, only_check: bool = False
+    ) -> Populated:
+        """Give the stack these documents in place of its own: all or none. `zones`: files by the key that collections
+        name them by. Raises DocumentError for the first that is wrong.
+        """
+
+    def zones(self, collection: str, version: str | None = None) -> dict[str, Any]:
+        """Return the zones of a collection as GeoJSON in longitude and latitude. Raises Unknown."""
+
+    def keep_zones(self, name: str, body: bytes) -> ZonesAnswer:
+        """Keep a file of zones under its content. Raises ZonesError for what is none."""
+
+    def rules(self) -> list[RuleAnswer]:
+        """Return all rules by name, each with the times at which it fires next."""
+
+    def rule(self, name: str) -> RuleAnswer:
+        """Return a rule. Raises Unknown."""
+
+    def set_rule(self, name: str, *, enabled: bool) -> list[str]:
+        """Let a rule fire, or stop it; return the onetime rules that began. Raises Unknown."""
+
+    def fire(self, name: str) -> str:
+        """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown."""
+
+
+class Outputs(Protocol):
+    """Rows, series and objects."""
+
+    def statistics(
+        self,
+        collection: str,
+        *,
+        zones: tuple[str, ...] = (),
+        band: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        version: str | None = None,
+    ) -> "pa.Table":
+        """Return the rows of a collection. Raises Unknown, and UsageError for a period that is none."""
+
+    def series(
+        self,
+        collection: str,
+        zone: str,
+        *,
+        band: str | None = None,
+        stat: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+    ) -> SeriesAnswer:
+        """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
+
+    def objects(self, collection: str) -> Iterator[tuple[str, int]]:
+        """Yield address and size in bytes of everything that was written for a collection. Raises Unknown."""
+
+    def body(self, collection: str, url: str) -> bytes:
+        """Return an object that was written for a collection. Raises Unknown for any other."""
+
+
+class Operations(Protocol):
+    """Upkeep."""
+
+    def reconcile(
+        self, collection: str, version: str | None = None, *, mend: bool = False, command: str = ""
+    ) -> "tuple[Reconciliation, Backfill | None]":
+        """Compare provider, objects, index and rows. With `mend`, repair the index and run again what is missing.
+
+        Return what differs, and the backfill that began. Raises Unknown.
+        """
+
+    def dead_letters(self) -> list[DeadLetterAnswer]:
+        """Return the messages that no worker could deal with, oldest first."""
+
+    def dead_letter(self, id: str) -> str:
+        """Return one as it was sent. Raises Unknown."""
+
+    def redrive(self, id: str, *, command: str = "") -> Backfill:
+        """Run a message's partition again in a new backfill, and delete the message. Raises Unknown and UsageError."""

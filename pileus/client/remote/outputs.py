@@ -1,0 +1,57 @@
+"""Outputs through the HTTP API; see `protocol.Outputs`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pileus.client.answers import SeriesAnswer
+from pileus.client.remote.http import Http, segment
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+@dataclass(frozen=True)
+class RemoteOutputs:
+    """Outputs of the stack behind a server."""
+
+    http: Http
+
+    def statistics(
+        self,
+        collection: str,
+        *,
+        zones: tuple[str, ...] = (),
+        band: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+        version: str | None = None,
+    ) -> pa.Table:
+        """Return the rows of a collection. Raises Unknown, and UsageError for a period that is none."""
+        at, asked = f"/v1/statistics/{segment(collection)}", {"band": band, "first": first, "last": last}
+        body = self.http.read(at, accept=ARROW, zone=list(zones), version=version, **asked)
+        return pa.ipc.open_stream(body).read_all()
+
+    def series(
+        self,
+        collection: str,
+        zone: str,
+        *,
+        band: str | None = None,
+        stat: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+    ) -> SeriesAnswer:
+        """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
+        at = f"/v1/statistics/{segment(collection)}/zones/{segment(zone)}"
+        return SeriesAnswer.model_validate(self.http.json(at, band=band, stat=stat, first=first, last=last))
+
+    def objects(self, collection: str) -> Iterator[tuple[str, int]]:
+        """Yield address and size in bytes of everything that was written for a collection. Raises Unknown."""
+        for one in self.http.pages(f"/v1/outputs/{segment(collection)}"):
+            yield one["url"], one["size"]
+
+    def body(self, collection: str, url: str) -> bytes:
+        """Return an object that was written for a collection. Raises Unknown for any other."""
+        at = f"/v1/outputs/{segment(collection)}/object"
+        return self.http.read(at, accept="application/octet-stream", url=url)
