@@ -15,6 +15,7 @@ from pileus.api.health import router as health
 from pileus.api.page import files_of
 from pileus.api.page import router as page
 from pileus.api.reach import Reach
+from pileus.api.rows import Rows
 from pileus.api.snapshots import Snapshots
 from pileus.api.v1.router import router as v1
 from pileus.client.local.backfills import LocalBackfills
@@ -22,6 +23,7 @@ from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.services import Services
+from pileus.outputs.read import read_stats
 from pileus.version import __version__
 
 RATE = 2000.0
@@ -72,11 +74,12 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
     """Return the local clients of a stack. Statuses and rows are shared by all who ask."""
     backfills = LocalBackfills(services, deployment)
     snapshots = Snapshots(backfills.status)
+    rows = Rows(lambda name: read_stats(services.edges.store, services.stack.protected, name))
     return Reach(
         services,
         snapshots,
         backfills,
         LocalDocuments(services),
         LocalOperations(services, deployment),
-        LocalOutputs(services),
+        LocalOutputs(services, rows.get),
     )

@@ -8,7 +8,7 @@ from pileus.cli.session import Session
 @app.command(epilog="Example: pileus backfills --json")
 def backfills(json: show.Json = False) -> None:
     """List all backfills, newest first."""
-    found = list(Session().edges.index.backfills())
+    found = list(Session().client.backfills.all())
     if json:
         show.as_json([backfill.to_json() for backfill in found])
     elif not found:

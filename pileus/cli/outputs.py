@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pileus.client.local.outputs import LocalOutputs
     from pileus.periods import Period
 
 outputs = typer.Typer(help="List, show, draw and export what was written.", no_args_is_help=True)
@@ -32,12 +31,7 @@ To = Annotated[str | None, typer.Option("--to", help="Last point in time, includ
 @outputs.command("ls", epilog="Example: pileus outputs ls viirs_template")
 def list_(collection: Name, json: show.Json = False) -> None:
     """List everything that was written for a collection: tables, CSVs, pictures, manifests, kept archives."""
-    from pileus.outputs.read import objects
-
-    session = Session()
-    found = list(objects(session.edges.store, session.stack.protected, collection))
-    if not found:
-        known(session, collection)
+    found = list(Session().client.outputs.objects(collection))
     if json:
         show.as_json([{"url": url, "size": size} for url, size in found])
         return
@@ -73,7 +67,7 @@ def show_(
     if json:
         show.as_json([row for row in picked.to_pylist() if row["zone"] in zones])
         return
-    axis = axis_of(session, collection, picked, first, last)
+    axis = axis_of(session, collection, first, last)
     lines = [series.series(series.newest(picked), one, stat, band, axis) for one in zones]
     if zone:
         for line in lines:
@@ -122,25 +116,23 @@ def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> 
 
 def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
     """Return why each of these periods has no rows."""
-    return _local(session).why(collection, missing)
+    if not missing:
+        return {}
+    told = session.client.outputs.axis(collection, missing[0].iso, missing[-1].iso).why
+    return {period.iso: told.get(period.iso, "") for period in missing}
 
 
-def axis_of(
-    session: Session, collection: str, table: "pa.Table", first: str | None, last: str | None
-) -> "tuple[Period, ...]":
+def axis_of(session: Session, collection: str, first: str | None, last: str | None) -> "tuple[Period, ...]":
     """Return the periods of a series: from the first to the last that has rows, or that a backfill has looked at."""
-    return _local(session).axis(collection, table, first, last)
+    from pileus.periods import parse_period
+
+    return tuple(map(parse_period, session.client.outputs.axis(collection, first, last).periods))
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
     """Return all rows of a collection; None when it is populated and has none yet. Raises Unknown."""
-    table = _local(session).table(collection)
+    table = session.client.outputs.statistics(collection)
     return table if table.num_rows else None
-
-
-def known(session: Session, collection: str) -> None:
-    """Raise Unknown, with the near matches, for a collection that is not populated and has no outputs."""
-    _local(session).known(collection)
 
 
 def period(table: "pa.Table", text: str | None) -> str | None:
@@ -148,12 +140,6 @@ def period(table: "pa.Table", text: str | None) -> str | None:
     from pileus.client.local.outputs import period
 
     return period(table, text)
-
-
-def _local(session: Session) -> "LocalOutputs":
-    from pileus.client.local.outputs import LocalOutputs
-
-    return LocalOutputs(session.services)
 
 
 from pileus.cli import outputs_pictures, outputs_write  # noqa: E402, F401  (they add their commands to `outputs`)

@@ -20,12 +20,11 @@ OneZone = Annotated[str, typer.Option("--zone", autocompletion=complete.zones, h
 def stac(collection: Name, json: show.Json = False) -> None:
     """Write a static STAC catalog of all items into the bucket, and an index of them as stac-geoparquet."""
     from pileus.backfills.control import read_registry
-    from pileus.cli.outputs import known
     from pileus.errors import UsageError
     from pileus.outputs.catalog import write_catalog
 
     session = Session()
-    known(session, collection)
+    session.client.outputs.axis(collection)  # it is known
     try:
         document = read_registry(session.edges.store, session.stack).collection(collection)
     except UsageError:  # the outputs stay when their documents are removed
@@ -78,8 +77,8 @@ def _frames(
 
     import shapely
 
-    from pileus.backfills.control import read_registry
     from pileus.cli.outputs_write import zone_shapes
+    from pileus.client.reader import OutputReader
     from pileus.errors import UsageError
     from pileus.outputs import series
     from pileus.outputs.gather import frames
@@ -89,13 +88,15 @@ def _frames(
     first, last = period(table, first), period(table, last)
     table = series.newest(series.between(table, first, last))
     picked = series.pick_zones(table, [zone])[0]
-    axis = axis_of(session, collection, table, first, last)
+    axis = axis_of(session, collection, first, last)
     shapes = zone_shapes(session, collection)
     if picked not in shapes:
         raise UsageError(f"zone {picked} has rows, but is no longer among the zones of {collection}")
     shape = shapely.geometry.shape(shapes[picked])
     told = why(session, collection, axis)
-    store, bucket = session.edges.store, session.stack.protected
-    found = frames(store, bucket, table, collection, picked, band, axis, shape, told)
-    about = read_registry(store, session.stack).collection(collection).meta.bands.get(band)
+    outputs = session.client.outputs
+    found = frames(
+        OutputReader(outputs, collection), outputs.bucket, table, collection, picked, band, axis, shape, told
+    )
+    about = session.client.documents.registry().collection(collection).meta.bands.get(band)
     return replace(found, display=about.display if about else None)

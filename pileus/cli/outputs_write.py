@@ -9,6 +9,7 @@ import typer
 from pileus.cli import show
 from pileus.cli.outputs import Band, From, Name, To, Zones, axis_of, outputs, period, rows_of, say_gaps
 from pileus.cli.session import Session
+from pileus.strict_json import plain_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +58,7 @@ def plot(
         raise UsageError(f"{len(zones)} zones do not fit one chart: name up to 12 with --zone")
     first, last = period(table, first), period(table, last)
     table = series.newest(series.between(table, first, last))
-    axis = axis_of(session, collection, table, first, last)
+    axis = axis_of(session, collection, first, last)
     lines = [series.series(table, one, stat, band, axis) for one in zones]
     picture = chart.draw(lines, title=f"{collection}: {stat} of {band}", format=kind, window=rolling, dark=dark)
     write(out, picture, json)
@@ -130,7 +131,7 @@ def ddl(
     from pileus.outputs.athena import ddl as make
 
     session = Session()
-    text = make(required(session, collection), session.stack.protected, collection, database)
+    text = make(required(session, collection), session.client.outputs.bucket, collection, database)
     show.answer(json, {"ddl": text}, text.rstrip())
 
 
@@ -140,6 +141,7 @@ def row_shapes(session: Session, collection: str, table: "pa.Table") -> "Shapes"
 
     import pyarrow as pa
 
+    from pileus.client.reader import OutputReader
     from pileus.errors import NotFound, UsageError
     from pileus.outputs.zone_sets import shapes_of
 
@@ -148,7 +150,8 @@ def row_shapes(session: Session, collection: str, table: "pa.Table") -> "Shapes"
     now = None
     with suppress(NotFound, UsageError):  # outputs outlive the documents that they were made by
         now = zones_of(session, collection)
-    return shapes_of(session.edges.store, session.stack.protected, collection, names, now)
+    outputs = session.client.outputs
+    return shapes_of(OutputReader(outputs, collection), outputs.bucket, collection, names, now)
 
 
 def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
@@ -161,13 +164,13 @@ def zone_shapes(session: Session, collection: str) -> dict[str, Any]:
 
 def zones_of(session: Session, collection: str) -> "ZoneSet | None":
     """Return the zones of a collection as they are now; None where it measures nothing."""
-    from pileus.backfills.control import read_registry
     from pileus.zonal.zones import read_zones
 
-    rules = read_registry(session.edges.store, session.stack).collection(collection).meta.process
-    if rules is None:
+    documents = session.client.documents
+    if documents.registry().collection(collection).meta.process is None:
         return None
-    return read_zones(session.edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
+    body = plain_json(documents.zones(collection)).encode()
+    return read_zones(body, zone_id=None, where=f"zones of {collection}")
 
 
 def write(path: Path, body: bytes, json: bool) -> None:

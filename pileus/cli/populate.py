@@ -58,13 +58,9 @@ def read_documents(session: Session) -> "tuple[Registry, Mapping[str, bytes]]":
 
 def hand_over(session: Session) -> tuple[list[Change], list[str]]:
     """Give the project's documents to the stack. Return their changes, and the rules that were started."""
-    from pileus.backfills.rules import apply
-    from pileus.project.populate import populate as write
-
     registry, zones = read_documents(session)
-    written, changes = write(session.edges.store, session.stack.internal, registry, zones)
-    fired = apply(session.edges, session.workflows, session.schedules, written)
-    return changes, [name for name, what in fired if what == "started"]
+    done = session.client.documents.populate(registry, zones)
+    return [(one.kind, one.name, one.change) for one in done.changes], done.started
 
 
 def show_changes(changes: list[Change]) -> None:

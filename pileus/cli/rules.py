@@ -1,8 +1,7 @@
 """pileus rules: what starts backfills without a person."""
 
 import json as js
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -15,23 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pileus.project.registry import Registry
 
 rules = typer.Typer(help="Rules that start backfills, once or on a schedule.", no_args_is_help=True)
 app.add_typer(rules, name="rules")
 Name = Annotated[str, typer.Argument(autocompletion=complete.rules, help="Rule.")]
 
 
-def _registry(session: Session) -> "Registry":
-    from pileus.backfills.control import read_registry
-
-    return read_registry(session.edges.store, session.stack)
-
-
 @rules.command("list", epilog="Example: pileus rules list")
 def list_rules(json: show.Json = False) -> None:
     """List the populated rules."""
-    found = sorted(_registry(Session()).rules.values(), key=lambda rule: rule.name)
+    found = sorted(Session().client.documents.registry().rules.values(), key=lambda rule: rule.name)
     if json:
         show.as_json([rule.model_dump(mode="json", exclude_defaults=True) for rule in found])
     elif not found:
@@ -61,11 +53,8 @@ def disable(name: Name, json: show.Json = False) -> None:
 
 def _set(name: str, state: Literal["ENABLED", "DISABLED"], json: bool) -> None:
     """Set the state in the registry and in the project's document, so that the next populate keeps it."""
-    from pileus.backfills.rules import switch
-
     session = Session()
-    done = switch(session.edges, session.workflows, session.schedules, name, enabled=state == "ENABLED")
-    started = [rule for rule, what in done if what == "started"]
+    started = session.client.documents.set_rule(name, enabled=state == "ENABLED")
     changed_files = [str(path.relative_to(session.project.root)) for path in _write_state(session, name, state)]
     show.answer(
         json,
@@ -90,11 +79,7 @@ def _write_state(session: Session, name: str, state: str) -> "Iterator[Path]":
 @rules.command(epilog="Example: pileus rules run viirs_monthly")
 def run(name: Name, json: show.Json = False) -> None:
     """Fire a rule now, in any state."""
-    from pileus.backfills.rules import find
-    from pileus.backfills.rules import run as fire
-
-    session = Session()
-    fired = fire(session.edges, session.workflows, find(_registry(session), name))
+    fired = Session().client.documents.fire(name)
     show.answer(json, {"rule": name, "execution": fired}, fired)
 
 
@@ -107,16 +92,15 @@ def next_firings(
     """Show when rules fire next."""
     from zoneinfo import ZoneInfo
 
-    from pileus.backfills.rules import find, firings
+    from pileus.documents import Rule
 
-    session = Session()
-    registry, now = _registry(session), datetime.now(UTC)
-    chosen = [find(registry, name)] if name else sorted(registry.rules.values(), key=lambda rule: rule.name)
-    found = {rule.name: list(islice(firings(rule, session.schedules, now), count)) for rule in chosen}
+    documents = Session().client.documents
+    chosen = [documents.rule(name, firings=count)] if name else documents.rules(firings=count)
+    found = {one.name: [datetime.fromisoformat(moment) for moment in one.next] for one in chosen}
     if json:
         show.as_json({rule: [moment.isoformat() for moment in moments] for rule, moments in found.items()})
         return
-    zones = {rule.name: ZoneInfo(rule.rule.timezone) for rule in chosen}
+    zones = {one.name: ZoneInfo(Rule.model_validate(one.document).rule.timezone) for one in chosen}
     rows = [
         (rule, f"{moment.astimezone(zones[rule]):%Y-%m-%d %H:%M %Z}", f"{moment:%Y-%m-%d %H:%M} UTC")
         for rule, moments in found.items()

@@ -54,13 +54,16 @@ class Session:
     def stack(self) -> "Stack":
         """Return the stack, found in this order:
 
-        1. `on`, else PILEUS_STACK in the environment: that one, on AWS (or at AWS_ENDPOINT_URL).
-        2. The embedded one of this project, when it is up.
+        1. With PILEUS_URL in the environment there is none: a server has it.
+        2. `on`, else PILEUS_STACK in the environment: that one, on AWS (or at AWS_ENDPOINT_URL).
+        3. The embedded one of this project, when it is up.
         """
         from pileus.edges.aws import Stack
         from pileus.edges.cloudformation import outputs
         from pileus.errors import UsageError
 
+        if url := os.environ.get("PILEUS_URL"):
+            raise UsageError("this command works beside a stack alone: unset PILEUS_URL", where=url)
         if name := self._on_aws:
             found = outputs(self.aws, f"{name}-core")
             if found is None:

@@ -242,6 +242,13 @@ class SeriesAnswer(Answer):
     why: Annotated[dict[str, str], Field(description="By period without a row: the reason.")] = {}
 
 
+class AxisAnswer(Answer):
+    """The points in time of a collection's rows."""
+
+    periods: list[str]
+    why: Annotated[dict[str, str], Field(description="By period without rows: the reason.")] = {}
+
+
 class FindingAnswer(Answer):
     """One difference between provider, objects, index and rows."""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pileus.backfills.status import Status
 from pileus.client.answers import (
+    AxisAnswer,
     DeadLetterAnswer,
     Happening,
     PartitionDetail,
@@ -115,11 +116,11 @@ class Documents(Protocol):
     def keep_zones(self, name: str, body: bytes) -> ZonesAnswer:
         """Keep a file of zones under its content. Raises ZonesError for what is none."""
 
-    def rules(self) -> list[RuleAnswer]:
-        """Return all rules by name, each with the times at which it fires next."""
+    def rules(self, *, firings: int = 3) -> list[RuleAnswer]:
+        """Return all rules by name, each with the next times at which it fires."""
 
-    def rule(self, name: str) -> RuleAnswer:
-        """Return a rule. Raises Unknown."""
+    def rule(self, name: str, *, firings: int = 3) -> RuleAnswer:
+        """Return a rule, with the next times at which it fires. Raises Unknown."""
 
     def set_rule(self, name: str, *, enabled: bool) -> list[str]:
         """Let a rule fire, or stop it; return the onetime rules that began. Raises Unknown."""
@@ -154,6 +155,16 @@ class Outputs(Protocol):
         last: str | None = None,
     ) -> SeriesAnswer:
         """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
+
+    def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
+        """Return all periods of a series, and why those without rows have none. Raises Unknown."""
+
+    @property
+    def bucket(self) -> str:
+        """Return the bucket that the outputs are in."""
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections that have statistics."""
 
     def objects(self, collection: str) -> Iterator[tuple[str, int]]:
         """Yield address and size in bytes of everything that was written for a collection. Raises Unknown."""

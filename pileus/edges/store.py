@@ -20,6 +20,13 @@ UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OSError, Recur
 """Errors of a parser whose bytes are damaged."""
 
 
+class Reader(Protocol):
+    """Gives whole objects."""
+
+    def get(self, url: str) -> bytes:
+        """Return the object's bytes. Raises NotFound when there is none."""
+
+
 class Store(Protocol):
     """Whole objects. Every method raises StoreError when the store refuses, UsageError for a bad address."""
 
@@ -66,7 +73,7 @@ def split(url: str) -> tuple[str, str]:
     return parts.netloc, url.removeprefix(f"s3://{parts.netloc}").lstrip("/")
 
 
-def load(store: Store, url: str, parse: Callable[[bytes], T]) -> T:
+def load(store: Reader, url: str, parse: Callable[[bytes], T]) -> T:
     """Return what `parse` makes of an object's bytes. Raises NotFound, DamagedObject."""
     return parsed(url, store.get(url), parse)
 

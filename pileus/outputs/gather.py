@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import shapely
 
 from pileus import keys
-from pileus.edges.store import Store, load
+from pileus.edges.store import Reader, load
 from pileus.errors import NotFound
 from pileus.models import Partition
 from pileus.outputs.frames import Frames, window_of
@@ -20,7 +20,7 @@ from pileus.periods import Period
 
 
 def frames(
-    store: Store,
+    store: Reader,
     bucket: str,
     table: pa.Table,
     collection: str,

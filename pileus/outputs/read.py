@@ -25,6 +25,13 @@ def tables(store: Store, bucket: str, collection: str) -> Iterator[tuple[Partiti
         yield keys.partition_of(url.removeprefix(root)), url, size
 
 
+def folders(collection: str) -> tuple[str, ...]:
+    """Return the beginnings of the keys of all objects that are of one collection alone."""
+    name = safe(collection)
+    kinds = (f"{kind}/collection={name}/" for kind in KINDS)
+    return (*kinds, f"csv/{name}/", f"stac/{name}/", f"{keys.MANIFESTS}/{name}/")
+
+
 def objects(store: Store, bucket: str, collection: str) -> Iterator[tuple[str, int]]:
     """Yield the address and the size in bytes of everything that was written for a collection.
 
@@ -33,9 +40,8 @@ def objects(store: Store, bucket: str, collection: str) -> Iterator[tuple[str, i
     3. The archives that it keeps, older versions too, in the buckets that its manifests name.
     """
     name = safe(collection)
-    folders = [f"{kind}/collection={name}/" for kind in KINDS]
     seen = set()
-    for prefix in (*folders, f"csv/{name}/", f"stac/{name}/", f"{keys.MANIFESTS}/{name}/"):
+    for prefix in folders(collection):
         for url, size in store.list(f"s3://{bucket}/{prefix}"):
             seen.add(url)
             yield url, size

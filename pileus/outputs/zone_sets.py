@@ -15,7 +15,7 @@ import pyarrow.parquet
 import shapely
 
 from pileus import keys
-from pileus.edges.store import Store
+from pileus.edges.store import Reader, Store
 from pileus.errors import Conflict, NotFound
 from pileus.models import Output
 from pileus.outputs.geoparquet import TYPE, to_geoparquet
@@ -87,7 +87,7 @@ def _read(body: bytes) -> pa.Table:
     return pa.parquet.ParquetFile(io.BytesIO(body), pre_buffer=False).read(use_threads=False)
 
 
-def shapes_of(store: Store, bucket: str, collection: str, names: Iterable[str | None], now: Zones | None) -> Shapes:
+def shapes_of(store: Reader, bucket: str, collection: str, names: Iterable[str | None], now: Zones | None) -> Shapes:
     """Return the geometries of these sets of a collection.
 
     `now`: its zones as they are, for rows that name no set, and in place of
@@ -108,5 +108,5 @@ def _outlines(zones: Zones) -> Any:
     return shapely.orient_polygons(lonlat(zones))
 
 
-def _stored(store: Store, url: str) -> Zones:
+def _stored(store: Reader, url: str) -> Zones:
     return read_zones(store.get(url), zone_id="zone", where=url)

@@ -21,6 +21,7 @@ router = APIRouter(tags=["documents"])
 READ, OPERATE, ADMIN = ([allow(role)] for role in Role)
 Name = Annotated[str, Path(min_length=1, max_length=200), AfterValidator(unsafe)]
 Version = Annotated[str | None, Query(max_length=200, description="The highest if not given.")]
+Firings = Annotated[int, Query(ge=0, le=100, description="Next times that are told.")]
 Document = dict[str, Any]
 EXAMPLE: dict[str, Document] = {"collections": {}, "providers": {}, "rules": {}}
 
@@ -59,15 +60,15 @@ def provider(reach: Reached, name: Name) -> Document:
 
 
 @router.get("/rules", dependencies=READ, summary="List rules")
-def rules(reach: Reached) -> list[RuleAnswer]:
+def rules(reach: Reached, firings: Firings = 3) -> list[RuleAnswer]:
     """Return the populated rules, each with the times at which it fires next."""
-    return reach.documents.rules()
+    return reach.documents.rules(firings=firings)
 
 
 @router.get("/rules/{name}", dependencies=READ, summary="Show a rule")
-def rule(reach: Reached, name: Name) -> RuleAnswer:
+def rule(reach: Reached, name: Name, firings: Firings = 3) -> RuleAnswer:
     """Return its document, and when it fires next."""
-    return reach.documents.rule(name)
+    return reach.documents.rule(name, firings=firings)
 
 
 @router.post("/rules/{name}/enable", dependencies=ADMIN, summary="Enable a rule")

@@ -13,7 +13,7 @@ from pileus.api.negotiate import chosen
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
 from pileus.api.v1.paging import Cursor, Limit
-from pileus.client.answers import OutputAnswer, Page, SeriesAnswer
+from pileus.client.answers import AxisAnswer, OutputAnswer, Page, SeriesAnswer
 from pileus.client.paging import page
 from pileus.models import unsafe
 from pileus.outputs.export import export
@@ -81,6 +81,18 @@ def series(
 ) -> SeriesAnswer:
     """Return one statistic over time, with the reason of each gap."""
     return reach.outputs.series(collection, zone, band=band, stat=stat, first=first, last=last)
+
+
+@router.get("/statistics/{collection}/periods", summary="List the points in time of a collection's rows")
+def periods(reach: Reached, collection: Name, first: Point = None, last: Point = None) -> AxisAnswer:
+    """Return all points in time from first to last, and why those without rows have none."""
+    return reach.outputs.axis(collection, first, last)
+
+
+@router.get("/outputs", summary="List the collections that have outputs")
+def collections(reach: Reached) -> dict[str, Any]:
+    """Return their names, and the bucket that the outputs are in."""
+    return {"bucket": reach.outputs.bucket, "collections": reach.outputs.collections()}
 
 
 @router.get("/outputs/{collection}", summary="List what was written")

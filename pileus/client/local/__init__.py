@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from pileus.client.services import Services
@@ -42,8 +42,11 @@ class LocalClient:
     def outputs(self) -> "LocalOutputs":
         """Return rows, series and objects."""
         from pileus.client.local.outputs import LocalOutputs
+        from pileus.outputs.read import read_stats
 
-        return LocalOutputs(self.services)
+        services = self.services
+        rows = cache(lambda name: read_stats(services.edges.store, services.stack.protected, name))
+        return LocalOutputs(services, rows)  # one command reads them once
 
     @cached_property
     def operations(self) -> "LocalOperations":

@@ -20,9 +20,6 @@ from pileus.errors import DocumentError, NotFound, Unknown
 from pileus.names import FileName
 from pileus.project.registry import Registry, check
 
-FIRINGS = 3
-"""Next times of a rule that are told."""
-
 
 @dataclass(frozen=True)
 class LocalDocuments:
@@ -88,13 +85,13 @@ class LocalDocuments:
         """Return a populated collection, the highest version if none is named. Raises Unknown."""
         return read_registry(self.services.edges.store, self.services.stack).collection(name, version)
 
-    def rule(self, name: str) -> RuleAnswer:
+    def rule(self, name: str, *, firings: int = 3) -> RuleAnswer:
         """Return a rule with the times at which it fires next. Raises Unknown."""
-        return self._rule(rules.find(self.registry(), name))
+        return self._rule(rules.find(self.registry(), name), firings)
 
-    def rules(self) -> list[RuleAnswer]:
+    def rules(self, *, firings: int = 3) -> list[RuleAnswer]:
         """Return all rules, by name."""
-        return [self._rule(rule) for _, rule in sorted(self.registry().rules.items())]
+        return [self._rule(rule, firings) for _, rule in sorted(self.registry().rules.items())]
 
     def set_rule(self, name: str, *, enabled: bool) -> list[str]:
         """Let a rule fire, or stop it; return the onetime rules that began, as one does that has not fired. Raises
@@ -114,9 +111,9 @@ class LocalDocuments:
         named |= {one.workflow for one in registry.rules.values() if one.workflow}
         return {name for name in named if self.services.workflows.exists(name)}
 
-    def _rule(self, rule: Rule) -> RuleAnswer:
+    def _rule(self, rule: Rule, firings: int) -> RuleAnswer:
         now = datetime.fromtimestamp(self.services.edges.now(), UTC)
-        times = islice(rules.firings(rule, self.services.schedules, now), FIRINGS)
+        times = islice(rules.firings(rule, self.services.schedules, now), firings)
         return RuleAnswer(
             name=rule.name, state=rule.state, document=plain(rule), next=[one.isoformat() for one in times]
         )

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from pileus.backfills.control import read_registry
-from pileus.client.answers import SeriesAnswer
+from pileus.client.answers import AxisAnswer, SeriesAnswer
 from pileus.client.services import Services
 from pileus.documents import Collection, resolve_points
 from pileus.edges.store import split
 from pileus.errors import Unknown, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.outputs import series
-from pileus.outputs.read import collections, objects, read_stats
+from pileus.outputs.read import collections, folders, objects
 from pileus.outputs.reasons import explained
 from pileus.periods import Period, parse_period
 
@@ -24,12 +24,11 @@ class LocalOutputs:
     """Outputs in the stack that these services reach. `rows`: returns all rows of a collection, empty without any."""
 
     services: Services
-    rows: Callable[[str], pa.Table] | None = None
+    rows: Callable[[str], pa.Table]
 
     def table(self, collection: str) -> pa.Table:
         """Return all rows of a collection; empty when it is populated and has none yet. Raises Unknown."""
-        edges = self.services.edges
-        table = self.rows(collection) if self.rows else read_stats(edges.store, edges.stack.protected, collection)
+        table = self.rows(collection)
         if not table.num_rows:
             self.known(collection)
         return table
@@ -78,7 +77,7 @@ class LocalOutputs:
         band = series.pick("band", band, series.bands_of(table))
         first, last = period(table, first), period(table, last)
         picked = series.between(table, first, last)
-        line = series.series(series.newest(picked), one, stat, band, self.axis(collection, picked, first, last))
+        line = series.series(series.newest(picked), one, stat, band, self._axis(collection, picked, first, last))
         return SeriesAnswer(
             collection=collection,
             zone=line.zone,
@@ -89,7 +88,7 @@ class LocalOutputs:
             periods=[one.iso for one in line.periods],
             values=list(line.values),
             valid_share=list(line.share),
-            why=dict(self.why(collection, line.missing)),
+            why=dict(self._why(collection, line.missing)),
         )
 
     def objects(self, collection: str) -> Iterator[tuple[str, int]]:
@@ -101,11 +100,20 @@ class LocalOutputs:
 
     def body(self, collection: str, url: str) -> bytes:
         """Return an object that was written for a collection. Raises Unknown for any other."""
-        bucket, _ = split(url)
-        mine = bucket in (self.services.stack.protected, self.services.stack.internal)
-        if not mine or url not in {there for there, _ in self.objects(collection)}:
+        bucket, key = split(url)
+        own = bucket == self.bucket and key.startswith(folders(collection))
+        if not own and url not in {there for there, _ in self.objects(collection)}:
             raise Unknown(f"{collection} has no output of this address", where=url)
         return self.services.edges.store.get(url)
+
+    @property
+    def bucket(self) -> str:
+        """Return the bucket that the outputs are in."""
+        return self.services.stack.protected
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections that have statistics."""
+        return collections(self.services.edges.store, self.bucket)
 
     def known(self, collection: str) -> None:
         """Raise Unknown, with the near matches, for a collection that is not populated and has no outputs."""
@@ -119,7 +127,7 @@ class LocalOutputs:
         if collection not in names:
             raise series.near("collection", collection, names)
 
-    def why(self, collection: str, missing: Sequence[Period]) -> Mapping[str, str]:
+    def _why(self, collection: str, missing: Sequence[Period]) -> Mapping[str, str]:
         """Return why each of these periods has no rows."""
         if not missing:
             return {}
@@ -127,7 +135,17 @@ class LocalOutputs:
         entries = self._entries(collection, periods[0], periods[-1])
         return explained(entries, periods, self._left_out(collection, missing))
 
-    def axis(self, collection: str, table: pa.Table, first: str | None, last: str | None) -> tuple[Period, ...]:
+    def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
+        """Return all periods of a series, and why those without rows have none. Raises Unknown."""
+        table = self.table(collection)
+        first, last = period(table, first), period(table, last)
+        picked = series.between(table, first, last) if table.num_rows else table
+        axis = self._axis(collection, picked, first, last)
+        there = set(picked["period"].to_pylist()) if picked.num_rows else set()
+        missing = [one for one in axis if one.iso not in there]
+        return AxisAnswer(periods=[one.iso for one in axis], why=dict(self._why(collection, missing)))
+
+    def _axis(self, collection: str, table: pa.Table, first: str | None, last: str | None) -> tuple[Period, ...]:
         """Return the periods of a series: from the first to the last with rows, or that a backfill has looked at."""
         spans = [one for one in self.services.edges.index.backfills() if one.collection == collection]
         looked_at: set[str] = set()
@@ -135,7 +153,8 @@ class LocalOutputs:
             begin = first or min(one.first for one in spans)
             end = last or max(one.last for one in spans)
             looked_at = {entry.partition.period for entry in self._entries(collection, begin, end)}
-        return series.axis({*table["period"].to_pylist(), *looked_at}, first, last)
+        with_rows = table["period"].to_pylist() if table.num_rows else []
+        return series.axis({*with_rows, *looked_at}, first, last)
 
     def _left_out(self, collection: str, missing: Sequence[Period]) -> list[str]:
         """Return which of these periods the populated template leaves out, though they are between its ends."""

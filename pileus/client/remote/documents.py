@@ -41,13 +41,13 @@ class RemoteDocuments:
         """Keep a file of zones under its content. Raises ZonesError for what is none."""
         return ZonesAnswer.model_validate(self.http.change("PUT", f"/v1/zones/{segment(name)}", body=body))
 
-    def rules(self) -> list[RuleAnswer]:
-        """Return all rules by name, each with the times at which it fires next."""
-        return [RuleAnswer.model_validate(one) for one in self.http.json("/v1/rules")]
+    def rules(self, *, firings: int = 3) -> list[RuleAnswer]:
+        """Return all rules by name, each with the next times at which it fires."""
+        return [RuleAnswer.model_validate(one) for one in self.http.json("/v1/rules", firings=firings)]
 
-    def rule(self, name: str) -> RuleAnswer:
-        """Return a rule. Raises Unknown."""
-        return RuleAnswer.model_validate(self.http.json(f"/v1/rules/{segment(name)}"))
+    def rule(self, name: str, *, firings: int = 3) -> RuleAnswer:
+        """Return a rule, with the next times at which it fires. Raises Unknown."""
+        return RuleAnswer.model_validate(self.http.json(f"/v1/rules/{segment(name)}", firings=firings))
 
     def set_rule(self, name: str, *, enabled: bool) -> list[str]:
         """Let a rule fire, or stop it; return the onetime rules that began. Raises Unknown."""

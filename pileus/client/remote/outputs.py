@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pileus.client.answers import SeriesAnswer
+from pileus.client.answers import AxisAnswer, SeriesAnswer
 from pileus.client.remote.http import Http, segment
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -45,6 +45,20 @@ class RemoteOutputs:
         """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
         at = f"/v1/statistics/{segment(collection)}/zones/{segment(zone)}"
         return SeriesAnswer.model_validate(self.http.json(at, band=band, stat=stat, first=first, last=last))
+
+    def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
+        """Return all periods of a series, and why those without rows have none. Raises Unknown."""
+        at = f"/v1/statistics/{segment(collection)}/periods"
+        return AxisAnswer.model_validate(self.http.json(at, first=first, last=last))
+
+    @property
+    def bucket(self) -> str:
+        """Return the bucket that the outputs are in."""
+        return str(self.http.json("/v1/outputs")["bucket"])
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections that have statistics."""
+        return list(self.http.json("/v1/outputs")["collections"])
 
     def objects(self, collection: str) -> Iterator[tuple[str, int]]:
         """Yield address and size in bytes of everything that was written for a collection. Raises Unknown."""
