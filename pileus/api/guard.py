@@ -7,6 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pileus.api.access import Forbidden, TooMany
@@ -59,11 +60,7 @@ class Guard:
         if too_long.announced(scope):
             await _too_long(self._longest)(scope, receive, _with_headers(send))
             return None
-        try:
-            await self._app(scope, too_long.receive, _with_headers(send))
-        except _TooLong:
-            await _too_long(self._longest)(scope, receive, _with_headers(send))
-        return None
+        return await self._app(scope, too_long.receive, _with_headers(send))
 
     def _check(self, scope: Scope) -> None:
         client = scope.get("client")
@@ -121,10 +118,6 @@ class Lockout:
         return [at for at in self._wrong.get(place, ()) if self._clock() - at < self._seconds]
 
 
-class _TooLong(Exception):
-    """More of a body came than may."""
-
-
 class _Length:
     """Counts the bytes of a body as they come."""
 
@@ -137,16 +130,20 @@ class _Length:
         return said.isdigit() and int(said) > self._most
 
     async def receive(self) -> Message:
-        """Return the next part. Raises _TooLong."""
+        """Return the next part. Raises HTTPException, which every reader of a body lets through."""
         message = await self._receive()
         self._seen += len(message.get("body", b""))
         if self._seen > self._most:
-            raise _TooLong
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _told_length(self._most))
         return message
 
 
 def _too_long(most: int) -> JSONResponse:
-    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooLong", f"expected a body of at most {most:,} bytes")
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooLong", _told_length(most))
+
+
+def _told_length(most: int) -> str:
+    return f"expected a body of at most {most:,} bytes"
 
 
 def _with_headers(send: Send) -> Send:

@@ -73,4 +73,5 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         del request
         status = HTTPStatus(error.status_code)
-        return problem(status, status.phrase.replace(" ", ""), str(error.detail), headers=error.headers)
+        kind = "TooLong" if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else status.phrase.replace(" ", "")
+        return problem(status, kind, str(error.detail), headers=error.headers)
