@@ -10,6 +10,7 @@ from pileus.api import problems
 from pileus.api.access import Authority
 from pileus.api.audit import Audit
 from pileus.api.etags import ETags
+from pileus.api.first import SignedInFirst
 from pileus.api.guard import LONGEST, Guard, Lockout
 from pileus.api.health import router as health
 from pileus.api.page import files_of
@@ -56,6 +57,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
         docs_url=None,
         redoc_url=None,
         openapi_url="/api",
+        responses=problems.RESPONSES,
     )
     app.state.authority, app.state.lockout, app.state.settings = authority, settings.lockout, settings
     app.state.page = files_of(services)
@@ -65,6 +67,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     app.include_router(v1)
     app.include_router(page)
     app.add_middleware(ETags)
+    app.add_middleware(SignedInFirst)
     app.add_middleware(Guard, hosts=settings.hosts, longest=settings.longest, rate=settings.rate)
     app.add_middleware(Audit)
     return app

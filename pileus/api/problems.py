@@ -29,6 +29,28 @@ STATUS: dict[type[errors.PileusError], HTTPStatus] = {
 KIND = "application/problem+json"
 
 
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Problem details, RFC 9457.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:pileus:Unknown"]},
+        "title": {"type": "string", "examples": ["Not Found"]},
+        "status": {"type": "integer", "examples": [404]},
+        "detail": {"type": "string", "examples": ["there is no backfill 'viirs-2015': `pileus backfills` lists them"]},
+        "where": {"type": "string", "description": "What it failed on."},
+        "errors": {"type": "array", "items": {"type": "object"}, "description": "Of a body or a query: each mistake."},
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    int(status): {"description": status.phrase, "content": {KIND: {"schema": SCHEMA}}}
+    for status in sorted({*STATUS.values(), HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+    if status is not HTTPStatus.INTERNAL_SERVER_ERROR
+}
+"""What each operation may answer beside its result, for the OpenAPI document."""
+
+
 def status_of(error: errors.PileusError) -> HTTPStatus:
     """Return the status of an error: that of its nearest class."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)

@@ -73,6 +73,11 @@ def test_a_lower_role_is_refused_whatever_it_sends(ask: Asking) -> None:
                     assert (answer.status, answer.json["type"]) == (403, "urn:pileus:Forbidden"), route.path
 
 
+def test_who_asks_is_looked_at_before_what_is_sent(ask: Asking) -> None:
+    assert ask("/v1/backfills", method="POST", role=None, body=b"{not json").status == 401
+    assert ask("/v1/backfills", method="POST", role="operate", body=b"{not json").status == 422
+
+
 def test_the_server_tells_who_asks(ask: Asking) -> None:
     assert ask("/v1/me", role="operate").json == {"name": "spec-operate", "role": "operate"}
     assert ask("/v1/me", token=OWN).json == {"name": "spec", "role": "admin"}

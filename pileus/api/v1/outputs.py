@@ -98,7 +98,7 @@ def collections(reach: Reached) -> dict[str, Any]:
 @router.get("/outputs/{collection}", summary="List what was written")
 def objects(reach: Reached, collection: Name, limit: Limit = 100, cursor: Cursor = None) -> Page[OutputAnswer]:
     """Return addresses and sizes: tables, CSVs, pictures, manifests, kept archives."""
-    found = sorted(reach.outputs.objects(collection))
+    found = reach.outputs.objects(collection)
     return page(
         found, lambda one: one[0], lambda one: OutputAnswer(url=one[0], size=one[1]), limit=limit, cursor=cursor
     )
