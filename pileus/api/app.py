@@ -43,6 +43,8 @@ class Settings:
     lockout: Lockout = field(default_factory=Lockout)
     deployment: Callable[[], Any] = lambda: None
     """Returns the settings of the deployment on AWS that costs are told of."""
+    streams: bool = True
+    """Whether an answer may last; behind a gateway that gathers answers it may not."""
     secure: bool = False
     """Whether browsers reach it by https alone, so that its cookie is for https."""
 

@@ -40,11 +40,12 @@ def server(
     names: set[str],
     audit: Path,
     deployment: Callable[[], Any],
+    streams: bool = True,
 ) -> uvicorn.Server:
     """Return the server of a socket that is bound.
 
     `names`: host names beside 127.0.0.1 and localhost; `deployment`: returns the settings that
-    costs on AWS are told of.
+    costs on AWS are told of; `streams`: whether answers may last.
     """
     port = bound.getsockname()[1]
     hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", *names)}
@@ -53,7 +54,7 @@ def server(
     log = logging.getLogger("pileus.audit")
     log.setLevel(logging.INFO)
     log.addHandler(written)
-    app = create_app(services, authority, Settings(hosts=lambda: hosts, deployment=deployment))
+    app = create_app(services, authority, Settings(hosts=lambda: hosts, deployment=deployment, streams=streams))
     return uvicorn.Server(
         uvicorn.Config(
             app,

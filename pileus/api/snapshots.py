@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pileus.backfills.progress import Pace, Progress
 from pileus.backfills.status import Status
 
 FRESH = 1.0
@@ -21,6 +22,7 @@ KEPT = 50
 @dataclass(slots=True)
 class _Seen:
     status: Status
+    progress: Progress
     at: float
     until: float
 
@@ -35,6 +37,7 @@ class Snapshots:
         self._read, self._clock = read, clock
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._locks: dict[str, threading.Lock] = {}
+        self._paces: dict[str, Pace] = {}
         self._lock = threading.Lock()
 
     def get(self, id: str) -> Status:
@@ -60,6 +63,12 @@ class Snapshots:
             seen = self._seen.get(id)
             return seen.status if seen is not None and self._clock() < seen.until else None
 
+    def progress(self, id: str) -> Progress | None:
+        """Return how far a backfill was when it was last read; None where it was not read yet."""
+        with self._lock:
+            seen = self._seen.get(id)
+            return seen.progress if seen is not None else None
+
     def forget(self, id: str) -> None:
         """Read it anew when it is next asked for: it was changed."""
         with self._lock:
@@ -75,9 +84,11 @@ class Snapshots:
         took = self._clock() - began
         fresh = OVER if status.backfill.over else max(FRESH, 4 * took)
         with self._lock:
-            self._seen[id] = _Seen(status, began, self._clock() + fresh)
+            progress = self._paces.setdefault(id, Pace()).progress(began, status)
+            self._seen[id] = _Seen(status, progress, began, self._clock() + fresh)
             self._seen.move_to_end(id)
             while len(self._seen) > KEPT:
                 gone, _ = self._seen.popitem(last=False)
                 self._locks.pop(gone, None)
+                self._paces.pop(gone, None)
         return status

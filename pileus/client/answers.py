@@ -5,6 +5,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pileus.backfills.progress import Progress
 from pileus.backfills.record import Outcome
 from pileus.backfills.status import Status
 from pileus.lifecycle.backfill import Backfill, Order, Select
@@ -51,6 +52,17 @@ class SpendingAnswer(Answer):
     dollars: float
 
 
+class ProgressAnswer(Answer):
+    """How far a backfill is, how fast, and how long it may still take."""
+
+    ended: Annotated[int, Field(description="Partitions.")]
+    total: Annotated[int, Field(description="Partitions, as far as they are known.")]
+    running: Annotated[list[str], Field(description="Points in time of which something runs.")]
+    per_minute: Annotated[float | None, Field(description="Partitions; null: not known yet.")] = None
+    bytes_per_minute: float | None = None
+    seconds_left: Annotated[float | None, Field(description="null: not known yet, or nothing is left.")] = None
+
+
 class BackfillAnswer(Answer):
     """A backfill at one moment."""
 
@@ -83,12 +95,15 @@ class BackfillAnswer(Answer):
     closed: bool = False
     spending: Annotated[SpendingAnswer | None, Field(description="null: it has no limit in dollars.")] = None
 
+    progress: Annotated[ProgressAnswer | None, Field(description="null: it was not watched yet.")] = None
+
     @classmethod
-    def of(cls, found: Status) -> "BackfillAnswer":
+    def of(cls, found: Status, progress: Progress | None = None) -> "BackfillAnswer":
         """Return the summary of a status."""
         done = Bytes(done=found.bytes_done, wanted=found.bytes_wanted)
         facts = {name: value for name, value in asdict(found.backfill).items() if name in cls.model_fields}
-        return cls(**facts | {"counts": dict(found.counts), "bytes": done})
+        seen = ProgressAnswer(**asdict(progress)) if progress else None
+        return cls(**facts | {"counts": dict(found.counts), "bytes": done, "progress": seen})
 
     @property
     def backfill(self) -> Backfill:

@@ -23,7 +23,8 @@ def ask(stack: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[As
     tiny.publish(stack, "schema", "201501")
     stack.pileus("populate")
     stack.pileus("backfill", "schema", "--name", "schema-first", "--wait")
-    with serving(stack_services(stack), tmp_path_factory.mktemp("api"), check_settings({})) as asking:
+    folder = tmp_path_factory.mktemp("api")
+    with serving(stack_services(stack), folder, check_settings({}), streams=False) as asking:
         yield asking
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import requests
 
 from pileus.client.client import Client
 from pileus.client.local import LocalClient
@@ -187,6 +188,26 @@ def test_a_backfill_is_started_watched_and_stopped_through_the_api(ask: Asking, 
     begun = ask("/v1/backfills/api-second/retry", method="POST", role="operate", body={"select": "all"}).json
     assert (begun["state"], begun["run"]) == ("running", 2)
     done.wait_for(lambda: remote.backfills.show("api-second").state == "succeeded")
+
+
+def test_a_stream_tells_the_summary_and_each_partition_as_it_ends(ask: Asking, remote: Client, done: Project) -> None:
+    remote.backfills.start("lights", id="api-streamed", select="all", first="2015-01", last="2015-02")
+    told: list[tuple[str, Any]] = []
+    headers = {"Authorization": f"Bearer {ask.tokens['read']}"}
+    with requests.get(f"{ask.url}/v1/backfills/api-streamed/events", headers=headers, stream=True, timeout=60) as line:
+        assert line.headers["content-type"].startswith("text/event-stream")
+        kind = ""
+        for text in line.iter_lines(decode_unicode=True):
+            if text.startswith("event: "):
+                kind = text.removeprefix("event: ")
+            elif text.startswith("data: "):
+                told.append((kind, json.loads(text.removeprefix("data: "))))
+                if kind == "status" and told[-1][1]["state"] != "running":
+                    break
+    summaries = [value for kind, value in told if kind == "status"]
+    assert summaries[0]["id"] == "api-streamed"
+    assert summaries[-1]["counts"] == {"succeeded": 2}
+    assert {value["kind"] for kind, value in told if kind == "change"} >= {"backfill"}
 
 
 def test_documents_are_given_to_the_stack_through_the_api(remote: Client, done: Project) -> None:

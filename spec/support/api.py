@@ -101,7 +101,7 @@ class Asking:
 
 
 @contextmanager
-def serving(services: Services, folder: Path, deployment: Any = None) -> Iterator[Asking]:
+def serving(services: Services, folder: Path, deployment: Any = None, *, streams: bool = True) -> Iterator[Asking]:
     """Serve a stack; a token of each role. The server is gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     file = TokenFile(folder / "tokens.json")
@@ -109,7 +109,8 @@ def serving(services: Services, folder: Path, deployment: Any = None) -> Iterato
     bound = socket.create_server(("127.0.0.1", 0))
     authority = LocalAuthority(file, OWN, Role.admin, "spec")
     audit = folder / "audit.log"
-    made = server(services, authority, bound, names=set(), audit=audit, deployment=lambda: deployment)
+    how: dict[str, Any] = {"names": set(), "audit": audit, "deployment": lambda: deployment, "streams": streams}
+    made = server(services, authority, bound, **how)
     thread = threading.Thread(target=made.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:

@@ -5,12 +5,13 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from pileus.api.access import Operator, Reader, allow
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
+from pileus.api.stream import current, of_backfill
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.backfills.status import to_record
 from pileus.client.answers import BackfillAnswer, Cell, Happening, Page, PlanAnswer
@@ -37,7 +38,7 @@ def list_backfills(
     return page(
         every,
         lambda one: one.id,
-        lambda one: BackfillAnswer.of(reach.snapshots.get(one.id)),
+        lambda one: summary(reach, one.id),
         limit=limit,
         cursor=cursor,
     )
@@ -50,7 +51,7 @@ def start(reach: Reached, response: Response, asked: NewBackfill, asks: Operator
     rules["command"] = asked.command or "POST /v1/backfills"
     started = replace(reach.backfills, by=asks.name).start(**rules)
     response.headers["Location"] = f"/v1/backfills/{started.id}"
-    return BackfillAnswer.of(reach.snapshots.get(started.id))
+    return summary(reach, started.id)
 
 
 @router.post("/plan", dependencies=OPERATE, summary="Plan a backfill")
@@ -63,10 +64,23 @@ def plan(reach: Reached, asked: Span) -> PlanAnswer:
 async def show(reach: Reached, id: Id, asks: Reader) -> Response:
     """Return its state, and its partitions by state. Many readers share one read of the index."""
     del asks
-    found = reach.snapshots.fresh(id)
-    if found is None:
-        found = await run_in_threadpool(reach.snapshots.get, id)
-    return Response(BackfillAnswer.of(found).model_dump_json(), media_type="application/json")
+    found = await current(reach.snapshots, id)
+    told = BackfillAnswer.of(found, reach.snapshots.progress(id))
+    return Response(told.model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/{id}/events",
+    dependencies=READ,
+    summary="Watch a backfill",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events `status` and `change`."}},
+)
+async def events(request: Request, reach: Reached, id: Id) -> StreamingResponse:
+    """Stream its summary whenever it changes, and each change of a partition, as server-sent events."""
+    await current(reach.snapshots, id)
+    streams = request.app.state.settings.streams
+    return StreamingResponse(of_backfill(reach.snapshots, id, streams=streams), media_type="text/event-stream")
 
 
 @router.get("/{id}/grid", dependencies=READ, summary="Show its points in time")
@@ -125,4 +139,10 @@ def _change(reach: Reach, id: str, change: Callable[[str], Backfill]) -> Backfil
         change(id)
     finally:
         reach.snapshots.forget(id)
-    return BackfillAnswer.of(reach.snapshots.get(id))
+    return summary(reach, id)
+
+
+def summary(reach: Reach, id: str) -> BackfillAnswer:
+    """Return what a list or a change tells of a backfill. Raises Unknown."""
+    found = reach.snapshots.get(id)
+    return BackfillAnswer.of(found, reach.snapshots.progress(id))

@@ -9,6 +9,7 @@ from pydantic import Field
 from pileus.api.access import Operator, allow
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
+from pileus.api.v1.backfills import summary
 from pileus.client.answers import BackfillAnswer, DeadLetterAnswer, FindingAnswer, Reconciled
 from pileus.client.asked import Asked, Name
 
@@ -65,4 +66,4 @@ def redrive(reach: Reached, id: Message, asks: Operator) -> BackfillAnswer:
     """Run its partition again in a new backfill, and delete the message."""
     command = f"POST /v1/dead-letters/{id}/redrive"
     begun = replace(reach.operations, by=asks.name).redrive(id, command=command)
-    return BackfillAnswer.of(reach.snapshots.get(begun.id))
+    return summary(reach, begun.id)

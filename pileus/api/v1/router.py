@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from pileus.api.access import Reader
-from pileus.api.v1 import backfills, documents, operations, outputs, partitions
+from pileus.api.v1 import backfills, documents, events, operations, outputs, partitions
 
 router = APIRouter(prefix="/v1")
 router.include_router(backfills.router)
@@ -13,6 +13,7 @@ router.include_router(partitions.router)
 router.include_router(documents.router)
 router.include_router(outputs.router)
 router.include_router(operations.router)
+router.include_router(events.router)
 
 
 @router.get("/me", tags=["access"], summary="Who you are")
