@@ -284,7 +284,8 @@ def test_a_pipe_that_is_closed_early_is_no_traceback(done: Project) -> None:
 
     def closed(name: str) -> str:
         ended = run_forked(call(name), done.path, os.environ, seconds=120, closed=True)
-        return "" if ended.returncode in (0, 1, 2) and len(ended.stderr.splitlines()) <= 1 else ended.stderr
+        well = ended.returncode in (0, 1, 2) and len(ended.stderr.splitlines()) <= 1
+        return "" if well else f"{ended.returncode}: {ended.stderr}"
 
     with ThreadPoolExecutor(3) as pool:
         told = dict(zip(names, pool.map(closed, names), strict=True))

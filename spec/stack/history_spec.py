@@ -22,6 +22,10 @@ def history(project: Project, execution: str) -> list[dict[str, Any]]:
     return [dict(event) for page in pages for event in page["events"]]
 
 
+def ended(project: Project, execution: str) -> bool:
+    return project.aws.stepfunctions.describe_execution(executionArn=execution)["status"] != "RUNNING"
+
+
 @pytest.fixture(scope="module")
 def histories(stack: Project) -> dict[int, list[dict[str, Any]]]:
     """Events of the trigger of a backfill of 3 points in time and of one of 36."""
@@ -38,8 +42,10 @@ def histories(stack: Project) -> dict[int, list[dict[str, Any]]]:
         )  # not all are published
         backfill = stack.edges.index.backfill(f"points-{count}")
         assert backfill is not None
-        assert backfill.execution is not None
-        found[count] = history(stack, backfill.execution)
+        execution = backfill.execution
+        assert execution is not None
+        stack.wait_for(lambda name=execution: ended(stack, name))  # it ends a moment after its report
+        found[count] = history(stack, execution)
     return found
 
 

@@ -48,8 +48,8 @@ def _forked(
     target: Callable[..., None], given: tuple[Any, ...], folder: Path, environ: Mapping[str, str], seconds: float
 ) -> "subprocess.CompletedProcess[str]":
     with TemporaryDirectory(prefix="pileus-forked-") as made:
-        out, err = Path(made, "out"), Path(made, "err")
-        process = FORKING.Process(target=_begin, args=(target, given, folder, dict(environ), out, err))
+        out, err, code = (Path(made, name) for name in ("out", "err", "code"))
+        process = FORKING.Process(target=_begin, args=(target, given, folder, dict(environ), out, err, code))
         process.start()
         process.join(seconds)
         if process.exitcode is None:
@@ -57,13 +57,21 @@ def _forked(
             process.join()
             raise subprocess.TimeoutExpired([str(one) for one in given], seconds, out.read_bytes(), err.read_bytes())
         said = [path.read_text() if path.exists() else "" for path in (out, err)]
-        return subprocess.CompletedProcess(given, process.exitcode or 0, *said)
+        # Threads that start processes at once poll each other's, and one of two that read a code finds nothing: 255.
+        ended = int(code.read_text()) if code.exists() else process.exitcode
+        return subprocess.CompletedProcess(given, ended, *said)
 
 
 def _begin(
-    target: Callable[..., None], given: tuple[Any, ...], folder: Path, environ: dict[str, str], out: Path, err: Path
+    target: Callable[..., None],
+    given: tuple[Any, ...],
+    folder: Path,
+    environ: dict[str, str],
+    out: Path,
+    err: Path,
+    code: Path,
 ) -> None:
-    """What the forked process does; SystemExit becomes its exit code."""
+    """What the forked process does; SystemExit becomes its exit code, which it writes down itself."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
@@ -71,7 +79,12 @@ def _begin(
         with path.open("wb") as sink:
             os.dup2(sink.fileno(), number)
     sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8") for number in (1, 2))
-    target(*given)
+    try:
+        target(*given)
+    except SystemExit as end:
+        code.write_text(str(int(end.code or 0)))
+        raise
+    code.write_text("0")
 
 
 def _command(words: list[str], closed: bool) -> None:
