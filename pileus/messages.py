@@ -81,6 +81,8 @@ class PointTask:
     """Whether the folder is of this point alone, so that a file there that no regex matches is a mistake."""
     rank: int = 0
     """Its place in the order of the run."""
+    groups: tuple[str, ...] = ()
+    """Keys of the groups that the run is limited to; empty: all."""
     owed: Mapping[str, str] = field(default_factory=dict)
     """Its groups for which the earlier run of the backfill came to no success, and the state of each."""
 
@@ -89,13 +91,16 @@ class PointTask:
         return run_name(self.backfill, self.run)
 
     def to_json(self) -> dict[str, Any]:
-        return {name: value for name in self.__slots__ if (value := getattr(self, name)) not in ("", {}, False)}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) not in ("", {}, False, ())}
 
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> "PointTask":
         """Raises UsageError for a value that `to_json` did not write."""
         try:
-            found = cls(**{name: config[name] for name in cls.__slots__ if name in config})
+            given: dict[str, Any] = {name: config[name] for name in cls.__slots__ if name in config}
+            if isinstance(given.get("groups"), list):
+                given["groups"] = tuple(given["groups"])
+            found = cls(**given)
             check_types(found)
             return found
         except (AttributeError, KeyError, TypeError, ValueError) as exc:

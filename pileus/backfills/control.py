@@ -1,13 +1,14 @@
 """Start, pause, resume, cancel and retry backfills."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from pileus.backfills import record
 from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted, report_owed, report_stop
-from pileus.backfills.status import find, outcomes
+from pileus.backfills.status import find, named, outcomes, status
 from pileus.backfills.tell import tell_owed
 from pileus.documents import Collection, narrowed
 from pileus.edges.aws import Stack
@@ -216,12 +217,15 @@ def resume(edges: Edges, workflows: Workflows, id: str) -> Backfill:
     return _again(edges, workflows, id, of=("paused",), word="resumed", select=None)
 
 
-def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed") -> Backfill:
-    """Start a new run of an ended backfill, for the partitions that `select` picks. Raises NotNow when it has not
-    ended.
+def retry(edges: Edges, workflows: Workflows, id: str, select: Select = "needed", only: Sequence[str] = ()) -> Backfill:
+    """Start a new run of an ended backfill, for the partitions that `select` picks.
+
+    `only`: of these points in time, or partitions as `2015-01/GROUP`; empty: of all. Raises NotNow when it has not
+    ended, Unknown for what it does not have.
     """
     ended: tuple[State, ...] = ("succeeded", "incomplete", "failed", "cancelled")
-    return _again(edges, workflows, id, of=ended, word="retried", select=select)
+    chosen = named(status(edges, id), only) if only else ()
+    return _again(edges, workflows, id, of=ended, word="retried", select=select, only=chosen)
 
 
 def revive(edges: Edges, workflows: Workflows, id: str, *, run: int | None = None) -> Backfill:
@@ -240,12 +244,15 @@ def _again(
     of: tuple[State, ...],
     word: str,
     select: Select | None,
+    only: tuple[str, ...] = (),
     run: int | None = None,
 ) -> Backfill:
     def step(now: Backfill) -> Backfill | None:
         if now.state not in of or (now.run, now.state) != (before.run, before.state):
             return None
         begun = replace(now, state="running", run=now.run + 1, ended=None, problem=None, failures=0)
+        if select is not None:  # a resumed run goes on with what it was limited to
+            begun = replace(begun, only=only)
         if select is not None and now.spending is not None:  # a resumed run goes on with what it has spent
             begun = replace(begun, spending=now.spending.fresh())
         return replace(begun, select=select or now.select, execution=None, closed=False, untold=False)

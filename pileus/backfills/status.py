@@ -14,6 +14,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.lifecycle.partition import Entry, seen_from
 from pileus.models import Partition, State
+from pileus.near import unknown
 from pileus.wiring import Edges
 
 WHOLE_POINT = "*"
@@ -138,6 +139,22 @@ def status(edges: Edges, id: str, *, whole: bool = False, files: bool = False) -
         return Status(backfill, kept.outcomes, kept.files)
     aside = record.files_aside(edges, backfill) if files else ()
     return Status(backfill, outcomes(edges, backfill, whole=whole), aside)
+
+
+def named(found: Status, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the points in time and partitions that a person named, as `2015-01` or `2015-01/GROUP`; a key is one too.
+
+    Raises Unknown, with the near ones, for one that the backfill does not have.
+    """
+    points = {one.period for one in found.outcomes}
+    partitions = {f"{one.period}/{one.group}" for one in found.outcomes}
+    keys = {one.key(found.backfill): f"{one.period}/{one.group}" for one in found.outcomes}
+    chosen = []
+    for name in names:
+        if name not in points | partitions and name not in keys:
+            raise Unknown(unknown(f"partition of {found.backfill.id}", name, points if "/" not in name else partitions))
+        chosen.append(keys.get(name, name))
+    return tuple(dict.fromkeys(chosen))
 
 
 def outcomes(edges: Edges, backfill: Backfill, *, whole: bool = False, final: bool = False) -> list[Outcome]:

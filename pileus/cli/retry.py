@@ -16,9 +16,12 @@ SELECTS: dict[str, Literal["needed", "failed", "incomplete"]] = {
 }
 
 
-@app.command(epilog="Example: pileus retry viirs-2012 --only failed")
+@app.command(epilog="Example: pileus retry viirs-2012 2015-03 --only failed")
 def retry(
     id: Id,
+    partitions: Annotated[
+        list[str] | None, typer.Argument(help="PERIOD or PERIOD/GROUP, several if need be; all if not given.")
+    ] = None,
     only: Annotated[
         Literal["failed", "waiting", "all"], typer.Option(help="What to run again; `all`: what is not up to date.")
     ] = "all",
@@ -26,7 +29,6 @@ def retry(
     json: show.Json = False,
 ) -> None:
     """Run an ended backfill again for what did not succeed. What is up to date does not run."""
-    from pileus.backfills.control import retry as again
-
     session = Session()
-    started(session, again(session.edges, session.workflows, id, SELECTS[only]).to_json(), wait, json)
+    begun = session.client.backfills.retry(id, SELECTS[only], tuple(partitions or ()))
+    started(session, begun.to_json(), wait, json)

@@ -85,6 +85,7 @@ class BackfillAnswer(Answer):
     counts: Annotated[dict[State, int], Field(description="Partitions by state.")]
     bytes: Bytes
     spans: list[str] = []
+    only: Annotated[list[str], Field(description="What the present run is limited to; empty: nothing.")] = []
     provider: str = ""
     queue: Literal["ingest", "backfill"] = "backfill"
     max_running: int | None = None
@@ -110,7 +111,7 @@ class BackfillAnswer(Answer):
         """Return the backfill, without its tag."""
         facts = {name: getattr(self, name) for name in Backfill.__slots__ if name in type(self).model_fields}
         spending = Spending(**self.spending.model_dump()) if self.spending else None
-        return Backfill(**facts | {"spans": tuple(self.spans), "spending": spending})
+        return Backfill(**facts | {"spans": tuple(self.spans), "only": tuple(self.only), "spending": spending})
 
 
 class Cell(Answer):

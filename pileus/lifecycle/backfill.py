@@ -58,6 +58,8 @@ class Backfill:
     tag: str = ""
     """Entity tag of the stored backfill that this one is, or follows; empty: none is stored. The index makes it."""
     select: Select = "needed"
+    only: tuple[str, ...] = ()
+    """What the present run is limited to: points in time, or partitions as `2015-01/GROUP`. Empty: everything."""
     order: Order = "oldest"
     queue: Literal["ingest", "backfill"] = "backfill"
     max_running: int | None = None
@@ -100,6 +102,18 @@ class Backfill:
         """Its points in time."""
         return Periods.parse(self.spans or [f"{self.first}/{self.last}"], Unit(self.unit))
 
+    def groups_of(self, period: str) -> tuple[str, ...] | None:
+        """Return the groups of a point in time that the present run is limited to; empty: all of them. None: none.
+
+        >>> chosen = Backfill("b", "c", "001", "2015-01", "2015-03", "month", only=("2015-01", "2015-02/g"))
+        >>> [chosen.groups_of(period) for period in ("2015-01", "2015-02", "2015-03")]
+        [(), ('g',), None]
+        """
+        named = [one.partition("/")[2] for one in self.only if one.partition("/")[0] == period]
+        if self.only and not named:
+            return None
+        return () if "" in named or "*" in named else tuple(named)
+
     def to_json(self) -> dict[str, Any]:
         value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, "", ())}
         return value | ({"spending": asdict(self.spending)} if self.spending else {})
@@ -108,4 +122,5 @@ class Backfill:
     def from_json(cls, value: dict[str, Any]) -> "Backfill":
         spending = value.get("spending")
         spans = tuple(value.get("spans", ()))
-        return cls(**{**value, "spans": spans, "spending": Spending(**spending) if spending else None})
+        only = tuple(value.get("only", ()))
+        return cls(**{**value, "spans": spans, "only": only, "spending": Spending(**spending) if spending else None})

@@ -97,11 +97,11 @@ class _Point:
 
     def dealt_with(self) -> dict[str, Any]:
         """Decide what to do with each group, and return the answer of the Lambda."""
-        groups = self.grouped.groups
+        groups = [one for one in self.grouped.groups if not self.task.groups or one.key in self.task.groups]
         places = [whole_point(self.backfill, self.task.period), *(self._partition(found) for found in groups)]
         known = {entry.partition.group: entry for entry in self.edges.index.several(places)}
         tasks = [task for found in groups if (task := self._consider(found, known))]
-        if not groups:
+        if not self.grouped.groups:
             self._nothing_published()
         elif whole := known.get(WHOLE_POINT):
             self._forget(whole)

@@ -83,7 +83,7 @@ def _array(items: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Point]:
-    points = expand(template, backfill.periods)
+    points = [one for one in expand(template, backfill.periods) if backfill.groups_of(one.period.iso) is not None]
     if backfill.order == "newest":
         points.reverse()
     elif backfill.order == "smallest":
@@ -127,6 +127,7 @@ def _item(
         name=_name(backfill.collection, point),
         own_folder=point.own_folder,
         rank=rank,
+        groups=backfill.groups_of(point.period.iso) or (),
         owed=owed,
     )
     return {

@@ -131,9 +131,8 @@ class LocalBackfills:
         return control.cancel(self.services.edges, self.services.workflows, id)
 
     def retry(self, id: str, select: Select = "needed", only: tuple[str, ...] = ()) -> Backfill:
-        """Run partitions of an ended one again. Raises NotNow when it has not ended."""
-        del only
-        return control.retry(self.services.edges, self.services.workflows, id, select)
+        """Run partitions of an ended one again. Raises NotNow when it has not ended, Unknown for what it has not."""
+        return control.retry(self.services.edges, self.services.workflows, id, select, only)
 
     def history(self, id: str) -> Iterator[Happening]:
         """Yield what happened last to each of its partitions, newest first. Raises Unknown."""
