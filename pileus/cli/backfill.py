@@ -1,9 +1,7 @@
 """pileus backfill: run history."""
 
-import os
 import sys
-from getpass import getuser
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,12 +12,6 @@ from pileus.cli.options import Collection, First, Last, Version
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
 from pileus.lifecycle.backfill import Order, Select
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pileus.lifecycle.spending import Spending
-    from pileus.project.registry import Registry
 
 
 @app.command(epilog="Example: pileus backfill viirs_template --from 2012-04 --wait")
@@ -47,16 +39,9 @@ def backfill(
     json: show.Json = False,
 ) -> None:
     """Start the workflow for every point in time of a template's span, and print the backfill's id."""
-    from pileus.backfills.begin import begin
-    from pileus.backfills.control import new_backfill, read_registry
-
-    session = Session()
-    edges = session.edges
-    registry = read_registry(edges.store, session.stack)
-    planned = new_backfill(
-        registry,
+    session = Session(settings=settings)
+    started = session.client.backfills.start(
         collection,
-        now=edges.now(),
         version=version,
         first=first,
         last=last,
@@ -65,36 +50,14 @@ def backfill(
         order=order,
         max_running=max_running,
         max_failures=max_failures,
-        spending=_spending(session, registry, collection, version, max_dollars, settings),
+        max_dollars=max_dollars,
         report_failures=report_failures,
         workflow=workflow,
-        started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )
-    started = begin(edges, session.workflows, registry, planned)
     if not json:
         show.line(started.id)
     if wait:
         raise typer.Exit(watch(session, started.id, json=json))
     if json:
         show.as_json(started.to_json())
-
-
-def _spending(
-    session: Session,
-    registry: "Registry",
-    collection: str,
-    version: str | None,
-    most: float | None,
-    settings: "Path | None",
-) -> "Spending | None":
-    """Return the limit `--max-dollars`, with the prices that the settings lead to; None where it is not given."""
-    from pileus.deploy.figures import latest_manifests, read_prices, spending, work_of
-    from pileus.deploy.synth import check_settings, read_settings
-
-    if most is None:
-        return None
-    template = registry.collection(collection, version)
-    limit = registry.provider_of(template).globalConnectionLimit
-    work = work_of(latest_manifests(session.edges, template.name), points=0, groups=1, connections=limit)
-    return spending(most, work, check_settings(read_settings(os.environ, settings)), read_prices())

@@ -9,7 +9,4 @@ from pileus.cli.session import Session
 @app.command(epilog="Example: pileus cancel viirs-2012")
 def cancel(id: Id, json: show.Json = False) -> None:
     """Stop a backfill for good: running groups stop within seconds. `pileus retry` starts it again."""
-    from pileus.backfills.control import cancel as halt
-
-    session = Session()
-    halted(halt(session.edges, session.workflows, id).to_json(), "cancelled", json)
+    halted(Session().client.backfills.cancel(id).to_json(), "cancelled", json)

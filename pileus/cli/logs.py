@@ -1,6 +1,9 @@
 """pileus logs: what workers wrote about a partition."""
 
-from typing import Annotated, Any
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,20 +12,26 @@ from pileus.cli.app import app
 from pileus.cli.backfill_change import Id
 from pileus.cli.session import Session
 
+if TYPE_CHECKING:
+    from pileus.backfills.record import Outcome
+
+EVERY = 0.5
+"""Seconds between two looks with --follow."""
+
 
 @app.command(epilog="Example: pileus logs viirs-2012 2015-01")
 def logs(
     id: Id,
     partition: Annotated[str, typer.Argument(help="PERIOD, PERIOD/GROUP, or the key that `status --json` shows.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the partition ends.")] = False,
     json: show.Json = False,
 ) -> None:
     """Show what workers wrote about one partition of a backfill."""
-    from pileus.backfills.status import find
-
     session = Session()
-    backfill = find(session.edges, id)
-    written = session.worker_logs
-    lines = [line for key in _keys(session, backfill, partition) for line in written.lines(id, key)]
+    if follow:
+        _follow(session, id, partition)
+        return
+    lines = _lines(session, id, _chosen(session, id, partition))
     if json:
         show.as_json(lines)
     elif not lines:
@@ -32,17 +41,41 @@ def logs(
             _show(line)
 
 
-def _keys(session: Session, backfill: Any, text: str) -> list[str]:
-    """Return the keys of the partitions that `text` names. Raises UsageError when there is none."""
-    from pileus.errors import UsageError
-    from pileus.models import Partition
+def _follow(session: Session, id: str, partition: str) -> None:
+    """Print lines as they are written, until none of the partitions is under way and the last line is printed."""
+    seen = 0
+    with suppress(KeyboardInterrupt):
+        while True:
+            chosen = _chosen(session, id, partition)
+            lines = _lines(session, id, chosen)
+            for line in lines[seen:]:
+                _show(line)
+            sys.stdout.flush()
+            seen = len(lines)
+            if all(one.state.ended for one in chosen):
+                return
+            time.sleep(EVERY)
 
-    briefs = session.edges.index.briefs(backfill.collection, backfill.version, backfill.first, backfill.last)
-    known = [Partition(backfill.collection, backfill.version, brief.period, brief.group) for brief in briefs]
-    keys = [p.key for p in known if text in (p.key, p.period, f"{p.period}/{p.group}")]
-    if not keys:
-        raise UsageError(f"backfill {backfill.id} has no partition {text!r}: expected PERIOD, PERIOD/GROUP or its key")
-    return keys
+
+def _lines(session: Session, id: str, chosen: "list[Outcome]") -> list[dict[str, Any]]:
+    found = [line for one in chosen for line in session.client.backfills.logs(id, one.period, one.group)]
+    return sorted(found, key=lambda line: str(line.get("time", "")))
+
+
+def _chosen(session: Session, id: str, text: str) -> "list[Outcome]":
+    """Return the partitions that `text` names. Raises UsageError when there is none."""
+    from pileus.backfills.status import WHOLE_POINT
+    from pileus.errors import UsageError
+
+    found = session.client.backfills.status(id)
+    chosen = [
+        one
+        for one in found.outcomes
+        if text in (one.key(found.backfill), one.period, f"{one.period}/{one.group}") and one.group != WHOLE_POINT
+    ]
+    if not chosen:
+        raise UsageError(f"backfill {id} has no partition {text!r}: expected PERIOD, PERIOD/GROUP or its key")
+    return chosen
 
 
 def _show(line: dict[str, Any]) -> None:

@@ -9,7 +9,4 @@ from pileus.cli.session import Session
 @app.command(epilog="Example: pileus pause viirs-2012")
 def pause(id: Id, json: show.Json = False) -> None:
     """Stop a backfill for a while: running groups stop within seconds. `pileus resume` continues it."""
-    from pileus.backfills.control import pause as halt
-
-    session = Session()
-    halted(halt(session.edges, session.workflows, id).to_json(), "paused", json)
+    halted(Session().client.backfills.pause(id).to_json(), "paused", json)

@@ -9,7 +9,5 @@ from pileus.cli.session import Session
 @app.command(epilog="Example: pileus resume viirs-2012 --wait")
 def resume(id: Id, wait: Wait = False, json: show.Json = False) -> None:
     """Continue a paused backfill: queue what has not succeeded."""
-    from pileus.backfills.control import resume as again
-
     session = Session()
-    started(session, again(session.edges, session.workflows, id).to_json(), wait, json)
+    started(session, session.client.backfills.resume(id).to_json(), wait, json)

@@ -10,10 +10,12 @@ import typer
 from pileus.cli import complete, show
 from pileus.cli.app import app
 from pileus.cli.session import Session
-from pileus.cli.watch import statuses
+from pileus.cli.watch import follow
 from pileus.models import State
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from pileus.backfills.status import Status
 
 LISTED = 50
@@ -31,48 +33,37 @@ def status(
 ) -> None:
     """Show the state of every point in time as a grid, and why something failed or waits."""
     session = Session()
+    backfills = session.client.backfills
     id = id or _newest(session)
-    found = _watched(session, id, quiet=json) if watch else _settled(session, id)
-    if html:
-        _write_page(session, found, html)
+    if watch:
+        follow(session, id, quiet=json, above=_grid)
     if json:
-        from pileus.backfills.status import status as whole
-
-        show.as_json(whole(session.edges, id, whole=True, files=True).to_json())
-    elif not html:
+        show.as_json(backfills.status(id, whole=True, files=True).to_json())
+    found = backfills.status(id, files=True) if html or not json else None
+    if html and found:
+        _write_page(session, found, html)
+    elif found:
         _tell(found)
 
 
 def _newest(session: Session) -> str:
     from pileus.errors import UsageError
 
-    newest = next((backfill.id for backfill in session.edges.index.backfills()), None)
+    newest = next((backfill.id for backfill in session.client.backfills.all()), None)
     if newest is None:
         raise UsageError("no backfills yet: `pileus backfill COLLECTION` starts one")
     return newest
 
 
-def _settled(session: Session, id: str) -> "Status":
-    """Return the backfill as it is now. If its execution ended and nobody recorded it, end it first."""
-    from pileus.backfills.control import settle
-    from pileus.backfills.status import find, status
-
-    settle(session.edges, session.workflows, find(session.edges, id))
-    return status(session.edges, id, files=True)
-
-
-def _watched(session: Session, id: str, *, quiet: bool) -> "Status":
-    """Return the last status, when the backfill is over; until then show each one in a terminal."""
+def _grid(found: "Status") -> "RenderableType":
+    """Return what the live part begins with: the grid, as far as it fits on a screen."""
     from rich.console import Group
-    from rich.live import Live
 
     from pileus.cli.grid import grid, legend
 
-    with Live(console=show.errors, auto_refresh=False, transient=True) as live:
-        for found in statuses(session, id):
-            if show.errors.is_terminal and not quiet:
-                live.update(Group(f"{id}  {found.backfill.state}", grid(found), legend(found)), refresh=True)
-    return found
+    lines = grid(found).split("\n", allow_blank=True)
+    shown = lines[: max(5, show.errors.height - 10)]
+    return Group(f"{found.backfill.id}  {found.backfill.state}", *shown, legend(found))
 
 
 def _tell(found: "Status") -> None:
