@@ -100,6 +100,11 @@ class Status:
         every = {one.period for one in self.outcomes}
         return len(every) - len(open_), len(every)
 
+    def _repr_html_(self) -> str:
+        from pileus.backfills.status_page import fragment
+
+        return fragment(self)
+
     def to_json(self) -> dict[str, Any]:
         return self.backfill.to_json() | {
             "counts": {str(state): count for state, count in self.counts.items()},

@@ -13,6 +13,8 @@ from pileus.backfills.record import Outcome
 from pileus.backfills.status import Cell, Status
 from pileus.models import Partition, State
 
+SOME = 20
+"""How many partitions that need attention a notebook lists."""
 MOST = 2000
 """How many partitions are listed one by one; the grid has all."""
 HAVE_OUTPUTS = (State.succeeded, State.skipped)
@@ -58,6 +60,21 @@ def page(found: Status, bucket: str, link: Link, *, made: str) -> str:
         f"<p>As of {escape(made)}.</p></body></html>",
     ]
     return "\n".join(parts)
+
+
+def fragment(found: Status) -> str:
+    """Return state, legend and grid as a piece of HTML that loads nothing, for a notebook."""
+    title = escape(f"{found.backfill.id}: {found.backfill.state}")
+    trouble = [one for one in found.outcomes if one.state in (State.failed, State.waiting)]
+    listed = "\n".join(_list("What needs attention", trouble[:SOME], found))
+    grid = "\n".join(_grid(found))
+    return f"<style>{_within('.pileus')}</style><div class=pileus><b>{title}</b> {_legend(found)}{grid}{listed}</div>"
+
+
+def _within(name: str) -> str:
+    """Return the style for what is inside of `name` alone: a page has others."""
+    rules = STYLE[STYLE.index(".grid") :].strip().split("}")
+    return "".join(f"{name} {rule.strip()}}}" for rule in rules if rule.strip())
 
 
 def _legend(found: Status) -> str:

@@ -12,11 +12,17 @@ import pyarrow as pa
 import pytest
 import requests
 
+import pileus
+from pileus.backfills.record import Outcome
+from pileus.backfills.status import Status
 from pileus.client.client import Client
 from pileus.client.local import LocalClient
 from pileus.client.remote import RemoteClient
+from pileus.client.rows import Rows
 from pileus.deploy.synth import check_settings
 from pileus.errors import DocumentError, NotNow, PileusError, Refused, Unknown, Unreachable, UsageError, ZonesError
+from pileus.lifecycle.backfill import Backfill
+from pileus.models import State
 from pileus.project.registry import Registry
 from spec.servers import free_port
 from spec.support import tiny
@@ -228,6 +234,35 @@ def test_a_wrong_token_and_a_server_that_is_gone_are_told(ask: Asking) -> None:
         RemoteClient(f"http://127.0.0.1:{free_port()}", "x").backfills.show("api-first")
     with pytest.raises(UsageError):
         RemoteClient("127.0.0.1:80", "x")
+
+
+def test_a_notebook_shows_plan_status_and_statistics(ask: Asking, done: Project) -> None:
+    for client in (pileus.connect(ask.url, ask.tokens["read"]), pileus.connect(done.path)):
+        found = client.wait("api-first", seconds=60)
+        assert found.counts["waiting"] == 1
+        told = found._repr_html_()
+        assert "api-first: incomplete" in told
+        assert "nothing published" in told
+        assert '<a class="cell succeeded" href="#2015-01"' in told
+        rows = client.statistics("lights", zones=("square",), last="2015-01")
+        assert (len(rows), float(rows.to_pandas()["count"][0])) == (1, 16)
+        assert "<td>square</td>" in rows._repr_html_()
+    plan = pileus.connect(ask.url, ask.tokens["operate"]).backfills.plan("lights", select="all")
+    assert "<b>2 run, 1 wait</b>" in plan._repr_html_()
+
+
+def test_what_is_shown_is_escaped() -> None:
+    hostile = "<script>alert(1)</script>"
+    backfill = Backfill("b", hostile, "001", "2015-01", "2015-01", "month", state="failed", problem=hostile)
+    found = Status(backfill, [Outcome("2015-01", hostile, State.failed, hostile)])
+    assert "<script>" not in found._repr_html_()
+    assert "<script>" not in Rows(hostile, pa.table({"zone": [hostile], hostile: [1.0]}))._repr_html_()
+
+
+def test_where_no_stack_is_up_connecting_says_so(tmp_path: Path) -> None:
+    (tmp_path / "collections").mkdir()
+    with pytest.raises(UsageError, match="pileus up --detach"):
+        pileus.connect(tmp_path)
 
 
 COMMANDS = [

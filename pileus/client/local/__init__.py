@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from pileus.client.client import Client
 from pileus.client.services import Services
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LocalClient:
+class LocalClient(Client):
     """The client of the stack that these services reach."""
 
     services: Services

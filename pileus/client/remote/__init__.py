@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pileus.client.client import Client
 from pileus.client.remote.http import Http
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pileus.client.remote.outputs import RemoteOutputs
 
 
-class RemoteClient:
+class RemoteClient(Client):
     """The client of a server. Raises UsageError for what is no address of one."""
 
     def __init__(self, url: str, token: str) -> None:

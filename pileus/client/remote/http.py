@@ -37,6 +37,9 @@ class Http:
         self._session.headers["User-Agent"] = f"pileus/{__version__}"
         self._tags: dict[str, tuple[str, bytes]] = {}
 
+    def __repr__(self) -> str:
+        return f"Http({self._url!r})"
+
     def read(self, path: str, *, accept: str = "application/json", **query: Any) -> bytes:
         """Return the bytes of an answer. Tried again where trying may help; what has not changed is not sent again."""
         asked = {name: value for name, value in query.items() if value not in (None, (), [], False)}
