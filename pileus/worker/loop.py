@@ -171,7 +171,7 @@ class Worker:
             except StoreError:  # so many workers begin at once that this one never came to write
                 job.stop("later")
         else:
-            self._known = self._edges.index.backfill(job.task.backfill)
+            self._known = self._edges.index.backfill(job.entry.backfill)
         if self._known is None or not self._known.runs(job.task.run_name):
             job.stop("backfill")
         self._work.do(job)

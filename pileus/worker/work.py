@@ -93,7 +93,7 @@ class Work:
 
     def _control(self, job: Job) -> TaskControl:
         def claimed() -> bool:
-            return lifecycle.claimed(self._edges.index.entry(job.entry.partition), job.claim)
+            return lifecycle.claimed(self._edges.index.entry(job.entry.subject), job.claim)
 
         return TaskControl(job.progress, job.cancelled, job.claim, claimed)
 

@@ -61,7 +61,7 @@ def test_a_stale_change_is_refused(index: Index) -> None:
 def test_entries_come_by_span_in_order_and_only_of_their_collection(index: Index) -> None:
     for period in ("2015-03", "2015-01", "2015-02"):
         index.put(queued(period))
-    index.put(replace(queued(), partition=Partition("viirs2", "001", "2015-02", "g")))
+    index.put(replace(queued(), subject=Partition("viirs2", "001", "2015-02", "g")))
     found = [entry.partition.period for entry in index.entries("viirs", "001", "2015-01", "2015-02")]
     assert found == ["2015-01", "2015-02"]
 
