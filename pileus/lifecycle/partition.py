@@ -100,14 +100,15 @@ class Entry:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Entry":
         failure = value.get("failure")
-        known = {name: one for name, one in value.items() if name not in ("partition", "subject")}
         changed = {
             "subject": Partition.parse(value["partition"]) if "partition" in value else parse_subject(value["subject"]),
             "state": State(value["state"]),
             "missing": tuple(value.get("missing", ())),
             "failure": Failure(**failure) if failure else None,
         }
-        return cls(**{**known, **changed})
+        made = {**value, **changed}
+        made.pop("partition", None)
+        return cls(**made)
 
 
 class Standing(Protocol):
