@@ -14,6 +14,7 @@ from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     from pileus.edges.dead_letters import DeadLetter
+    from pileus.lifecycle.backfill import Backfill
 
 dead = typer.Typer(help="Messages in the dead-letter queues.", no_args_is_help=True)
 app.add_typer(dead, name="dead-letters")
@@ -31,16 +32,16 @@ def list_messages(json: show.Json = False) -> None:
         show.line("no dead letters")
     else:
         rows = [_facts(session, message) for message in found]
-        columns = ("id", "queue", "sent", "backfill", "partition", "why")
+        columns = ("id", "queue", "sent", "backfill", "key", "why")
         show.table(columns, [[row[column] for column in columns] for row in rows])
 
 
 def _facts(session: Session, message: "DeadLetter") -> dict[str, Any]:
     """Return what is known of a message. The reason of the failure comes from the index."""
-    from pileus.models import Partition
+    from pileus.subject import parse_subject
 
-    why = None if message.partition else "not a message of ours"
-    entry = session.edges.index.entry(Partition.parse(message.partition)) if message.partition else None
+    why = None if message.key else "not a message of ours"
+    entry = session.edges.index.entry(parse_subject(message.key)) if message.key else None
     if entry:
         why = str(entry.failure) if entry.failure else f"by now {entry.state}"
     return {
@@ -49,6 +50,7 @@ def _facts(session: Session, message: "DeadLetter") -> dict[str, Any]:
         "sent": datetime.fromtimestamp(message.sent, UTC).isoformat(timespec="seconds"),
         "backfill": message.backfill,
         "partition": message.partition,
+        "key": message.key,
         "why": why,
     }
 
@@ -74,21 +76,34 @@ def show_message(id: Id, json: show.Json = False) -> None:
 
 @dead.command(epilog="Example: pileus dead-letters redrive MESSAGE_ID")
 def redrive(id: Id, json: show.Json = False) -> None:
-    """Run the message's partition again, in a new backfill, and delete the message.
+    """Run the message's partition again, in a new backfill, or its request again, and delete the message.
 
     The message itself cannot be used again: no workflow waits for its answer any more.
     """
-    from pileus.backfills.control import new_backfill, read_registry, start
-    from pileus.backfills.status import find
+    from pileus import runs
     from pileus.errors import UsageError
-    from pileus.models import Partition
 
     session = Session()
-    edges = session.edges
     message = _find(session, id)
+    if message.request is not None:
+        run = runs.rerun(session.edges, session.workflows, message.request)
+        session.dead_letters.remove(id)
+        show.answer(json, run.to_json(), f"{run.key} is {run.state}, run {run.number}")
+        return
     if message.partition is None or message.backfill is None:
         raise UsageError(f"{id} is not a task of Pileus, so it stays: see `pileus dead-letters show`")
-    partition = Partition.parse(message.partition)
+    started = _backfilled(session, message.partition, message.backfill)
+    session.dead_letters.remove(id)
+    show.answer(json, started.to_json(), started.id)
+
+
+def _backfilled(session: Session, key: str, before: str) -> "Backfill":
+    """Start a backfill of one partition, on the queue of the backfill before it, and return it."""
+    from pileus.backfills.control import new_backfill, read_registry, start
+    from pileus.backfills.status import find
+    from pileus.models import Partition
+
+    edges, partition = session.edges, Partition.parse(key)
     planned = new_backfill(
         read_registry(edges.store, session.stack),
         partition.collection,
@@ -97,10 +112,8 @@ def redrive(id: Id, json: show.Json = False) -> None:
         first=partition.period,
         last=partition.period,
         onward=True,
-        queue=find(edges, message.backfill).queue,
+        queue=find(edges, before).queue,
         started_by=getuser(),
         command=" ".join(["pileus", *sys.argv[1:]]),
     )
-    started = start(edges, session.workflows, planned)
-    session.dead_letters.remove(id)
-    show.answer(json, started.to_json(), started.id)
+    return start(edges, session.workflows, planned)
