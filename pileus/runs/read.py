@@ -49,7 +49,7 @@ def list_runs(edges: Edges, of: str, *, state: State | None = None, limit: int =
     requests = "/" not in of
     scope = f"{REQUEST}{process_of(of.removeprefix(REQUEST)).id}" if requests else of
     found: list[Run] = []
-    place, read = after or "", 0
+    place, read, limit = after or "", 0, max(1, limit)
     while read < MOST_READ:
         size = limit - len(found) if state is None else READ
         entries = edges.index.listing(scope, limit=size, after=place, backwards=requests)

@@ -83,6 +83,13 @@ def test_another_input_under_the_same_id_is_a_conflict(office: Office) -> None:
         office.start(stats=["mean"])
 
 
+def test_the_same_input_is_the_same_after_the_process_has_another_version(office: Office) -> None:
+    first = office.start()
+    document = json.loads(office.edges.store.get(first.input)) | {"version": "0.9.0"}
+    office.edges.store.put(first.input, json.dumps(document).encode())
+    assert office.start() == first
+
+
 def test_fifty_racing_starters_make_one_run_and_one_execution(office: Office) -> None:
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: office.start(), range(50)))
