@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from pileus.errors import UsageError
 from pileus.models import Partition
 from pileus.outputs.cells import safe_table
 from pileus.periods import parse_period
@@ -69,7 +70,10 @@ def to_parquet(table: pa.Table, partition: Partition, units: Mapping[str, str]) 
 
 
 def parquet_of(table: pa.Table, about: Mapping[str, str], units: Mapping[str, str]) -> bytes:
-    """Do as `to_parquet`, for rows of anything. `about`: what the metadata of the table says beside `units`."""
+    """Do as `to_parquet`, for rows of anything: columns that are neither keys nor statistics are not described.
+
+    `about`: what the metadata of the table says beside `units`.
+    """
     unit = " or ".join(sorted({unit for unit in units.values() if unit})) or "unit of the band"
     fields = [_described(field, unit) for field in table.schema]
     metadata = {**about, "units": json.dumps(dict(units), ensure_ascii=False)}
@@ -83,7 +87,10 @@ def _described(field: pa.Field, unit: str) -> pa.Field:
     if field.name in KEYS:
         measure, meaning = KEYS[field.name]
     else:
-        statistic = statistic_of(field.name)
+        try:
+            statistic = statistic_of(field.name)
+        except UsageError:
+            return field
         measure, meaning = statistic.unit, statistic.description
     return field.with_metadata({"unit": measure.replace("{unit}", unit), "description": meaning})
 
