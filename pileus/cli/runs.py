@@ -105,7 +105,8 @@ def show_run(key: Key, json: show.Json = False) -> None:
     """Show one run: its state, its times, and where its input and its result are."""
     from pileus import runs
 
-    run = runs.find(Session().edges, key)
+    session = Session()
+    run = runs.settle(session.edges, session.workflows, key)
     if json:
         show.as_json(run.to_json())
         return
@@ -173,7 +174,7 @@ def _told(session: Session, run: "Run", wait: bool, json: bool) -> None:
         show.line(f"{run.key} is {run.state}, run {run.number}")
     while wait and run.ended is None:
         time.sleep(POLL_SECONDS)
-        run = runs.find(session.edges, run.key)
+        run = runs.settle(session.edges, session.workflows, run.key)
     if json:
         show.as_json(run.to_json())
     elif wait:

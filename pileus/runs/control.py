@@ -9,12 +9,14 @@ from uuid import uuid4
 from pileus import lifecycle
 from pileus.edges.index import change
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, DamagedObject, NotFound, UsageError
+from pileus.errors import Conflict, DamagedObject, UsageError
 from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
 from pileus.runs import executions, record
+from pileus.runs.end import execution_ended
+from pileus.runs.read import find_entry
 from pileus.runs.view import Run, view
 from pileus.subject import Request, parse_subject
 from pileus.wiring import Edges
@@ -34,7 +36,7 @@ def start(edges: Edges, workflows: Workflows, process: str, inputs: Mapping[str,
     def step(stored: Entry | None) -> Entry | None:
         return None if stored else lifecycle.queue(None, _wanted(edges, subject, 1), now=edges.now(), live=False)
 
-    entry = change(edges.index, subject, step) or _entry(edges, subject)
+    entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
     return _begun(edges, workflows, entry, subject)
 
 
@@ -44,7 +46,7 @@ def rerun(edges: Edges, workflows: Workflows, key: str) -> Run:
     Raises NotFound where there is no such run, Conflict while it goes on, UsageError for a partition.
     """
     subject = _request(key, "rerun", "`pileus retry` runs it again with its backfill")
-    before = _entry(edges, subject)
+    before = find_entry(edges, subject.key)
     if not before.state.ended:
         raise Conflict(f"is {before.state}: only a run that has ended is run again", where=key)
     wanted = _wanted(edges, subject, before.number + 1)
@@ -54,7 +56,7 @@ def rerun(edges: Edges, workflows: Workflows, key: str) -> Run:
             None if stored and stored.run == wanted.run else lifecycle.queue(stored, wanted, now=edges.now(), live=True)
         )
 
-    entry = change(edges.index, subject, step) or _entry(edges, subject)
+    entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
     return _begun(edges, workflows, entry, subject)
 
 
@@ -69,12 +71,31 @@ def stop(edges: Edges, workflows: Workflows, key: str, reason: str = "stopped by
     def step(stored: Entry | None) -> Entry | None:
         return lifecycle.stop(stored, stored.run, reason, now=edges.now()) if stored else None
 
-    entry = change(edges.index, subject, step) or _entry(edges, subject)
+    entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
     if entry.state is not State.cancelled:
         raise Conflict(f"is {entry.state}: only a run that goes on can be stopped", where=key)
     record.keep(edges, subject)
     executions.end(edges, workflows, entry, subject, reason)
     return view(edges, entry)
+
+
+def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
+    """Correct a run whose start or end nobody recorded, and return it as it is afterwards; of a partition as it is.
+
+    1. Its starter died before the execution began: begin it.
+    2. Its execution was stopped or has failed, and nobody recorded that: end the run.
+
+    Raises as `find` does.
+    """
+    entry, subject = find_entry(edges, key), parse_subject(key)
+    if not isinstance(subject, Request) or entry.state.ended:
+        return view(edges, entry)
+    status = executions.status(edges, workflows, entry, subject)
+    if status == "GONE":
+        return _begun(edges, workflows, entry, subject)
+    if status in ("ABORTED", "FAILED", "TIMED_OUT"):
+        execution_ended(edges, subject, entry.number, status, None)
+    return view(edges, find_entry(edges, key))
 
 
 def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
@@ -115,13 +136,6 @@ def _begun(edges: Edges, workflows: Workflows, entry: Entry, subject: Request) -
 
 def _wanted(edges: Edges, subject: Request, number: int) -> Entry:
     return Entry(subject, State.planned, run_name(subject.key, number), extra={"created": edges.now()})
-
-
-def _entry(edges: Edges, subject: Request) -> Entry:
-    entry = edges.index.entry(subject)
-    if entry is None:
-        raise NotFound("there is no such run", where=subject.key)
-    return entry
 
 
 def _request(key: str, word: str, instead: str) -> Request:

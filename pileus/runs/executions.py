@@ -2,7 +2,7 @@
 
 import re
 
-from pileus.edges.workflows import Workflows, execution_arn
+from pileus.edges.workflows import Status, Workflows, execution_arn
 from pileus.lifecycle.partition import Entry
 from pileus.messages import RequestTask
 from pileus.runs.record import input_url
@@ -37,7 +37,16 @@ def begin(edges: Edges, workflows: Workflows, entry: Entry, subject: Request) ->
 
 def end(edges: Edges, workflows: Workflows, entry: Entry, subject: Request, why: str) -> None:
     """Stop the execution of a run. It is no error when it has ended."""
-    workflows.stop(execution_arn(edges.stack.workflow_arn(WORKFLOW), name_of(subject, entry.number)), why)
+    workflows.stop(_arn(edges, entry, subject), why)
+
+
+def status(edges: Edges, workflows: Workflows, entry: Entry, subject: Request) -> Status:
+    """Return the status of the execution of a run."""
+    return workflows.status(_arn(edges, entry, subject))
+
+
+def _arn(edges: Edges, entry: Entry, subject: Request) -> str:
+    return execution_arn(edges.stack.workflow_arn(WORKFLOW), name_of(subject, entry.number))
 
 
 def run_of_arn(edges: Edges, arn: str) -> tuple[Request, int] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pileus.edges.store import load
 from pileus.errors import Conflict, NotFound
+from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
 from pileus.runs.view import Run, view
@@ -33,10 +34,15 @@ class Page:
 
 def find(edges: Edges, key: str) -> Run:
     """Return the latest run about a subject. Raises UsageError for what is no key, NotFound where there is no run."""
+    return view(edges, find_entry(edges, key))
+
+
+def find_entry(edges: Edges, key: str) -> Entry:
+    """Return the entry of a subject. Raises UsageError for what is no key, NotFound where there is no run."""
     entry = edges.index.entry(parse_subject(key))
     if entry is None:
         raise NotFound("there is no such run", where=key)
-    return view(edges, entry)
+    return entry
 
 
 def list_runs(edges: Edges, of: str, *, state: State | None = None, limit: int = 100, after: str | None = None) -> Page:

@@ -32,6 +32,8 @@ class Executions:
         return True
 
     def status(self, execution: str) -> Status:
+        if execution not in self.started:
+            return "GONE"
         return "ABORTED" if execution in self.stopped else "RUNNING"
 
     def stop(self, execution: str, cause: str) -> None:

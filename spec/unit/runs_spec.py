@@ -104,6 +104,21 @@ def test_a_starter_that_died_before_its_execution_is_made_good_by_the_next(offic
     assert len(office.workflows.started) == 1
 
 
+def test_what_nobody_recorded_of_a_start_or_an_end_is_made_good_by_who_looks(office: Office) -> None:
+    record.write_input(office.edges, SUBJECT, INPUTS)
+    office.edges.index.put(Entry(SUBJECT, State.queued, f"{KEY}/1"))
+    assert runs.settle(office.edges, office.workflows, KEY).state is State.queued
+    (execution,) = office.workflows.started
+    office.claim()
+    assert runs.settle(office.edges, office.workflows, KEY).state is State.running
+    office.workflows.stop(execution, "by hand")
+    assert runs.settle(office.edges, office.workflows, KEY).state is State.cancelled
+    partition = Partition("viirs", "001", "2015-01", "g")
+    office.edges.index.put(Entry(partition, State.queued, "b/1"))
+    assert runs.settle(office.edges, office.workflows, partition.key).state is State.queued
+    assert len(office.workflows.started) == 1
+
+
 def test_an_id_is_made_where_none_is_given_and_later_ones_come_first(office: Office) -> None:
     first = office.start(None)
     office.time += 1
