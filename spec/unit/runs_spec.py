@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pileus import lifecycle, runs
+from pileus.edges.dead_letters import DeadLetter
 from pileus.edges.index import MemoryIndex
 from pileus.errors import Conflict, DocumentError, NotFound, UsageError
 from pileus.lifecycle.partition import Entry, Failure
@@ -354,6 +355,20 @@ def test_a_damaged_copy_keeps_no_other_from_recovery(office: Office) -> None:
     control.recover(empty, office.workflows, lines.append)
     assert [run.key[-1] for run in runs.list(empty, PROCESS).runs] == ["b"]
     assert "left out" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "partition"),
+    [
+        ({"config": {"subject": KEY, "run": 1}, "input": {"url": "s3://internal/x"}}, KEY, None),
+        ({"config": {"partition": "v/001/2015-01/g", "backfill": "b", "run": 1}, "input": {}}, None, "v/001/2015-01/g"),
+        ({"config": {"subject": "request:x"}}, None, None),
+        ([], None, None),
+    ],
+)
+def test_a_dead_letter_tells_what_it_is_about(task: Any, asked: str | None, partition: str | None) -> None:
+    letter = DeadLetter("id", "ingest", "receipt", json.dumps({"token": "t", "task": task}), 0)
+    assert (letter.request, letter.partition, letter.key) == (asked, partition, asked or partition)
 
 
 def test_an_end_that_comes_late_leaves_the_next_run_alone(office: Office) -> None:
