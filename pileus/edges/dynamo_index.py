@@ -14,7 +14,7 @@ from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import State, safe, unsafe
-from pileus.subject import Subject, key_of
+from pileus.subject import REQUEST, Subject, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -205,7 +205,9 @@ class DynamoIndex:
 
     def _entry(self, item: Any) -> Entry:
         value = json.loads(item["body"]["S"])
-        key = value["subject"] = key_of(item["collection"]["S"], item["partition"]["S"])
+        scope = item["collection"]["S"]
+        key = key_of(scope, item["partition"]["S"])
+        value["subject" if scope.startswith(REQUEST) else "partition"] = key
         value |= {name: item[name]["S"] for name in ("state", "run", "tag")}
         value |= {name: _number(item[name]["N"]) for name in NUMBERS if name in item}
         if value.get("manifest") == USUAL:
