@@ -79,7 +79,9 @@ def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
     allow(role, BUDGET, [core.tables.connections.table_arn])
     # The worker that counts one failure too many stops the backfill, so that no other starts a group.
     allow(role, CHANGE, [core.tables.backfills.table_arn])
-    reads, writes = ("backfills/*", "zones/*", "indexes/*"), ("indexes/*", "backfills/*", "staged/*")
+    # A run of a process reads its input, and the collections and providers that this names.
+    reads = ("backfills/*", "zones/*", "indexes/*", "runs/*", "registry.json")
+    writes = ("indexes/*", "backfills/*", "staged/*", "runs/*")
     allow_objects(role, core.internal, read=reads, write=writes)
     allow_publishing(role, core)
     allow_sources(role, settings)
@@ -117,7 +119,7 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
+    allow_objects(role, core.internal, read=("backfills/*", "runs/*"), write=("backfills/*", "runs/*"))
     allow_publishing(role, core)
     allow_telling(role, settings, core)
 

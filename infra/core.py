@@ -35,9 +35,9 @@ LAMBDAS = {
     "ReportStatus": "report_status",
 }
 """Folder by name of the Lambdas that come with Pileus."""
-TRIGGER, PROCESS = (
+TRIGGER, PROCESS, RUN = (
     Path(__file__).parent / "workflows" / f"{name}{WORKFLOW}"
-    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules")
+    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules", "RunProcess")
 )
 
 
@@ -162,20 +162,20 @@ class Core(Stack):
             "SilenceSeconds": str(settings.silence_seconds),
             "TimeoutSeconds": str(settings.timeout_seconds),
         }
-        trigger, process, *others = (
+        trigger, process, run, *others = (
             Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
-            for path in (TRIGGER, PROCESS, *own)
+            for path in (TRIGGER, PROCESS, RUN, *own)
         )
-        for workflow in (trigger, process, *others):
+        for workflow in (trigger, process, run, *others):
             self._let(workflow, [function for name, function in functions.items() if name in workflow.values])
-        self.token_arns = [arn for one in (process, *others) if one.sends_groups for arn in one.token_arns]
-        self.machines = {"Trigger": trigger.machine, "Process": process.machine}
+        self.token_arns = [arn for one in (process, run, *others) if one.sends_groups for arn in one.token_arns]
+        self.machines = {"Trigger": trigger.machine, "Process": process.machine, "Run": run.machine}
         self.machines |= {workflow.name: workflow.machine for workflow in others}
 
         access.allow_generate(generate, self)
         access.allow_discover(discover, settings, self)
         access.allow_report(report, settings, self)
-        self._stopped_executions(settings, trigger, report)
+        self._stopped_executions(settings, (trigger, run), report)
         self._schedule_role(settings, trigger)
 
     def _let(self, workflow: Workflow, functions: Sequence[lambda_.Function]) -> None:
@@ -201,7 +201,7 @@ class Core(Stack):
             empty_on_delete=True,
         )
 
-    def _stopped_executions(self, settings: Settings, trigger: Workflow, report: lambda_.Function) -> None:
+    def _stopped_executions(self, settings: Settings, workflows: Sequence[Workflow], report: lambda_.Function) -> None:
         """Send executions that fail, or that somebody stops in Step Functions, to ReportStatus, which ends them in the
         index.
         """
@@ -213,7 +213,7 @@ class Core(Stack):
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
-                    "stateMachineArn": [trigger.machine.state_machine_arn],
+                    "stateMachineArn": [workflow.machine.state_machine_arn for workflow in workflows],
                     "status": ["ABORTED", "FAILED", "TIMED_OUT"],
                 },
             ),

@@ -15,6 +15,7 @@ from pileus.lifecycle.partition import Entry
 from pileus.models import Group, Partition, State
 from pileus.periods import parse_period
 from pileus.point_collections import PointCollections
+from pileus.subject import Request
 from pileus.typed import check_types
 
 INLINE = 100_000
@@ -212,11 +213,40 @@ def _written(config: Mapping[str, Any]) -> Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestTask:
+    """One run of a request, for a worker."""
+
+    subject: Request
+    run: int
+    url: str
+    """Address of its input document."""
+
+    @property
+    def run_name(self) -> str:
+        return run_name(self.subject.key, self.run)
+
+    @staticmethod
+    def is_one(value: object) -> bool:
+        """Return whether a task is of a request, and not of a group."""
+        config = value.get("config") if isinstance(value, Mapping) else None
+        return isinstance(config, Mapping) and "subject" in config
+
+    def to_json(self) -> dict[str, Any]:
+        return {"config": {"subject": self.subject.key, "run": self.run}, "input": {"url": self.url}}
+
+    @classmethod
+    def from_json(cls, value: Any) -> "RequestTask":
+        """Raises UsageError for anything else."""
+        subject = Request.parse(text(value, "config", "subject"))
+        return cls(subject, number(part(value, "config"), "run"), text(value, "input", "url"))
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """What a worker answers for a group."""
+    """What a worker answers for a group, or for a run of a request."""
 
     manifest: str
-    """Address."""
+    """Address; of a request, that of its result document."""
     downloaded: int = 0
     """Bytes."""
     seconds: float = 0.0

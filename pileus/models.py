@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
 from pileus.errors import UnsafeName, UsageError
@@ -179,6 +179,7 @@ class Partition:
     `key` and `parse` are inverses for any text.
     """
 
+    kind: ClassVar[str] = "partition"
     collection: str
     """Name of the template."""
     version: str
@@ -194,6 +195,20 @@ class Partition:
         'viirs/001/2015-01/20150101'
         """
         return "/".join(safe(part) for part in (self.collection, self.version, self.period, self.group))
+
+    @property
+    def scope(self) -> str:
+        """Collection, version and year: what the index lists together.
+
+        >>> Partition("viirs", "001", "2015-01", "20150101").scope
+        'viirs/001/2015'
+        """
+        return f"{safe(self.collection)}/{safe(self.version)}/{self.item[:4]}"
+
+    @property
+    def item(self) -> str:
+        """Period and group: its place in the scope."""
+        return f"{safe(self.period)}/{safe(self.group)}"
 
     @classmethod
     def parse(cls, key: str) -> "Partition":

@@ -1,7 +1,7 @@
 """Records that come as JSON: whether each field has the type that the record says."""
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -24,12 +24,24 @@ def check_types(record: Any) -> None:
 
 @lru_cache(64)
 def _hints(kind: Any) -> dict[str, Any]:
-    return {name: hint for name, hint in get_type_hints(kind).items() if name in kind.__dataclass_fields__}
+    hints = get_type_hints(kind)
+    return {field.name: _ANY_RECORD if _is_protocol(hints[field.name]) else hints[field.name] for field in fields(kind)}
+
+
+_ANY_RECORD = object()
+"""Stands for a protocol of records, such as Subject: a dataclass, whose own fields are checked."""
+
+
+def _is_protocol(hint: Any) -> bool:
+    return bool(getattr(hint, "_is_protocol", False))
 
 
 def _fits(value: Any, kind: Any) -> bool:
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
+        return True
+    if kind is _ANY_RECORD:
+        check_types(value)
         return True
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in args)

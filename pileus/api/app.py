@@ -23,6 +23,7 @@ from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
+from pileus.client.local.runs import LocalRuns
 from pileus.client.services import Services
 from pileus.outputs.read import read_stats
 from pileus.version import __version__
@@ -87,4 +88,5 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalDocuments(services),
         LocalOperations(services, deployment),
         LocalOutputs(services, rows.get),
+        LocalRuns(services),
     )

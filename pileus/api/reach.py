@@ -10,6 +10,7 @@ from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
+from pileus.client.local.runs import LocalRuns
 from pileus.client.services import Services
 
 
@@ -23,6 +24,7 @@ class Reach:
     documents: LocalDocuments
     operations: LocalOperations
     outputs: LocalOutputs
+    runs: LocalRuns
 
 
 def _of(request: Request) -> Reach:

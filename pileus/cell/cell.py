@@ -40,7 +40,8 @@ class Cell:
         self.servant, self.limits = Servant(environ, scratch, limits), limits
         self._child: Child | None = None
         self._zones: dict[str, int] = {}
-        self._indexes: dict[str, int] = {}
+        self._indexes: dict[str, tuple[str, int]] = {}
+        """Hash of its zones, and open file, of each index, by key."""
 
     @contextmanager
     def child(self, purpose: str, check: Check) -> Iterator[Child]:
@@ -78,8 +79,15 @@ class Cell:
                 content = self._compiled(zones, grid, rule, check)
                 if cache:
                     cache.put(key, content)
-            self._indexes[key] = sealed(content, "index")
-        return key, self._indexes[key]
+            self._indexes[key] = zones.hash, sealed(content, "index")
+        return key, self._indexes[key][1]
+
+    def forget(self, zones: Zones) -> None:
+        """Let go of zones that no other job will need, and of their indexes."""
+        if zones.hash in self._zones:
+            os.close(self._zones.pop(zones.hash))
+        for key in [key for key, (digest, _) in self._indexes.items() if digest == zones.hash]:
+            os.close(self._indexes.pop(key)[1])
 
     def _compiled(self, zones: Zones, grid: Grid, rule: CoverageRule, check: Check) -> bytes:
         child = self.servant.child("index", check)
@@ -141,7 +149,7 @@ class Cell:
             self._child.kill()
         self._child = None
         self.servant.close()
-        for file in (*self._zones.values(), *self._indexes.values()):
+        for file in (*self._zones.values(), *(file for _, file in self._indexes.values())):
             os.close(file)
         self._zones, self._indexes = {}, {}
 

@@ -9,7 +9,7 @@ from pileus.documents import Band, Process
 from pileus.outputs.draw import Drawing, DrawTask, measure_and_draw
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
-from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
+from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, read_zones
 from pileus.zonal.look import look
 
 
@@ -38,6 +38,14 @@ class Inside(Protocol):
         """Do as `pileus.zonal.look.look`."""
         ...
 
+    def zones(self, content: bytes, *, zone_id: str | None, where: str, check: Check) -> Zones:
+        """Do as `pileus.zonal.read_zones`, for a stranger's file of zones."""
+        ...
+
+    def forget(self, zones: Zones) -> None:
+        """Keep nothing of zones that no other job will need."""
+        ...
+
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""
         ...
@@ -55,6 +63,14 @@ class Here:
         measured, drawing = measure_and_draw(sources, process, zones, scratch=scratch, check=check, **how)
         job: dict[str, Any] = {"scratch": scratch, "check": check, "limits": None}
         return measured_by_gippy(measured, sources, process, zones, **job), drawing
+
+    def zones(self, content: bytes, *, zone_id: str | None, where: str, check: Check) -> Zones:
+        """Do as `pileus.zonal.read_zones`."""
+        check()
+        return read_zones(content, zone_id=zone_id, where=where)
+
+    def forget(self, zones: Zones) -> None:
+        """Do nothing: nothing is kept."""
 
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""

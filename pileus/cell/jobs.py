@@ -1,6 +1,6 @@
 """What a child does: one job after the other, each asked for in one message. Runs confined; see `confine`.
 
-{"job": "measure" | "look" | "task" | "index", ...}, the zones in an open file
+{"job": "measure" | "look" | "task" | "index" | "zones", ...}, the zones in an open file; of `zones` a file of them
     <- {"reading": number of the file that is opened now}
     <- {"bring": [number of a file, [[first, last], ...]]}     -> {}
     <- {"index": grid, "rule": rule}     -> {"key": key}, the index in an open file
@@ -22,7 +22,7 @@ from typing import Any
 from pileus.cell.channel import Channel, Closed
 from pileus.cell.confine import Limits, allow_seconds
 from pileus.cell.results import measured_to_numbers
-from pileus.cell.zone_file import zones_from_bytes
+from pileus.cell.zone_file import zones_from_bytes, zones_to_bytes
 from pileus.documents import Band, Process
 from pileus.download.parts import few
 from pileus.errors import NoSpace, PileusError, RasterError
@@ -33,7 +33,7 @@ from pileus.raster.grid import Grid
 from pileus.raster.request import Place
 from pileus.stopping import go_on
 from pileus.worker_tasks import Work, task_of
-from pileus.zonal import Source, Zones
+from pileus.zonal import Source, Zones, read_zones
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import CoverageRule, ZoneIndex
 from pileus.zonal.look import look
@@ -90,7 +90,13 @@ class Jobs:
     def do(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
         """Do one job. Return what stands in its last message, and its bytes."""
         try:
-            jobs = {"measure": self._measure, "look": self._look, "task": self._task, "index": self._index}
+            jobs = {
+                "measure": self._measure,
+                "look": self._look,
+                "task": self._task,
+                "index": self._index,
+                "zones": self._read_zones,
+            }
             return jobs[job["job"]](job, files)
         finally:
             for file in files:
@@ -150,6 +156,10 @@ class Jobs:
     def _index(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
         zones, rule = self._zones_of(job, files), job["rule"]
         return {}, compile_index(zones, Grid(*job["grid"]), rule).to_bytes()
+
+    def _read_zones(self, job: Mapping[str, Any], files: list[int]) -> tuple[Any, bytes]:
+        zones = read_zones(_whole(files[0]), zone_id=job["zone_id"], where=job["where"])
+        return list(zones.notes), zones_to_bytes(zones)
 
     def _zones_of(self, job: Mapping[str, Any], files: list[int]) -> Zones:
         digest = job["zones"]

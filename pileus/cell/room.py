@@ -1,6 +1,7 @@
 """The jobs of one collection in a cell: measure and draw, and tasks. An `Inside`."""
 
 import math
+import os
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from pileus.cell.cell import Cell, odd
+from pileus.cell.channel import sealed
 from pileus.cell.gippy import measured_by_gippy
 from pileus.cell.jobs import archives_to_json, source_to_json
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
+from pileus.cell.zone_file import zones_of
 from pileus.documents import Band, Process
 from pileus.download.parts import MOST
 from pileus.errors import UnsafeName
@@ -24,6 +27,8 @@ from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
 
 OUTPUT = 4 << 30
 """Most bytes of one output."""
+ZONES = 1 << 30
+"""Most bytes of zones that were read from a stranger's file."""
 OUTPUTS = 10_000
 """Most outputs of a task."""
 MAGIC = {"clip": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "picture": (b"\x89PNG\r\n\x1a\n",)}
@@ -121,6 +126,23 @@ class Room:
             for kind, _, _ in self._cell.talk(child, job, [], check, [source.name], 0):
                 if kind != "done":
                     raise BadAnswer("what was not asked for")
+
+    def zones(self, content: bytes, *, zone_id: str | None, where: str, check: Check) -> Zones:
+        """Do as `pileus.zonal.read_zones`, for a stranger's file of zones."""
+        job, file = {"job": "zones", "zone_id": zone_id, "where": where}, sealed(content, "zones")
+        try:
+            with self._cell.child(self._purpose, check) as child, _judged(where):
+                for kind, value, body in self._cell.talk(child, job, [file], check, [where], ZONES):
+                    if kind != "done":
+                        raise BadAnswer("what was not asked for")
+                    zones = zones_of(value, body)
+            return zones
+        finally:
+            os.close(file)
+
+    def forget(self, zones: Zones) -> None:
+        """Keep nothing of zones that no other job will need."""
+        self._cell.forget(zones)
 
     def run(self, task: WorkerTask, work: Work) -> None:
         """Do a task of a collection."""

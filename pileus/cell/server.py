@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -111,7 +112,7 @@ def _become_child(order: dict[str, Any], file: int, parent: int) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)
-        os.environ["TMPDIR"] = os.environ["CPL_TMPDIR"] = order["scratch"]
+        os.environ["TMPDIR"] = os.environ["CPL_TMPDIR"] = tempfile.tempdir = order["scratch"]
         limits = confine.Limits(**order["limits"])
         confine.confine(limits, confine.code_folders(), [Path(order["scratch"])], parent)
         serve(Channel(socket.socket(fileno=file)), limits)

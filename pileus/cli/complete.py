@@ -30,6 +30,13 @@ def workflows(incomplete: str) -> list[str]:
     return _begin(incomplete, (path.name.removesuffix(WORKFLOW) for path in files))
 
 
+def processes(incomplete: str) -> list[str]:
+    """Return the ids of processes that begin with `incomplete`."""
+    from pileus.processes import registered
+
+    return _begin(incomplete, registered())
+
+
 def tasks(incomplete: str) -> list[str]:
     """Return the names of the project's tasks, and of Pileus's, that begin with `incomplete`."""
     root, product = _root(), product_folder()

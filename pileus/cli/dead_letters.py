@@ -9,6 +9,7 @@ import typer
 from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.session import Session
+from pileus.lifecycle.backfill import Backfill
 
 dead = typer.Typer(help="Messages in the dead-letter queues.", no_args_is_help=True)
 app.add_typer(dead, name="dead-letters")
@@ -24,7 +25,7 @@ def list_messages(json: show.Json = False) -> None:
     elif not found:
         show.line("no dead letters")
     else:
-        columns = ("id", "queue", "sent", "backfill", "partition", "why")
+        columns = ("id", "queue", "sent", "backfill", "key", "why")
         show.table(columns, [[row[column] for column in columns] for row in found])
 
 
@@ -40,9 +41,10 @@ def show_message(id: Id, json: show.Json = False) -> None:
 
 @dead.command(epilog="Example: pileus dead-letters redrive MESSAGE_ID")
 def redrive(id: Id, json: show.Json = False) -> None:
-    """Run the message's partition again, in a new backfill, and delete the message.
+    """Run the message's partition again, in a new backfill, or its request again, and delete the message.
 
     The message itself cannot be used again: no workflow waits for its answer any more.
     """
-    started = Session().client.operations.redrive(id, command=" ".join(["pileus", *sys.argv[1:]]))
-    show.answer(json, started.to_json(), started.id)
+    begun = Session().client.operations.redrive(id, command=" ".join(["pileus", *sys.argv[1:]]))
+    told = begun.id if isinstance(begun, Backfill) else f"{begun.key} is {begun.state}, run {begun.number}"
+    show.answer(json, begun.to_json(), told)

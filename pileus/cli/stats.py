@@ -1,6 +1,5 @@
 """pileus stats: zonal statistics of rasters and archives, with no stack."""
 
-import io
 import os
 import tempfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import typer
 from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.rasters import Rasters, bar, is_url
+from pileus.cli.table_file import writer
 from pileus.documents import DEFAULT_STATISTICS, Band, GridRule, Process, parse_value
 from pileus.documents.base import D
 from pileus.errors import UsageError
@@ -89,7 +89,7 @@ def stats(
     """Compute statistics of the pixels in each zone: a row per zone and band."""
     from pileus.zonal import FolderCache, measure, read_zones
 
-    write = _writer(output)
+    write = writer(output)
     mask_file = Path(mask) if mask and Path(mask).is_file() else None
     names = band or [_band(rasters)]
     limits = {"min": range[0], "max": range[1]} if range else {}
@@ -137,15 +137,14 @@ def _band(rasters: list[str]) -> str:
     """Return the band of a raster file by its name: BAND of NAME.BAND.tif, else NAME; 1 where NAME has dots. Of other
     kinds: the only one that they hold.
     """
-    from pileus.raster.band_names import named_band, stem_of
+    from pileus.raster.band_names import usual_band
     from pileus.raster.fields import listed
     from pileus.raster.opening import band_names
     from pileus.unpack.members import is_archive
 
     path = Path(urlsplit(rasters[0]).path if is_url(rasters[0]) else rasters[0])
     if path.name.lower().endswith((".tif", ".tiff")):
-        stem = stem_of(path.name)
-        return named_band(path.name) or ("1" if "." in stem else stem)
+        return usual_band(path.name)
     readable = not is_url(rasters[0]) and path.is_file() and not is_archive(path)
     names = band_names(path, rasters[0]) if readable else []
     if len(names) == 1:
@@ -199,50 +198,6 @@ def _together(tables: list["pa.Table"]) -> "pa.Table":
     import pyarrow as pa
 
     return pa.concat_tables(tables, promote_options="default")
-
-
-def _writer(output: str | None) -> Callable[["pa.Table"], None] | None:
-    """Return the function that writes the file or the object, or None. Raises UsageError for an unknown ending before
-    anything is measured.
-    """
-    if output is None:
-        return None
-    if not output.lower().endswith((".csv", ".parquet")):
-        raise UsageError("expected a name that ends in .csv or .parquet", where=output)
-    if is_url(output) and not output.startswith("s3://"):
-        raise UsageError("expected a file or s3://BUCKET/KEY", where=output)
-    if not is_url(output) and not Path(output).parent.is_dir():
-        raise UsageError("its folder does not exist", where=output)
-
-    def write(table: "pa.Table") -> None:
-        body = _content(table, output)
-        if is_url(output):
-            from pileus.edges.aws import Aws
-            from pileus.edges.store import S3Store
-
-            S3Store(Aws().s3).put(output, body)
-        else:
-            temporary = Path(output).with_name(f".{Path(output).name}.part")
-            try:
-                temporary.write_bytes(body)
-                temporary.replace(output)
-            finally:
-                temporary.unlink(missing_ok=True)
-        show.errors.print(f"{table.num_rows} rows in {output}", style="dim", markup=False, soft_wrap=True)
-
-    return write
-
-
-def _content(table: "pa.Table", name: str) -> bytes:
-    import pyarrow.parquet
-
-    from pileus.outputs.tables import to_csv
-
-    if name.lower().endswith(".csv"):
-        return to_csv(table)
-    sink = io.BytesIO()
-    pyarrow.parquet.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
 
 
 def _show(table: "pa.Table", write: Callable[["pa.Table"], None] | None, *, json: bool) -> None:

@@ -92,7 +92,9 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.cell.settings import limits_of
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.scale_in import protected, protection_from
+    from pileus.messages import RequestTask
     from pileus.tasks.process_group import TaskControl, WorkerState, process_group
+    from pileus.tasks.process_request import process_request
     from pileus.wiring import wire, wire_queues
     from pileus.worker.health_check import pulse_file
     from pileus.worker.loop import Worker
@@ -121,6 +123,9 @@ def work(*, until_idle: bool = False) -> None:
                 state.late.rest()
 
         def task(event: Mapping[str, Any], control: TaskControl) -> Mapping[str, Any]:
+            if RequestTask.is_one(event):
+                with protected(protection):
+                    return process_request(edges, event, state, control)
             with protected(protection), _measured(state, stack.stack) as measure:
                 return measure(process_group(edges, event, state, control))
 

@@ -1,6 +1,6 @@
 """What is asked: the bodies of requests, checked where they enter."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +39,14 @@ class NewBackfill(Span):
         float | None, Field(gt=0, lt=1e9, description="Start no more groups when those started cost this much on AWS.")
     ] = None
     command: Annotated[str, Field(max_length=2000, description="What led to it, for people.")] = ""
+
+
+class NewRun(Asked):
+    """A run to start."""
+
+    process: Annotated[Name, Field(examples=["zonal-statistics"])]
+    inputs: dict[str, Any]
+    id: Annotated[str | None, Field(max_length=40, description="The same id and inputs start it once.")] = None
 
 
 class Again(Asked):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pileus.backfills.status import Status
-    from pileus.client.protocol import Backfills, Documents, Operations, Outputs
+    from pileus.client.protocol import Backfills, Documents, Operations, Outputs, Runs
     from pileus.client.rows import Rows
 
 PAUSE = 1.0
@@ -30,6 +30,11 @@ class Client(ABC):
     @abstractmethod
     def outputs(self) -> "Outputs":
         """Return rows, series and objects."""
+
+    @property
+    @abstractmethod
+    def runs(self) -> "Runs":
+        """Return runs of processes, and partitions as runs."""
 
     @property
     @abstractmethod

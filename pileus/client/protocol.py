@@ -10,6 +10,7 @@ from pileus.client.answers import (
     Happening,
     PartitionDetail,
     Populated,
+    ProcessAnswer,
     RuleAnswer,
     SeriesAnswer,
     ZonesAnswer,
@@ -17,12 +18,14 @@ from pileus.client.answers import (
 from pileus.client.forecast import Forecast
 from pileus.lifecycle.backfill import Backfill, Order, Select
 from pileus.lifecycle.backfill import State as BackfillState
+from pileus.models import State
 from pileus.project.registry import Registry
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from pileus.backfills.reconcile import Reconciliation
+    from pileus.runs import Run
 
 Line = dict[str, Any]
 
@@ -173,6 +176,37 @@ class Outputs(Protocol):
         """Return an object that was written for a collection. Raises Unknown for any other."""
 
 
+class Runs(Protocol):
+    """Runs of processes, and partitions as runs. A key names what a run is about."""
+
+    def processes(self) -> list[ProcessAnswer]:
+        """Return the processes that there are, each with the JSON Schema of its inputs."""
+
+    def start(self, process: str, inputs: Mapping[str, Any], id: str | None = None) -> "Run":
+        """Start a run. With an id that has a run with the same inputs, return that one.
+
+        Raises Unknown for the process, DocumentError for wrong inputs, Conflict where the id has other inputs.
+        """
+
+    def show(self, key: str) -> "Run":
+        """Return a run as it is now. Raises NotFound, and UsageError for what is no key."""
+
+    def all(self, of: str, *, state: State | None = None) -> Iterator["Run"]:
+        """Yield the runs of a process, newest first, or of partitions by their scope, such as `viirs/001/2015`."""
+
+    def stop(self, key: str) -> "Run":
+        """Stop a run at once. Raises Conflict when it has ended."""
+
+    def rerun(self, key: str) -> "Run":
+        """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
+
+    def result(self, key: str) -> dict[str, Any]:
+        """Return the result document, of a partition the manifest. Raises Conflict where there is none."""
+
+    def rows(self, key: str) -> "pa.Table":
+        """Return the rows that a run has made. Raises Conflict where there are none."""
+
+
 class Operations(Protocol):
     """Upkeep."""
 
@@ -190,5 +224,5 @@ class Operations(Protocol):
     def dead_letter(self, id: str) -> str:
         """Return one as it was sent. Raises Unknown."""
 
-    def redrive(self, id: str, *, command: str = "") -> Backfill:
-        """Run a message's partition again in a new backfill, and delete the message. Raises Unknown and UsageError."""
+    def redrive(self, id: str, *, command: str = "") -> "Backfill | Run":
+        """Run what a message is about again, and delete the message. Raises Unknown and UsageError."""

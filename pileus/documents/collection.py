@@ -18,6 +18,8 @@ from pileus.worker_tasks import task_of
 
 DEFAULT_STATISTICS = ("count", "sum", "mean", "min", "max", "stddev", "skew", "valid_share")
 Buckets = Literal["internal", "protected"]
+Coverage = Literal["exact", "center", "all_touched", "gippy"]
+Overlap = Literal["first", "last", "newest", "error"]
 
 
 class Grouping(Document):
@@ -74,11 +76,11 @@ class Process(Document):
     """How files are read: `whole`, downloaded, verified and then measured; or in `ranges`, only the bytes that zones
     need, of uncompressed, tiled or cloud-optimised GeoTIFFs at a provider that gives parts of files (http, https, s3,
     file). Others are fetched whole all the same. Example: `"ranges"`."""
-    coverage: Literal["exact", "center", "all_touched", "gippy"] = "exact"
+    coverage: Coverage = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
     middle lies in the zone; `all_touched`, the whole pixel when any of it does; `gippy`, as the classic statistics
     counted, some pixels twice. Example: `"center"`."""
-    overlap: Literal["first", "last", "newest", "error"] = "first"
+    overlap: Overlap = "first"
     """Which raster of a group has the pixels that several hold: the `first`, in the order of the group's files, the
     `last`, or the `newest` by `meta.group.newest`; `error` fails the group. Example: `"last"`."""
     area_weighted: bool = False

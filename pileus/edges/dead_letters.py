@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pileus.edges.queues import QUEUES, Queue
 from pileus.errors import UsageError
+from pileus.messages import RequestTask
 from pileus.models import Partition
 from pileus.strict_json import parse_json
 
@@ -45,6 +46,19 @@ class DeadLetter:
     @property
     def backfill(self) -> str | None:
         return self.task["config"]["backfill"] if self.task else None
+
+    @property
+    def request(self) -> str | None:
+        """Key of the request whose run it is of; None for any other message."""
+        try:
+            return RequestTask.from_json(parse_json(self.body)["task"]).subject.key
+        except (ValueError, LookupError, TypeError, UsageError):
+            return None
+
+    @property
+    def key(self) -> str | None:
+        """Key of what it is about; None where the message is not a task of Pileus."""
+        return self.partition or self.request
 
 
 class DeadLetters:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pileus.edges.aws_errors import translated
@@ -12,7 +13,8 @@ from pileus.edges.store import parsed
 from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
-from pileus.models import Partition, State, safe, unsafe
+from pileus.models import State, safe, unsafe
+from pileus.subject import REQUEST, Subject, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,8 +36,8 @@ USUAL = "-"
 class DynamoIndex:
     """The index in DynamoDB. An item holds its keys and what a brief needs as attributes, the rest as JSON in `body`.
 
-    The hash key is collection, version and year, so that a query for one month does not read all others, and
-    years are read in parallel.
+    The hash key, `collection`, is the subject's scope, and the range key, `partition`, its item. Of partitions the
+    scope has the year, so that a query for one month does not read all others, and years are read in parallel.
     """
 
     def __init__(self, client: "DynamoDBClient", *, partitions: str, backfills: str, manifests: str = "") -> None:
@@ -45,13 +47,13 @@ class DynamoIndex:
         self._backfills = backfills
         self._manifests = manifests
 
-    def entry(self, partition: Partition) -> Entry | None:
-        with translated(partition.key, "DynamoDB"):
-            found = self._client.get_item(TableName=self._partitions, Key=_key(partition), ConsistentRead=True)
+    def entry(self, subject: Subject) -> Entry | None:
+        with translated(subject.key, "DynamoDB"):
+            found = self._client.get_item(TableName=self._partitions, Key=_key(subject), ConsistentRead=True)
         return self._entry(found["Item"]) if "Item" in found else None
 
-    def several(self, partitions: Collection[Partition]) -> list[Entry]:
-        keys, found = [_key(partition) for partition in partitions], []
+    def several(self, subjects: Collection[Subject]) -> list[Entry]:
+        keys, found = [_key(subject) for subject in subjects], []
         for start in range(0, len(keys), BATCH):
             wanted: Any = {self._partitions: {"Keys": keys[start : start + BATCH], "ConsistentRead": True}}
             while wanted:
@@ -60,6 +62,14 @@ class DynamoIndex:
                 found += answer["Responses"].get(self._partitions, [])
                 wanted = answer.get("UnprocessedKeys")
         return [self._entry(item) for item in found]
+
+    def listing(self, scope: str, *, limit: int, after: str = "", backwards: bool = False) -> list[Entry]:
+        wanted = {"collection": _is("EQ", scope)}
+        if after:
+            wanted["partition"] = _is("LT" if backwards else "GT", after)
+        request = {"TableName": self._partitions, "KeyConditions": wanted, "ConsistentRead": True}
+        items = (item for page in self._pages(request | _first(limit, backwards)) for item in page)
+        return [self._entry(item) for item in islice(items, limit)]
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
         yield from self._found(collection, version, first, last, self._entry)
@@ -127,12 +137,12 @@ class DynamoIndex:
 
     def put(self, entry: Entry) -> Entry:
         stored = replace(entry, tag=new_tag())
-        self._swap(self._partitions, self._item(stored), _key(entry.partition), entry.tag, entry.partition.key)
+        self._swap(self._partitions, self._item(stored), _key(entry.subject), entry.tag, entry.subject.key)
         return stored
 
     def remove(self, entry: Entry) -> None:
-        with translated(entry.partition.key, "DynamoDB"):
-            self._client.delete_item(TableName=self._partitions, Key=_key(entry.partition), **_follows(entry.tag))
+        with translated(entry.subject.key, "DynamoDB"):
+            self._client.delete_item(TableName=self._partitions, Key=_key(entry.subject), **_follows(entry.tag))
 
     def backfill(self, id: str) -> Backfill | None:
         with translated(id, "DynamoDB"):
@@ -176,15 +186,15 @@ class DynamoIndex:
 
     def _item(self, entry: Entry) -> dict[str, Any]:
         """Return the item of an entry. The body leaves out what the attributes hold: small items are read faster."""
-        body = entry.to_json()
-        del body["partition"]
-        item: dict[str, Any] = {**_key(entry.partition)}
+        body, subject = entry.to_json(), entry.subject
+        del body["partition" if subject.kind == "partition" else "subject"]
+        item: dict[str, Any] = {**_key(subject)}
         for name in ("state", "run", "tag", *NUMBERS):
             if value := body.pop(name, None):
                 item[name] = {"N" if name in NUMBERS else "S": str(value)}
         if line := why(entry):
             item["why"] = {"S": line[:300]}
-        if entry.manifest == self._manifest(entry.partition.key):
+        if entry.manifest == self._manifest(subject.key):
             body["manifest"] = USUAL
         said = {name: value for name, value in body.items() if value}  # a missing attribute has its default
         return item | {"body": {"S": json.dumps(said, separators=(",", ":"))}}
@@ -195,21 +205,25 @@ class DynamoIndex:
 
     def _entry(self, item: Any) -> Entry:
         value = json.loads(item["body"]["S"])
-        collection, _, _ = item["collection"]["S"].rpartition("/")
-        value["partition"] = f"{collection}/{item['partition']['S']}"
+        scope = item["collection"]["S"]
+        key = key_of(scope, item["partition"]["S"])
+        value["subject" if scope.startswith(REQUEST) else "partition"] = key
         value |= {name: item[name]["S"] for name in ("state", "run", "tag")}
         value |= {name: _number(item[name]["N"]) for name in NUMBERS if name in item}
         if value.get("manifest") == USUAL:
-            value["manifest"] = self._manifest(value["partition"])
+            value["manifest"] = self._manifest(key)
         return Entry.from_json(value)
 
     def _manifest(self, key: str) -> str:
         return f"{self._manifests}{key}/manifest.json"
 
 
-def _key(partition: Partition) -> dict[str, Any]:
-    collection, version, rest = partition.key.split("/", 2)
-    return {"collection": {"S": f"{collection}/{version}/{rest[:4]}"}, "partition": {"S": rest}}
+def _key(subject: Subject) -> dict[str, Any]:
+    return {"collection": {"S": subject.scope}, "partition": {"S": subject.item}}
+
+
+def _first(limit: int, backwards: bool) -> dict[str, Any]:
+    return {"Limit": limit, "ScanIndexForward": not backwards}
 
 
 def _is(operator: str, *values: str) -> dict[str, Any]:

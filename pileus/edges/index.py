@@ -1,4 +1,4 @@
-"""The live index: partitions and backfills. Each write is a compare-and-swap on the entity tag.
+"""The live index: partitions, requests and backfills. Each write is a compare-and-swap on the entity tag.
 
 A tag is random and used once. So an index that was lost and rebuilt refuses every write with an older tag.
 """
@@ -12,7 +12,8 @@ from uuid import uuid4
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry
-from pileus.models import Partition, State, safe
+from pileus.models import State, safe
+from pileus.subject import Subject
 
 
 class Brief(NamedTuple):
@@ -38,11 +39,17 @@ class Brief(NamedTuple):
 class Index(Protocol):
     """Every method raises StoreError when the store refuses."""
 
-    def entry(self, partition: Partition) -> Entry | None:
-        """Return the entry of the partition as it is now; None where there is none."""
+    def entry(self, subject: Subject) -> Entry | None:
+        """Return the entry of the subject as it is now; None where there is none."""
 
-    def several(self, partitions: Collection[Partition]) -> list[Entry]:
-        """Return the entries of those partitions that have one, in no order."""
+    def several(self, subjects: Collection[Subject]) -> list[Entry]:
+        """Return the entries of those subjects that have one, in no order."""
+
+    def listing(self, scope: str, *, limit: int, after: str = "", backwards: bool = False) -> list[Entry]:
+        """Return the first `limit` entries of a scope in order of their items; `backwards`: the last, last first.
+
+        `after`: the item after which the page begins; empty: at the first. Fewer than `limit`: there are no more.
+        """
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
         """Yield the entries with a period (ISO 8601) from `first` to `last`, both included, in order of key."""
@@ -80,16 +87,16 @@ _UNREAD = object()
 
 def change(
     index: Index,
-    partition: Partition,
+    subject: Subject,
     step: Callable[[Entry | None], Entry | None],
     known: Entry | object | None = _UNREAD,
 ) -> Entry | None:
-    """Store what `step` makes of a partition's entry, and return it; None when `step` returned None.
+    """Store what `step` makes of a subject's entry, and return it; None when `step` returned None.
 
     After each conflict the entry is read and `step` called again. `known`: the entry, if it was read just before.
     """
     for attempt in range(100):
-        stored = index.entry(partition) if attempt or known is _UNREAD else known
+        stored = index.entry(subject) if attempt or known is _UNREAD else known
         following = step(cast(Entry | None, stored))
         if following is None:
             return None
@@ -97,7 +104,7 @@ def change(
             return index.put(following)
         except Conflict:
             continue
-    raise StoreError("changed a hundred times while one change was tried", where=partition.key)
+    raise StoreError("changed a hundred times while one change was tried", where=subject.key)
 
 
 def change_backfill(index: Index, id: str, step: Callable[[Backfill], Backfill | None]) -> Backfill | None:
@@ -143,11 +150,17 @@ class MemoryIndex:
         self._backfills: dict[str, Backfill] = {}
         self._lock = threading.Lock()
 
-    def entry(self, partition: Partition) -> Entry | None:
-        return self._entries.get(partition.key)
+    def entry(self, subject: Subject) -> Entry | None:
+        return self._entries.get(subject.key)
 
-    def several(self, partitions: Collection[Partition]) -> list[Entry]:
-        return [self._entries[partition.key] for partition in partitions if partition.key in self._entries]
+    def several(self, subjects: Collection[Subject]) -> list[Entry]:
+        return [self._entries[subject.key] for subject in subjects if subject.key in self._entries]
+
+    def listing(self, scope: str, *, limit: int, after: str = "", backwards: bool = False) -> list[Entry]:
+        mine = {entry.subject.item: entry for entry in [*self._entries.values()] if entry.subject.scope == scope}
+        items = sorted(mine, reverse=backwards)
+        left = [item for item in items if not after or (item < after if backwards else item > after)]
+        return [mine[item] for item in left[:limit]]
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
         head = f"{safe(collection)}/{safe(version)}/"
@@ -160,17 +173,19 @@ class MemoryIndex:
 
     def put(self, entry: Entry) -> Entry:
         with self._lock:
-            stored = self._entries.get(entry.partition.key)
+            key = entry.subject.key
+            stored = self._entries.get(key)
             if (stored.tag if stored else "") != entry.tag:
-                raise Conflict("changed meanwhile", where=entry.partition.key)
-            self._entries[entry.partition.key] = entry = replace(entry, tag=new_tag())
+                raise Conflict("changed meanwhile", where=key)
+            self._entries[key] = entry = replace(entry, tag=new_tag())
             return entry
 
     def remove(self, entry: Entry) -> None:
         with self._lock:
-            if self._entries.get(entry.partition.key) != entry:
-                raise Conflict("changed meanwhile", where=entry.partition.key)
-            del self._entries[entry.partition.key]
+            key = entry.subject.key
+            if self._entries.get(key) != entry:
+                raise Conflict("changed meanwhile", where=key)
+            del self._entries[key]
 
     def backfill(self, id: str) -> Backfill | None:
         return self._backfills.get(id)

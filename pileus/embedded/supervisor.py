@@ -27,6 +27,7 @@ from pileus.embedded.private import HEALTH, new_credentials
 from pileus.embedded.restarts import Restarts
 from pileus.errors import PileusError, StoreError, UsageError
 from pileus.project.folder import Project
+from pileus.runs.control import recover as recover_runs
 from pileus.task_folder import FOLDER
 from pileus.version import __version__
 from pileus.wiring import wire, wire_schedules, wire_workflows
@@ -117,6 +118,7 @@ class Supervisor:
         edges = wire(os.environ, aws, self._stack)
         workflows = wire_workflows(aws, self._stack)
         recover(edges, workflows, self._tell)
+        recover_runs(edges, workflows, self._tell)
         restore_rules(edges, workflows, wire_schedules(aws, self._stack))
         while len(self._workers) < self._count and not self._stopping.is_set():
             self._workers.append(self._start_worker(f"worker-{len(self._workers)}"))

@@ -1,4 +1,4 @@
-"""The life of backfills and partitions, as pure functions and records: no clock, no store, no network."""
+"""The life of backfills, partitions and requests, as pure functions and records: no clock, no store, no network."""
 
 from pileus.lifecycle.partition import (
     busy,
@@ -11,6 +11,7 @@ from pileus.lifecycle.partition import (
     release,
     renew,
     seen_from,
+    stop,
     void,
     wait,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "release",
     "renew",
     "seen_from",
+    "stop",
     "void",
     "wait",
 ]

@@ -1,8 +1,10 @@
-"""The life of a partition, as pure functions from one entry of the index to the next.
+"""The life of a partition or a request, as pure functions from one entry of the index to the next.
 
     planned ──queue──> queued ──claim──> running ──finish──> succeeded | failed | cancelled
                          ^                  │
                          └────release───────┘        (handed back, or its lease ran out: claimed again)
+
+    queued, running ──give_up──> failed, ──stop──> cancelled, whoever has it
 
 Each function returns the entry that follows, or None where the event has no right to move it: it comes from
 another run, from a worker that lost its claim, or after the end. So events may be repeated and arrive in any
@@ -12,8 +14,10 @@ order; an entry never moves backwards. The index stores a result only if the ent
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from pileus.errors import UsageError
 from pileus.lifecycle.backfill import backfill_of
 from pileus.models import Partition, State
+from pileus.subject import Subject, parse_subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One partition in the index."""
+    """One subject in the index."""
 
-    partition: Partition
+    subject: Subject
+    """What it is about: a partition, or a request."""
     state: State
     run: str
-    """`BACKFILL/N`: the N-th run of the backfill that last queued it."""
+    """`BACKFILL/N`: the N-th run of the backfill that last queued it. Of a request `KEY/N`: its own N-th run."""
     tag: str = ""
     """Entity tag of the stored entry that this one is, or follows; empty: none is stored. The index makes it."""
     reason: str = ""
@@ -66,6 +71,14 @@ class Entry:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def partition(self) -> Partition:
+        """The subject, where it is a partition. Raises UsageError where it is not."""
+        subject = self.subject
+        if isinstance(subject, Partition):
+            return subject
+        raise UsageError("is no partition", where=subject.key)
+
+    @property
     def backfill(self) -> str:
         return backfill_of(self.run)
 
@@ -76,7 +89,8 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, (), {})}
-        value |= {"partition": self.partition.key, "state": str(self.state)}
+        subject = value.pop("subject")
+        value |= {"partition" if subject.kind == "partition" else "subject": subject.key, "state": str(self.state)}
         if not self.told:
             del value["told"]
         if self.failure:
@@ -87,12 +101,14 @@ class Entry:
     def from_json(cls, value: dict[str, Any]) -> "Entry":
         failure = value.get("failure")
         changed = {
-            "partition": Partition.parse(value["partition"]),
+            "subject": Partition.parse(value["partition"]) if "partition" in value else parse_subject(value["subject"]),
             "state": State(value["state"]),
             "missing": tuple(value.get("missing", ())),
             "failure": Failure(**failure) if failure else None,
         }
-        return cls(**{**value, **changed})
+        made = {**value, **changed}
+        made.pop("partition", None)
+        return cls(**made)
 
 
 class Standing(Protocol):
@@ -187,6 +203,13 @@ def give_up(entry: Entry | None, run: str, failure: Failure, *, now: float) -> E
     if entry is None or entry.run != run or entry.state.ended:
         return None
     return _next(entry, now, state=State.failed, failure=failure, **_FREE)
+
+
+def stop(entry: Entry | None, run: str, reason: str, *, now: float) -> Entry | None:
+    """Cancel it, whichever worker has it. `reason`: who or what stopped it, in one line."""
+    if entry is None or entry.run != run or entry.state.ended:
+        return None
+    return _next(entry, now, state=State.cancelled, reason=reason, **_FREE)
 
 
 def void(entry: Entry, run: str, *, now: float) -> Entry | None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from pileus.errors import UsageError
 from pileus.models import Partition
 from pileus.outputs.cells import safe_table
 from pileus.periods import parse_period
@@ -15,6 +16,9 @@ from pileus.statistics import statistic_of
 
 CLASSIC_COLUMNS = ("min", "max", "mean", "stddev", "skew", "count")
 KEYS = {
+    "period": ("text", "point in time of the rows' collection"),
+    "group": ("text", "group of the point in time"),
+    "raster": ("text", "address of the raster, where each is measured alone"),
     "time": ("date", "first day of the period; or the time of the field, where each is measured"),
     "zone": ("text", "id of the zone"),
     "zone_name": ("text", "name of the zone"),
@@ -62,10 +66,18 @@ def to_parquet(table: pa.Table, partition: Partition, units: Mapping[str, str]) 
 
     `units`: unit of each band, empty where it is not known; the metadata of the table has them as JSON, `units`.
     """
+    return parquet_of(table, {"pileus": "statistics", "partition": partition.key}, units)
+
+
+def parquet_of(table: pa.Table, about: Mapping[str, str], units: Mapping[str, str]) -> bytes:
+    """Do as `to_parquet`, for rows of anything: columns that are neither keys nor statistics are not described.
+
+    `about`: what the metadata of the table says beside `units`.
+    """
     unit = " or ".join(sorted({unit for unit in units.values() if unit})) or "unit of the band"
     fields = [_described(field, unit) for field in table.schema]
-    about = {"pileus": "statistics", "partition": partition.key, "units": json.dumps(dict(units), ensure_ascii=False)}
-    schema = pa.schema(fields, metadata=about)
+    metadata = {**about, "units": json.dumps(dict(units), ensure_ascii=False)}
+    schema = pa.schema(fields, metadata=metadata)
     sink = io.BytesIO()
     pa.parquet.write_table(table.cast(schema), sink, compression="zstd")
     return sink.getvalue()
@@ -75,7 +87,10 @@ def _described(field: pa.Field, unit: str) -> pa.Field:
     if field.name in KEYS:
         measure, meaning = KEYS[field.name]
     else:
-        statistic = statistic_of(field.name)
+        try:
+            statistic = statistic_of(field.name)
+        except UsageError:
+            return field
         measure, meaning = statistic.unit, statistic.description
     return field.with_metadata({"unit": measure.replace("{unit}", unit), "description": meaning})
 

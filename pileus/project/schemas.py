@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ from pileus.documents import (
     valid,
 )
 from pileus.documents.task import TaskDefinition
+from pileus.processes import RegisteredProcess
 
 PARTS = (band, valid, collection, options, provider, rule, task)
 MODELS: dict[str, type[Document]] = {
@@ -40,6 +42,14 @@ def schema(name: str) -> dict[str, Any]:
     made = MODELS[name].model_json_schema()
     for part in PARTS:
         add_descriptions(made, MODELS[name].__name__, part)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+
+
+def input_schema(process: RegisteredProcess) -> dict[str, Any]:
+    """Return the JSON Schema of the inputs of a process, with a description of each, as `schema` does for documents."""
+    made = process.inputs.model_json_schema()
+    for part in (*PARTS, import_module(process.inputs.__module__)):
+        add_descriptions(made, process.inputs.__name__, part)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 

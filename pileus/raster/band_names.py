@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from pileus.raster.formats import GEOTIFF, format_of
 from pileus.raster.request import BandRequest
@@ -26,6 +27,17 @@ def named_band(name: str) -> str | None:
     """
     _, dot, last = stem_of(name).rpartition(".")
     return last if dot and last[:1].isalpha() else None
+
+
+def usual_band(name: str) -> str:
+    """Return the band of a raster file whose user names none: BAND of NAME.BAND.tif, else NAME; 1 where it has dots.
+
+    >>> usual_band("https://x.org/a.rain.tif?x=1.y"), usual_band("rain.tif"), usual_band("chirps-v2.0.2015.01.tif")
+    ('rain', 'rain', '1')
+    """
+    path = urlsplit(name).path if "://" in name else name
+    stem = stem_of(path)
+    return named_band(path) or ("1" if "." in stem else stem)
 
 
 def band_of(name: str, wanted: Iterable[str]) -> str | None:

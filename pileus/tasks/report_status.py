@@ -7,7 +7,9 @@ from pileus.backfills.end import end
 from pileus.backfills.failures import fail_group, fail_point
 from pileus.errors import UsageError
 from pileus.lifecycle.partition import Failure
-from pileus.messages import GroupTask, PointTask, number, part, text
+from pileus.messages import GroupTask, PointTask, RequestTask, number, part, text
+from pileus.runs.end import execution_ended, fail, told
+from pileus.runs.executions import run_of_arn
 from pileus.strict_json import parse_json
 from pileus.wiring import Edges
 
@@ -17,19 +19,27 @@ def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
 
     1. `config.event` is `group_failed`: the workflow gave a group up; `input` is its error.
     2. `point_failed`: the workflow gave a point in time up; `input` is its error.
-    3. `ended`: the workflow has finished every point of a backfill's run.
-    4. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions.
+    3. `run_failed`: the workflow gave a run of a request up; `input` is its error.
+    4. `ended`: the workflow has finished every point of a backfill's run.
+    5. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions.
     """
     if isinstance(event, Mapping) and event.get("detail-type") == "Step Functions Execution Status Change":
         return _execution_stopped(edges, part(event, "detail"))
-    told, config = part(event, "config", "event"), event["config"]
-    if told == "group_failed":
+    what, config = part(event, "config", "event"), event["config"]
+    if what == "run_failed":
+        return _run_failed(edges, RequestTask.from_json(part(config, "task")), explain(part(event, "input")))
+    if what == "group_failed":
         return fail_group(edges, GroupTask.from_json(part(config, "task")).entry, explain(part(event, "input")))
-    if told == "point_failed":
+    if what == "point_failed":
         return _point_failed(edges, PointTask.from_json(part(config, "point")), explain(part(event, "input")))
-    if told == "ended":
+    if what == "ended":
         return end(edges, text(config, "backfill"), number(config, "run"))
-    raise UsageError(f"unknown event {str(told)[:200]!r}: expected group_failed, point_failed or ended")
+    expected = "group_failed, point_failed, run_failed or ended"
+    raise UsageError(f"unknown event {str(what)[:200]!r}: expected {expected}")
+
+
+def _run_failed(edges: Edges, task: RequestTask, failure: Failure) -> dict[str, Any]:
+    return told(task.subject, fail(edges, task.subject, task.run, failure))
 
 
 def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, Any]:
@@ -41,9 +51,11 @@ def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, 
 
 def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any]:
     execution, status = text(detail, "executionArn"), text(detail, "status")
+    why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
+    if of := run_of_arn(edges, execution):
+        return execution_ended(edges, *of, status, why)
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
-            why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
             return end(edges, backfill.id, backfill.run, stopped=status, why=why)
     return {"execution": execution, "state": "of no backfill"}
 

@@ -13,7 +13,7 @@ from pileus.worker.job import Job, move
 
 log = logging.getLogger("pileus.worker")
 HEARD_SECONDS = 1.5
-"""Seconds between two checks that the backfill still runs."""
+"""Seconds between two checks that the backfill, or the request, still runs."""
 
 
 class Heartbeat:
@@ -29,9 +29,7 @@ class Heartbeat:
         while not self._pace.wait(job.done, min(HEARD_SECONDS, self._visibility / 3)):
             try:
                 self._queues.settle()
-                backfill = self._edges.index.backfill(job.task.backfill)
-                if backfill is not None and not backfill.runs(job.task.run_name):
-                    job.stop("backfill")
+                self._look(job)
                 if self._edges.now() - renewed >= self._visibility / 3:
                     self._pulse()
                     self._renew(job)
@@ -40,6 +38,16 @@ class Heartbeat:
                     renewed = self._edges.now()
             except StoreError as error:
                 log.warning("heartbeat failed", extra={"error": str(error)} | job.named)
+
+    def _look(self, job: Job) -> None:
+        """Stop a job whose backfill was stopped, or a request that was."""
+        if job.entry.subject.kind == "request":
+            if not lifecycle.claimed(self._edges.index.entry(job.entry.subject), job.claim):
+                job.stop("lost")
+            return
+        backfill = self._edges.index.backfill(job.entry.backfill)
+        if backfill is not None and not backfill.runs(job.entry.run):
+            job.stop("backfill")
 
     def _renew(self, job: Job) -> None:
         """Renew the message's visibility, the token's heartbeat and the lease of the claim."""

@@ -1,4 +1,4 @@
-"""One claimed partition while a worker works on it, and its entry in the index."""
+"""One claimed partition, or request, while a worker works on it, and its entry in the index."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pileus.edges.connections import Lease
 from pileus.edges.queues import Message
 from pileus.errors import Conflict
 from pileus.lifecycle.partition import Entry
-from pileus.messages import GroupTask
+from pileus.messages import GroupTask, RequestTask
 from pileus.models import State
 from pileus.wiring import Edges
 
@@ -19,10 +19,10 @@ TRIES = 5
 
 @dataclass
 class Job:
-    """One claimed partition while a worker works on it."""
+    """One claimed partition, or request, while a worker works on it."""
 
     message: Message
-    task: GroupTask
+    task: GroupTask | RequestTask
     entry: Entry
     slot: Lease | None = None
     """One of the `max_running` places of its backfill; None where there is no limit."""
@@ -32,7 +32,7 @@ class Job:
     """Set when the work should stop, whatever the cause."""
     cause: str = ""
     """Why the work stops; empty while it goes on. `stop`: this worker ends. `later`: something that the work needs is
-    missing now. `lost`: another worker has the claim. `backfill`: the backfill was stopped."""
+    missing now. `lost`: the claim is gone, to another worker or with a stop. `backfill`: the backfill was stopped."""
     done: threading.Event = field(default_factory=threading.Event)
     here: dict[str, int] = field(default_factory=dict)
     """Bytes so far, by file."""
@@ -59,7 +59,7 @@ class Job:
     @property
     def named(self) -> dict[str, Any]:
         """Return the fields that each log line about the job carries."""
-        return {"partition": self.entry.partition.key, "run": self.entry.run, "attempt": self.entry.attempt}
+        return {self.entry.subject.kind: self.entry.subject.key, "run": self.entry.run, "attempt": self.entry.attempt}
 
 
 def move(edges: Edges, job: Job, step: Callable[[Entry], Entry | None]) -> bool:
@@ -71,7 +71,7 @@ def move(edges: Edges, job: Job, step: Callable[[Entry], Entry | None]) -> bool:
         try:
             job.entry = edges.index.put(following)
         except Conflict:
-            stored = edges.index.entry(job.entry.partition)
+            stored = edges.index.entry(job.entry.subject)
             if stored is None or stored.claim != job.claim or stored.state is not State.running:
                 return False
             job.entry = stored  # our earlier write was stored, but its answer was lost

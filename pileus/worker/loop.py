@@ -1,6 +1,6 @@
 """A worker: takes one message at a time, owns its partition while it works, and answers its token.
 
-What happens with a message:
+What happens with a message of a group (`pileus.worker.requests` says it of a request):
 
 1. It is not a task of Pileus: the worker answers its token as failed, and moves it to the dead-letter queue.
 2. Its run is over (its backfill was stopped, paused, resumed or retried): the worker answers the token as failed and
@@ -31,13 +31,14 @@ from pileus.edges.queues import QUEUES, Message, Queues
 from pileus.errors import Busy, Conflict, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.messages import GroupTask
+from pileus.messages import GroupTask, RequestTask
 from pileus.models import State
 from pileus.pace import Pace, Threads
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
 from pileus.worker.job import Job
 from pileus.worker.polling import poll
+from pileus.worker.requests import Requests
 from pileus.worker.work import Work
 
 log = logging.getLogger("pileus.worker")
@@ -77,6 +78,7 @@ class Worker:
         self._visibility = int(edges.stack.visibility)
         self._deaths = int(edges.stack.deaths)
         self._work = Work(edges, queues, task, self._visibility, pulse, self._pace)
+        self._requests = Requests(edges, queues, self._work.do, name, token)
         self._known: Backfill | None = None
         """The backfill of the last claim, as it was then."""
         self._looked = 0.0
@@ -116,6 +118,9 @@ class Worker:
 
     def handle(self, message: Message) -> None:
         """Handle one message in any state. Raises StoreError when the stack cannot be reached."""
+        if RequestTask.is_one(message.task):
+            self._requests.handle(message)
+            return
         try:
             task = GroupTask.from_json(message.task)
         except UsageError as error:
@@ -171,7 +176,7 @@ class Worker:
             except StoreError:  # so many workers begin at once that this one never came to write
                 job.stop("later")
         else:
-            self._known = self._edges.index.backfill(job.task.backfill)
+            self._known = self._edges.index.backfill(job.entry.backfill)
         if self._known is None or not self._known.runs(job.task.run_name):
             job.stop("backfill")
         self._work.do(job)

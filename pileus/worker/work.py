@@ -1,4 +1,4 @@
-"""The work on one claimed partition: do its task, record its end, and answer its token."""
+"""The work on one claimed partition or request: do its task, record its end, and answer its token."""
 
 import logging
 import threading
@@ -12,8 +12,10 @@ from pileus.backfills.limits import measure
 from pileus.edges.queues import Queues
 from pileus.errors import Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
 from pileus.lifecycle.partition import Failure
+from pileus.messages import RequestTask
 from pileus.models import State
 from pileus.pace import Pace
+from pileus.runs.record import keep
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
 from pileus.worker.heartbeat import Heartbeat
@@ -93,7 +95,7 @@ class Work:
 
     def _control(self, job: Job) -> TaskControl:
         def claimed() -> bool:
-            return lifecycle.claimed(self._edges.index.entry(job.entry.partition), job.claim)
+            return lifecycle.claimed(self._edges.index.entry(job.entry.subject), job.claim)
 
         return TaskControl(job.progress, job.cancelled, job.claim, claimed)
 
@@ -113,7 +115,8 @@ class Work:
         elif failure is not None:
             facts = {"failure": failure, "downloaded": job.downloaded, "seconds": round(seconds, 3)}
             if self._finish(job, State.failed, **facts):
-                note_failure(self._edges, job.entry)
+                if job.entry.subject.kind == "partition":
+                    note_failure(self._edges, job.entry)
                 self._queues.fail(job.message, failure)
                 self._queues.delete(job.message)
 
@@ -123,6 +126,8 @@ class Work:
             self._edges, job, lambda entry: lifecycle.finish(entry, job.claim, state, now=self._edges.now(), **facts)
         )
         level = logging.INFO if state is State.succeeded else logging.WARNING
+        if ended and isinstance(job.task, RequestTask):
+            keep(self._edges, job.task.subject)
         facts = {key: str(value) for key, value in facts.items()}
         log.log(level, "%s" if ended else "%s, but the claim was lost", state, extra=facts | job.named)
         return ended

@@ -14,6 +14,7 @@ from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import Partition, State
+from pileus.subject import Request
 from spec.servers.sessions import aws_client
 
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
@@ -61,7 +62,7 @@ def test_a_stale_change_is_refused(index: Index) -> None:
 def test_entries_come_by_span_in_order_and_only_of_their_collection(index: Index) -> None:
     for period in ("2015-03", "2015-01", "2015-02"):
         index.put(queued(period))
-    index.put(replace(queued(), partition=Partition("viirs2", "001", "2015-02", "g")))
+    index.put(replace(queued(), subject=Partition("viirs2", "001", "2015-02", "g")))
     found = [entry.partition.period for entry in index.entries("viirs", "001", "2015-01", "2015-02")]
     assert found == ["2015-01", "2015-02"]
 
@@ -71,6 +72,37 @@ def test_several_are_read_at_once_and_those_that_are_not_there_are_left_out(inde
         index.put(queued(group=str(number)))
     wanted = [queued(group=str(number)).partition for number in range(100, 140)]
     assert sorted(entry.partition.group for entry in index.several(wanted)) == [str(n) for n in range(100, 120)]
+
+
+REQUESTS = [Entry(Request("zonal-statistics", f"r{number}"), State.queued, "x/1") for number in range(5)]
+
+
+def test_a_request_is_kept_beside_partitions_and_in_no_list_of_them(index: Index) -> None:
+    stored = index.put(replace(REQUESTS[0], extra={"created": 1.5}, manifest="s3://protected/result.json"))
+    index.put(queued())
+    assert index.entry(stored.subject) == stored
+    assert index.several([stored.subject, queued().subject]) != []
+    assert [entry.subject.kind for entry in index.entries("viirs", "001", "0000", "9999")] == ["partition"]
+    assert [one.period for one in index.briefs("viirs", "001", "2015-01", "2015-12")] == ["2015-01"]
+    with pytest.raises(Conflict):
+        index.put(REQUESTS[0])
+    index.remove(stored)
+    assert index.entry(stored.subject) is None
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_scope_is_listed_page_by_page(index: Index, backwards: bool) -> None:
+    for entry in (*REQUESTS, Entry(Request("zonal", "other"), State.queued, "x/1"), queued(), queued("2015-02")):
+        index.put(entry)
+    pages: list[list[str]] = [["x"]]
+    after = ""
+    while pages[-1]:
+        found = index.listing("request:zonal-statistics", limit=2, after=after, backwards=backwards)
+        pages.append([entry.subject.item for entry in found])
+        after = pages[-1][-1] if found else ""
+    told = [["r0", "r1"], ["r2", "r3"], ["r4"], []]
+    assert pages[1:] == ([["r4", "r3"], ["r2", "r1"], ["r0"], []] if backwards else told)
+    assert [entry.subject.item for entry in index.listing("viirs/001/2015", limit=9)] == ["2015-01/g", "2015-02/g"]
 
 
 def test_names_that_look_like_paths_stay_apart(index: Index) -> None:

@@ -163,7 +163,32 @@ def test_a_worker_answers_for_this_stacks_groups_only(settings: dict[str, Any]) 
     assert ends == [
         ":stateMachine:pileus-DiscoverAndProcessGranules",
         ":stateMachine:pileus-DiscoverAndProcessGranules/EachGroup",
+        ":stateMachine:pileus-RunProcess",
     ]
+
+
+def test_an_execution_that_ends_without_a_report_is_told_of_backfills_and_of_runs() -> None:
+    (rule,) = (
+        one
+        for one in synthesize(EC2).core.all("AWS::Events::Rule").values()
+        if one["EventPattern"].get("source") == ["aws.states"]
+    )
+    pattern = rule["EventPattern"]["detail"]
+    machines = [arn["Ref"] for arn in pattern["stateMachineArn"]]
+    assert [name[:10] for name in machines] == ["GenerateCo", "RunProcess"]
+    assert pattern["status"] == ["ABORTED", "FAILED", "TIMED_OUT"]
+
+
+def test_a_worker_reads_inputs_of_runs_and_the_registry_and_writes_no_documents() -> None:
+    statements = synthesize(EC2).workers.statements("WorkerRole")
+
+    def keys(action: str) -> set[str]:
+        found = [one for one in statements if action in listed(one["Action"])]
+        return {arn["Fn::Join"][1][-1].lstrip("/") for one in found for arn in listed(one["Resource"])}
+
+    assert {"runs/*", "registry.json"} <= keys("s3:GetObject")
+    assert "runs/*" in keys("s3:PutObject")
+    assert "registry.json" not in keys("s3:PutObject")
 
 
 def test_the_label_in_that_grant_is_the_maps() -> None:

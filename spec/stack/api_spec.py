@@ -144,6 +144,10 @@ def test_local_and_remote_answer_the_same(local: Client, remote: Client) -> None
             client.outputs.collections(),
             asdict(client.operations.reconcile("lights")[0]) | {"manifests": {}},
             client.operations.dead_letters(),
+            client.runs.processes(),
+            client.runs.show("lights/001/2015-01/201501"),
+            list(client.runs.all("lights/001/2015", state=State.succeeded)),
+            client.runs.rows("lights/001/2015-01/201501").to_pylist(),
         ]
 
     for here, there in zip(of(local), of(remote), strict=True):
@@ -214,6 +218,22 @@ def test_a_stream_tells_the_summary_and_each_partition_as_it_ends(ask: Asking, r
     assert summaries[0]["id"] == "api-streamed"
     assert summaries[-1]["counts"] == {"succeeded": 2}
     assert {value["kind"] for kind, value in told if kind == "change"} >= {"backfill"}
+
+
+def test_a_process_runs_through_the_api(ask: Asking, remote: Client, done: Project) -> None:
+    inputs = {"collection": "lights", "periods": ["2015-01"], "bands": ["light"], "zones": tiny.ZONE, "stats": ["sum"]}
+    inputs["zones"] = {"type": "FeatureCollection", "features": [tiny.ZONE]}
+    run = remote.runs.start("zonal-statistics", inputs, "by-api")
+    assert remote.runs.start("zonal-statistics", inputs, "by-api").key == run.key, "once"
+    done.wait_for(lambda: remote.runs.show(run.key).ended)
+    assert remote.runs.show(run.key).state is State.succeeded
+    assert [(row["zone"], row["sum"]) for row in remote.runs.rows(run.key).to_pylist()] == [("square", 16)]
+    with pytest.raises(PileusError, match="ended"):
+        remote.runs.stop(run.key)
+    assert remote.runs.rerun(run.key).number == 2
+    done.wait_for(lambda: remote.runs.show(run.key).ended)
+    with pytest.raises(Unknown, match="did you mean zonal-statistics"):
+        remote.runs.start("zonal-statistic", inputs)
 
 
 def test_documents_are_given_to_the_stack_through_the_api(remote: Client, done: Project) -> None:

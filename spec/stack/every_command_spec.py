@@ -37,6 +37,12 @@ CALLS: dict[str, list[str]] = {
     "retry": ["walked", "--only", "failed"],
     "logs": ["walked", "2015-01"],
     "reconcile": ["lights"],
+    "runs start": ["zonal-statistics", "--input", "inputs.json", "--id", "walked"],
+    "runs list": [],
+    "runs show": ["request:zonal-statistics/walked"],
+    "runs result": ["lights/001/2015-01/201501"],
+    "runs stop": ["request:zonal-statistics/ended"],
+    "runs rerun": ["request:zonal-statistics/ended"],
     "rules list": [],
     "rules enable": ["monthly"],
     "rules disable": ["monthly"],
@@ -95,8 +101,11 @@ ALONE = {
     "run-task",
 }
 """Commands that read nothing of the stack that is up."""
-REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy"}
-"""Calls that end with a message: the backfill has ended, and there is no AWS account."""
+REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy", "runs stop"}
+"""Calls that end with a message: the backfill, or the run, has ended, and there is no AWS account."""
+
+
+ZONES = {"type": "FeatureCollection", "features": [tiny.ZONE]}
 
 
 def call(words: str, *more: str) -> list[str]:
@@ -116,9 +125,11 @@ def done(stack: Project) -> Project:
     stack.document("rules/monthly.json", rule | {"collection": {"name": "lights", "version": "001"}})
     (stack.path / "data/prices.json").write_text((ROOT / "data/prices.json").read_text())
     (stack.path / "tile.light.tif").write_bytes(tiny.raster())
+    stack.document("inputs.json", {"zones": ZONES, "collection": "lights", "periods": ["2015-01"]})
     stack.document("event.json", {"config": {"execution": "arn:e", "name": "by-hand"}, "input": EVENT})
     stack.pileus("populate")
     stack.pileus("backfill", "lights", "--name", "walked", "--wait")
+    stack.pileus("runs", "start", "zonal-statistics", "--input", "inputs.json", "--id", "ended", "--wait")
     bury(stack)
     return stack
 
@@ -179,7 +190,17 @@ READERS |= {"zones": "outputs sheet", "registry": "plan", "manifest": "reconcile
 TOGETHER = [("table", "record", "item", "manifest"), ("clip",), ("zones",), ("registry",)]
 """Objects that are damaged at once, so that none hides another."""
 BODIES = {"cut": lambda body: body[: len(body) // 2], "of another kind": lambda body: b'[{"a": [1]}]'}
-CHANGING = {"down", "up", "populate", "backfill", "retry", "rules run", "dead-letters redrive"}
+CHANGING = {
+    "down",
+    "up",
+    "populate",
+    "backfill",
+    "retry",
+    "rules run",
+    "runs start",
+    "runs rerun",
+    "dead-letters redrive",
+}
 
 
 def url_of(project: Project, what: str) -> str:
@@ -230,7 +251,7 @@ def copied(done: Project, tmp_path: Path) -> Iterator[Project]:
     synthesized_before(tmp_path)
     for name in ("collections", "data", "rules", "infra", "lambdas"):
         (tmp_path / name).symlink_to(done.path / name)
-    for name in ("event.json", "tile.light.tif"):
+    for name in ("event.json", "inputs.json", "tile.light.tif"):
         (tmp_path / name).write_bytes((done.path / name).read_bytes())
     yield Project(tmp_path)
     Project(tmp_path).pileus("down", code=None)

@@ -79,6 +79,7 @@ def test_every_grant_is_used(own: Project) -> None:
     failures(own)
     odd_messages(own)
     a_stopped_execution(own)
+    runs_of_a_process(own)
     a_point_that_is_listed_late(own)
     dies_after_its_commit(own, "worker")
     dies_after_its_commit(own, "pileus-ReportStatus")
@@ -120,6 +121,18 @@ def archives_in_both_buckets(own: Project) -> None:
             own.pileus("populate")
             own.pileus("backfill", name, "--wait")
             own.pileus("backfill", name, "--select", "all", "--wait")
+
+
+def runs_of_a_process(own: Project) -> None:
+    """One that reads a collection, and one that fails: its workflow reports that."""
+    inputs = {"zones": {"type": "FeatureCollection", "features": [tiny.ZONE]}, "collection": "kept-internal"}
+    own.document("inputs.json", inputs | {"periods": ["2015-01"]})
+    own.pileus("runs", "start", "zonal-statistics", "--input", "inputs.json", "--wait")
+    own.document("wrong.json", inputs | {"periods": ["2031-01"]})
+    own.pileus("runs", "start", "zonal-statistics", "--input", "wrong.json", "--id", "wrong", "--wait", code=1)
+    execution = f"{own.running.stack['PILEUS_WORKFLOWS']}RunProcess:zonal-statistics_wrong_1"
+    arn = execution.replace(":stateMachine:", ":execution:")
+    own.wait_for(lambda: own.aws.stepfunctions.describe_execution(executionArn=arn)["status"] == "FAILED")
 
 
 def slow_groups_of_a_rule_and_a_backfill(own: Project) -> None:

@@ -29,6 +29,7 @@ PAGES = (
     "tutorial.md",
     "how-to/own-archive.md",
     "how-to/own-zones.md",
+    "how-to/runs.md",
     "how-to/bands.md",
     "how-to/points-in-time.md",
     "how-to/other-archives.md",

@@ -1,5 +1,6 @@
 """The cell: what a process that opens strangers' files can do, seen from inside, and what the worker takes from it."""
 
+import io
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -27,8 +29,9 @@ from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, meas
 from pileus.cell.room import MAGIC, Room
 from pileus.cell.servant import Child, lacking
 from pileus.cell.settings import limits_of
+from pileus.cell.zone_file import zones_of, zones_to_bytes
 from pileus.documents import Band, Process, Valid
-from pileus.errors import ArchiveError, HandedBack, PileusError, RasterError, UsageError
+from pileus.errors import ArchiveError, HandedBack, PileusError, RasterError, UsageError, ZonesError
 from pileus.models import Archive, Granule, Listed, Partition
 from pileus.names import FileName
 from pileus.outputs.draw import Drawn, DrawTask
@@ -528,3 +531,74 @@ def test_a_file_is_looked_at_in_the_cell(prison: Prison) -> None:
     with pytest.raises(ArchiveError, match="lacks dark: its members are"):
         room.look(good, other, {}, scratch=prison.scratch, check=go_on)
     room.look(good, PROCESS, BANDS, scratch=prison.scratch, check=go_on)
+
+
+SQUARES = {
+    "type": "FeatureCollection",
+    "features": [
+        {"type": "Feature", "id": name, "properties": {"code": f"c{name}"}, "geometry": shape}
+        for name, shape in (
+            ("a", {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]]}),
+            ("bow", {"type": "Polygon", "coordinates": [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]}),
+        )
+    ],
+}
+"""A square, and one that crosses itself and is repaired."""
+
+
+def zipped(name: str, body: bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as file:
+        file.writestr(name, body)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "zipped"])
+def test_a_strangers_zones_are_read_in_the_cell_as_they_are_here(prison: Prison, packed: bool) -> None:
+    body = json.dumps(SQUARES).encode()
+    body = zipped("z.geojson", body) if packed else body
+    told: dict[str, Any] = {"zone_id": "code", "where": "zones", "check": go_on}
+    found, here = Room(prison.cell, "zones").zones(body, **told), Here().zones(body, **told)
+    assert (found.ids, found.hash, found.notes) == (here.ids, here.hash, here.notes)
+    assert found.ids == ("ca", "cbow")
+    assert found.notes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"", b'{"type": "FeatureCollection", "features": []}', bytes(100)],
+    ids=["cut", "empty", "without features", "zeros"],
+)
+def test_what_is_no_file_of_zones_is_told(prison: Prison, body: bytes) -> None:
+    with pytest.raises(ZonesError, match="zones"):
+        Room(prison.cell, "zones").zones(body, zone_id=None, where="zones", check=go_on)
+
+
+GOOD = make_zones(["a"], ["A"], [shapely.box(0, 0, 1, 1)], "EPSG:4326")
+
+
+@pytest.mark.parametrize(
+    ("zones", "notes"),
+    [
+        (replace(GOOD, ids=("a", "a")), []),
+        (replace(GOOD, ids=()), []),
+        (replace(GOOD, ids=(1,)), []),
+        (replace(GOOD, names=()), []),
+        (replace(GOOD, crs="x" * 200_000), []),
+        (replace(GOOD, geometries=np.array([shapely.Point(0, 0)])), []),
+        (replace(GOOD, geometries=np.array([shapely.MultiPolygon()])), []),
+        (GOOD, "no list"),
+        (GOOD, [1]),
+    ],
+)
+def test_zones_that_a_child_may_not_tell_are_refused(zones: Zones, notes: Any) -> None:
+    with pytest.raises(BadAnswer):
+        zones_of(notes, zones_to_bytes(zones))
+
+
+def test_a_child_cannot_pass_zones_off_as_others() -> None:
+    told = zones_of([], zones_to_bytes(replace(GOOD, hash="0" * 64)))
+    assert told.hash == GOOD.hash
+    for cut in (b"", b"x", zones_to_bytes(GOOD)[:-3]):
+        with pytest.raises(BadAnswer):
+            zones_of([], cut)

@@ -12,49 +12,15 @@ from pileus.backfills.record import ended_in
 from pileus.edges.index import change_backfill
 from pileus.edges.queues import Message
 from pileus.lifecycle.backfill import Backfill
-from pileus.lifecycle.partition import Entry, Failure
+from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask
 from pileus.models import Group, Partition, State
 from pileus.wiring import Edges, wire_folder
 from pileus.worker.loop import Worker
+from spec.support.handed import Queues
 
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
 QUEUED = Entry(PARTITION, State.queued, "b/1")
-
-
-class Queues:
-    """Records what happened to each message."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    def receive(self, queue: str, wait_seconds: int) -> Message | None:
-        return None
-
-    def hold(self, message: Message, seconds: int) -> None:
-        self.done.append(f"hold {seconds}")
-
-    def keep(self, message: Message, seconds: int) -> None:
-        self.done.append(f"keep {seconds}")
-
-    def delete(self, message: Message) -> None:
-        self.done.append("delete")
-
-    def settle(self) -> None:
-        pass
-
-    def bury(self, message: Message) -> None:
-        self.done.append("bury")
-
-    def beat(self, message: Message) -> bool:
-        return True
-
-    def succeed(self, message: Message, output: Mapping[str, Any]) -> None:
-        self.done += ["succeed", "delete"]
-
-    def fail(self, message: Message, failure: Failure) -> bool:
-        self.done.append(f"fail {failure.type}")
-        return True
 
 
 class Desk:

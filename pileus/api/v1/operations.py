@@ -10,8 +10,9 @@ from pileus.api.access import Operator, allow
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
 from pileus.api.v1.backfills import summary
-from pileus.client.answers import BackfillAnswer, DeadLetterAnswer, FindingAnswer, Reconciled
+from pileus.client.answers import BackfillAnswer, DeadLetterAnswer, FindingAnswer, Reconciled, RunAnswer
 from pileus.client.asked import Asked, Name
+from pileus.lifecycle.backfill import Backfill
 
 router = APIRouter(tags=["operations"])
 Message = Annotated[str, Path(max_length=200, description="Id of a message.")]
@@ -62,8 +63,8 @@ def dead_letter(reach: Reached, id: Message) -> dict[str, str]:
 
 
 @router.post("/dead-letters/{id}/redrive", summary="Run a dead letter again")
-def redrive(reach: Reached, id: Message, asks: Operator) -> BackfillAnswer:
-    """Run its partition again in a new backfill, and delete the message."""
+def redrive(reach: Reached, id: Message, asks: Operator) -> BackfillAnswer | RunAnswer:
+    """Run its partition again in a new backfill, or its request in a new run, and delete the message."""
     command = f"POST /v1/dead-letters/{id}/redrive"
     begun = replace(reach.operations, by=asks.name).redrive(id, command=command)
-    return summary(reach, begun.id)
+    return summary(reach, begun.id) if isinstance(begun, Backfill) else RunAnswer.model_validate(begun.to_json())

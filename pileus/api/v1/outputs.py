@@ -1,50 +1,24 @@
 """Statistics, series, and the objects that were written."""
 
-import io
-from collections.abc import Callable
 from typing import Annotated, Any
 
-import pyarrow as pa
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator
 
 from pileus.api.access import allow
-from pileus.api.negotiate import chosen
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
+from pileus.api.tables import CONTENT, answer
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.client.answers import AxisAnswer, OutputAnswer, Page, SeriesAnswer
 from pileus.client.paging import page
 from pileus.models import unsafe
-from pileus.outputs.export import export
-from pileus.strict_json import plain_json
 
 router = APIRouter(tags=["outputs"], dependencies=[allow(Role.read)])
 Name = Annotated[str, Path(min_length=1, max_length=200, description="Name of a collection."), AfterValidator(unsafe)]
 Zones = Annotated[list[str] | None, Query(description="Id or name of a zone; may be given again.")]
 Band = Annotated[str | None, Query(max_length=200)]
 Point = Annotated[str | None, Query(max_length=40, examples=["2015-01"])]
-ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
-
-
-def _arrow(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def _json(table: pa.Table) -> bytes:
-    return plain_json(table.to_pylist(), default=str, ensure_ascii=False).encode()
-
-
-KINDS: dict[str, Callable[[pa.Table], bytes]] = {
-    "application/json": _json,
-    "text/csv": lambda table: export(table, "csv"),
-    ARROW: _arrow,
-    PARQUET: lambda table: export(table, "parquet"),
-}
-CONTENT: dict[str, Any] = {kind: {} for kind in KINDS}
 
 
 @router.get(
@@ -64,9 +38,8 @@ def statistics(
     version: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Return rows as JSON, CSV, an Arrow stream or Parquet, by Accept."""
-    kind = chosen(request.headers.get("Accept", ""), list(KINDS))
     table = reach.outputs.statistics(collection, zones=zone or (), band=band, first=first, last=last, version=version)
-    return Response(KINDS[kind](table), media_type=kind, headers={"Vary": "Accept"})
+    return answer(request, table)
 
 
 @router.get("/statistics/{collection}/zones/{zone}", summary="Read the series of a zone")

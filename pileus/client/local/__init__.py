@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pileus.client.local.documents import LocalDocuments
     from pileus.client.local.operations import LocalOperations
     from pileus.client.local.outputs import LocalOutputs
+    from pileus.client.local.runs import LocalRuns
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,10 @@ class LocalClient(Client):
         from pileus.client.local.operations import LocalOperations
 
         return LocalOperations(self.services, self.deployment, self.by)
+
+    @cached_property
+    def runs(self) -> "LocalRuns":
+        """Return runs of processes, and partitions as runs."""
+        from pileus.client.local.runs import LocalRuns
+
+        return LocalRuns(self.services, self.by)

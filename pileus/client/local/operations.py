@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pileus import runs
 from pileus.backfills.control import new_backfill, read_registry, start
 from pileus.backfills.status import find
 from pileus.client.answers import DeadLetterAnswer
@@ -15,6 +16,8 @@ from pileus.edges.dead_letters import DeadLetter
 from pileus.errors import Unknown, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.models import Partition
+from pileus.runs import Run
+from pileus.subject import parse_subject
 
 if TYPE_CHECKING:
     from pileus.backfills.reconcile import Reconciliation
@@ -92,12 +95,17 @@ class LocalOperations:
                 return message
         raise Unknown(f"there is no dead letter {id!r}: `pileus dead-letters list` shows them")
 
-    def redrive(self, id: str, *, command: str = "") -> Backfill:
-        """Run a message's partition again in a new backfill, and delete the message: no workflow waits for its answer.
+    def redrive(self, id: str, *, command: str = "") -> "Backfill | Run":
+        """Run what a message is about again, and delete the message: no workflow waits for its answer.
 
-        Raises Unknown when it is gone, UsageError when it is no task of Pileus.
+        Return the new backfill of its partition, or the new run of its request. Raises Unknown when it is gone,
+        UsageError when it is no task of Pileus.
         """
         edges, message = self.services.edges, self._message(id)
+        if message.request is not None:
+            run = runs.rerun(edges, self.services.workflows, message.request)
+            self.services.dead_letters.remove(id)
+            return run
         if message.partition is None or message.backfill is None:
             raise UsageError(f"{id} is not a task of Pileus, so it stays: see `pileus dead-letters show`")
         partition = Partition.parse(message.partition)
@@ -119,8 +127,8 @@ class LocalOperations:
 
     def _facts(self, message: DeadLetter) -> DeadLetterAnswer:
         """Return what is known of a message. The reason of the failure comes from the index."""
-        why = None if message.partition else "not a message of ours"
-        entry = self.services.edges.index.entry(Partition.parse(message.partition)) if message.partition else None
+        why = None if message.key else "not a message of ours"
+        entry = self.services.edges.index.entry(parse_subject(message.key)) if message.key else None
         if entry:
             why = str(entry.failure) if entry.failure else f"by now {entry.state}"
         sent = datetime.fromtimestamp(message.sent, UTC).isoformat(timespec="seconds")
@@ -130,5 +138,6 @@ class LocalOperations:
             sent=sent,
             backfill=message.backfill,
             partition=message.partition,
+            key=message.key,
             why=why,
         )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pileus.client.remote.documents import RemoteDocuments
     from pileus.client.remote.operations import RemoteOperations
     from pileus.client.remote.outputs import RemoteOutputs
+    from pileus.client.remote.runs import RemoteRuns
 
 
 class RemoteClient(Client):
@@ -46,3 +47,10 @@ class RemoteClient(Client):
         from pileus.client.remote.operations import RemoteOperations
 
         return RemoteOperations(self.http)
+
+    @cached_property
+    def runs(self) -> "RemoteRuns":
+        """Return runs of processes, and partitions as runs."""
+        from pileus.client.remote.runs import RemoteRuns
+
+        return RemoteRuns(self.http)

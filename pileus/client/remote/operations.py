@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pileus.client.answers import BackfillAnswer, DeadLetterAnswer, Reconciled
 from pileus.client.remote.http import Http, segment
 from pileus.lifecycle.backfill import Backfill
+from pileus.runs import Run
 
 if TYPE_CHECKING:
     from pileus.backfills.reconcile import Reconciliation
@@ -41,8 +42,8 @@ class RemoteOperations:
         """Return one as it was sent. Raises Unknown."""
         return str(self.http.json(f"/v1/dead-letters/{segment(id)}")["body"])
 
-    def redrive(self, id: str, *, command: str = "") -> Backfill:
-        """Run a message's partition again in a new backfill, and delete the message. Raises Unknown and UsageError."""
+    def redrive(self, id: str, *, command: str = "") -> Backfill | Run:
+        """Run what a message is about again, and delete the message. Raises Unknown and UsageError."""
         del command
         answer = self.http.change("POST", f"/v1/dead-letters/{segment(id)}/redrive")
-        return BackfillAnswer.model_validate(answer).backfill
+        return Run.from_json(answer) if "key" in answer else BackfillAnswer.model_validate(answer).backfill

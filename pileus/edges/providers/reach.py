@@ -38,7 +38,7 @@ class Reach:
     @classmethod
     def of(cls, provider: Provider, host: str) -> "Reach":
         """Return the reach of a provider whose own host is `host`."""
-        return cls(provider.allowPrivate or _is_private_host(host))
+        return cls(provider.allowPrivate or is_private_host(host))
 
     def check(self, host: str, address: str) -> None:
         """Raise Refused where a connection to `host`, which is at `address`, must not be.
@@ -108,7 +108,8 @@ def _plain(address: str) -> Address:
     return told
 
 
-def _is_private_host(host: str) -> bool:
+def is_private_host(host: str) -> bool:
+    """Return whether a host is a private address itself, or this machine by name."""
     if host.rstrip(".").lower() == "localhost":
         return True
     address = literal(host)

@@ -1,0 +1,76 @@
+"""Runs of a stack: start, look, stop, take the result."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pileus import runs
+from pileus.client.answers import ProcessAnswer
+from pileus.client.services import Services
+from pileus.models import State
+from pileus.processes import registered
+from pileus.processes.registry import RegisteredProcess
+from pileus.project.schemas import input_schema
+from pileus.runs import Run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class LocalRuns:
+    """Runs of the stack that these services reach; see `protocol.Runs`."""
+
+    services: Services
+    by: str = ""
+    """Who asks: a run that is stopped says so."""
+
+    def processes(self) -> list[ProcessAnswer]:
+        """Return the processes that there are, each with the JSON Schema of its inputs."""
+        return [_told(process) for process in registered().values()]
+
+    def start(self, process: str, inputs: Mapping[str, Any], id: str | None = None) -> Run:
+        """Start a run. With an id that has a run with the same inputs, return that one."""
+        return runs.start(self.services.edges, self.services.workflows, process, inputs, id)
+
+    def show(self, key: str) -> Run:
+        """Return a run as it is now. One whose start or end nobody recorded is settled first."""
+        return runs.settle(self.services.edges, self.services.workflows, key)
+
+    def all(self, of: str, *, state: State | None = None) -> Iterator[Run]:
+        """Yield the runs of a process, newest first, or of partitions by their scope, such as `viirs/001/2015`."""
+        after: str | None = None
+        while True:
+            page = self.page(of, state=state, limit=100, after=after)
+            yield from page.runs
+            if (after := page.after) is None:
+                return
+
+    def page(self, of: str, *, state: State | None, limit: int, after: str | None) -> runs.Page:
+        """Return some of them. `after`: as the page before told it."""
+        return runs.list(self.services.edges, of, state=state, limit=limit, after=after)
+
+    def stop(self, key: str) -> Run:
+        """Stop a run at once. Raises Conflict when it has ended."""
+        return runs.stop(self.services.edges, self.services.workflows, key, f"stopped by {self.by}")
+
+    def rerun(self, key: str) -> Run:
+        """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
+        return runs.rerun(self.services.edges, self.services.workflows, key)
+
+    def result(self, key: str) -> dict[str, Any]:
+        """Return the result document, of a partition the manifest. Raises Conflict where there is none."""
+        return runs.result(self.services.edges, key)
+
+    def rows(self, key: str) -> "pa.Table":
+        """Return the rows that a run has made. Raises Conflict where there are none."""
+        return runs.rows(self.services.edges, key)
+
+
+def _told(process: RegisteredProcess) -> ProcessAnswer:
+    outputs = {
+        name: {"title": one.title, "description": one.description, "media_type": one.media_type}
+        for name, one in process.outputs.items()
+    }
+    facts = {name: getattr(process, name) for name in ("id", "title", "description", "version")}
+    return ProcessAnswer(**facts, inputs=input_schema(process), outputs=outputs)

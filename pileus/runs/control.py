@@ -1,0 +1,150 @@
+"""Start, stop and repeat runs of requests."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from pileus import lifecycle
+from pileus.edges.index import change
+from pileus.edges.workflows import Workflows
+from pileus.errors import Conflict, DamagedObject, UsageError
+from pileus.lifecycle.backfill import run_name
+from pileus.lifecycle.partition import Entry
+from pileus.models import State
+from pileus.processes import process_of
+from pileus.runs import executions, record
+from pileus.runs.end import execution_ended
+from pileus.runs.read import find_entry
+from pileus.runs.view import Run, view
+from pileus.subject import Request, parse_subject
+from pileus.wiring import Edges
+
+
+def start(edges: Edges, workflows: Workflows, process: str, inputs: Mapping[str, Any], id: str | None = None) -> Run:
+    """Start a run of a process, and return it. With an id that has a run with the same inputs, return that one.
+
+    `inputs`: as the process describes them. `id`: up to 40 letters, digits, `_` and `-`; None: one is made. Raises
+    UsageError for an unknown process or an id that is none, DocumentError for inputs that are wrong, with the path of
+    each, and Conflict where the id has a run with other inputs.
+    """
+    told = process_of(process)
+    subject = Request(told.id, id if id is not None else _new_id(edges))
+    record.write_input(edges, subject, told.checked(inputs))
+
+    def step(stored: Entry | None) -> Entry | None:
+        return None if stored else lifecycle.queue(None, _wanted(edges, subject, 1), now=edges.now(), live=False)
+
+    entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
+    return _begun(edges, workflows, entry, subject)
+
+
+def rerun(edges: Edges, workflows: Workflows, key: str) -> Run:
+    """Run a request that has ended again, with the same inputs, and return the new run.
+
+    Raises NotFound where there is no such run, Conflict while it goes on, UsageError for a partition.
+    """
+    subject = _request(key, "rerun", "`pileus retry` runs it again with its backfill")
+    before = find_entry(edges, subject.key)
+    if not before.state.ended:
+        raise Conflict(f"is {before.state}: only a run that has ended is run again", where=key)
+    wanted = _wanted(edges, subject, before.number + 1)
+
+    def step(stored: Entry | None) -> Entry | None:
+        return (
+            None if stored and stored.run == wanted.run else lifecycle.queue(stored, wanted, now=edges.now(), live=True)
+        )
+
+    entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
+    return _begun(edges, workflows, entry, subject)
+
+
+def stop(edges: Edges, workflows: Workflows, key: str, reason: str = "stopped by its user") -> Run:
+    """Cancel a run at once, and return it. A worker that has it stops within two seconds.
+
+    Called again, it stops what an earlier call left running. Raises NotFound where there is no such run, Conflict where
+    it has succeeded or failed, UsageError for a partition.
+    """
+    subject = _request(key, "stopped", "`pileus pause` and `pileus cancel` stop its backfill")
+
+    def step(stored: Entry | None) -> Entry | None:
+        return lifecycle.stop(stored, stored.run, reason, now=edges.now()) if stored else None
+
+    entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
+    if entry.state is not State.cancelled:
+        raise Conflict(f"is {entry.state}: only a run that goes on can be stopped", where=key)
+    record.keep(edges, subject)
+    executions.end(edges, workflows, entry, subject, reason)
+    return view(edges, entry)
+
+
+def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
+    """Correct a run whose start or end nobody recorded, and return it as it is afterwards; of a partition as it is.
+
+    1. Its starter died before the execution began: begin it.
+    2. Its execution was stopped or has failed, and nobody recorded that: end the run.
+
+    Raises as `find` does.
+    """
+    entry, subject = find_entry(edges, key), parse_subject(key)
+    if not isinstance(subject, Request) or entry.state.ended:
+        return view(edges, entry)
+    status = executions.status(edges, workflows, entry, subject)
+    if status == "GONE":
+        return _begun(edges, workflows, entry, subject)
+    if status in ("ABORTED", "FAILED", "TIMED_OUT"):
+        execution_ended(edges, subject, entry.number, status, None)
+    return view(edges, find_entry(edges, key))
+
+
+def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
+    """Fill an empty index with the requests in S3. What had not ended is run again. Tells what it did, line by line."""
+    for url in record.kept(edges):
+        try:
+            entry = record.read_entry(edges, url)
+        except DamagedObject as exc:
+            tell(f"left out: {exc}")
+            continue
+        if isinstance(subject := entry.subject, Request):
+            _recover(edges, workflows, entry, subject, tell)
+
+
+def _recover(edges: Edges, workflows: Workflows, entry: Entry, subject: Request, tell: Callable[[str], None]) -> None:
+    """Put a request into the index. Where its execution was lost with the engine, its next run is queued."""
+    if not entry.state.ended and (made := record.result_of(edges, subject, entry.number)):
+        entry = replace(entry, state=State.succeeded, manifest=made)  # the worker could not record that
+    if not entry.state.ended:
+        wanted = replace(_wanted(edges, subject, entry.number + 1), extra=entry.extra)
+        entry = lifecycle.queue(None, wanted, now=edges.now(), live=False) or entry
+    try:
+        entry = edges.index.put(entry)
+    except Conflict:
+        return  # somebody has started it since
+    if entry.state is State.queued:
+        tell(f"going on with run {subject.key}")
+        _begun(edges, workflows, entry, subject)
+
+
+def _begun(edges: Edges, workflows: Workflows, entry: Entry, subject: Request) -> Run:
+    """Start the execution of a run that is queued, unless it was started, and return the run."""
+    if entry.state is State.queued:
+        executions.begin(edges, workflows, entry, subject)
+        record.keep(edges, subject)
+    return view(edges, entry)
+
+
+def _wanted(edges: Edges, subject: Request, number: int) -> Entry:
+    return Entry(subject, State.planned, run_name(subject.key, number), extra={"created": edges.now()})
+
+
+def _request(key: str, word: str, instead: str) -> Request:
+    subject = parse_subject(key)
+    if not isinstance(subject, Request):
+        raise UsageError(f"a partition cannot be {word} alone: {instead}", where=key)
+    return subject
+
+
+def _new_id(edges: Edges) -> str:
+    """Return an id that was never used; those of later runs come later in the order of the index."""
+    return f"{datetime.fromtimestamp(edges.now(), UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:12]}"

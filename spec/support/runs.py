@@ -1,0 +1,43 @@
+"""Runs of requests without AWS: executions that are only counted, and a raster of 1 to 9 at a provider."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pileus.edges.workflows import Status
+
+LEFT = {"type": "Polygon", "coordinates": [[[0, 0], [1.5, 0], [1.5, 3], [0, 3], [0, 0]]]}
+ZONES = {"type": "FeatureCollection", "features": [{"type": "Feature", "id": "left", "geometry": LEFT}]}
+ZONES["features"][0]["properties"] = {}  # type: ignore[index]
+"""The left half of a raster of 3 x 3 pixels that begins at (0, 0)."""
+INPUTS: dict[str, Any] = {"zones": ZONES, "rasters": ["https://example.org/a.tif"], "stats": ["count", "sum"]}
+
+
+@dataclass
+class Executions:
+    """Workflows that start nothing."""
+
+    started: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Input by ARN."""
+    stopped: list[str] = field(default_factory=list)
+    starts: int = 0
+
+    def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
+        self.starts += 1
+        arn = f"{workflow}:{name}"
+        self.started.setdefault(arn, value)
+        return arn
+
+    def exists(self, workflow: str) -> bool:
+        return True
+
+    def status(self, execution: str) -> Status:
+        if execution not in self.started:
+            return "GONE"
+        return "ABORTED" if execution in self.stopped else "RUNNING"
+
+    def stop(self, execution: str, cause: str) -> None:
+        self.stopped.append(execution)
+
+    def running(self, workflow: str, prefix: str) -> Iterator[str]:
+        return iter(())
