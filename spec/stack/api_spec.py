@@ -228,7 +228,7 @@ def test_a_process_runs_through_the_api(ask: Asking, remote: Client, done: Proje
     done.wait_for(lambda: remote.runs.show(run.key).ended)
     assert remote.runs.show(run.key).state is State.succeeded
     assert [(row["zone"], row["sum"]) for row in remote.runs.rows(run.key).to_pylist()] == [("square", 16)]
-    with pytest.raises(PileusError, match="ended"):
+    with pytest.raises(PileusError, match="only a run that goes on can be stopped"):
         remote.runs.stop(run.key)
     assert remote.runs.rerun(run.key).number == 2
     done.wait_for(lambda: remote.runs.show(run.key).ended)
