@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pileus.backfills.progress import Pace, Progress
 from pileus.backfills.status import Status
+from pileus.client.answers import BackfillAnswer
 
 FRESH = 1.0
 """Seconds for which a status is fresh, or four times as long as reading it took."""
@@ -25,6 +26,8 @@ class _Seen:
     progress: Progress
     at: float
     until: float
+    summary: str = ""
+    """JSON, written when it is first asked for: hundreds may ask in a second."""
 
 
 class Snapshots:
@@ -63,11 +66,30 @@ class Snapshots:
             seen = self._seen.get(id)
             return seen.status if seen is not None and self._clock() < seen.until else None
 
-    def progress(self, id: str) -> Progress | None:
-        """Return how far a backfill was when it was last read; None where it was not read yet."""
+    def answer(self, id: str) -> BackfillAnswer:
+        """Return the summary of a backfill. Raises Unknown."""
+        found = self.get(id)
         with self._lock:
             seen = self._seen.get(id)
-            return seen.progress if seen is not None else None
+        return BackfillAnswer.of(found, seen.progress if seen is not None else None)
+
+    def summary(self, id: str) -> str:
+        """Return the same as JSON. Raises Unknown."""
+        with self._lock:
+            seen = self._seen.get(id)
+        if seen is None or self._clock() >= seen.until:
+            self.get(id)
+            with self._lock:
+                seen = self._seen.get(id)
+        if seen is None:  # it was forgotten meanwhile
+            return self.answer(id).model_dump_json()
+        if not seen.summary:
+            seen.summary = BackfillAnswer.of(seen.status, seen.progress).model_dump_json()
+        return seen.summary
+
+    def is_fresh(self, id: str) -> bool:
+        """Return whether asking for it waits for nothing."""
+        return self.fresh(id) is not None
 
     def forget(self, id: str) -> None:
         """Read it anew when it is next asked for: it was changed."""

@@ -9,7 +9,6 @@ from fastapi.concurrency import run_in_threadpool
 from pileus.api.snapshots import Snapshots
 from pileus.backfills.events import changes
 from pileus.backfills.status import Status
-from pileus.client.answers import BackfillAnswer
 
 EVERY = 1.0
 """Seconds between two looks at shared statuses."""
@@ -41,7 +40,7 @@ async def of_backfill(snapshots: Snapshots, id: str, *, streams: bool) -> AsyncI
     yield f"retry: {AGAIN}\n\n"
     while loop.time() - began < LONGEST:
         found = await current(snapshots, id)
-        summary = BackfillAnswer.of(found, snapshots.progress(id)).model_dump_json()
+        summary = await summary_now(snapshots, id)
         if found is not before:
             for one in changes(before, found) if before is not None else ():
                 yield event("change", one.to_json())
@@ -65,8 +64,7 @@ async def of_all(list_ids: Callable[[], list[str]], snapshots: Snapshots, *, str
     yield f"retry: {AGAIN}\n\n"
     while loop.time() - began < LONGEST:
         for id in await run_in_threadpool(list_ids):
-            found = await current(snapshots, id)
-            summary = BackfillAnswer.of(found, snapshots.progress(id)).model_dump_json()
+            summary = await summary_now(snapshots, id)
             if sent.get(id) != summary:
                 sent[id], told = summary, loop.time()
                 yield f"event: status\ndata: {summary}\n\n"
@@ -82,3 +80,8 @@ async def current(snapshots: Snapshots, id: str) -> Status:
     """Return a status that is fresh, without a thread where none is needed. Raises Unknown."""
     found = snapshots.fresh(id)
     return found if found is not None else await run_in_threadpool(snapshots.get, id)
+
+
+async def summary_now(snapshots: Snapshots, id: str) -> str:
+    """Return the summary of a backfill as JSON, without a thread where none is needed. Raises Unknown."""
+    return snapshots.summary(id) if snapshots.is_fresh(id) else await run_in_threadpool(snapshots.summary, id)

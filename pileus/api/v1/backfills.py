@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pileus.api.access import Operator, Reader, allow
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
-from pileus.api.stream import current, of_backfill
+from pileus.api.stream import current, of_backfill, summary_now
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.backfills.status import to_record
 from pileus.client.answers import BackfillAnswer, Cell, Happening, Page, PlanAnswer
@@ -64,9 +64,8 @@ def plan(reach: Reached, asked: Span) -> PlanAnswer:
 async def show(reach: Reached, id: Id, asks: Reader) -> Response:
     """Return its state, and its partitions by state. Many readers share one read of the index."""
     del asks
-    found = await current(reach.snapshots, id)
-    told = BackfillAnswer.of(found, reach.snapshots.progress(id))
-    return Response(told.model_dump_json(), media_type="application/json")
+    told = await summary_now(reach.snapshots, id)
+    return Response(told, media_type="application/json")
 
 
 @router.get(
@@ -144,5 +143,4 @@ def _change(reach: Reach, id: str, change: Callable[[str], Backfill]) -> Backfil
 
 def summary(reach: Reach, id: str) -> BackfillAnswer:
     """Return what a list or a change tells of a backfill. Raises Unknown."""
-    found = reach.snapshots.get(id)
-    return BackfillAnswer.of(found, reach.snapshots.progress(id))
+    return reach.snapshots.answer(id)
