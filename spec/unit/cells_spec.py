@@ -8,7 +8,7 @@ import openpyxl
 import pyarrow as pa
 import pytest
 
-from pileus.cli.stats import _writer
+from pileus.cli.table_file import writer
 from pileus.outputs.cells import safe_cell
 from pileus.outputs.export import export
 from pileus.outputs.tables import to_csv
@@ -49,7 +49,7 @@ def test_csv_has_an_apostrophe_before_what_is_a_formula() -> None:
 
 
 def test_csv_of_a_measurement_too(tmp_path: Path) -> None:
-    write = _writer(str(tmp_path / "rows.csv"))
+    write = writer(str(tmp_path / "rows.csv"))
     assert write is not None
     write(table())
     check((tmp_path / "rows.csv").read_bytes())
