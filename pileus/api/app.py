@@ -18,13 +18,16 @@ from pileus.api.page import router as page
 from pileus.api.reach import Reach
 from pileus.api.rows import Rows
 from pileus.api.snapshots import Snapshots
+from pileus.api.stac.router import router as stac
 from pileus.api.v1.router import router as v1
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
+from pileus.client.local.items import LocalItems
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.runs import LocalRuns
 from pileus.client.services import Services
+from pileus.outputs.item_index import ItemIndex
 from pileus.outputs.read import read_stats
 from pileus.version import __version__
 
@@ -68,6 +71,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     problems.install(app)
     app.include_router(health)
     app.include_router(v1)
+    app.include_router(stac)
     app.include_router(page)
     app.add_middleware(ETags)
     app.add_middleware(SignedInFirst)
@@ -89,4 +93,5 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalOperations(services, deployment),
         LocalOutputs(services, rows.get),
         LocalRuns(services),
+        LocalItems(services, ItemIndex(services.edges.store, services.edges.stack.protected)),
     )

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from pileus.api.snapshots import Snapshots
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
+from pileus.client.local.items import LocalItems
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.runs import LocalRuns
@@ -25,6 +26,7 @@ class Reach:
     operations: LocalOperations
     outputs: LocalOutputs
     runs: LocalRuns
+    items: LocalItems
 
 
 def _of(request: Request) -> Reach:

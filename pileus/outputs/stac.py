@@ -54,6 +54,11 @@ def collection_id(partition: Partition) -> str:
     return f"{partition.collection}-{partition.version}"
 
 
+def item_id(partition: Partition) -> str:
+    """Return the id of the STAC item of a partition."""
+    return f"{collection_id(partition)}-{partition.period}-{partition.group}"
+
+
 def to_root(key: str) -> str:
     """Return the relative path from an object to its bucket's root.
 
@@ -85,7 +90,7 @@ def item(
         "type": "Feature",
         "stac_version": VERSION,
         "stac_extensions": [f"{EXTENSIONS}/{name}/schema.json" for name in ALWAYS + (WITH_CLIPS if clips else ())],
-        "id": f"{collection_id(partition)}-{partition.period}-{partition.group}",
+        "id": item_id(partition),
         "collection": collection_id(partition),
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": list(bounds),

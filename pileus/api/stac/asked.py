@@ -1,0 +1,202 @@
+"""What is asked of the STAC API: searches, as bodies and as query parameters."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import Query as Parameter
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pileus.api.bad_requests import first_of
+from pileus.client.paging import read_cursor
+from pileus.errors import UsageError
+from pileus.outputs.item_query import EPOCH, FIELDS, Query, Sort
+
+MOST = 1000
+"""Items of a page; who asks for more gets so many."""
+Id = Annotated[str, Field(min_length=1, max_length=2000)]
+Degrees = Annotated[float, Field(allow_inf_nan=False)]
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
+
+
+class SortBy(BaseModel):
+    """A field to sort by."""
+
+    model_config = ConfigDict(extra="forbid")
+    field: Annotated[str, Field(max_length=100, examples=["properties.datetime"])]
+    direction: Literal["asc", "desc"] = "asc"
+
+
+class Search(BaseModel):
+    """A search. Items must meet all that is given."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"bbox": [58, 42, 62, 46], "datetime": "2015-01-01T00:00:00Z/..", "limit": 5}]},
+    )
+    bbox: Annotated[list[Degrees] | None, Field(description="West, south, east, north in degrees.")] = None
+    intersects: Annotated[dict[str, Any] | None, Field(description="A GeoJSON geometry.")] = None
+    datetime: Annotated[str | None, Field(max_length=100, description="A moment, or FIRST/LAST; .. is open.")] = None
+    ids: Annotated[list[Id] | None, Field(max_length=10_000)] = None
+    collections: Annotated[list[Id] | None, Field(max_length=10_000)] = None
+    limit: Annotated[int, Field(ge=1, description="Items of a page: 1000 at most.")] = 10
+    sortby: Annotated[list[SortBy] | None, Field(max_length=10)] = None
+    token: Annotated[str | None, Field(max_length=3000, description="That of the page before's next link.")] = None
+
+    def query(self) -> Query:
+        """Return what is asked of the index. Raises UsageError for what is not valid."""
+        if self.bbox is not None and self.intersects is not None:
+            raise UsageError("give bbox or intersects, not both")
+        first, last = (None, None) if self.datetime is None else span(self.datetime)
+        return Query(
+            boxes=None if self.bbox is None else boxes(self.bbox),
+            shape=None if self.intersects is None else shape(self.intersects),
+            first=first,
+            last=last,
+            ids=None if self.ids is None else frozenset(self.ids),
+            collections=None if self.collections is None else frozenset(self.collections),
+            sort=[_sort(one) for one in self.sortby or ()],
+            limit=min(self.limit, MOST),
+            after=None if self.token is None else read_cursor(self.token),
+        )
+
+
+Text = Annotated[str | None, Parameter(max_length=100_000)]
+
+
+def by_query(
+    request: Request,
+    bbox: Annotated[str | None, Parameter(max_length=200, examples=["58,42,62,46"])] = None,
+    datetime: Annotated[str | None, Parameter(max_length=100, examples=["2015-01-01T00:00:00Z/.."])] = None,
+    limit: Annotated[int, Parameter(ge=1)] = 10,
+    sortby: Annotated[str | None, Parameter(max_length=1000, examples=["-properties.datetime"])] = None,
+    token: Annotated[str | None, Parameter(max_length=3000)] = None,
+) -> Search:
+    """Return the search for items of a collection. Raises UsageError for what is not valid."""
+    given = {"bbox": bbox, "datetime": datetime, "limit": limit, "sortby": sortby, "token": token}
+    return _search(request, given)
+
+
+def by_long_query(
+    request: Request,
+    bbox: Annotated[str | None, Parameter(max_length=200, examples=["58,42,62,46"])] = None,
+    intersects: Text = None,
+    datetime: Annotated[str | None, Parameter(max_length=100, examples=["2015-01-01T00:00:00Z/.."])] = None,
+    ids: Text = None,
+    collections: Text = None,
+    limit: Annotated[int, Parameter(ge=1)] = 10,
+    sortby: Annotated[str | None, Parameter(max_length=1000, examples=["-properties.datetime"])] = None,
+    token: Annotated[str | None, Parameter(max_length=3000)] = None,
+) -> Search:
+    """Return the search over all collections. Raises UsageError for what is not valid."""
+    given = {"bbox": bbox, "datetime": datetime, "limit": limit, "sortby": sortby, "token": token}
+    return _search(request, given | {"intersects": intersects, "ids": ids, "collections": collections})
+
+
+def _search(request: Request, given: Mapping[str, Any]) -> Search:
+    if unknown := set(request.query_params) - set(given):
+        raise UsageError(f"unknown parameter {min(unknown)[:60]!r}: expected one of {', '.join(given)}")
+    read = {name: _READ.get(name, lambda value: value)(value) for name, value in given.items() if value is not None}
+    try:
+        return Search.model_validate(read)
+    except ValidationError as error:
+        raise UsageError(first_of(error.errors())) from error
+
+
+def _split(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _geometry(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError("intersects: expected a GeoJSON geometry") from error
+
+
+def _sorts(text: str) -> list[Mapping[str, str]]:
+    """Return fields with their directions.
+
+    >>> _sorts("-properties.datetime,id")
+    [{'field': 'properties.datetime', 'direction': 'desc'}, {'field': 'id', 'direction': 'asc'}]
+    """
+    return [
+        {"field": part.lstrip("+- "), "direction": "desc" if part.startswith("-") else "asc"}
+        for part in text.split(",")
+    ]
+
+
+_READ = {"bbox": _split, "ids": _split, "collections": _split, "intersects": _geometry, "sortby": _sorts}
+
+
+def boxes(bbox: list[float]) -> list[tuple[float, float, float, float]]:
+    """Return a box, or the two of one over the date line. Raises UsageError.
+
+    >>> boxes([170, -10, -170, 10])
+    [(170, -10, 180, 10), (-180, -10, -170, 10)]
+    """
+    if len(bbox) not in (4, 6):
+        raise UsageError("bbox: expected 4 or 6 numbers: west, south, east, north")
+    half = len(bbox) // 2
+    west, south, east, north = bbox[0], bbox[1], bbox[half], bbox[half + 1]
+    if south > north or (half == 3 and bbox[2] > bbox[5]):
+        raise UsageError("bbox: the lower corner is above the upper one")
+    if west <= east:
+        return [(west, south, east, north)]
+    return [(west, south, 180, north), (-180, south, east, north)]
+
+
+def shape(geometry: Mapping[str, Any]) -> Any:
+    """Return a shapely geometry. Raises UsageError for what is none."""
+    import shapely
+
+    try:
+        found = shapely.from_geojson(json.dumps(geometry, allow_nan=False))
+    except (shapely.errors.ShapelyError, ValueError, RecursionError) as error:
+        raise UsageError("intersects: expected a GeoJSON geometry") from error
+    if not shapely.is_valid(found) or shapely.is_empty(found):
+        raise UsageError(f"intersects: the geometry is not valid: {shapely.is_valid_reason(found)}")
+    return found
+
+
+def span(text: str) -> tuple[int | None, int | None]:
+    """Return first and last moment in microseconds since 1970; None where it is open. Raises UsageError.
+
+    >>> span("1970-01-01T00:00:01Z/..")
+    (1000000, None)
+    """
+    ends = [None if part in ("", "..") else moment(part) for part in text.split("/")]
+    if len(ends) > 2 or not any(end is not None for end in ends):
+        raise UsageError("datetime: expected a moment, or FIRST/LAST of which one may be open")
+    first, last = ends[0], ends[-1]
+    if first is not None and last is not None and first > last:
+        raise UsageError("datetime: the first moment is after the last")
+    return first, last
+
+
+def moment(text: str) -> int:
+    """Return a moment of RFC 3339 in microseconds since 1970. Raises UsageError.
+
+    >>> moment("1970-01-01T01:00:00.0000019+01:00")
+    1
+    """
+    found = _MOMENT.fullmatch(text)
+    try:
+        if not found:
+            raise ValueError
+        day, clock, fraction, zone = found.groups()
+        zone = "+00:00" if zone in "Zz" else zone
+        read = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}").astimezone(UTC)
+        return (read - EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"datetime: {text[:60]!r} is not a moment: expected one as 2015-01-31T00:00:00Z") from error
+
+
+def _sort(one: SortBy) -> Sort:
+    name = one.field.removeprefix("properties.")
+    if name not in FIELDS:
+        raise UsageError(f"sortby: cannot sort by {one.field!r}: expected one of {', '.join(FIELDS)}")
+    return Sort(name, one.direction == "desc")
