@@ -1,12 +1,12 @@
 """Which STAC items there are, where and when: an index in memory, built from the bucket, for searching them.
 
-An item takes about 250 bytes here. What was read once is read again only when its object has another mark.
+An item takes about 200 bytes here. What was read once is read again only when its object has another mark.
 """
 
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,9 +22,11 @@ from pileus.outputs.item_query import EPOCH, Found, Query, found
 from pileus.outputs.stac import collection_id, item_id
 
 MOST = 500_000
-"""Items of an index; about 125 MB."""
+"""Items of an index; about 100 MB."""
 PARALLEL = 32
 """Items that are read in parallel."""
+AT_ONCE = 1000
+"""Items that are held while they are read."""
 FRESH = 5.0
 """Seconds for which an index is fresh, or ten times as long as looking for changes took."""
 NONE = -1
@@ -134,14 +136,19 @@ class ItemIndex:
             getattr(made, column)[kept] = getattr(old, column)[before[kept]]
         collections = {name: code for code, name in enumerate(old.collections)}
         new = np.flatnonzero(~kept).tolist()
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            for row, item in zip(new, pool.map(self._read, (names[row] for row in new)), strict=True):
-                if item is not None:
-                    name = item.partition.collection, item.partition.version
-                    made.codes[row] = collections.setdefault(name, len(collections))
-                    made.hashes[row] = hash(item_id(item.partition))
-                    made.boxes[row], made.spans[row] = item.box, item.span
+        for row, item in zip(new, self._all([names[row] for row in new]), strict=True):
+            if item is not None:
+                name = item.partition.collection, item.partition.version
+                made.codes[row] = collections.setdefault(name, len(collections))
+                made.hashes[row] = hash(item_id(item.partition))
+                made.boxes[row], made.spans[row] = item.box, item.span
         return Items(names, marks, tuple(collections), made)
+
+    def _all(self, names: Sequence[str]) -> "Iterator[_Item | None]":
+        """Yield what is kept of each item, in this order. Few are held at once."""
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            for start in range(0, len(names), AT_ONCE):
+                yield from pool.map(self._read, names[start : start + AT_ONCE])
 
     def _read(self, key: str) -> "_Item | None":
         """Return what the index keeps of an item; None for one that is gone or damaged: `pileus reconcile` says so."""

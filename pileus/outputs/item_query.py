@@ -102,12 +102,11 @@ def _touches(boxes: Any, box: tuple[float, float, float, float]) -> Any:
 
 
 def _intersects(shape: Any, boxes: Any) -> Any:
-    """Return which boxes touch a shape. Many items have the same box, which is compared once."""
+    """Return which boxes touch a shape."""
     import shapely
 
-    several, which = np.unique(boxes, axis=0, return_inverse=True)
     shapely.prepare(shape)
-    return shapely.intersects(shape, shapely.box(*several.T))[which.reshape(-1)]
+    return shapely.intersects(shape, shapely.box(*boxes.T))
 
 
 def _sorted(items: "Items", rows: Any, sort: Sequence[Sort]) -> Any:

@@ -70,19 +70,6 @@ Text = Annotated[str | None, Parameter(max_length=100_000)]
 def by_query(
     request: Request,
     bbox: Annotated[str | None, Parameter(max_length=200, examples=["58,42,62,46"])] = None,
-    datetime: Annotated[str | None, Parameter(max_length=100, examples=["2015-01-01T00:00:00Z/.."])] = None,
-    limit: Annotated[int, Parameter(ge=1)] = 10,
-    sortby: Annotated[str | None, Parameter(max_length=1000, examples=["-properties.datetime"])] = None,
-    token: Annotated[str | None, Parameter(max_length=3000)] = None,
-) -> Search:
-    """Return the search for items of a collection. Raises UsageError for what is not valid."""
-    given = {"bbox": bbox, "datetime": datetime, "limit": limit, "sortby": sortby, "token": token}
-    return _search(request, given)
-
-
-def by_long_query(
-    request: Request,
-    bbox: Annotated[str | None, Parameter(max_length=200, examples=["58,42,62,46"])] = None,
     intersects: Text = None,
     datetime: Annotated[str | None, Parameter(max_length=100, examples=["2015-01-01T00:00:00Z/.."])] = None,
     ids: Text = None,
@@ -91,7 +78,7 @@ def by_long_query(
     sortby: Annotated[str | None, Parameter(max_length=1000, examples=["-properties.datetime"])] = None,
     token: Annotated[str | None, Parameter(max_length=3000)] = None,
 ) -> Search:
-    """Return the search over all collections. Raises UsageError for what is not valid."""
+    """Return the search that query parameters ask for. Raises UsageError for what is not valid."""
     given = {"bbox": bbox, "datetime": datetime, "limit": limit, "sortby": sortby, "token": token}
     return _search(request, given | {"intersects": intersects, "ids": ids, "collections": collections})
 

@@ -16,7 +16,7 @@ from pileus.api.access import allow
 from pileus.api.bad_requests import BadRequests
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
-from pileus.api.stac.asked import Search, by_long_query, by_query
+from pileus.api.stac.asked import Search, by_query
 from pileus.api.stac.links import CONFORMS, GEOJSON, JSON, Links
 
 router = APIRouter(prefix="/stac", tags=["stac"], route_class=BadRequests)
@@ -80,7 +80,10 @@ def items(
 ) -> Response:
     """Return a page of its items, newest first unless something else is asked for."""
     reach.items.collection(collection)
-    search.collections = [collection]
+    if search.collections is None or collection in search.collections:
+        search.collections = [collection]
+    else:
+        search.collections = []
     page = reach.items.search(search.query())
     at = f"{links.of_collection(collection)}/items"
     return _answer(links.page(page, at, dict(request.query_params)), GEOJSON)
@@ -123,9 +126,7 @@ def item(reach: Reached, links: Linked, collection: Collection, item: Item) -> R
 
 
 @router.get("/search", dependencies=READ, summary="Search items", response_class=Response, responses=ITEMS)
-def search(
-    request: Request, reach: Reached, links: Linked, search: Annotated[Search, Depends(by_long_query)]
-) -> Response:
+def search(request: Request, reach: Reached, links: Linked, search: Annotated[Search, Depends(by_query)]) -> Response:
     """Return a page of the items that meet all parameters."""
     page = reach.items.search(search.query())
     return _answer(links.page(page, f"{links.root}/search", dict(request.query_params)), GEOJSON)
