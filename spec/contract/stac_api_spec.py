@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pystac
@@ -11,8 +12,7 @@ import pytest
 import rasterio
 import requests
 
-from pileus.client.services import Services
-from spec.support.api import Served, served
+from spec.support.api import Answer, Asking, folder_services, serving
 from spec.support.outputs import Made
 from spec.support.stac_judge import judged
 
@@ -21,28 +21,42 @@ COLLECTION = "lights-001"
 
 
 @pytest.fixture(scope="module")
-def api(hostile: Made) -> Iterator[Served]:
+def api(hostile: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     """Three months of lights over zones whose names try something."""
-    unused: Any = None
-    with served(Services(unused, hostile.edges, unused)) as server:
+    folder = tmp_path_factory.mktemp("api")
+    with serving(folder_services(hostile.edges, folder), folder) as server:
         yield server
 
 
 @pytest.fixture
-def client(api: Served) -> pystac_client.Client:
-    return pystac_client.Client.open(f"{api.url}/stac", headers={"Authorization": "Bearer reads"})
+def client(api: Asking) -> pystac_client.Client:
+    return pystac_client.Client.open(f"{api.url}/stac", headers=bearer(api))
 
 
-def ids(api: Served, **asked: Any) -> list[str]:
+def bearer(api: Asking) -> dict[str, str]:
+    return {"Authorization": f"Bearer {api.tokens['read']}"}
+
+
+def get(api: Asking, path: str, role: str | None = "read", **headers: str) -> Answer:
+    """The answer to GET of a path, or of an address of this server."""
+    return api(path.removeprefix(api.url), role=role, **headers)
+
+
+def search(api: Asking, **asked: Any) -> Answer:
+    """The answer to a search by GET."""
+    return get(api, f"/stac/search?{urlencode(asked)}")
+
+
+def ids(api: Asking, **asked: Any) -> list[str]:
     """Months that a search by GET finds."""
-    answer = api.get("/stac/search", params=asked)
-    assert answer.status_code == 200, answer.text
-    return [item["properties"]["title"].removeprefix("lights ") for item in answer.json()["features"]]
+    answer = search(api, **asked)
+    assert answer.status == 200, answer.body
+    return [item["properties"]["title"].removeprefix("lights ") for item in answer.json["features"]]
 
 
-def test_the_validator_finds_nothing_wrong(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_validator_finds_nothing_wrong(api: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     """Core, collections, features and item search, with pages."""
-    assert judged(monkeypatch, f"{api.url}/stac", "reads", COLLECTION, AROUND) == []
+    assert judged(monkeypatch, f"{api.url}/stac", api.tokens["read"], COLLECTION, AROUND) == []
 
 
 def test_pystac_client_walks_collections_and_items(client: pystac_client.Client) -> None:
@@ -72,12 +86,12 @@ def test_pystac_client_searches_by_shape_and_id(client: pystac_client.Client) ->
 
 
 def test_every_item_is_valid_and_its_assets_are_read_by_the_same_token(
-    client: pystac_client.Client, hostile: Made
+    api: Asking, client: pystac_client.Client, hostile: Made
 ) -> None:
     kinds = set[str]()
     for item in client.search().items():
         for name, asset in item.assets.items():
-            answer = requests.get(asset.href, headers={"Authorization": "Bearer reads"}, timeout=30)
+            answer = requests.get(asset.href, headers=bearer(api), timeout=30)
             assert answer.headers["Content-Type"] == asset.media_type
             where = asset.extra_fields["alternate"]["s3"]["href"]
             assert answer.content == hostile.store.get(where)
@@ -97,11 +111,13 @@ def test_items_are_valid_and_their_links_lead_to_what_they_say(client: pystac_cl
     assert isinstance(pystac.read_dict(item.to_dict()), pystac.Item)
 
 
-def test_gdal_reads_a_clip_by_ranges_with_the_token(api: Served, client: pystac_client.Client, hostile: Made) -> None:
+def test_gdal_reads_a_clip_by_ranges_with_the_token(api: Asking, client: pystac_client.Client, hostile: Made) -> None:
     item = next(client.search(max_items=1).items())
     clip = next(asset for name, asset in item.assets.items() if name.startswith("clip-"))
     with (
-        rasterio.Env(GDAL_HTTP_HEADERS="Authorization: Bearer reads", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
+        rasterio.Env(
+            GDAL_HTTP_HEADERS=f"Authorization: Bearer {api.tokens['read']}", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"
+        ),
         rasterio.open(f"/vsicurl/{clip.href}") as there,
     ):
         values = there.read(1)
@@ -109,24 +125,24 @@ def test_gdal_reads_a_clip_by_ranges_with_the_token(api: Served, client: pystac_
         assert np.array_equal(values, d.read(1), equal_nan=True)
 
 
-def test_a_range_of_an_asset_is_answered_as_http_says(api: Served) -> None:
-    item = api.get(f"/stac/collections/{COLLECTION}/items/lights-001-2015-01-20150101").json()
+def test_a_range_of_an_asset_is_answered_as_http_says(api: Asking) -> None:
+    item = get(api, f"/stac/collections/{COLLECTION}/items/lights-001-2015-01-20150101").json
     href, size = item["assets"]["csv"]["href"], item["assets"]["csv"]["file:size"]
-    whole = api.get(href)
-    assert (whole.status_code, len(whole.content)) == (200, size)
-    part = api.get(href, headers={"Range": "bytes=5-9"})
-    assert (part.status_code, part.content) == (206, whole.content[5:10])
-    assert part.headers["Content-Range"] == f"bytes 5-9/{size}"
-    assert api.get(href, headers={"Range": "bytes=-3"}).content == whole.content[-3:]
-    beyond = api.get(href, headers={"Range": f"bytes={size}-"})
-    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
-    other = api.get(href, headers={"Range": "bytes=5-9", "If-Range": '"another"'})
-    assert (other.status_code, other.content) == (200, whole.content)
-    head = api.ask("HEAD", href)
-    assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(size), b"")
+    whole = get(api, href)
+    assert (whole.status, len(whole.body)) == (200, size)
+    part = get(api, href, Range="bytes=5-9")
+    assert (part.status, part.body) == (206, whole.body[5:10])
+    assert part.headers["content-range"] == f"bytes 5-9/{size}"
+    assert get(api, href, Range="bytes=-3").body == whole.body[-3:]
+    beyond = get(api, href, Range=f"bytes={size}-")
+    assert (beyond.status, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+    other = get(api, href, Range="bytes=5-9", If_Range='"another"')
+    assert (other.status, other.body) == (200, whole.body)
+    head = api(href.removeprefix(api.url), method="HEAD")
+    assert (head.status, head.headers["content-length"], head.body) == (200, str(size), b"")
 
 
-def test_a_search_finds_by_time(api: Served) -> None:
+def test_a_search_finds_by_time(api: Asking) -> None:
     assert ids(api) == ["2015-03", "2015-02", "2015-01"]
     assert ids(api, datetime="2015-02-01T00:00:00Z") == ["2015-02"]
     assert ids(api, datetime="2015-01-31T23:59:59Z/2015-02-01T00:00:00Z") == ["2015-02", "2015-01"]
@@ -134,35 +150,35 @@ def test_a_search_finds_by_time(api: Served) -> None:
     assert ids(api, datetime="2015-03-31T23:59:59Z/") == ["2015-03"]
 
 
-def test_a_search_finds_by_place(api: Served) -> None:
+def test_a_search_finds_by_place(api: Asking) -> None:
     assert len(ids(api, bbox="62,46,63,47")) == 3
     assert ids(api, bbox="62.1,46,63,47") == []
     assert len(ids(api, bbox="170,-30,-70,0")) == 3, "over the date line"
     assert len(ids(api, bbox="62,46,-5,63,47,5")) == 3, "heights are not looked at"
 
 
-def test_the_items_of_a_collection_are_searched_like_all(api: Served) -> None:
+def test_the_items_of_a_collection_are_searched_like_all(api: Asking) -> None:
     at = f"/stac/collections/{COLLECTION}/items"
-    assert api.get(at, params={"datetime": "2015-02-01T00:00:00Z"}).json()["numberMatched"] == 1
-    assert api.get(at, params={"collections": COLLECTION}).json()["numberMatched"] == 3
-    assert api.get(at, params={"collections": "another"}).json()["numberMatched"] == 0
+    assert get(api, at + "?" + urlencode({"datetime": "2015-02-01T00:00:00Z"})).json["numberMatched"] == 1
+    assert get(api, at + "?" + urlencode({"collections": COLLECTION})).json["numberMatched"] == 3
+    assert get(api, at + "?" + urlencode({"collections": "another"})).json["numberMatched"] == 0
 
 
-def test_a_page_says_what_comes_next(api: Served) -> None:
-    first = api.get("/stac/search", params={"limit": 2, "bbox": "58,42,62,46"}).json()
+def test_a_page_says_what_comes_next(api: Asking) -> None:
+    first = search(api, **{"limit": 2, "bbox": "58,42,62,46"}).json
     assert (first["numberMatched"], first["numberReturned"]) == (3, 2)
     (link,) = [link for link in first["links"] if link["rel"] == "next"]
-    second = api.get(link["href"]).json()
+    second = get(api, link["href"]).json
     assert [item["properties"]["title"] for item in second["features"]] == ["lights 2015-01"]
     assert "next" not in [link["rel"] for link in second["links"]]
 
 
-def test_a_posted_search_says_the_body_of_its_next_page(api: Served) -> None:
+def test_a_posted_search_says_the_body_of_its_next_page(api: Asking) -> None:
     body = {"limit": 2, "collections": [COLLECTION], "sortby": [{"field": "id", "direction": "asc"}]}
-    first = api.ask("POST", "/stac/search", json=body).json()
+    first = api("/stac/search", method="POST", body=body).json
     (link,) = [link for link in first["links"] if link["rel"] == "next"]
     assert link["body"] == body | {"token": link["body"]["token"]}
-    second = api.ask(link["method"], link["href"], json=link["body"]).json()
+    second = api("/stac/search", method=link["method"], body=link["body"]).json
     assert [item["id"] for item in second["features"]] == ["lights-001-2015-03-20150301"]
 
 
@@ -184,17 +200,17 @@ def test_a_posted_search_says_the_body_of_its_next_page(api: Served) -> None:
         ({"filter": "a = 1"}, "unknown parameter 'filter'"),
     ],
 )
-def test_a_search_that_is_wrong_is_400_and_says_why(api: Served, asked: dict[str, str], told: str) -> None:
-    answer = api.get("/stac/search", params=asked)
-    assert answer.status_code == 400
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert told in answer.json()["detail"]
+def test_a_search_that_is_wrong_is_400_and_says_why(api: Asking, asked: dict[str, str], told: str) -> None:
+    answer = search(api, **asked)
+    assert answer.status == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert told in answer.json["detail"]
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"query": {}}', '{"limit": "x"}', '{"bbox": [0, 0, NaN, 1]}'])
-def test_a_body_that_is_wrong_is_400(api: Served, body: str) -> None:
-    answer = api.ask("POST", "/stac/search", data=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400, answer.text
+def test_a_body_that_is_wrong_is_400(api: Asking, body: str) -> None:
+    answer = api("/stac/search", method="POST", body=body.encode())
+    assert answer.status == 400, answer.body
 
 
 @pytest.mark.parametrize(
@@ -207,25 +223,25 @@ def test_a_body_that_is_wrong_is_400(api: Served, body: str) -> None:
         "/stac/collections/lights-001/items/lights-001-2015-01-20150101/assets/..%2F..%2Fx",
     ],
 )
-def test_what_is_not_there_is_404(api: Served, path: str) -> None:
-    assert api.get(path).status_code == 404
+def test_what_is_not_there_is_404(api: Asking, path: str) -> None:
+    assert get(api, path).status == 404
 
 
-def test_only_landing_and_conformance_are_public(api: Served) -> None:
+def test_only_landing_and_conformance_are_public(api: Asking) -> None:
     for path in ("/stac", "/stac/", "/stac/conformance"):
-        assert api.get(path, token=None).status_code == 200
-        assert "lights" not in api.get(path, token=None).text
+        assert get(api, path, role=None).status == 200
+        assert "lights" not in str(get(api, path, role=None).body)
     item = f"/stac/collections/{COLLECTION}/items/lights-001-2015-01-20150101"
     for path in ("/stac/collections", f"/stac/collections/{COLLECTION}", f"/stac/collections/{COLLECTION}/items", item,
                  f"{item}/assets/table", "/stac/search"):  # fmt: skip
         for token in (None, "wrong"):
-            refused = api.get(path, token=token)
-            assert (refused.status_code, refused.headers["Content-Type"]) == (401, "application/problem+json")
-    assert api.ask("POST", "/stac/search", None, json={}).status_code == 401
-    assert api.ask("HEAD", f"{item}/assets/table", None).status_code == 401
+            refused = api(path, role=None, token=token)
+            assert (refused.status, refused.headers["content-type"]) == (401, "application/problem+json")
+    assert api("/stac/search", method="POST", role=None, body={}).status == 401
+    assert api(f"{item}/assets/table", method="HEAD", role=None).status == 401
 
 
-def test_an_item_that_has_not_changed_is_304(api: Served) -> None:
-    first = api.get("/stac/search")
-    again = api.get("/stac/search", headers={"If-None-Match": first.headers["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
+def test_an_item_that_has_not_changed_is_304(api: Asking) -> None:
+    first = get(api, "/stac/search")
+    again = get(api, "/stac/search", If_None_Match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
