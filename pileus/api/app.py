@@ -13,6 +13,7 @@ from pileus.api.etags import ETags
 from pileus.api.first import SignedInFirst
 from pileus.api.guard import LONGEST, Guard, Lockout
 from pileus.api.health import router as health
+from pileus.api.ogc.router import router as ogc
 from pileus.api.page import files_of
 from pileus.api.page import router as page
 from pileus.api.reach import Reach
@@ -23,6 +24,7 @@ from pileus.api.v1.router import router as v1
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.items import LocalItems
+from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.runs import LocalRuns
@@ -71,6 +73,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     problems.install(app)
     app.include_router(health)
     app.include_router(v1)
+    app.include_router(ogc)
     app.include_router(stac)
     app.include_router(page)
     app.add_middleware(ETags)
@@ -94,4 +97,5 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalOutputs(services, rows.get),
         LocalRuns(services),
         LocalItems(services, ItemIndex(services.edges.store, services.edges.stack.protected)),
+        LocalJobs(services),
     )

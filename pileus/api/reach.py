@@ -9,6 +9,7 @@ from pileus.api.snapshots import Snapshots
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.items import LocalItems
+from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.runs import LocalRuns
@@ -27,6 +28,7 @@ class Reach:
     outputs: LocalOutputs
     runs: LocalRuns
     items: LocalItems
+    jobs: LocalJobs
 
 
 def _of(request: Request) -> Reach:

@@ -1,9 +1,7 @@
 """What is asked of the STAC API: searches, as bodies and as query parameters."""
 
 import json
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Query as Parameter
@@ -11,15 +9,15 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pileus.api.bad_requests import first_of
+from pileus.api.moments import span
 from pileus.client.paging import read_cursor
 from pileus.errors import UsageError
-from pileus.outputs.item_query import EPOCH, FIELDS, Query, Sort
+from pileus.outputs.item_query import FIELDS, Query, Sort
 
 MOST = 1000
 """Items of a page; who asks for more gets so many."""
 Id = Annotated[str, Field(min_length=1, max_length=2000)]
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
 
 
 class SortBy(BaseModel):
@@ -147,39 +145,6 @@ def shape(geometry: Mapping[str, Any]) -> Any:
     if not shapely.is_valid(found) or shapely.is_empty(found):
         raise UsageError(f"intersects: the geometry is not valid: {shapely.is_valid_reason(found)}")
     return found
-
-
-def span(text: str) -> tuple[int | None, int | None]:
-    """Return first and last moment in microseconds since 1970; None where it is open. Raises UsageError.
-
-    >>> span("1970-01-01T00:00:01Z/..")
-    (1000000, None)
-    """
-    ends = [None if part in ("", "..") else moment(part) for part in text.split("/")]
-    if len(ends) > 2 or not any(end is not None for end in ends):
-        raise UsageError("datetime: expected a moment, or FIRST/LAST of which one may be open")
-    first, last = ends[0], ends[-1]
-    if first is not None and last is not None and first > last:
-        raise UsageError("datetime: the first moment is after the last")
-    return first, last
-
-
-def moment(text: str) -> int:
-    """Return a moment of RFC 3339 in microseconds since 1970. Raises UsageError.
-
-    >>> moment("1970-01-01T01:00:00.0000019+01:00")
-    1
-    """
-    found = _MOMENT.fullmatch(text)
-    try:
-        if not found:
-            raise ValueError
-        day, clock, fraction, zone = found.groups()
-        zone = "+00:00" if zone in "Zz" else zone
-        read = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{zone}").astimezone(UTC)
-        return (read - EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"datetime: {text[:60]!r} is not a moment: expected one as 2015-01-31T00:00:00Z") from error
 
 
 def _sort(one: SortBy) -> Sort:
