@@ -29,7 +29,6 @@ from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.runs import LocalRuns
 from pileus.client.services import Services
-from pileus.outputs.item_index import ItemIndex
 from pileus.outputs.read import read_stats
 from pileus.version import __version__
 
@@ -97,5 +96,6 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalOutputs(services, rows.get),
         LocalRuns(services),
         LocalItems(services, ItemIndex(services.edges.store, services.edges.stack.protected)),
+        LocalItems(services),
         LocalJobs(services),
     )

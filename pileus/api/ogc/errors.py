@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from pileus import errors
 from pileus.api.access import Forbidden, NotSignedIn, TooMany
@@ -20,6 +21,29 @@ INVALID = "InvalidParameterValue"
 """Type of an exception about what was asked; the standard has no address for it."""
 ASKED_WRONG = (errors.UsageError, errors.DocumentError, errors.ZonesError)
 WRONG = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "Exception",
+    "description": "An exception of OGC API - Processes: problem details (RFC 9457) as application/json.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": [f"{TYPES}/no-such-job"]},
+        "title": {"type": "string", "examples": ["Not Found"]},
+        "status": {"type": "integer", "examples": [404]},
+        "detail": {"type": "string", "examples": ["there is no job 'zonal-statistics.mine'"]},
+        "where": {"type": "string", "description": "What it failed on."},
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    int(status): {"description": status.phrase, "content": {"application/json": {"schema": SCHEMA}}}
+    for status in (
+        HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+}  # fmt: skip
+"""What each operation may answer beside its result, for the OpenAPI document."""
 
 
 class OgcException(errors.PileusError):
@@ -103,6 +127,8 @@ class OgcRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as error:
                 return answer(errors.UsageError(first_of(error.errors())))
+            except HTTPException as error:
+                return answer(errors.UsageError(str(error.detail)))
             except (NotSignedIn, Forbidden, TooMany):
                 raise
             except errors.PileusError as error:

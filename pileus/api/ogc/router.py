@@ -26,7 +26,7 @@ from pileus.near import unknown
 from pileus.processes import RegisteredProcess, registered
 from pileus.runs import Run
 
-router = APIRouter(tags=["processes"], route_class=errors.OgcRoute)
+router = APIRouter(tags=["processes"], route_class=errors.OgcRoute, responses=errors.RESPONSES)
 READ = [allow(Role.read)]
 ProcessId = Annotated[str, Path(max_length=200, description="Id of a process.", examples=["zonal-statistics"])]
 JobId = Annotated[str, Path(max_length=200, description="Id of a job.")]

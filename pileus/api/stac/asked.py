@@ -62,19 +62,23 @@ class Search(BaseModel):
         )
 
 
-Text = Annotated[str | None, Parameter(max_length=100_000)]
+BY_POST = "Longer ones fit into a search by POST."
+Texts = Annotated[str | None, Parameter(max_length=1000, description=f"Several, with commas. {BY_POST}")]
+Plain = r"^[\x20-\x7e]*$"
 
 
 def by_query(
     request: Request,
     bbox: Annotated[str | None, Parameter(max_length=200, examples=["58,42,62,46"])] = None,
-    intersects: Text = None,
+    intersects: Annotated[
+        str | None, Parameter(max_length=5000, pattern=Plain, description=f"A GeoJSON geometry. {BY_POST}")
+    ] = None,
     datetime: Annotated[str | None, Parameter(max_length=100, examples=["2015-01-01T00:00:00Z/.."])] = None,
-    ids: Text = None,
-    collections: Text = None,
+    ids: Texts = None,
+    collections: Texts = None,
     limit: Annotated[int, Parameter(ge=1)] = 10,
-    sortby: Annotated[str | None, Parameter(max_length=1000, examples=["-properties.datetime"])] = None,
-    token: Annotated[str | None, Parameter(max_length=3000)] = None,
+    sortby: Annotated[str | None, Parameter(max_length=1000, pattern=Plain, examples=["-properties.datetime"])] = None,
+    token: Annotated[str | None, Parameter(max_length=3000, pattern=Plain)] = None,
 ) -> Search:
     """Return the search that query parameters ask for. Raises UsageError for what is not valid."""
     given = {"bbox": bbox, "datetime": datetime, "limit": limit, "sortby": sortby, "token": token}

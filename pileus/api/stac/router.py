@@ -21,8 +21,8 @@ from pileus.api.stac.links import CONFORMS, GEOJSON, JSON, Links
 
 router = APIRouter(prefix="/stac", tags=["stac"], route_class=BadRequests)
 READ = [allow(Role.read)]
-Collection = Annotated[str, Path(max_length=1000, description="Id of a collection.", examples=["viirs_template-001"])]
-Item = Annotated[str, Path(max_length=3000, description="Id of an item.")]
+Collection = Annotated[str, Path(max_length=400, description="Id of a collection.", examples=["viirs_template-001"])]
+Item = Annotated[str, Path(max_length=1500, description="Id of an item.")]
 ASSET = "/collections/{collection}/items/{item:path}/assets/{asset}"
 ITEMS: dict[int | str, Any] = {200: {"content": {GEOJSON: {}}, "description": "Items of a page."}}
 
@@ -92,7 +92,7 @@ def items(
 @router.head(ASSET, dependencies=READ, include_in_schema=False)
 @router.get(ASSET, dependencies=READ, summary="Read what an asset holds", response_class=StreamingResponse)
 def asset(
-    request: Request, reach: Reached, collection: Collection, item: Item, asset: Annotated[str, Path(max_length=3000)]
+    request: Request, reach: Reached, collection: Collection, item: Item, asset: Annotated[str, Path(max_length=1500)]
 ) -> Response:
     """Return the bytes of an asset, or the range of them that is asked for."""
     found = reach.items.asset(collection, item, asset)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,22 @@ class AssetFile:
     """Changes with the bytes."""
 
 
-@dataclass(frozen=True)
 class LocalItems:
-    """Items in the stack that these services reach. `index`: of its published bucket."""
+    """Items in the stack that these services reach. For several threads."""
 
-    services: Services
-    index: ItemIndex
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._made: ItemIndex | None = None
+        self._making = Lock()
+
+    @property
+    def index(self) -> ItemIndex:
+        """Return the index of the published bucket; it is made when it is first asked for."""
+        with self._making:
+            if self._made is None:
+                edges = self.services.edges
+                self._made = ItemIndex(edges.store, edges.stack.protected)
+            return self._made
 
     def collections(self) -> Sequence[Json]:
         """Return the STAC collections that have items, without links, by id."""
