@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -18,8 +18,10 @@ import shapely
 from pileus import keys
 from pileus.models import Granule, Output, Partition
 from pileus.outputs.geoparquet import TYPE
-from pileus.outputs.windows import Window
 from pileus.periods import parse_period
+
+if TYPE_CHECKING:
+    from pileus.outputs.windows import Window
 
 VERSION = "1.1.0"
 EXTENSIONS = "https://stac-extensions.github.io"
@@ -206,7 +208,7 @@ def _statistics(rows: pa.Table) -> dict[str, Any]:
 _WANTED = ("count", "mean", "min", "max", "valid_share")
 
 
-def clip_facts(window: Window, unit: str) -> dict[str, Any]:
+def clip_facts(window: "Window", unit: str) -> dict[str, Any]:
     """Return the projection and raster fields of a clip's asset."""
     rows, columns = window.values.shape
     a = window.transform

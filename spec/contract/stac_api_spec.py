@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import numpy as np
 import pystac
@@ -12,6 +15,10 @@ import pytest
 import rasterio
 import requests
 
+from pileus.api.stac import router
+from pileus.edges.aws import Aws
+from pileus.edges.store import S3Store
+from spec.servers import Site
 from spec.support.api import Answer, Asking, folder_services, serving
 from spec.support.outputs import Made
 from spec.support.stac_judge import judged
@@ -140,6 +147,29 @@ def test_a_range_of_an_asset_is_answered_as_http_says(api: Asking) -> None:
     assert (other.status, other.body) == (200, whole.body)
     head = api(href.removeprefix(api.url), method="HEAD")
     assert (head.status, head.headers["content-length"], head.body) == (200, str(size), b"")
+
+
+def test_behind_a_gateway_a_large_asset_is_read_from_s3_itself(
+    hostile: Made, aws: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same items in S3. What is small is still answered."""
+    monkeypatch.setattr(router, "GATHERED", 100)
+    bucket = f"stac-{uuid4().hex[:8]}"
+    client = Aws(aws.url).s3
+    client.create_bucket(Bucket=bucket)
+    store = S3Store(client)
+    for url, _ in hostile.store.list("s3://protected/"):
+        body = hostile.store.get(url).replace(b"s3://protected/", f"s3://{bucket}/".encode())
+        store.put(url.replace("s3://protected/", f"s3://{bucket}/"), body)
+    edges = replace(hostile.edges, store=store, stack=replace(hostile.edges.stack, protected=bucket, internal=bucket))
+    with serving(folder_services(edges, tmp_path), tmp_path, streams=False) as api:
+        at = f"{api.url}/stac/collections/{COLLECTION}/items/lights-001-2015-01-20150101/assets/table"
+        answer = requests.get(at, headers=bearer(api), timeout=30)
+        assert [one.status_code for one in answer.history] == [307]
+        assert answer.content[:4] == b"PAR1"
+        part = requests.get(at, headers=bearer(api) | {"Range": "bytes=0-3"}, timeout=30)
+        assert (part.history, part.status_code, part.content) == ([], 206, b"PAR1")
+        assert get(api, "/stac/search").json["numberMatched"] == 3
 
 
 def test_a_search_finds_by_time(api: Asking) -> None:

@@ -1,5 +1,6 @@
 """One contract for every store: S3, a folder, and the store of the simulation."""
 
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,15 @@ def test_a_part_is_of_the_object_that_was_looked_at(store: Store, at: At) -> Non
         store.part(at("a"), 0, 1, mark)
     with pytest.raises(NotFound):
         store.mark(at("none"))
+
+
+def test_a_signed_address_is_read_without_credentials_where_there_is_one(store: Store, at: At) -> None:
+    store.put(at("a b/é"), b"one")
+    address = store.signed(at("a b/é"), 60)
+    assert (address is not None) == isinstance(store, S3Store)
+    if address:
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert answer.read() == b"one"
 
 
 def test_a_bucket_that_is_not_there_is_refused_when_it_is_written(aws: Site) -> None:

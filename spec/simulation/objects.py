@@ -110,3 +110,6 @@ class SimulatedStore:
         if tag_of(body) != mark:
             raise Conflict("changed meanwhile", where=url)
         return body[start:stop]
+
+    def signed(self, url: str, seconds: int) -> str | None:
+        return None

@@ -116,15 +116,15 @@ def test_jobs_are_filtered_by_state_time_and_duration(office: Office) -> None:
     short, long, going = office.begun(), office.begun(), office.begun()
     office.ended(short, State.succeeded, 2)
     office.ended(long, State.failed, 20)
-    s, l, g = map(job_id, (short, long, going))
-    assert office.ids(JobFilter(states=frozenset([State.succeeded, State.failed]))) == [l, s]
+    a, b, c = map(job_id, (short, long, going))
+    assert office.ids(JobFilter(states=frozenset([State.succeeded, State.failed]))) == [b, a]
     assert office.ids(JobFilter(states=frozenset())) == []
-    assert office.ids(JobFilter(shortest=2)) == [l, s]
-    assert office.ids(JobFilter(shortest=3)) == [l]
-    assert office.ids(JobFilter(longest=3)) == [s], "one that no worker has taken has no duration"
+    assert office.ids(JobFilter(shortest=2)) == [b, a]
+    assert office.ids(JobFilter(shortest=3)) == [b]
+    assert office.ids(JobFilter(longest=3)) == [a], "one that no worker has taken has no duration"
     second = datetime.fromtimestamp(1_700_000_002, UTC)
-    assert office.ids(JobFilter(first=second)) == [g, l]
-    assert office.ids(JobFilter(last=second)) == [l, s]
+    assert office.ids(JobFilter(first=second)) == [c, b]
+    assert office.ids(JobFilter(last=second)) == [b, a]
 
 
 def test_how_results_are_wanted_is_kept_with_the_job(office: Office) -> None:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from pileus.api import ranges
 from pileus.api.access import allow
@@ -24,6 +24,8 @@ READ = [allow(Role.read)]
 Collection = Annotated[str, Path(max_length=400, description="Id of a collection.", examples=["viirs_template-001"])]
 Item = Annotated[str, Path(max_length=1500, description="Id of an item.")]
 ASSET = "/collections/{collection}/items/{item:path}/assets/{asset}"
+GATHERED = 4 * 1024 * 1024
+"""Bytes of an answer that a gateway takes which gathers answers. It sends who wants more to the object itself."""
 ITEMS: dict[int | str, Any] = {200: {"content": {GEOJSON: {}}, "description": "Items of a page."}}
 
 
@@ -94,13 +96,18 @@ def items(
 def asset(
     request: Request, reach: Reached, collection: Collection, item: Item, asset: Annotated[str, Path(max_length=1500)]
 ) -> Response:
-    """Return the bytes of an asset, or the range of them that is asked for."""
+    """Return the bytes of an asset, or the range of them that is asked for. On AWS, where that is more than 4 MiB: a
+    redirect to an address in S3 that is good for five minutes.
+    """
     found = reach.items.asset(collection, item, asset)
     headers = {"Accept-Ranges": "bytes", "ETag": found.mark, "Content-Type": found.type}
     wanted = None
     if request.headers.get("If-Range", found.mark) == found.mark:
         wanted = ranges.asked(request.headers.get("Range", ""), found.size)
     start, stop = wanted or (0, found.size)
+    gathered = not request.app.state.settings.streams and stop - start > GATHERED
+    if gathered and (elsewhere := reach.items.signed(found)):
+        return RedirectResponse(elsewhere, HTTPStatus.TEMPORARY_REDIRECT)
     headers["Content-Length"] = str(stop - start)
     if wanted and start == stop:
         unmet = {"Content-Range": f"bytes */{found.size}"}

@@ -23,6 +23,7 @@ PARALLEL = 8
 """Items of a page that are read in parallel."""
 PART = 4 * 1024 * 1024
 """Bytes of an object that are read at once."""
+SIGNED_SECONDS = 300
 Json = dict[str, Any]
 
 
@@ -114,6 +115,10 @@ class LocalItems:
         """Yield the bytes from `start` up to `stop`, which is not included. Raises Conflict if they have changed."""
         for first in range(start, stop, PART):
             yield self.services.edges.store.part(asset.url, first, min(first + PART, stop), asset.mark)
+
+    def signed(self, asset: AssetFile) -> str | None:
+        """Return an address at which anybody can read an asset for some minutes; None where the store has none."""
+        return self.services.edges.store.signed(asset.url, SIGNED_SECONDS)
 
     def _read(self, key: str) -> Json | None:
         """Return the item of a key; None for one that has gone since the index was read."""
