@@ -95,7 +95,6 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalOperations(services, deployment),
         LocalOutputs(services, rows.get),
         LocalRuns(services),
-        LocalItems(services, ItemIndex(services.edges.store, services.edges.stack.protected)),
         LocalItems(services),
         LocalJobs(services),
     )

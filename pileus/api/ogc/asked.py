@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pileus.api.v1.outputs import KINDS
+from pileus.api.tables import KINDS
 from pileus.client.local.jobs import OutputForm, Wanted
 from pileus.errors import UsageError
 from pileus.near import unknown

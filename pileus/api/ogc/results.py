@@ -10,7 +10,7 @@ from fastapi import Response
 
 from pileus.api.ogc import errors
 from pileus.api.ogc.told import JSON, STATUS, TEXTS, Told
-from pileus.api.v1.outputs import KINDS
+from pileus.api.tables import KINDS
 from pileus.client.local.jobs import LocalJobs, OutputForm, Wanted
 from pileus.runs import Run
 

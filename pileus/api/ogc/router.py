@@ -20,7 +20,7 @@ from pileus.api.ogc.told import CONFORMS, OPENAPI, STATUS, Told
 from pileus.api.openapi30 import document30
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
-from pileus.client.local.jobs import JobFilter, job_id
+from pileus.client.local.jobs import JobFilter
 from pileus.errors import Unknown, UsageError
 from pileus.near import unknown
 from pileus.processes import RegisteredProcess, registered
@@ -198,7 +198,7 @@ async def _ended(reach: Reach, run: Run, seconds: float) -> Run:
     until, pause = time.monotonic() + seconds, FIRST_POLL
     while run.ended is None and (left := until - time.monotonic()) > 0:
         await asyncio.sleep(min(pause, left))
-        run = await run_in_threadpool(reach.jobs.find, job_id(run))
+        run = await run_in_threadpool(reach.jobs.again, run)
         pause = min(2 * pause, LONGEST_POLL)
     return run
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pileus.api.openapi30 import schema30
-from pileus.api.v1.outputs import KINDS
+from pileus.api.tables import KINDS
 from pileus.client.local.jobs import job_id
 from pileus.models import State
 from pileus.processes import RegisteredProcess, process_of

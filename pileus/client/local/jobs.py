@@ -115,11 +115,15 @@ class LocalJobs:
         return run
 
     def find(self, id: str) -> Run:
-        """Return a job. Raises Unknown."""
+        """Return a job as it is now. One whose start or end nobody recorded is settled first. Raises Unknown."""
         try:
-            return runs.find(self.services.edges, self._key(id))
+            return runs.settle(self.services.edges, self.services.workflows, self._key(id))
         except NotFound as error:
             raise Unknown(f"there is no job {id[:80]!r}") from error
+
+    def again(self, run: Run) -> Run:
+        """Return a job as the index has it now, for whoever waits and looks often."""
+        return runs.find(self.services.edges, run.key)
 
     def dismiss(self, id: str, reason: str) -> Run:
         """Stop a job. Raises Unknown, and Conflict where it has succeeded or failed."""
