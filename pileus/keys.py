@@ -9,6 +9,7 @@ from pileus.periods import parse_period
 TABLES = "stats"
 MANIFESTS = "manifests"
 ZONES = "zones"
+ITEMS = "stac"
 
 
 LONGEST = 120
@@ -56,12 +57,14 @@ def manifest_key(partition: Partition) -> str:
 
 
 def partition_of(key: str) -> Partition:
-    """Inverse of `table_key`, `csv_key` and `manifest_key`. Raises UsageError for any other key."""
+    """Inverse of `table_key`, `csv_key`, `manifest_key` and `item_key`. Raises UsageError for any other key."""
     kind, _, rest = key.partition("/")
     if kind == MANIFESTS:
         return Partition.parse(rest.removesuffix("/manifest.json"))
     if kind == "csv":
         return Partition.parse(rest.removesuffix(".csv"))
+    if kind == ITEMS and rest.endswith(".json"):
+        return Partition.parse(rest.removesuffix(".json"))
     if kind == TABLES:
         return Partition(*(unsafe(part.partition("=")[2]) for part in rest.split("/")[:4]))
     raise UsageError(f"{key!r} is not an output of a partition")
@@ -107,6 +110,4 @@ def picture_key(partition: Partition, band: str, zone: str) -> str:
 
 def item_key(partition: Partition) -> str:
     """Return the STAC item."""
-    return (
-        f"stac/{safe(partition.collection)}/{safe(partition.version)}/{partition.period}/{safe(partition.group)}.json"
-    )
+    return f"{ITEMS}/{partition.key}.json"

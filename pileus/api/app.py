@@ -13,14 +13,18 @@ from pileus.api.etags import ETags
 from pileus.api.first import SignedInFirst
 from pileus.api.guard import LONGEST, Guard, Lockout
 from pileus.api.health import router as health
+from pileus.api.ogc.router import router as ogc
 from pileus.api.page import files_of
 from pileus.api.page import router as page
 from pileus.api.reach import Reach
 from pileus.api.rows import Rows
 from pileus.api.snapshots import Snapshots
+from pileus.api.stac.router import router as stac
 from pileus.api.v1.router import router as v1
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
+from pileus.client.local.items import LocalItems
+from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.runs import LocalRuns
@@ -68,6 +72,8 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     problems.install(app)
     app.include_router(health)
     app.include_router(v1)
+    app.include_router(ogc)
+    app.include_router(stac)
     app.include_router(page)
     app.add_middleware(ETags)
     app.add_middleware(SignedInFirst)
@@ -89,4 +95,6 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalOperations(services, deployment),
         LocalOutputs(services, rows.get),
         LocalRuns(services),
+        LocalItems(services),
+        LocalJobs(services),
     )

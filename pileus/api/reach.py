@@ -8,6 +8,8 @@ from fastapi import Depends, Request
 from pileus.api.snapshots import Snapshots
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
+from pileus.client.local.items import LocalItems
+from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.runs import LocalRuns
@@ -25,6 +27,8 @@ class Reach:
     operations: LocalOperations
     outputs: LocalOutputs
     runs: LocalRuns
+    items: LocalItems
+    jobs: LocalJobs
 
 
 def _of(request: Request) -> Reach:

@@ -101,24 +101,34 @@ def collection_json(
     for key, value in items:
         href = "./" + _quoted("/".join(key.split("/")[3:]))
         links.append(_link("item", href, type="application/geo+json", title=value["properties"]["title"]))
-    meta = (document.meta.model_extra or {}) if document else {}
     index = {"href": "./items.parquet", "type": "application/vnd.apache.parquet", "roles": ["collection-mirror"]}
-    described: dict[str, Any] = {
+    assets = {"items": index | {"title": "all items, as stac-geoparquet"}, **_zone_sets(items)}
+    return described(name, version, spatial, (min(starts), max(ends)), document) | {"assets": assets, "links": links}
+
+
+def described(
+    name: str, version: str, bbox: Sequence[float], interval: tuple[str, str], document: Collection | None
+) -> dict[str, Any]:
+    """Return the STAC collection without links and assets.
+
+    `bbox`: west, south, east, north in degrees; `interval`: its first and last moment, ISO 8601 UTC; `document`: for
+    its description, license and bands.
+    """
+    meta = (document.meta.model_extra or {}) if document else {}
+    told: dict[str, Any] = {
         "type": "Collection",
         "stac_version": VERSION,
         "id": f"{name}-{version}",
         "title": f"{name} {version}",
         "description": str(meta.get("description") or f"Statistics of {name}, a row per zone and period."),
         "license": str(meta.get("license") or "other"),
-        "extent": {"spatial": {"bbox": [spatial]}, "temporal": {"interval": [[min(starts), max(ends)]]}},
-        "assets": {"items": index | {"title": "all items, as stac-geoparquet"}, **_zone_sets(items)},
-        "links": links,
+        "extent": {"spatial": {"bbox": [list(bbox)]}, "temporal": {"interval": [list(interval)]}},
     }
     if document and document.meta.bands:
-        bands = {band: told.model_dump(include={"unit", "description"}, exclude_none=True) for band, told in
+        bands = {band: one.model_dump(include={"unit", "description"}, exclude_none=True) for band, one in
                  document.meta.bands.items()}  # fmt: skip
-        described["summaries"] = {"bands": [{"name": band, **told} for band, told in bands.items()]}
-    return described
+        told["summaries"] = {"bands": [{"name": band, **one} for band, one in bands.items()]}
+    return told
 
 
 def _zone_sets(items: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:

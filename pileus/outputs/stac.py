@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -18,8 +18,10 @@ import shapely
 from pileus import keys
 from pileus.models import Granule, Output, Partition
 from pileus.outputs.geoparquet import TYPE
-from pileus.outputs.windows import Window
 from pileus.periods import parse_period
+
+if TYPE_CHECKING:
+    from pileus.outputs.windows import Window
 
 VERSION = "1.1.0"
 EXTENSIONS = "https://stac-extensions.github.io"
@@ -54,6 +56,11 @@ def collection_id(partition: Partition) -> str:
     return f"{partition.collection}-{partition.version}"
 
 
+def item_id(partition: Partition) -> str:
+    """Return the id of the STAC item of a partition."""
+    return f"{collection_id(partition)}-{partition.period}-{partition.group}"
+
+
 def to_root(key: str) -> str:
     """Return the relative path from an object to its bucket's root.
 
@@ -85,7 +92,7 @@ def item(
         "type": "Feature",
         "stac_version": VERSION,
         "stac_extensions": [f"{EXTENSIONS}/{name}/schema.json" for name in ALWAYS + (WITH_CLIPS if clips else ())],
-        "id": f"{collection_id(partition)}-{partition.period}-{partition.group}",
+        "id": item_id(partition),
         "collection": collection_id(partition),
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": list(bounds),
@@ -201,7 +208,7 @@ def _statistics(rows: pa.Table) -> dict[str, Any]:
 _WANTED = ("count", "mean", "min", "max", "valid_share")
 
 
-def clip_facts(window: Window, unit: str) -> dict[str, Any]:
+def clip_facts(window: "Window", unit: str) -> dict[str, Any]:
     """Return the projection and raster fields of a clip's asset."""
     rows, columns = window.values.shape
     a = window.transform

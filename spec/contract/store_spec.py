@@ -1,5 +1,6 @@
 """One contract for every store: S3, a folder, and the store of the simulation."""
 
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,41 @@ def test_a_large_object_is_whole(store: Store, at: At) -> None:
     tag = store.swap(at("large"), body[1:], store.tagged(at("large"))[1])
     assert store.tagged(at("large")) == (body[1:], tag)
     assert dict(store.list(at("")))[at("large")] == len(body) - 1
+
+
+def test_a_mark_changes_with_the_bytes_and_is_that_of_the_listing(store: Store, at: At) -> None:
+    store.put(at("m/a"), b"one")
+    store.put(at("m/b"), b"two")
+    listed = dict(store.marks(at("m/")))
+    assert list(listed) == [at("m/a"), at("m/b")]
+    assert store.mark(at("m/a")) == (3, listed[at("m/a")])
+    store.put(at("m/a"), b"three")
+    again = dict(store.marks(at("m/")))
+    assert again[at("m/a")] != listed[at("m/a")]
+    assert again[at("m/b")] == listed[at("m/b")]
+    assert store.mark(at("m/a")) == (5, again[at("m/a")])
+
+
+def test_a_part_is_of_the_object_that_was_looked_at(store: Store, at: At) -> None:
+    store.put(at("a"), b"0123456789")
+    size, mark = store.mark(at("a"))
+    assert [store.part(at("a"), *ends, mark) for ends in ((0, size), (2, 5), (9, 10), (3, 3))] == [
+        b"0123456789", b"234", b"9", b"",
+    ]  # fmt: skip
+    store.put(at("a"), b"9876543210")
+    with pytest.raises(Conflict):
+        store.part(at("a"), 0, 1, mark)
+    with pytest.raises(NotFound):
+        store.mark(at("none"))
+
+
+def test_a_signed_address_is_read_without_credentials_where_there_is_one(store: Store, at: At) -> None:
+    store.put(at("a b/é"), b"one")
+    address = store.signed(at("a b/é"), 60)
+    assert (address is not None) == isinstance(store, S3Store)
+    if address:
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert answer.read() == b"one"
 
 
 def test_a_bucket_that_is_not_there_is_refused_when_it_is_written(aws: Site) -> None:

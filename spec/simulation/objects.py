@@ -93,3 +93,23 @@ class SimulatedStore:
     def delete(self, *urls: str) -> None:
         for url in urls:  # S3 deletes several at once, and may have done only some of them
             self._effect(f"delete {short(url)}", lambda url=url: self.objects.put(url, None))
+
+    def marks(self, prefix: str) -> Iterator[tuple[str, str]]:
+        bodies = self.objects.bodies
+        yield from self._effect(
+            f"list {short(prefix)}",
+            lambda: [(url, tag_of(bodies[url])) for url in sorted(bodies) if url.startswith(prefix)],
+        )
+
+    def mark(self, url: str) -> tuple[int, str]:
+        body: bytes = self._effect(f"head {short(url)}", lambda: self._found(url))
+        return len(body), tag_of(body)
+
+    def part(self, url: str, start: int, stop: int, mark: str) -> bytes:
+        body: bytes = self._effect(f"get {short(url)}", lambda: self._found(url))
+        if tag_of(body) != mark:
+            raise Conflict("changed meanwhile", where=url)
+        return body[start:stop]
+
+    def signed(self, url: str, seconds: int) -> str | None:
+        return None

@@ -1,0 +1,68 @@
+"""The results of a job, as its request wanted them."""
+
+import base64
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pyarrow as pa
+from fastapi import Response
+
+from pileus.api.ogc import errors
+from pileus.api.ogc.told import JSON, STATUS, TEXTS, Told
+from pileus.api.tables import KINDS
+from pileus.client.local.jobs import LocalJobs, OutputForm, Wanted
+from pileus.runs import Run
+
+
+def results(jobs: LocalJobs, run: Run, told: Told) -> Response:
+    """Return the results of a job. Raises OgcException where there are none.
+
+    response   output      answer
+    raw        value       the output itself, in its media type
+    raw        reference   204, with a Link header
+    document   either      a JSON object with a value or a link by name of output
+    """
+    check(run)
+    wanted = jobs.wanted(run)
+    if wanted.response == "raw" and len(wanted.outputs) == 1:
+        ((name, form),) = wanted.outputs.items()
+        if form.by_reference:
+            link = told.output_link(run, name, form.media_type)
+            header = f'<{link["href"]}>; rel="{name}"; type="{form.media_type}"'
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Link": header})
+        return output(jobs, run, form.media_type)
+    return _document(jobs, run, told, wanted)
+
+
+def output(jobs: LocalJobs, run: Run, media_type: str) -> Response:
+    """Return the rows of a job in a media type. Raises OgcException where there are none."""
+    check(run)
+    return Response(KINDS[media_type](jobs.rows(run)), media_type=media_type)
+
+
+def check(run: Run) -> None:
+    """Raise OgcException for a job that has no results."""
+    if run.failure:
+        raise errors.failed(run.failure)
+    if STATUS[run.state] == "dismissed":
+        raise errors.dismissed(run.reason)
+    if STATUS[run.state] != "successful":
+        raise errors.not_ready(STATUS[run.state])
+
+
+def _document(jobs: LocalJobs, run: Run, told: Told, wanted: Wanted) -> Response:
+    table = jobs.rows(run)
+    made = {name: _member(told, run, name, form, table) for name, form in wanted.outputs.items()}
+    return Response(json.dumps(made, separators=(",", ":"), ensure_ascii=False), media_type=JSON)
+
+
+def _member(told: Told, run: Run, name: str, form: OutputForm, table: pa.Table) -> dict[str, Any]:
+    if form.by_reference:
+        return told.output_link(run, name, form.media_type)
+    body = KINDS[form.media_type](table)
+    if form.media_type == JSON:
+        return {"value": json.loads(body), "mediaType": JSON}
+    if form.media_type in TEXTS:
+        return {"value": body.decode(), "mediaType": form.media_type}
+    return {"value": base64.b64encode(body).decode(), "mediaType": form.media_type, "encoding": "base64"}

@@ -1,0 +1,1 @@
+"""The STAC API: core, collections, features and item search over the items of the outputs."""
