@@ -167,6 +167,8 @@ def _change(run: _Run, assembly: "Assembly", stack: str) -> dict[str, str]:
         raise
     found = carry_out(run.target.aws, assembly, proposal)
     run.tell(f"{stack}: done")
+    if url := found.get("PileusUrl"):
+        run.tell(f"the API is at {url}")
     return found
 
 
