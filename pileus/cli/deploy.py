@@ -147,6 +147,8 @@ def _carry_out(run: _Run, chosen: "WorkerImage | None") -> None:
             run.tell(f"image: {chosen.address}")
             assembly = run.target.synth(chosen)
         core = _change(run, assembly, stack)
+        if url := core.get("PileusUrl"):
+            run.tell(f"the API is at {url}")
     run.tell(f"to use it: export PILEUS_STACK={run.target.settings.stack}")
 
 
@@ -167,8 +169,6 @@ def _change(run: _Run, assembly: "Assembly", stack: str) -> dict[str, str]:
         raise
     found = carry_out(run.target.aws, assembly, proposal)
     run.tell(f"{stack}: done")
-    if url := found.get("PileusUrl"):
-        run.tell(f"the API is at {url}")
     return found
 
 

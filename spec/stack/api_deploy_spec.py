@@ -44,6 +44,7 @@ def test_the_api_is_deployed_after_the_workers_told_of_and_destroyed_before_them
     assert f"the API is at https://{api['ApiId']}.execute-api.us-east-1." in said
 
     assert run(project, account, "diff").count("no changes") == 4
+    assert "the API is at https://" in run(project, account, "deploy", "--yes", "--no-smoke-test")
     changed = run(project, account, "diff", api={"sign_in": SIGN_IN, "rate": 7})
     assert changed.count("no changes") == 3
     assert "AWS::ApiGatewayV2::Stage" in changed
