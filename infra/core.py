@@ -171,7 +171,7 @@ class Core(Stack):
         self.token_arns = [arn for one in (process, run, *others) if one.sends_groups for arn in one.token_arns]
         self.machines = {"Trigger": trigger.machine, "Process": process.machine, "Run": run.machine}
         self.machines |= {workflow.name: workflow.machine for workflow in others}
-        names = [f"{settings.stack}-{workflow.name}" for workflow in (trigger, process, *others)]
+        names = [f"{settings.stack}-{workflow.name}" for workflow in (trigger, process, run, *others)]
         self.workflow_arns = [
             (states_arn(self, "stateMachine", name), states_arn(self, "execution", f"{name}:*")) for name in names
         ]

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet
 import pytest
@@ -135,6 +136,7 @@ def test_what_a_role_may_is_what_the_api_does(stack: Project, site: GatedSite, a
     _runs(stack, ask)
     _rules(ask, given)
     _stops(stack, site, ask)
+    _runs_of_a_process(stack, site, ask)
     _mends(stack, ask)
     found = [call for call in calls(stack.calls) if call["role"] == NAME]
     assert len(found) > 100
@@ -195,6 +197,26 @@ def _stops(stack: Project, site: GatedSite, ask: Ask) -> None:
         signed(ask, "operate", f"/v1/backfills/held-back/{change}", method="POST")
     site.gate.set()
     over(stack, ask, "held-back")
+
+
+def _runs_of_a_process(stack: Project, site: GatedSite, ask: Ask) -> None:
+    """Start a run, read what it has made, run it again, and stop it."""
+    rasters = [f"http://127.0.0.1:{site.port}/night/201501/tiny_201501.tgz"]
+    zones = {"type": "FeatureCollection", "features": [tiny.ZONE]}
+    inputs = {"zones": zones, "stats": ["count", "sum"], "rasters": rasters, "bands": ["light"]}
+    asked = {"process": "zonal-statistics", "id": "mine", "inputs": inputs}
+    key = signed(ask, "operate", "/v1/runs", method="POST", body=asked).json["key"]
+    at = f"/v1/runs/{quote(quote(key, safe=''), safe='')}"
+    stack.wait_for(lambda: signed(ask, "read", at).json["state"] == "succeeded", 60)
+    assert signed(ask, "read", f"{at}/result").json
+    assert [row["sum"] for row in signed(ask, "read", f"{at}/rows").json] == [16.0]
+    assert len(signed(ask, "read", "/v1/runs", query={"of": "zonal-statistics"}).json["items"]) == 1
+    site.gate.clear()
+    site.asked.clear()
+    signed(ask, "operate", f"{at}/rerun", method="POST")
+    assert site.asked.wait(60)
+    assert signed(ask, "operate", at, method="DELETE").json["state"] == "cancelled"
+    site.gate.set()
 
 
 def _mends(stack: Project, ask: Ask) -> None:
