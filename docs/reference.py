@@ -11,8 +11,10 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from typer.main import get_command
 
 from infra import settings as settings_module
+from pileus.api import sign_in
 from pileus.cli.commands import ENTRIES
 from pileus.cli.main import app
+from pileus.deploy import api_settings
 from pileus.project.schemas import MODELS, add_descriptions, schema
 
 
@@ -89,7 +91,8 @@ def schema_of(kind: str) -> dict[str, Any]:
     if kind in MODELS:
         return schema(kind)
     made = settings_module.Settings.model_json_schema()
-    add_descriptions(made, "Settings", settings_module)
+    for part in (settings_module, api_settings, sign_in):
+        add_descriptions(made, "Settings", part)
     return made
 
 

@@ -7,7 +7,7 @@ list.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import Acknowledgment, ArnFormat, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
@@ -122,6 +122,47 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     allow_objects(role, core.internal, read=("backfills/*", "runs/*"), write=("backfills/*", "runs/*"))
     allow_publishing(role, core)
     allow_telling(role, settings, core)
+
+
+def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow what people and machines may do by the API: look at all, start and stop, change documents and rules."""
+    allow(role, [*CHANGE, "dynamodb:DeleteItem"], [core.tables.partitions.table_arn])
+    allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
+    writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "zones/*")
+    allow_objects(role, core.internal, read=writes, write=writes)
+    allow_publishing(role, core)
+    allow_sources(role, settings)
+    allow_telling(role, settings, core)
+    _allow_workflows(role, core)
+    _allow_schedules(role, settings, core)
+    dead = [queue.dead.queue_arn for queue in (core.ingest, core.backfill)]
+    allow(role, ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"], dead)
+    logs = core.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"/pileus/{settings.stack}/workers:*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    allow(role, ["logs:FilterLogEvents"], [logs], why="The streams of the workers' log group, which ECS names.")
+
+
+def _allow_workflows(role: iam.IGrantable, core: "Core") -> None:
+    """Allow to start, watch and stop executions of this stack's workflows."""
+    machines = [machine for machine, _ in core.workflow_arns]
+    executions = [execution for _, execution in core.workflow_arns]
+    allow(role, ["states:StartExecution", "states:DescribeStateMachine", "states:ListExecutions"], machines)
+    why = "Executions are named as they start."
+    allow(role, ["states:DescribeExecution", "states:StopExecution"], executions, why=why)
+
+
+def _allow_schedules(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow to change the schedules of rules, which start this stack's workflow with the role that core made."""
+    mine = core.format_arn(service="scheduler", resource="schedule", resource_name=f"{settings.stack}/*")
+    actions = [f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Get", "Update")]
+    allow(role, actions, [mine], why="A schedule has the name of its rule.")
+    allow(role, ["scheduler:ListSchedules"], ["*"], why="ListSchedules takes no resource.")
+    to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    allow(role, ["iam:PassRole"], [core.schedule_role.role_arn], only=to_scheduler)
 
 
 def allow_publishing(role: iam.IGrantable, core: "Core") -> None:

@@ -88,20 +88,38 @@ class Alarms(Construct):
         periods: int = 1,
     ) -> cloudwatch.Alarm:
         """Add one alarm that publishes to the topic."""
-        operator = cloudwatch.ComparisonOperator
-        made = cloudwatch.Alarm(
-            self,
-            name,
-            alarm_name=f"{self._settings.stack}-{name}",
-            alarm_description=description,
-            metric=metric,
-            threshold=threshold,
-            evaluation_periods=periods,
-            comparison_operator=operator.LESS_THAN_THRESHOLD if below else operator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        return alarm(
+            self, self._settings, self.topic, name, metric, threshold, description, below=below, periods=periods
         )
-        made.add_alarm_action(actions.SnsAction(self.topic))
-        return made
+
+
+def alarm(
+    scope: Construct,
+    settings: Settings,
+    topic: sns.ITopic,
+    name: str,
+    metric: cloudwatch.IMetric,
+    threshold: float,
+    description: str,
+    *,
+    below: bool = False,
+    periods: int = 1,
+) -> cloudwatch.Alarm:
+    """Add one alarm that publishes to a topic, which may be of another stack."""
+    operator = cloudwatch.ComparisonOperator
+    made = cloudwatch.Alarm(
+        scope,
+        name,
+        alarm_name=f"{settings.stack}-{name}",
+        alarm_description=description,
+        metric=metric,
+        threshold=threshold,
+        evaluation_periods=periods,
+        comparison_operator=operator.LESS_THAN_THRESHOLD if below else operator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+    )
+    made.add_alarm_action(actions.SnsAction(topic))
+    return made
 
 
 def dashboard(scope: Construct, settings: Settings, core: "Core") -> cloudwatch.Dashboard:

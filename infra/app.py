@@ -9,6 +9,7 @@ from aws_cdk import App, DefaultStackSynthesizer, Validations
 from aws_cdk import aws_lambda as lambda_
 from pydantic import ValidationError
 
+from infra.api import Api
 from infra.core import Core
 from infra.data import Data
 from infra.settings import Settings, explain
@@ -55,6 +56,8 @@ def make(
     core = Core(app, settings=settings, code=asset, own=own, tasks=tasks, synthesizer=synthesizer(settings))
     if settings.worker_image and not settings.embedded:
         Workers(app, settings=settings, core=core, synthesizer=synthesizer(settings))
+        if settings.api:
+            Api(app, settings=settings, api=settings.api, core=core, synthesizer=synthesizer(settings))
     if nag:
         check(app)
     return app

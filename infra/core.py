@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_events as events
@@ -171,6 +171,10 @@ class Core(Stack):
         self.token_arns = [arn for one in (process, run, *others) if one.sends_groups for arn in one.token_arns]
         self.machines = {"Trigger": trigger.machine, "Process": process.machine, "Run": run.machine}
         self.machines |= {workflow.name: workflow.machine for workflow in others}
+        names = [f"{settings.stack}-{workflow.name}" for workflow in (trigger, process, run, *others)]
+        self.workflow_arns = [
+            (states_arn(self, "stateMachine", name), states_arn(self, "execution", f"{name}:*")) for name in names
+        ]
 
         access.allow_generate(generate, self)
         access.allow_discover(discover, settings, self)
@@ -188,8 +192,8 @@ class Core(Stack):
             access.allow_sending(workflow.machine, [queue.queue for queue in (self.ingest, self.backfill)])
 
     def _repository(self, settings: Settings) -> ecr.Repository:
-        """Add the repository for the worker's images."""
-        return ecr.Repository(
+        """Add the repository for the worker's images, which Lambdas of this stack may run as well."""
+        made = ecr.Repository(
             self,
             "Images",
             repository_name=f"{settings.stack}-worker",
@@ -200,6 +204,20 @@ class Core(Stack):
             removal_policy=RemovalPolicy.DESTROY,
             empty_on_delete=True,
         )
+        functions = self.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=f"{settings.stack}-*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        made.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("lambda.amazonaws.com")],
+                actions=["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                conditions={"StringLike": {"aws:sourceArn": functions}},
+            )
+        )
+        return made
 
     def _stopped_executions(self, settings: Settings, workflows: Sequence[Workflow], report: lambda_.Function) -> None:
         """Send executions that fail, or that somebody stops in Step Functions, to ReportStatus, which ends them in the
@@ -229,4 +247,5 @@ class Core(Stack):
             assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"),
         )
         trigger.machine.grant_start_execution(role)
+        self.schedule_role = role
         CfnOutput(self, "PileusScheduleRole", value=role.role_arn)

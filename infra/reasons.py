@@ -2,6 +2,8 @@
 wildcards in grants.
 """
 
+from collections.abc import Mapping
+
 from aws_cdk import Acknowledgment, CfnResource, Stack, Validations
 
 AWS_SOLUTIONS = "AwsSolutions::AwsSolutions-"
@@ -76,6 +78,21 @@ REASONS: dict[str, dict[str, str]] = {
 """Reason by type of resource and rule."""
 
 
+API: dict[str, dict[str, str]] = {
+    "AWS::Lambda::Function": {
+        NIST + "LambdaConcurrency": "The gateway's throttling bounds it; a reservation would take from the account's "
+        "other functions.",
+        NIST + "LambdaDLQ": "Called by the gateway, which answers whoever asks.",
+        NIST + "LambdaInsideVPC": "A plan asks a provider on the Internet; inside a VPC that would take a NAT gateway.",
+    },
+    "AWS::ApiGatewayV2::Route": {
+        AWS_SOLUTIONS
+        + "APIG4": "The app checks the token, and each of its routes names a role; a page, its health and "
+        "its description are for all.",
+    },
+}
+"""The same, where the stack of the API has other reasons."""
+
 CHECKOV: dict[str, str] = {
     "CKV_AWS_18": "The bucket that the access logs go to has none itself.",
     "CKV_AWS_21": "Access logs are only ever added to.",
@@ -83,8 +100,8 @@ CHECKOV: dict[str, str] = {
     "CKV_AWS_27": "Encrypted with SQS's own keys, which this rule does not count.",
     "CKV_AWS_28": "The index is rebuilt from S3 by `pileus reconcile`: S3 is the record.",
     "CKV_AWS_88": "Workers download from the Internet without a NAT gateway; their security group lets nothing in.",
-    "CKV_AWS_115": "The workflows' MaxConcurrency bounds them.",
-    "CKV_AWS_116": "Called by workflows, which see and report every failure.",
+    "CKV_AWS_115": "The workflows' MaxConcurrency bounds them, and the gateway's throttling the API's.",
+    "CKV_AWS_116": "Called by workflows, which see and report every failure, and by a gateway, which answers.",
     "CKV_AWS_117": "A Lambda reaches a provider on the Internet; inside a VPC that would take a NAT gateway.",
     "CKV_AWS_119": "Encrypted with AWS's key; the index names partitions and holds no secret.",
     "CKV_AWS_136": "Encrypted with AES-256; images hold no secret.",
@@ -94,9 +111,10 @@ CHECKOV: dict[str, str] = {
 """Reason by rule of checkov."""
 
 
-def give(stack: Stack) -> None:
-    """Acknowledge the rules on each resource that they concern."""
+def give(stack: Stack, more: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    """Acknowledge the rules on each resource that they concern. `more`: reasons that replace those of REASONS."""
+    reasons = {kind: {**REASONS.get(kind, {}), **(more or {}).get(kind, {})} for kind in {*REASONS, *(more or {})}}
     for construct in stack.node.find_all():
         if CfnResource.is_cfn_resource(construct):
-            for rule, reason in REASONS.get(construct.cfn_resource_type, {}).items():
+            for rule, reason in reasons.get(construct.cfn_resource_type, {}).items():
                 Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))

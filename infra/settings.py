@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from pileus.cell.settings import SHARE
+from pileus.deploy.api_settings import ApiSettings
 from pileus.documents.task import is_fixed
 
 FARGATE_MEMORY = {
@@ -120,6 +121,10 @@ class Settings(BaseModel):
     """Address that is written to when an alarm goes off. Without it: the topic of alarms has no subscriber. Example:
     `"you@example.org"`."""
 
+    api: ApiSettings | None = None
+    """The HTTP API. Without it: none. It needs a worker's image, in this account's registry. Example: `{"signed":
+    ["read", "operate"]}`."""
+
     @property
     def instance(self) -> str:
         """Return the instance type of the workers on EC2."""
@@ -156,6 +161,8 @@ class Settings(BaseModel):
             raise wrong(
                 "worker_image", "names an image that may change: expected `@sha256:...`, or a tag in this account's ECR"
             )
+        if self.api and self.worker_image and ".dkr.ecr." not in self.worker_image.partition("/")[0]:
+            raise wrong("worker_image", "is in no registry of AWS: the API's Lambda takes images from there alone")
         if self.compute == "ec2":
             self._check_instance()
         else:

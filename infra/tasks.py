@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 
 PACKAGED = "/var/task/tasks"
 """Where the package of the Lambdas has the project's tasks."""
-IN_IMAGE = "/opt/pileus/app/tasks"
-"""Where the worker's image has them."""
+APP = "/opt/pileus/app"
+"""Where the worker's image has the code."""
+IN_IMAGE = f"{APP}/tasks"
+"""Where it has the project's tasks."""
 
 
 class Task(Construct):
     """One Lambda: its function, its log group and its role.
 
-    `full_name`: the function's; `handler`: as Lambda names it.
+    `full_name`: the function's; `handler`: as Lambda names it; `code`: None where the definition names an image.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Task(Construct):
         full_name: str,
         handler: str,
         settings: Settings,
-        code: lambda_.Code,
+        code: lambda_.Code | None,
         environment: Mapping[str, str],
         definition: TaskDefinition,
     ) -> None:
@@ -55,12 +57,14 @@ class Task(Construct):
             why="The streams of its own log group, which Lambda names.",
         )
         image = definition.image
+        content = image_code(self, image, handler) if image else code
+        assert content is not None  # it has one or the other
         self.function = lambda_.Function(
             self,
             "Function",
             function_name=full_name,
             runtime=lambda_.Runtime.FROM_IMAGE if image else lambda_.Runtime.PYTHON_3_12,
-            code=_image_code(self, image, handler) if image else code,
+            code=content,
             handler=lambda_.Handler.FROM_IMAGE if image else handler,
             timeout=Duration.seconds(definition.timeout),
             memory_size=definition.memory or 512,
@@ -74,11 +78,12 @@ class Task(Construct):
         )
 
 
-def _image_code(scope: Construct, image: str, handler: str) -> lambda_.Code:
+def image_code(scope: Construct, image: str, handler: str) -> lambda_.Code:
     """Return an image of this account's registry, run by the client of Lambda's runtime that Pileus's images have."""
     repository, tag = repository_of(scope, image)
     command = ["python", "-m", "awslambdaric", handler]
-    return lambda_.Code.from_ecr_image(repository, tag_or_digest=tag, cmd=command)
+    # The image's own folder is its user's alone, and Lambda has another user.
+    return lambda_.Code.from_ecr_image(repository, tag_or_digest=tag, cmd=command, working_directory=APP)
 
 
 def repository_of(scope: Construct, image: str) -> tuple[ecr.IRepository, str]:

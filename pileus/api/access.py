@@ -50,7 +50,10 @@ class Authority(Protocol):
     """Knows tokens."""
 
     def principal(self, token: str) -> Principal | None:
-        """Return who has this token; None where nobody has. In time that tells nothing of other tokens."""
+        """Return who has this token; None where nobody has. In time that tells nothing of other tokens.
+
+        Raises Forbidden where it is known who has it, and they have no role.
+        """
 
 
 def allow(role: Role) -> Any:
@@ -69,7 +72,8 @@ def allow(role: Role) -> Any:
 def signed_in(request: Request) -> Principal:
     """Return who asks. Raises NotSignedIn, Forbidden and TooMany."""
     proved: Principal | None = request.scope.get("pileus.principal")
-    if proved is not None:  # the gateway has checked a signature
+    if proved is not None:  # the gateway has checked a signature: see lambda_handler.py
+        request.state.principal = proved
         return proved
     guard, where = request.app.state.lockout, request.client.host if request.client else ""
     guard.check(where)

@@ -68,7 +68,9 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         hosts = self._hosts()
         if hosts is not None and headers.get("host") not in hosts:
-            raise Forbidden("this server answers to other names: see `pileus serve --host`")
+            raise Forbidden(
+                "this server answers to other names: see `pileus serve --host`, or `api.domain_names` on AWS"
+            )
         origin = headers.get("origin")
         foreign = origin is not None and origin.partition("://")[2] != headers.get("host")
         if foreign and scope["method"] not in ("GET", "HEAD"):

@@ -8,7 +8,6 @@ import pyarrow as pa
 from fastapi import Request, Response
 
 from pileus.api.negotiate import chosen
-from pileus.outputs.export import export
 from pileus.strict_json import plain_json
 
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
@@ -25,11 +24,20 @@ def _json(table: pa.Table) -> bytes:
     return plain_json(table.to_pylist(), default=str, ensure_ascii=False).encode()
 
 
+def _exported(form: str) -> Callable[[pa.Table], bytes]:
+    def written(table: pa.Table) -> bytes:
+        from pileus.outputs.export import export  # GDAL is heavy, and the app should start at once
+
+        return export(table, form)
+
+    return written
+
+
 KINDS: dict[str, Callable[[pa.Table], bytes]] = {
     "application/json": _json,
-    "text/csv": lambda table: export(table, "csv"),
+    "text/csv": _exported("csv"),
     ARROW: _arrow,
-    PARQUET: lambda table: export(table, "parquet"),
+    PARQUET: _exported("parquet"),
 }
 CONTENT: dict[str, Any] = {kind: {} for kind in KINDS}
 

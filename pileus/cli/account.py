@@ -72,7 +72,8 @@ class Target:
         from pileus.deploy.worker_image import choose
 
         chosen = choose(self.aws, self.account, self.settings, images=images, image=image, tasks=self.tasks)
-        tell(chosen.told if chosen else "image: no worker_image in the settings and none built, so no workers")
+        none = f"no workers{' and no API' if self.settings.api else ''}"
+        tell(chosen.told if chosen else f"image: no worker_image in the settings and none built, so {none}")
         return chosen
 
     def synth(self, chosen: "WorkerImage | None") -> "Assembly":

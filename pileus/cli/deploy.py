@@ -147,6 +147,8 @@ def _carry_out(run: _Run, chosen: "WorkerImage | None") -> None:
             run.tell(f"image: {chosen.address}")
             assembly = run.target.synth(chosen)
         core = _change(run, assembly, stack)
+        if url := core.get("PileusUrl"):
+            run.tell(f"the API is at {url}")
     run.tell(f"to use it: export PILEUS_STACK={run.target.settings.stack}")
 
 

@@ -23,8 +23,8 @@ DEBIAN = "pileus-debian:bookworm"
 """What debootstrap makes."""
 SECONDS = 5.0
 """How long the engine may take to answer."""
-ONLY_IN_IMAGE = ("awslambdaric",)
-"""Makes the worker's image a Lambda container as well."""
+ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "mangum", "stac-fastapi-api")
+"""Make the worker's image a Lambda container as well, which may be that of the HTTP API."""
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
 
 
@@ -126,6 +126,8 @@ def context(name: str, ca: Path | None, tasks: Path | None = None) -> Iterator[P
             shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
             for part in ("lambdas", "ecs_tasks"):
                 shutil.copytree(product / part, folder / part, ignore=NOT_CODE)
+            (folder / "data").mkdir()
+            shutil.copy(product / "data/prices.json", folder / "data")
             shutil.copy(product / "infra/locks/image.txt", folder / "requirements.txt")
             if tasks is None:
                 (folder / "tasks").mkdir()

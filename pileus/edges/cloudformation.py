@@ -32,9 +32,9 @@ class Assembly:
     folder: Path
 
     def stacks(self) -> list[str]:
-        """Return the names of its stacks, in the order to deploy them: buckets, core, workers."""
+        """Return the names of its stacks, in the order to deploy them: buckets, core, workers, the API."""
         names = [path.name.removesuffix(".template.json") for path in self.folder.glob("*.template.json")]
-        return sorted(names, key=lambda name: ("data", "core", "workers").index(name.rpartition("-")[2]))
+        return sorted(names, key=lambda name: ("data", "core", "workers", "api").index(name.rpartition("-")[2]))
 
     def folders(self) -> list[Path]:
         """Return its packages of code."""

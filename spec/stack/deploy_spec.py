@@ -170,8 +170,8 @@ print(*sorted({file.removeprefix(sys.argv[1]).split("/")[1] for file in files if
 """
 RUNTIME = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3"}
 """What Lambda's runtime brings."""
-IF_THERE = {"_distutils_hack", "certifi", "yaml"}
-"""Used by botocore and invoke where they are installed, and done without where they are not."""
+IF_THERE = {"_brotli", "_distutils_hack", "brotli", "certifi", "yaml"}
+"""Used by botocore, invoke and urllib3 where they are installed, and done without where they are not."""
 
 
 def test_lambda_packages_hold_all_that_the_handlers_import(project: Project) -> None:

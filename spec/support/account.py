@@ -1,4 +1,4 @@
-"""The embedded AWS as an account that takes all three stacks, for `pileus deploy` as a user calls it.
+"""The embedded AWS as an account that takes all stacks, for `pileus deploy` as a user calls it.
 
 What MiniStack cannot make it only notes: five kinds of resources, and alarms over several metrics. It runs Lambdas with
 what is installed here, for their packages hold wheels for another Python. Its ECS starts no containers. Run as a

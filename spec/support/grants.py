@@ -16,6 +16,7 @@ from typing import Any
 from spec.support.synthesized import IMAGE, SECRET, Template, listed, synthesize
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
+API = {"signed": ["read"]}
 SETTINGS = {"worker_image": IMAGE, "secret_arns": [SECRET], "read_buckets": ["open-archive"]}
 BATCHES = {"DeleteMessageBatch": "DeleteMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
 S3 = {
@@ -126,12 +127,15 @@ class Grants:
 
     core: Template
     workers: Template
+    api: Template | None = None
+    """Where the API's policies count too."""
 
     @cached_property
     def by_role(self) -> dict[str, tuple[Statement, ...]]:
         found = {
-            one["FunctionName"]: tuple(self._statements(self.core, one["Role"]["Fn::GetAtt"][0]))
-            for one in self.core.all("AWS::Lambda::Function").values()
+            one["FunctionName"]: tuple(self._statements(template, one["Role"]["Fn::GetAtt"][0]))
+            for template in filter(None, (self.core, self.api))
+            for one in template.all("AWS::Lambda::Function").values()
         }
         (worker,) = (name for name in self.workers.all("AWS::IAM::Role") if name.startswith("WorkerRole"))
         return found | {"worker": tuple(self._statements(self.workers, worker))}
@@ -183,6 +187,7 @@ NAMES = (
     "BucketName",
     "LogGroupName",
     "ClusterName",
+    "RoleName",
 )
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{name}}",
@@ -190,6 +195,7 @@ ARNS = {
     "AWS::Lambda::Function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{{name}}",
     "AWS::StepFunctions::StateMachine": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{{name}}",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{name}}:*",
+    "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT}:role/{{name}}",
     "AWS::ECS::Cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{{name}}",
 }
 
@@ -198,6 +204,12 @@ def grants() -> Grants:
     """The policies of the deployed stack."""
     made = synthesize(SETTINGS)
     return Grants(made.core, made.workers)
+
+
+def api_grants() -> Grants:
+    """The same, with the API."""
+    made = synthesize(SETTINGS | {"api": API})
+    return Grants(made.core, made.workers, made.api)
 
 
 def recording(folder: Path) -> dict[str, str]:

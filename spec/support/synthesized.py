@@ -20,6 +20,11 @@ from spec.support.cache import made_once
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/pileus-worker:0.1.0"
 VPC = {"vpc_id": "vpc-12345678", "subnet_ids": ["subnet-12345678", "subnet-87654321"]}
+SIGN_IN = {
+    "issuer": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI",
+    "audience": ["client"],
+    "groups": {"readers": "read", "operators": "operate", "admins": "admin"},
+}
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:eog-AbCdEf"
 
 
@@ -70,6 +75,8 @@ class Stacks:
     data: Template
     core: Template
     workers: Template
+    api: Template
+    """Only where the settings have an API."""
 
 
 def with_node() -> None:
@@ -106,14 +113,15 @@ def _inputs() -> tuple[Path | str, ...]:
     versions = (version("aws-cdk-lib"), version("cdk-nag"))
     sources = sorted(path for path in (ROOT / "infra").rglob("*") if path.suffix in (".py", ".json"))
     library = ("worker/metrics.py", "documents/task.py", "project/workflow_tasks.py", "task_folder.py")
+    api = ("api/sign_in.py", "deploy/api_settings.py")
     definitions = sorted(ROOT.glob("lambdas/*/task.json"))
-    return (*versions, Path(__file__), *(ROOT / "pileus" / name for name in library), *definitions, *sources)
+    return (*versions, Path(__file__), *(ROOT / "pileus" / name for name in (*library, *api)), *definitions, *sources)
 
 
 def synthesize(settings: Mapping[str, Any], *, nag: bool = False, project: Path | None = None) -> Stacks:
     """The stacks for some settings, with the workflows and tasks of a project; the same are synthesized once."""
     out = _synthesized(json.dumps(settings, sort_keys=True), nag, project)
-    return Stacks(out, *(Template(out / f"pileus-{name}.template.json") for name in ("data", "core", "workers")))
+    return Stacks(out, *(Template(out / f"pileus-{name}.template.json") for name in ("data", "core", "workers", "api")))
 
 
 def listed(value: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import requests
 
 from pileus import errors
+from pileus.client.remote.signature import Signature, asks_for_one
 from pileus.errors import PileusError, Refused, StoreError, Unreachable, UsageError
 from pileus.models import safe
 from pileus.version import __version__
@@ -33,7 +34,10 @@ class Http:
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc would send its own password in place of the token
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        if asks_for_one(url):
+            self._session.auth = Signature(url)
+        else:
+            self._session.headers["Authorization"] = f"Bearer {token}"
         self._session.headers["User-Agent"] = f"pileus/{__version__}"
         self._tags: dict[str, tuple[str, bytes]] = {}
 
@@ -101,6 +105,8 @@ def _error(answer: requests.Response, url: str) -> PileusError:
         told: Mapping[str, Any] = answer.json()
         kind, message, where = told["type"].rpartition(":")[2], str(told["detail"]), told.get("where")
     except (ValueError, LookupError, TypeError, AttributeError):
+        if answer.status_code in (401, 403):  # a gateway's
+            return Refused(f"refused before Pileus was asked: status {answer.status_code}", where=url)
         return Unreachable(f"not an answer of Pileus: status {answer.status_code}", where=url)
     if answer.status_code in (401, 403):
         return Refused(message, where=url)
