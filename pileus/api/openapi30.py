@@ -18,8 +18,8 @@ def schema30(schema: Any, definitions: Mapping[str, Any] | None = None, *, conte
     `definitions`: schemas that `#/$defs/NAME` refers to, which are put in place; None: references stay. They must not
     refer to themselves. `content`: keep contentMediaType and contentEncoding, which OGC API - Processes knows.
 
-    >>> schema30({"anyOf": [{"type": "string"}, {"type": "null"}], "examples": ["a"]})
-    {'type': 'string', 'nullable': True, 'example': 'a'}
+    >>> schema30({"anyOf": [{"type": "string"}, {"type": "null"}]})
+    {'type': 'string', 'nullable': True}
     """
     if not isinstance(schema, dict):
         return schema
