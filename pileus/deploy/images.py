@@ -23,7 +23,7 @@ DEBIAN = "pileus-debian:bookworm"
 """What debootstrap makes."""
 SECONDS = 5.0
 """How long the engine may take to answer."""
-ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "mangum", "stac-fastapi-api")
+ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "mangum")
 """Make the worker's image a Lambda container as well, which may be that of the HTTP API."""
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
 
