@@ -1,6 +1,7 @@
 """Who asks is looked at before a body is read: a stranger's megabytes are not parsed."""
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pileus.api.access import SAFE, signed_in
@@ -18,7 +19,7 @@ class SignedInFirst:
         """Answer one request."""
         if scope["type"] == "http" and scope["method"] not in SAFE:
             try:
-                signed_in(Request(scope))
+                await run_in_threadpool(signed_in, Request(scope))  # an issuer's keys may have to be fetched
             except PileusError as error:
                 return await told(error)(scope, receive, send)
         return await self._app(scope, receive, send)

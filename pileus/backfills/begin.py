@@ -2,8 +2,9 @@
 
 import json
 
-from pileus.backfills.control import order_url, start
+from pileus.backfills.control import start
 from pileus.backfills.plan import plan
+from pileus.backfills.record import order_url
 from pileus.edges.workflows import Workflows
 from pileus.errors import UsageError
 from pileus.lifecycle.backfill import Backfill

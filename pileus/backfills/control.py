@@ -10,7 +10,7 @@ from pileus.backfills import record
 from pileus.backfills.end import close_stopped, end, iso, keep, mark_unlisted, report_owed, report_stop
 from pileus.backfills.status import find, named, outcomes, status
 from pileus.backfills.tell import tell_owed
-from pileus.documents import Collection, narrowed
+from pileus.documents import Collection, listed_points, narrowed
 from pileus.edges.aws import Stack
 from pileus.edges.index import change_backfill
 from pileus.edges.store import Store, load
@@ -57,6 +57,7 @@ def new_backfill(
     version: str | None = None,
     first: str | None = None,
     last: str | None = None,
+    points: Sequence[str] = (),
     id: str | None = None,
     select: Select = "needed",
     order: Order = "oldest",
@@ -74,14 +75,15 @@ def new_backfill(
 ) -> Backfill:
     """Return a backfill of a populated template, not yet recorded or started.
 
-    `first` and `last` narrow the template's span; None: the template's own. `onward`: as rules do, which keep an
+    `first` and `last` narrow the template's span; None: the template's own. `points`: these alone, each a point in time
+    or the two ends of a span, as `201503/201505`. `onward`: as rules do, which keep an
     archive current, it may begin before the template's span (and is cut) and end after it; with `first` alone it
     ends now. `workflow`, `provider`: in place of the template's, in each of its runs. Raises UsageError for a template
     without options, for a span that leaves the template's, and for one without any point of the template.
     """
     moment = datetime.fromtimestamp(now, UTC)
     template = registry.collection(collection, version)
-    points = _narrowed(template, first, last, moment.date(), onward=onward)
+    periods = _periods(template, first, last, points, moment.date(), onward=onward)
     id = id or f"{collection[:30]}-{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}"
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", id):
         raise UsageError(f"{id!r} cannot name a backfill: expected up to 60 letters, digits, - and _")
@@ -89,10 +91,10 @@ def new_backfill(
         id=id,
         collection=template.name,
         version=template.version,
-        first=points.first.iso,
-        last=points.last.iso,
-        unit=str(points.unit),
-        spans=points.to_texts() if len(points.runs) > 1 else (),
+        first=periods.first.iso,
+        last=periods.last.iso,
+        unit=str(periods.unit),
+        spans=periods.to_texts() if len(periods.runs) > 1 else (),
         workflow=workflow or template.workflow,
         provider=provider or "",
         select=select,
@@ -109,11 +111,17 @@ def new_backfill(
     )
 
 
-def _narrowed(template: Collection, first: str | None, last: str | None, today: date, *, onward: bool) -> Periods:
+def _periods(
+    template: Collection, first: str | None, last: str | None, points: Sequence[str], today: date, *, onward: bool
+) -> Periods:
     """Return the points in time of a new backfill. Raises UsageError and DocumentError; see `new_backfill`."""
     if template.options is None:
         raise UsageError(f"collection {template.name} has no options: it is not a template to backfill")
-    return narrowed(template.options, today, template.name, first, last, onward=onward)
+    if not points:
+        return narrowed(template.options, today, template.name, first, last, onward=onward)
+    if first or last:
+        raise UsageError("a span and single points in time contradict each other: leave one out")
+    return listed_points(template.options, today, template.name, points)
 
 
 def record_started(edges: Edges, backfill: Backfill) -> Backfill:
@@ -131,13 +139,6 @@ def record_started(edges: Edges, backfill: Backfill) -> Backfill:
         started = there
     keep(edges, started)
     return started
-
-
-def order_url(edges: Edges, backfill: Backfill) -> str:
-    """Return the address of the periods in their order of start. Only a backfill with `order: smallest` has this
-    object.
-    """
-    return edges.internal(f"backfills/{backfill.id}/order.json")
 
 
 def start(edges: Edges, workflows: Workflows, backfill: Backfill) -> Backfill:

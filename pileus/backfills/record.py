@@ -70,6 +70,13 @@ def run_url(edges: Edges, id: str, run: int, rest: str) -> str:
     return edges.internal(f"backfills/{id}/run-{run}/{rest}")
 
 
+def order_url(edges: Edges, backfill: Backfill) -> str:
+    """Return the address of the periods in their order of start. Only a backfill with `order: smallest` has this
+    object.
+    """
+    return edges.internal(f"backfills/{backfill.id}/order.json")
+
+
 def note_aside(edges: Edges, id: str, run: int, period: str, outcomes: Sequence[Outcome]) -> None:
     """Write the groups of a point in time that were not queued, and the reason of each."""
     body = json.dumps([_row(outcome) for outcome in outcomes]).encode()

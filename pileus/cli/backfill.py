@@ -8,7 +8,7 @@ import typer
 from pileus.cli import complete, show
 from pileus.cli.account import Settings
 from pileus.cli.app import app
-from pileus.cli.options import Collection, First, Last, Version
+from pileus.cli.options import Collection, First, Last, Points, Version
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
 from pileus.lifecycle.backfill import Order, Select
@@ -19,6 +19,7 @@ def backfill(
     collection: Collection,
     first: First = None,
     last: Last = None,
+    point: Points = None,
     version: Version = None,
     name: Annotated[str | None, typer.Option(help="Id of the backfill; generated if not given.")] = None,
     select: Annotated[Select, typer.Option(help="Which partitions to run.")] = "needed",
@@ -45,6 +46,7 @@ def backfill(
         version=version,
         first=first,
         last=last,
+        points=tuple(point or ()),
         id=name,
         select=select,
         order=order,

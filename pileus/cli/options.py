@@ -11,4 +11,8 @@ First = Annotated[
     str | None, typer.Option("--from", help="First point in time, as 2012-04; the template's if not given.")
 ]
 Last = Annotated[str | None, typer.Option("--to", help="Last point in time, included.")]
+Points = Annotated[
+    list[str] | None,
+    typer.Option("--point", help="Only this point in time, or span as 201503/201505; may be given again."),
+]
 Version = Annotated[str | None, typer.Option(help="Version of the collection.")]

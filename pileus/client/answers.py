@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pileus.backfills.progress import Progress
 from pileus.backfills.record import Outcome
 from pileus.backfills.status import Status
+from pileus.client import examples
 from pileus.lifecycle.backfill import Backfill, Order, Select
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.lifecycle.spending import Spending
@@ -65,6 +66,8 @@ class ProgressAnswer(Answer):
 
 class BackfillAnswer(Answer):
     """A backfill at one moment."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.BACKFILL]})
 
     id: str
     collection: str
@@ -124,6 +127,8 @@ class Cell(Answer):
 
 class PartitionAnswer(Answer):
     """One partition of a backfill."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PARTITION]})
 
     key: Annotated[str, Field(description="COLLECTION/VERSION/PERIOD/GROUP.")]
     period: str
@@ -304,6 +309,8 @@ class FailureAnswer(Answer):
 
 class RunAnswer(Answer):
     """The latest run of one subject."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN]})
 
     key: Annotated[str, Field(description="request:PROCESS/ID, or COLLECTION/VERSION/PERIOD/GROUP.")]
     kind: Annotated[str, Field(description="`partition` or `request`.")]

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pileus.client import examples
 from pileus.lifecycle.backfill import Order, Select
 
 Point = Annotated[str, Field(max_length=40, examples=["2015-03"])]
@@ -23,12 +24,17 @@ class Span(Asked):
     version: Annotated[Name | None, Field(description="The highest if not given.")] = None
     first: Annotated[Point | None, Field(description="The template's own if not given.")] = None
     last: Annotated[Point | None, Field(description="Included; the template's own if not given.")] = None
+    points: Annotated[
+        list[Point], Field(max_length=10_000, description="These alone, in place of a span.", examples=[["2015-03"]])
+    ] = []
     select: Select = "needed"
     order: Order = "oldest"
 
 
 class NewBackfill(Span):
     """A backfill to start."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.NEW_BACKFILL]})
 
     id: Annotated[str | None, Field(max_length=60, description="Made if not given.")] = None
     max_running: Annotated[int | None, Field(ge=1, le=100_000, description="Most groups at once.")] = None
@@ -43,6 +49,8 @@ class NewBackfill(Span):
 
 class NewRun(Asked):
     """A run to start."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.NEW_RUN]})
 
     process: Annotated[Name, Field(examples=["zonal-statistics"])]
     inputs: dict[str, Any]

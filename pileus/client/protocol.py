@@ -40,6 +40,7 @@ class Backfills(Protocol):
         version: str | None = None,
         first: str | None = None,
         last: str | None = None,
+        points: tuple[str, ...] = (),
         select: Select = "needed",
         order: Order = "oldest",
     ) -> Forecast:
@@ -52,6 +53,7 @@ class Backfills(Protocol):
         version: str | None = None,
         first: str | None = None,
         last: str | None = None,
+        points: tuple[str, ...] = (),
         select: Select = "needed",
         order: Order = "oldest",
         id: str | None = None,

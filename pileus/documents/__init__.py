@@ -14,7 +14,7 @@ from pileus.documents.collection import (
     Process,
     Task,
 )
-from pileus.documents.options import Options, narrowed, resolve_points
+from pileus.documents.options import Options, listed_points, narrowed, resolve_points
 from pileus.documents.provider import Credentials, Provider, SecretRef
 from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf
 from pileus.documents.task import TaskDefinition
@@ -43,6 +43,7 @@ __all__ = [
     "TaskDefinition",
     "Tiles",
     "Valid",
+    "listed_points",
     "narrowed",
     "parse",
     "parse_value",

@@ -1,7 +1,7 @@
 """`options` of a template: its points in time, and the ids that it is expanded over besides."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Self
 
@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pileus.calendars import Unit
 from pileus.documents.base import Document
 from pileus.errors import DocumentError, UsageError
+from pileus.near import unknown
 from pileus.periods import Period, Periods, is_absolute
 from pileus.placeholders import VALUES, names_of
 
@@ -19,6 +20,8 @@ MOST_IDS = 1000
 """Most ids: one step of the workflow lists all of a point in time."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VALUE = re.compile(r'[^"\\{}\x00-\x1f\x7f]{0,200}')
+NEAR = 5000
+"""Points in time among which near ones are looked for."""
 
 
 class Options(Document):
@@ -140,6 +143,19 @@ def narrowed(
     if not (found := points.between(begin, end)):
         raise UsageError(f"{source} has no point in time from {begin.iso} to {end.iso}: its options leave them out")
     return found
+
+
+def listed_points(options: Options, today: date, source: str, points: Sequence[str]) -> Periods:
+    """Return the points in time that a person listed: each, or the two ends of a span. Raises UsageError for one that
+    the template does not have, with those that are near.
+    """
+    whole = resolve_points(options, today, source)
+    wanted = Periods.parse(points, options.spanUnit, today)
+    for period in wanted:
+        if period not in whole:
+            there = [one.iso for one in whole] if len(whole) <= NEAR else [whole.first.iso, whole.last.iso]
+            raise UsageError(unknown(f"point in time of {source}", period.iso, there))
+    return wanted
 
 
 def _ends(

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from pileus.backfills import record
-from pileus.backfills.control import documents_of, new_backfill, order_url, read_registry, record_started
+from pileus.backfills.control import documents_of, new_backfill, read_registry, record_started
 from pileus.backfills.rules import backfill_id
 from pileus.backfills.status import DONE
 from pileus.documents import Collection
@@ -87,7 +87,7 @@ def _points(edges: Edges, template: Collection, backfill: Backfill) -> list[Poin
     if backfill.order == "newest":
         points.reverse()
     elif backfill.order == "smallest":
-        known = load(edges.store, order_url(edges, backfill), json.loads)
+        known = load(edges.store, record.order_url(edges, backfill), json.loads)
         place = {period: number for number, period in enumerate(known)}
         points.sort(key=lambda point: place.get(point.period.iso, len(place)))
     return points

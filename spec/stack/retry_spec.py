@@ -75,3 +75,16 @@ def test_what_it_does_not_have_is_told_with_what_is_near(failed: tuple[Project, 
     told = project.pileus("retry", name, "2015-13", code=2)
     assert "did you mean 2015-03, 2015-01 or 2015-02?" in told
     assert project.json("status", name)["run"] == 1, "nothing began"
+
+
+def test_a_backfill_of_listed_months_has_these_alone(stack: Project) -> None:
+    tiny.collection(stack, "listed", MONTHS[0], MONTHS[-1])
+    tiny.publish(stack, "listed", *MONTHS)
+    stack.pileus("populate")
+    stack.pileus("backfill", "listed", "--point", "2015-03", "--point", "201501", "--name", "listed", "--wait")
+    assert states(stack, "listed") == {"2015-01": "succeeded", "2015-03": "succeeded"}
+    assert len(stack.json("plan", "listed", "--point", "2015-02")["partitions"]) == 1
+    told = stack.pileus("plan", "listed", "--point", "2015-04", code=2)
+    assert "did you mean 2015-0" in told
+    told = stack.pileus("plan", "listed", "--point", "2015-01", "--from", "2015-01", code=2)
+    assert "contradict each other" in told

@@ -1,6 +1,8 @@
 """Parts of the HTTP API, each alone: tokens, cursors, limits, shared reads."""
 
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,9 +14,13 @@ from pileus.api.roles import Role, TokenFile
 from pileus.api.rows import Rows
 from pileus.api.snapshots import Snapshots
 from pileus.backfills.status import Status
+from pileus.client import examples
+from pileus.client.answers import BackfillAnswer, PartitionAnswer, RunAnswer
+from pileus.client.asked import NewBackfill, NewRun
 from pileus.client.paging import page
 from pileus.errors import NotNow, Unknown, UsageError
 from pileus.lifecycle.backfill import Backfill
+from pileus.processes import process_of
 
 
 def test_a_token_is_shown_once_and_its_hash_kept_where_only_its_user_reads(tmp_path: Path) -> None:
@@ -187,3 +193,25 @@ def test_rows_of_at_most_eight_collections_are_kept() -> None:
     rows.get("a")
     assert reads[-1] == "a"
     assert len(reads) == 11
+
+
+def test_the_command_line_imports_neither_the_api_nor_its_framework() -> None:
+    code = (
+        "import sys; from typer.main import get_command; from pileus.cli.main import app; "
+        "command = get_command(app); [command.get_command(None, name) for name in ('status', 'serve', 'token')]; "
+        "print([name for name in sys.modules if name.startswith(('fastapi', 'starlette', 'uvicorn', 'pileus.api.'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_each_example_of_the_openapi_document_is_a_document_of_its_model() -> None:
+    for model, example in (
+        (BackfillAnswer, examples.BACKFILL),
+        (PartitionAnswer, examples.PARTITION),
+        (RunAnswer, examples.RUN),
+        (NewBackfill, examples.NEW_BACKFILL),
+        (NewRun, examples.NEW_RUN),
+    ):
+        model.model_validate(example)
+    process_of("zonal-statistics").checked(examples.NEW_RUN["inputs"])

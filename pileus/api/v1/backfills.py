@@ -47,7 +47,7 @@ def list_backfills(
 @router.post("", summary="Start a backfill", status_code=HTTPStatus.CREATED)
 def start(reach: Reached, response: Response, asked: NewBackfill, asks: Operator) -> BackfillAnswer:
     """Start the workflow for each point in time of a template's span."""
-    rules: dict[str, Any] = asked.model_dump()
+    rules: dict[str, Any] = asked.model_dump() | {"points": tuple(asked.points)}
     rules["command"] = asked.command or "POST /v1/backfills"
     started = replace(reach.backfills, by=asks.name).start(**rules)
     response.headers["Location"] = f"/v1/backfills/{started.id}"
@@ -57,7 +57,9 @@ def start(reach: Reached, response: Response, asked: NewBackfill, asks: Operator
 @router.post("/plan", dependencies=OPERATE, summary="Plan a backfill")
 def plan(reach: Reached, asked: Span) -> PlanAnswer:
     """Ask the provider and the index what a backfill would do to each partition, and why. Writes nothing."""
-    return PlanAnswer.model_validate(reach.backfills.plan(**asked.model_dump()).to_json())
+    return PlanAnswer.model_validate(
+        reach.backfills.plan(**asked.model_dump() | {"points": tuple(asked.points)}).to_json()
+    )
 
 
 @router.get("/{id}", summary="Show a backfill", response_model=BackfillAnswer)

@@ -40,12 +40,14 @@ class LocalBackfills:
         version: str | None = None,
         first: str | None = None,
         last: str | None = None,
+        points: tuple[str, ...] = (),
         select: Select = "needed",
         order: Order = "oldest",
     ) -> Forecast:
         """Return what a backfill would do to each partition, why, and what it would cost. Writes nothing."""
         edges, registry = self.services.edges, self._registry()
-        rules: dict[str, Any] = {"version": version, "first": first, "last": last, "select": select, "order": order}
+        rules: dict[str, Any] = {"version": version, "first": first, "last": last, "points": points}
+        rules |= {"select": select, "order": order}
         wanted = control.new_backfill(registry, collection, now=edges.now(), **rules)
         template = registry.collection(collection, version)
         provider = registry.provider_of(template)
@@ -68,6 +70,7 @@ class LocalBackfills:
         version: str | None = None,
         first: str | None = None,
         last: str | None = None,
+        points: tuple[str, ...] = (),
         select: Select = "needed",
         order: Order = "oldest",
         id: str | None = None,
@@ -87,6 +90,7 @@ class LocalBackfills:
             version=version,
             first=first,
             last=last,
+            points=points,
             id=id,
             select=select,
             order=order,

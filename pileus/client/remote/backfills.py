@@ -27,12 +27,13 @@ class RemoteBackfills:
         version: str | None = None,
         first: str | None = None,
         last: str | None = None,
+        points: tuple[str, ...] = (),
         select: Select = "needed",
         order: Order = "oldest",
     ) -> Forecast:
         """Return what a backfill would do to each partition, why, and what it would cost. Writes nothing."""
-        asked = {"collection": collection, "version": version, "first": first, "last": last}
-        asked |= {"select": select, "order": order}
+        asked: dict[str, Any] = {"collection": collection, "version": version, "first": first, "last": last}
+        asked |= {"points": list(points), "select": select, "order": order}
         return Forecast.from_json(self.http.change("POST", "/v1/backfills/plan", asked))
 
     def start(
@@ -42,6 +43,7 @@ class RemoteBackfills:
         version: str | None = None,
         first: str | None = None,
         last: str | None = None,
+        points: tuple[str, ...] = (),
         select: Select = "needed",
         order: Order = "oldest",
         id: str | None = None,
@@ -58,6 +60,7 @@ class RemoteBackfills:
             "version": version,
             "first": first,
             "last": last,
+            "points": list(points),
             "select": select,
             "order": order,
             "id": id,

@@ -1,0 +1,70 @@
+"""One example of each document that the API asks for or answers with: what its OpenAPI document shows."""
+
+from typing import Any
+
+NEW_BACKFILL: dict[str, Any] = {
+    "collection": "viirs_template",
+    "first": "2015-01",
+    "last": "2015-12",
+    "id": "viirs-2015",
+    "select": "needed",
+}
+BACKFILL: dict[str, Any] = {
+    "id": "viirs-2015",
+    "collection": "viirs_template",
+    "version": "001",
+    "first": "2015-01",
+    "last": "2015-12",
+    "unit": "month",
+    "state": "running",
+    "run": 1,
+    "started": "2026-11-27T00:34:25.039+00:00",
+    "started_by": "anna",
+    "select": "needed",
+    "order": "oldest",
+    "counts": {"succeeded": 7, "running": 2, "failed": 1, "planned": 2},
+    "bytes": {"done": 21_474_836_480, "wanted": 36_507_222_016},
+    "progress": {"ended": 8, "total": 12, "running": ["2015-08", "2015-09"], "per_minute": 0.5, "seconds_left": 480},
+}
+PARTITION: dict[str, Any] = {
+    "key": "viirs_template/001/2015-03/20150301",
+    "period": "2015-03",
+    "group": "20150301",
+    "state": "failed",
+    "why": "Corrupt: SVDNB_npp_20150301-20150331_75N060E.tgz: its size is 12,345 bytes, 23,456 were announced",
+    "size": 3_042_268_501,
+    "downloaded": 1_022_361_600,
+}
+NEW_RUN: dict[str, Any] = {
+    "process": "zonal-statistics",
+    "id": "my-fields",
+    "inputs": {
+        "collection": "viirs_template",
+        "periods": ["2015-03"],
+        "bands": ["avg_rade9h"],
+        "stats": ["mean", "sum"],
+        "zones": {
+            "type": "Feature",
+            "properties": {"name": "My field"},
+            "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]},
+        },
+    },
+}
+RUN: dict[str, Any] = {
+    "key": "request:zonal-statistics/my-fields",
+    "kind": "request",
+    "state": "succeeded",
+    "run": "request:zonal-statistics/my-fields/1",
+    "number": 1,
+    "attempt": 1,
+    "reason": "",
+    "failure": None,
+    "created": "2026-11-27T01:00:00.000+00:00",
+    "started": "2026-11-27T01:00:01.000+00:00",
+    "updated": "2026-11-27T01:00:09.000+00:00",
+    "ended": "2026-11-27T01:00:09.000+00:00",
+    "seconds": 8.0,
+    "downloaded": 3_042_268_501,
+    "input": "s3://pileus-internal/runs/zonal-statistics/my-fields/input.json",
+    "output": "s3://pileus-internal/runs/zonal-statistics/my-fields/result.json",
+}
