@@ -44,9 +44,15 @@ NEW_RUN: dict[str, Any] = {
         "bands": ["avg_rade9h"],
         "stats": ["mean", "sum"],
         "zones": {
-            "type": "Feature",
-            "properties": {"name": "My field"},
-            "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]},
+            "type": "FeatureCollection",
+            "features": [
+                {
+                    "type": "Feature",
+                    "id": "field",
+                    "properties": {"name": "My field"},
+                    "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]},
+                }
+            ],
         },
     },
 }
