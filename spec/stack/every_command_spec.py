@@ -15,7 +15,7 @@ from spec.support.forked import run_forked
 from spec.support.stack import ROOT, Project, synthesized_before
 
 LEAVES = dict(leaves())
-IN_FRONT = {"sample", "dashboard", "worker"}
+IN_FRONT = {"sample", "dashboard", "serve", "worker"}
 """Commands that run in front of a person until they end: they answer with lines."""
 FILES = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
 NOBODY = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PILEUS_"))}
@@ -65,6 +65,10 @@ CALLS: dict[str, list[str]] = {
     "outputs stac": ["lights"],
     "outputs movie": ["lights", "--zone", "square", "-o", "movie.webp"],
     "outputs sheet": ["lights", "--zone", "square", "-o", "sheet.png"],
+    "token add": ["anna"],
+    "token list": [],
+    "token remove": ["anna"],
+    "serve": ["--port", "0"],
     "dashboard": ["--port", "0"],
     "doctor": [],
     "images": ["nothing-of-ours"],
@@ -82,6 +86,9 @@ CALLS: dict[str, list[str]] = {
 }
 """A call of each command that the project of these specs can answer."""
 ALONE = {
+    "token add",
+    "token list",
+    "token remove",
     "tasks list",
     "tasks show",
     "workflows list",
