@@ -72,13 +72,14 @@ def run(
 
 
 def _bound(address: str, port: int) -> socket.socket:
-    """Return a socket that is bound. Raises UsageError where it cannot be."""
+    """Return a socket that listens. Raises UsageError where it cannot be."""
     from pileus.errors import UsageError
 
     bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((address, port))
+        bound.listen()  # whoever reads the address may ask at once
     except OSError as exc:
         bound.close()
         raise UsageError(f"port {port} cannot be opened: {exc.strerror}; choose another with --port") from exc

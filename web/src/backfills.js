@@ -36,7 +36,8 @@ export class Backfills {
 
   async open([id, period, group]) {
     this.opened = true;
-    await this.list();
+    if (this.items) this.list();
+    else await this.list();
     if (this.source.live) this.listing ??= setInterval(() => document.hidden || this.list(), LIST_EVERY);
     const picked = id ?? this.items?.[0]?.id;
     this.none.hidden = Boolean(picked) || !this.items;
