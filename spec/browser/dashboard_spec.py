@@ -206,6 +206,19 @@ def test_ten_thousand_days_are_looked_over_and_each_is_opened(
     expect(page.get_by_role("dialog").locator(".why")).to_have_text("Corrupt: a.tgz: its size differs")
 
 
+def test_a_partition_shows_its_files_rows_pictures_and_manifest(tab: Tab, serve: Serve, mumbai: Any) -> None:
+    page = tab.open(f"{serve(mumbai.edges).url}#/backfills/history/2018-08")
+    panel = page.get_by_role("dialog")
+    expect(panel.get_by_role("region", name="Files").locator("tbody tr")).to_have_count(1)
+    expect(panel.get_by_role("region", name="Files")).to_contain_text("75N060E")
+    expect(panel.get_by_role("region", name="Rows")).to_contain_text("Mumbai Suburban")
+    expect(panel.locator(".shots img")).to_have_count(2)
+    assert panel.locator(".shots img").first.evaluate("e => e.decode().then(() => e.naturalWidth)") > 100
+    panel.locator("summary").click()
+    expect(panel.get_by_role("region", name="Manifest")).to_contain_text('"fingerprint"')
+    assert axe(page) == []
+
+
 def test_partitions_are_found_by_state_and_text(tab: Tab, serve: Serve, troubled: Edges) -> None:
     page = tab.open(f"{serve(troubled).url}#/backfills/history")
     rows = page.locator(".found tbody tr")

@@ -104,6 +104,7 @@ export class Backfills {
     this.id = id;
     this.one = null;
     this.sent.textContent = "";
+    this.body.hidden = true;
     await this.tried(async () => this.status(await this.source.summary(id)));
     if (this.id !== id) return;
     this.unwatch = this.source.watch(id, {
@@ -122,7 +123,7 @@ export class Backfills {
     const before = this.one;
     this.one = one;
     this.show(one);
-    this.panel.backfill = one;
+    this.panel.news(one);
     const changed = !before || before.state !== one.state || before.run !== one.run || JSON.stringify(before.counts) !== JSON.stringify(one.counts);
     if (!before) await this.points();
     else if (changed) this.later();

@@ -14,6 +14,7 @@ export class Panel {
     this.pictures = pictures;
     this.title = h("h2", { id: "panel-title", tabindex: "-1" });
     this.body = h("div", { class: "panel-body" });
+    this.sent = h("p", { class: "sent", role: "status" });
     this.close = () => this.element.close();
     this.element = h("dialog", { class: "panel", "aria-labelledby": "panel-title", onclose: () => this.closed(onclose) },
       h("div", { class: "title" }, this.title, h("span", { class: "space" }), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: this.close }, "✕")),
@@ -22,7 +23,6 @@ export class Panel {
 
   closed(onclose) {
     clearInterval(this.timer);
-    this.timer = null;
     this.place = null;
     this.element.remove();
     onclose();
@@ -36,14 +36,26 @@ export class Panel {
     if (!same) {
       this.place = place;
       this.parts = null;
+      this.shown = null;
+      this.sent.textContent = "";
       this.title.textContent = `${place.period}${place.group && place.group !== "*" ? ` / ${place.group}` : ""}`;
       fill(this.body, h("p", { class: "faint" }, "Loading"));
       if (!document.body.contains(this.element)) document.body.append(this.element);
       if (!this.element.open) this.element.showModal();
     }
+    this.settled = false;
     await this.look();
     clearInterval(this.timer);
-    if (this.place && this.source.live) this.timer = setInterval(() => document.hidden || this.look(), EVERY);
+    if (this.place && this.source.live) this.timer = setInterval(() => document.hidden || this.settled || this.look(), EVERY);
+  }
+
+  // A new summary of the backfill: what has ended may be run again.
+  news(backfill) {
+    const before = this.backfill;
+    this.backfill = backfill;
+    if (!this.place || (before?.run === backfill.run && before.state === backfill.state)) return;
+    this.settled = false;
+    this.look();
   }
 
   async look() {
@@ -54,6 +66,7 @@ export class Panel {
       const [found, lines] = await Promise.all([this.source.partition(place.id, place.period, group), this.source.logs(place.id, place.period, group)]);
       if (this.place !== place) return;
       this.show(found, lines);
+      this.settled = ENDED.includes(found.state) && over(this.backfill);
       if (ENDED.includes(found.state) && this.finished !== found.finished) this.rows(found);
     } catch (error) {
       if (this.place !== place) return;
@@ -64,11 +77,12 @@ export class Panel {
 
   // The group of a point that has one; else a list to choose from, and nothing.
   async only(place) {
-    const { items } = await this.source.partitions(place.id, { period: place.period });
+    const { items, next } = await this.source.partitions(place.id, { period: place.period });
     if (items.length === 1) return items[0].group;
-    if (this.place !== place || this.shown === items) return undefined;
-    this.shown = items;
-    fill(this.body, h("p", { class: "faint" }, `${items.length} partitions`), this.retry(place.period, "Retry this point in time"),
+    const known = JSON.stringify([items, this.backfill.state]);
+    if (this.place !== place || this.shown === known) return undefined;
+    this.shown = known;
+    fill(this.body, h("div", { class: "title" }, h("p", { class: "faint" }, `${items.length}${next ? " or more" : ""} partitions`), h("span", { class: "space" }), this.retry(place.period)), this.sent,
       h("ul", { class: "groups" }, items.map((one) => h("li", {}, sign(one.state), h("a", { href: address(place.id, one.period, one.group) }, one.group), ` ${one.state} `, h("span", { class: "faint" }, one.why ?? "")))));
     return undefined;
   }
@@ -76,7 +90,6 @@ export class Panel {
   show(found, lines) {
     if (!this.parts) {
       this.parts = Object.fromEntries(["head", "files", "log", "rows", "manifest"].map((name) => [name, h("section", { class: `part-${name}` })]));
-      this.sent = h("p", { class: "sent", role: "status" });
       this.finished = undefined;
       this.seen = {};
       fill(this.body, this.parts.head, this.sent, this.parts.log, this.parts.files, this.parts.rows, this.parts.manifest);
@@ -96,7 +109,7 @@ export class Panel {
     const facts = Object.entries(NAMES).filter(([name]) => found[name] && !(name === "owner" && ENDED.includes(found.state)));
     const say = { seconds: (v) => `${number(v)} s`, size: bytes, downloaded: bytes, updated: moment, finished: moment };
     return [
-      h("div", { class: "title" }, badge(found.state), h("span", { class: "space" }), this.retry(this.place.period, "Retry this month", found)),
+      h("div", { class: "title" }, badge(found.state), h("span", { class: "space" }), this.retry(this.place.period, found)),
       found.why ? h("p", { class: `why ${found.state}` }, found.why) : null,
       h("dl", { class: "facts" }, facts.map(([name, label]) => h("div", {}, h("dt", {}, label), h("dd", {}, say[name]?.(found[name]) ?? String(found[name]))))),
       found.missing.length ? h("p", {}, `Missing: ${found.missing.join(", ")}`) : null,
@@ -105,18 +118,17 @@ export class Panel {
   }
 
   // The button that runs it again; where it may not be pressed now, why.
-  retry(period, label, found) {
+  retry(period, found) {
     if (!this.may) return null;
     if (!over(this.backfill)) {
       return found && ["failed", "waiting", "cancelled"].includes(found.state) ? h("span", { class: "faint" }, "can be retried when the backfill has ended") : null;
     }
-    const unit = { month: "this month", day: "this day", year: "this year", week: "this week" }[this.backfill.unit] ?? "this point in time";
+    const unit = ["month", "day", "year", "week", "season"].includes(this.backfill.unit) ? this.backfill.unit : "point in time";
     const done = (summary, error) => {
-      if (this.sent) this.sent.textContent = error ? error.message : "retry was sent";
-      if (summary) this.backfill = summary;
-      this.look();
+      this.sent.textContent = error ? error.message : "retry was sent";
+      if (summary) this.news(summary);
     };
-    return h("button", { type: "button", class: "primary", onclick: () => again(this.source, this.place.id, [period], done) }, label.replace("this month", unit));
+    return h("button", { type: "button", class: "primary", onclick: () => again(this.source, this.place.id, [period], done) }, `Retry this ${unit}`);
   }
 
   async rows(found) {
@@ -159,9 +171,9 @@ function log(lines) {
 }
 
 function numbers(rows) {
-  const names = ["zone", "name", "band"].filter((name) => rows.some((row) => row[name])).concat(["mean", "sum", "min", "max", "count", "valid_share"].filter((name) => name in rows[0]));
+  const names = ["zone", "zone_name", "band"].filter((name) => rows.some((row) => row[name])).concat(["mean", "sum", "min", "max", "count", "valid_share"].filter((name) => name in rows[0]));
   const cell = (row, name) => (typeof row[name] === "number" ? h("td", { class: "num" }, number(row[name])) : h("td", {}, row[name] ?? "–"));
-  return scroll("Rows", h("table", {}, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows.slice(0, 200).map((row) => h("tr", {}, names.map((name) => cell(row, name)))))));
+  return scroll("Rows", h("table", {}, h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name.replaceAll("_", " "))))), h("tbody", {}, rows.slice(0, 200).map((row) => h("tr", {}, names.map((name) => cell(row, name)))))));
 }
 
 function manifest(found) {
