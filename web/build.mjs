@@ -18,6 +18,7 @@ await build({
 });
 await build({
   entryPoints: [here("src/app.css").pathname],
+  bundle: true,
   minify: true,
   outfile: new URL("app.css", out).pathname,
 });

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,6 @@ from playwright.sync_api import Page, sync_playwright
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from pileus.dashboard.server import Dashboard  # noqa: E402
 from pileus.edges.aws import Stack  # noqa: E402
 from pileus.embedded.home import Home  # noqa: E402
 from pileus.models import Partition, State  # noqa: E402
@@ -30,8 +28,8 @@ from pileus.outputs import chart, frames, gather, series  # noqa: E402
 from pileus.outputs.read import read_stats  # noqa: E402
 from pileus.wiring import Edges, wire  # noqa: E402
 from spec.support import stage  # noqa: E402
+from spec.support.api import folder_services, serving  # noqa: E402
 
-ACTIONS = dict.fromkeys(("pause", "resume", "cancel", "retry"), str)
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
 
 
@@ -75,7 +73,7 @@ def _world(folder: Path, page: Callable[[str], Page]) -> None:
     edges = stage.made_up(folder, stage.countries(), "2012-04", "2018-05", "countries")
     backfill = stage.Backfill(
         "history", "countries", "001", "2012-04", "2018-05", "month", started_by="ana",
-        started="2026-11-20T08:12",
+        started="2026-11-20T08:12", execution="made-up",
     )  # fmt: skip
     edges.index.put_backfill(backfill)
     for number, period in enumerate(stage.span(stage.month("2012-04"), stage.month("2017-02"))):
@@ -122,13 +120,8 @@ _FAILURES = (
 
 @contextmanager
 def _served(edges: Edges) -> Iterator[str]:
-    server = Dashboard(edges, port=0, actions=ACTIONS, read_only=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.url
-    finally:
-        server.shutdown()
-        server.server_close()
+    with tempfile.TemporaryDirectory() as folder, serving(folder_services(edges, Path(folder)), Path(folder)) as served:
+        yield f"{served.url}/app/sign-in?token={served.tokens['operate']}"
 
 
 def _shoot(page: Page, url: str, wait: str, name: str) -> None:

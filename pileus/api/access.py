@@ -16,7 +16,7 @@ from pileus.api.roles import Role
 from pileus.errors import PileusError
 
 COOKIE = "pileus"
-"""Name of the cookie that holds the token of a browser."""
+"""Name of the cookie that holds the token of a browser, before the port: a cookie is shared by all ports of a host."""
 ASKED = "X-Pileus-Request"
 """Header of a page's own requests: a foreign page would first have to ask this server for leave, and gets none."""
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -95,7 +95,12 @@ def token_of(request: Request) -> tuple[str, bool]:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer" and token.strip():
         return token.strip(), False
-    return request.cookies.get(COOKIE, ""), True
+    return request.cookies.get(cookie_of(request), ""), True
+
+
+def cookie_of(request: Request) -> str:
+    """Return the name of the cookie that holds the token of a browser."""
+    return f"{COOKIE}-{request.url.port}" if request.url.port else COOKIE
 
 
 def role_of(route: Any) -> Role | None:

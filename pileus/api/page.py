@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from pileus.api.access import ASKED, COOKIE, NotSignedIn, Reader, allow
+from pileus.api.access import ASKED, NotSignedIn, Reader, allow, cookie_of
 from pileus.api.roles import Role
 from pileus.client.services import Services
 from pileus.dashboard.page_files import PageFiles, compact
@@ -28,15 +28,15 @@ def sign_in(request: Request, token: Annotated[str, Query(max_length=10_000)]) -
         raise NotSignedIn("the address is not of this server: open the one that `pileus serve` has printed last")
     answer = RedirectResponse("/app/", status_code=HTTPStatus.SEE_OTHER)
     secure = request.app.state.settings.secure
-    answer.set_cookie(COOKIE, token, max_age=DAY, httponly=True, samesite="strict", secure=secure, path="/")
+    answer.set_cookie(cookie_of(request), token, max_age=DAY, httponly=True, samesite="strict", secure=secure, path="/")
     return answer
 
 
 @router.post("/sign-out", dependencies=[allow(Role.read)])
-def sign_out() -> Response:
+def sign_out(request: Request) -> Response:
     """Make the browser forget its token."""
     answer = Response(status_code=HTTPStatus.NO_CONTENT)
-    answer.delete_cookie(COOKIE, path="/")
+    answer.delete_cookie(cookie_of(request), path="/")
     return answer
 
 

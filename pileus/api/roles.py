@@ -37,6 +37,11 @@ class Holder:
     role: Role
 
 
+def new_token() -> str:
+    """Return a token: random bits, as text."""
+    return secrets.token_urlsafe(BITS // 8)
+
+
 class TokenFile:
     """Tokens of a local stack. The file holds the SHA-256 of each, and has the mode 0600.
 
@@ -53,7 +58,7 @@ class TokenFile:
         """
         if not re.fullmatch(r"[A-Za-z0-9_.@-]{1,60}", name):
             raise UsageError(f"{name!r} cannot name a token: expected up to 60 letters, digits and . _ - @")
-        token = secrets.token_urlsafe(BITS // 8)
+        token = new_token()
         with self._changing() as rows:
             if name in rows:
                 raise NotNow(f"{name} has a token already: `pileus token remove {name}` first")

@@ -19,17 +19,17 @@ GRACE = 3
 
 
 class LocalAuthority:
-    """Knows the tokens of a local stack, and one that lives as long as the server."""
+    """Knows the tokens of a local stack, and the server's own. `most`: nobody may do more here."""
 
-    def __init__(self, tokens: TokenFile, own: str, role: Role, name: str) -> None:
-        self._tokens, self._own, self._me = tokens, own, Principal(name, role)
+    def __init__(self, tokens: TokenFile, own: str, role: Role, name: str, most: Role = Role.admin) -> None:
+        self._tokens, self._own, self._me, self._most = tokens, own, Principal(name, role), most
 
     def principal(self, token: str) -> Principal | None:
         """Return who has this token; None where nobody has."""
         if hmac.compare_digest(token.encode(), self._own.encode()):
             return self._me
         holder = self._tokens.holder(token)
-        return Principal(holder.name, holder.role) if holder else None
+        return Principal(holder.name, min(holder.role, self._most)) if holder else None
 
 
 def server(

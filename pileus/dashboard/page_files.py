@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,8 @@ from pileus.outputs.read import collections, read_stats
 from pileus.outputs.series import newest, zones_of
 from pileus.wiring import Edges
 
-Settle = Callable[[Backfill], Backfill]
-"""Ends a backfill whose execution has ended and nobody recorded it."""
 FRESH = 15.0
 """Seconds for which rows, and a backfill that is over, are kept before they are read again."""
-SETTLE_EVERY = 10.0
-"""Seconds between two requests to Step Functions."""
 
 
 @dataclass
@@ -43,9 +39,8 @@ class _Seen:
 class PageFiles:
     """Files of the page by their path. For several threads; one at a time reads rows, which are kept."""
 
-    def __init__(self, edges: Edges, *, live: bool, pictures: str, settle: Settle | None = None) -> None:
-        self._edges, self._live, self._pictures, self._settle = edges, live, pictures, settle
-        self._settled = 0.0
+    def __init__(self, edges: Edges, *, live: bool, pictures: str) -> None:
+        self._edges, self._live, self._pictures = edges, live, pictures
         self._summaries: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._seen: dict[str, _Seen] = {}
@@ -141,11 +136,7 @@ class PageFiles:
 
     def backfills(self) -> list[dict[str, Any]]:
         """Return all backfills, newest first."""
-        every = list(self._edges.index.backfills())
-        if self._settle and time.monotonic() - self._settled > SETTLE_EVERY:
-            self._settled = time.monotonic()
-            every = [self._settle(backfill) for backfill in every]
-        return [self._summary(backfill) for backfill in every]
+        return [self._summary(backfill) for backfill in self._edges.index.backfills()]
 
     def _summary(self, backfill: Backfill) -> dict[str, Any]:
         key = (backfill.id, backfill.tag)

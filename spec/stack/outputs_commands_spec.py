@@ -175,34 +175,35 @@ def test_the_dashboard_serves_the_stack_and_its_buttons_work(done: Project) -> N
     with subprocess.Popen(command, cwd=done.path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            found = re.search(r":(\d+)(/[\w-]+)/", process.stdout.readline())
+            found = re.search(r":(\d+)/app/sign-in\?token=([\w-]+)", process.stdout.readline())
             assert found is not None
             port, key = int(found[1]), found[2]
-            session = _ask(port, "GET", f"{key}/live/session.json")
-            assert session["actions"] == ["cancel", "pause", "resume", "retry"]
-            assert _ask(port, "GET", f"{key}/data/index.json")["collections"][0]["why"] == {
+            session = _ask(port, "GET", "/app/live/session.json", key)
+            assert (session["role"], session["header"]) == ("operate", "X-Pileus-Request")
+            assert _ask(port, "GET", "/app/data/index.json", key)["collections"][0]["why"] == {
                 "2015-04": "waiting: nothing published"
             }
-            assert _ask(port, "GET", f"{key}/data/backfills.json")[0]["counts"] == {"succeeded": 3, "waiting": 1}
-            refused = _ask(port, "POST", f"{key}/live/backfills/history/cancel", session["token"])
-            assert "error" in refused, "it has ended"
-            assert _ask(port, "POST", f"{key}/live/backfills/history/retry", session["token"])["done"] == "retry"
+            assert _ask(port, "GET", "/v1/backfills/history", key)["counts"] == {"succeeded": 3, "waiting": 1}
+            refused = _ask(port, "POST", "/v1/backfills/history/cancel", key)
+            assert refused["title"] == "Conflict", "it has ended"
+            assert _ask(port, "POST", "/v1/backfills/history/retry", key)["run"] == 2
             done.wait_for(
                 lambda: (
                     done.json("status", "history")["run"] == 2 and done.json("status", "history")["state"] != "running"
                 )
             )
-            clip = Path("pictures/collection=lights/version=001/period=2015-01/group=20150101/avg_rade9h/seam.png")
-            assert _ask(port, "GET", f"{key}/{clip}")[:4] == b"\x89PNG"
+            clip = "pictures/collection=lights/version=001/period=2015-01/group=20150101/avg_rade9h/seam.png"
+            assert _ask(port, "GET", f"/app/{clip}", key)[:4] == b"\x89PNG"
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)
 
 
-def _ask(port: int, method: str, path: str, token: str | None = None) -> Any:
+def _ask(port: int, method: str, path: str, key: str) -> Any:
+    """Ask as the page does: signed in by its cookie."""
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Content-Type": "application/json", "X-Pileus-Token": token} if token else {}
-    line.request(method, path, "{}" if token else None, headers)
+    headers = {"Cookie": f"pileus-{port}={key}", "Content-Type": "application/json", "X-Pileus-Request": "1"}
+    line.request(method, path, "{}" if method == "POST" else None, headers)
     answer = line.getresponse()
     body = answer.read()
     line.close()

@@ -36,15 +36,17 @@ def test_pause_and_cancel_while_groups_end_never_fail_and_stop_every_execution(s
 class Page:
     """What the page of `pileus dashboard` can do."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        with urllib.request.urlopen(f"{url}live/session.json", timeout=30) as answer:
-            self.token = json.load(answer)["token"]
+    def __init__(self, address: str) -> None:
+        self.origin = address.partition("/app/")[0]
+        self.browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        self.browser.open(address, timeout=30).close()
+        with self.browser.open(f"{self.origin}/app/live/session.json", timeout=30) as answer:
+            self.header = json.load(answer)["header"]
 
     def act(self, id: str, action: str) -> Any:
-        headers = {"Content-Type": "application/json", "X-Pileus-Token": self.token}
-        request = urllib.request.Request(f"{self.url}live/backfills/{id}/{action}", b"{}", headers, method="POST")
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        headers = {"Content-Type": "application/json", self.header: "1"}
+        request = urllib.request.Request(f"{self.origin}/v1/backfills/{id}/{action}", b"{}", headers, method="POST")
+        with self.browser.open(request, timeout=60) as answer:
             return json.load(answer)
 
 
@@ -60,7 +62,7 @@ def dashboard(project: Project) -> Iterator[Page]:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", line)
+        found = re.search(r"http://127\.0\.0\.1:\d+/app/sign-in\?token=[\w-]+", line)
         assert found, line
         yield Page(found[0])
     finally:

@@ -77,7 +77,8 @@ def run(edges: Edges, document: dict[str, Any], site: Path, zones: bytes, period
     registry = Registry({key_of(template): template}, {"site": provider})
     edges.store.put(edges.internal("registry.json"), registry.to_json())
     first, last = periods[0].iso, periods[-1].iso
-    backfill = Backfill("history", template.name, template.version, first, last, "month", state="running")
+    facts: Any = {"state": "running", "execution": "made-up"}
+    backfill = Backfill("history", template.name, template.version, first, last, "month", **facts)
     worker = WorkerState(site.parent / "scratch")
     for point in expand(template, Periods.of(periods[0], periods[-1])):
         for group in list_groups(edges, point.by_id, provider, own_folder=point.own_folder).groups:

@@ -99,7 +99,7 @@ def test_another_page_changes_nothing(ask: Asking, origin: str) -> None:
 
 
 def test_with_a_cookie_a_change_needs_the_header_that_no_foreign_page_can_send(ask: Asking) -> None:
-    cookie = f"pileus={ask.tokens['operate']}"
+    cookie = f"pileus-{ask.port}={ask.tokens['operate']}"
     assert ask("/v1/me", role=None, Cookie=cookie).status == 200
     assert ask("/v1/backfills/x/pause", method="POST", role=None, Cookie=cookie).status == 403
     answer = ask("/v1/backfills/x/pause", method="POST", role=None, Cookie=cookie, X_Pileus_Request="1")

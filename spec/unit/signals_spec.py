@@ -15,8 +15,10 @@ from pathlib import Path
 from pileus.cli import dashboard
 from pileus.embedded.home import Home
 from pileus.wiring import wire_folder
+from spec.support.api import folder_services
 class Session:
-    edges, workflows, home = wire_folder(Path("store"), os.environ), None, Home(Path("."))
+    services = folder_services(wire_folder(Path("store"), os.environ), Path("."))
+    home, deployment = Home(Path(".")), None
 dashboard.Session = Session
 dashboard.dashboard(port=0)
 """

@@ -1,172 +1,190 @@
-// The backfills: a list; for the chosen one a grid of months, what failed and why, and buttons.
-import { act, actions, dataPath, fetched, fresh } from "./data.js";
+// The backfills: a list; the chosen one with its grid, its partitions, what happened, and what may be done to it.
+import { act, button, possible } from "./actions.js";
 import { bytes, fill, h, say } from "./dom.js";
+import { Grid } from "./grid.js";
+import { address, Panel } from "./partition.js";
+import { Happenings, Partitions } from "./partitions.js";
+import { badge, duration, legend, progress, told } from "./states.js";
 
-const STATES = ["succeeded", "skipped", "running", "queued", "planned", "waiting", "failed", "cancelled"];
-const GLYPH = { succeeded: "✓", skipped: "=", running: "▸", queued: "…", planned: "·", waiting: "◔", failed: "✕", cancelled: "–" };
-const WORST = ["failed", "running", "queued", "waiting", "cancelled", "planned", "succeeded", "skipped"];
-const MAY = { running: ["pause", "cancel"], paused: ["resume", "cancel"], succeeded: ["retry"], failed: ["retry"], cancelled: ["retry"] };
-const ASK = {
-  cancel: "Cancel this backfill? What is running stops within a heartbeat; what has succeeded stays.",
-  retry: "Retry this backfill? What has not succeeded runs again.",
-  pause: "Pause this backfill? Running groups return to the queue.",
-  resume: "Resume this backfill? What has not succeeded goes on.",
-};
-const EVERY = 1500;
+const LIST_EVERY = 5000;
+const GRID_EVERY = 1000;
 
 export class Backfills {
-  constructor(index, navigate) {
-    this.index = index;
+  constructor(index, source, navigate, may) {
+    this.source = source;
     this.navigate = navigate;
-    this.listing = h("div", { class: "cards" });
-    this.body = h("section", { class: "backfill", "aria-label": "Backfill" });
-    this.element = h("div", { class: "backfills" }, h("section", { class: "left", "aria-label": "All backfills" }, h("h1", {}, "Backfills"), this.listing), this.body);
+    this.may = may;
+    this.cards = h("div", { class: "cards" });
+    this.older = h("button", { type: "button", hidden: true, onclick: () => this.more() }, "Older");
+    const start = may ? h("a", { class: "button", href: "#/start" }, "Start a backfill") : null;
+    this.body = h("section", { class: "backfill", "aria-label": "Backfill", hidden: true });
+    this.none = h("p", { class: "empty faint", hidden: true }, "No backfill yet: `pileus backfill COLLECTION` starts one.");
+    this.lost = h("p", { class: "notice", role: "alert", hidden: true });
+    this.panel = new Panel(source, index.pictures, () => this.id && this.closed());
+    this.grid = new Grid({ onopen: (period) => (location.hash = address(this.id, period)), ontell: (text) => (this.about.textContent = text) });
+    this.partitions = new Partitions(source);
+    this.happenings = new Happenings(source);
+    this.head = h("div", { class: "head" });
+    this.facts = h("div", { class: "facts-of" });
+    this.about = h("p", { class: "about" });
+    this.sent = h("p", { class: "sent", role: "status" });
+    fill(this.body, this.head, this.sent, this.facts, this.grid.element, this.about, (this.signs = legend()), this.partitions.element, this.happenings.element);
+    this.element = h("div", { class: "backfills" }, this.lost,
+      h("section", { class: "left", "aria-label": "All backfills" }, h("div", { class: "title" }, h("h1", {}, "Backfills"), h("span", { class: "space" }), start), this.cards, this.older),
+      h("div", { class: "main" }, this.none, this.body));
   }
 
-  async open([id]) {
-    this.wanted = id;
-    await this.look();
-    if (this.index.live) this.timer ??= setInterval(() => document.hidden || this.look(), EVERY);
+  async open([id, period, group]) {
+    this.opened = true;
+    if (this.items) this.list();
+    else await this.list();
+    if (this.source.live) this.listing ??= setInterval(() => document.hidden || this.list(), LIST_EVERY);
+    const picked = id ?? this.items?.[0]?.id;
+    this.none.hidden = Boolean(picked) || !this.items;
+    if (!picked) return;
+    if (picked !== this.id) await this.pick(picked);
+    this.cards.querySelectorAll(".card").forEach((card) => this.mark(card));
+    if (period && this.one) await this.panel.open({ id: this.id, period, group }, this.one, this.may);
+    else if (this.panel.place) this.panel.close();
   }
 
   close() {
-    clearInterval(this.timer);
-    this.timer = null;
+    this.opened = false;
+    clearInterval(this.listing);
+    this.listing = null;
+    this.unwatch?.();
+    this.id = null;
+    this.one = null;
+    if (this.panel.place) this.panel.close();
   }
 
-  get(path) {
-    return this.index.live ? fresh(path) : fetched(path);
+  closed() {
+    const period = location.hash.split("/")[3];
+    if (!this.opened || !period) return;
+    this.navigate(["backfills", this.id]);
+    this.grid.focus(decodeURIComponent(period));
   }
 
-  async look() {
-    try {
-      const list = await this.get("data/backfills.json");
-      const picked = list.find((one) => one.id === this.wanted) ?? list[0];
-      const text = JSON.stringify(list) + picked?.id;
-      if (text !== this.listed) this.showList(list, picked);
-      this.listed = text;
-      if (!picked) return this.body.replaceChildren(h("p", { class: "faint" }, "No backfill yet: `pileus backfill COLLECTION` starts one."));
-      this.may ??= this.index.live ? await actions() : [];
-      const whole = await this.get(dataPath("backfills", picked.key));
-      const now = JSON.stringify(whole);
-      if (now !== this.shown) this.show(whole);
-      this.shown = now;
-      this.lost?.remove();
-      this.lost = null;
-    } catch (error) {
-      if (!this.lost) this.element.prepend((this.lost = h("p", { class: "notice", role: "alert" })));
-      this.lost.textContent = `The stack does not answer: ${error.message}`;
-    }
+  async list() {
+    await this.tried(async () => {
+      const page = await this.source.list();
+      if (page !== this.page) this.put(page, true);
+      this.page = page;
+    });
   }
 
-  showList(list, picked) {
-    this.listing.replaceChildren(
-      ...list.map((one) =>
-        h("a", { class: "card", href: `#/backfills/${encodeURIComponent(one.id)}`, "aria-current": one === picked ? "true" : null },
-          h("b", {}, one.id), h("span", { class: `badge ${one.state}` }, one.state),
-          h("span", { class: "faint" }, `${one.collection}, ${one.first} to ${one.last}`), progress(one.counts)),
-      ),
-    );
+  async more() {
+    await this.tried(async () => this.put(await this.source.list(this.cursor), false));
+  }
+
+  put(page, anew) {
+    this.items = anew ? page.items : [...this.items, ...page.items];
+    this.cursor = page.next;
+    this.older.hidden = !page.next;
+    this.none.hidden = Boolean(this.items.length || this.id);
+    const kept = document.activeElement?.closest?.(".card")?.dataset.id;
+    fill(this.cards, ...this.items.map((one) => this.card(one)));
+    if (kept) this.cards.querySelector(`[data-id="${CSS.escape(kept)}"]`)?.focus();
+  }
+
+  card(one) {
+    const card = h("a", { class: "card", href: address(one.id), "data-id": one.id }, h("b", {}, one.id), badge(one.state),
+      h("span", { class: "faint" }, `${one.collection}, ${one.first} to ${one.last}`), progress(one.counts));
+    this.mark(card);
+    return card;
+  }
+
+  mark(card) {
+    if (card.dataset.id === this.id) card.setAttribute("aria-current", "true");
+    else card.removeAttribute("aria-current");
+  }
+
+  async pick(id) {
+    this.unwatch?.();
+    this.id = id;
+    this.one = null;
+    this.sent.textContent = "";
+    this.body.hidden = true;
+    await this.tried(async () => this.status(await this.source.summary(id)));
+    if (this.id !== id) return;
+    this.unwatch = this.source.watch(id, {
+      onstatus: (one) => this.id === id && this.tried(() => this.status(one)),
+      onchange: (event) => this.id === id && this.news(event),
+      onlost: (error) => this.id === id && this.fail(error),
+    });
+  }
+
+  news({ kind, period, group, text }) {
+    if (!["failed", "retried", "run", "backfill"].includes(kind)) return;
+    say([kind, period, group, text].filter(Boolean).join(" "));
+  }
+
+  async status(one) {
+    const before = this.one;
+    this.one = one;
+    this.show(one);
+    this.panel.news(one);
+    const changed = !before || before.state !== one.state || before.run !== one.run || JSON.stringify(before.counts) !== JSON.stringify(one.counts);
+    if (!before) await this.points();
+    else if (changed) this.later();
+  }
+
+  // Many changes within a second are one look.
+  later() {
+    this.looking ??= setTimeout(() => {
+      this.looking = null;
+      if (this.id) this.tried(() => this.points());
+    }, GRID_EVERY);
+  }
+
+  async points() {
+    const { id, one } = this;
+    const points = await this.source.grid(id);
+    if (this.id !== id) return;
+    this.grid.show(points, one.unit);
+    this.signs.classList.toggle("day", one.unit === "day");
+    this.body.hidden = false;
+    await Promise.all([this.partitions.of(id), this.happenings.of(id)]);
   }
 
   show(one) {
-    const kept = this.body.querySelector(".cell:focus")?.dataset.period;
-    const trouble = one.cells.filter((cell) => ["failed", "waiting", "cancelled"].includes(cell.state) && cell.why);
-    const buttons = (MAY[one.state] ?? []).filter((name) => this.may.includes(name)).map((name) =>
-      h("button", { type: "button", class: name === "cancel" ? "danger" : "", onclick: () => this.ask(one, name) }, name[0].toUpperCase() + name.slice(1)));
-    const told = STATES.filter((state) => one.counts[state]).map((state) => `${one.counts[state]} ${state}`).join(", ");
-    fill(
-      this.body,
-      h("div", { class: "title" }, h("h2", {}, one.id), h("span", { class: `badge ${one.state}` }, one.state), h("span", { class: "space" }), ...buttons),
-      h("p", { class: "faint" }, [told, one.bytes.done ? `${bytes(one.bytes.done)} of ${bytes(one.bytes.wanted)} downloaded` : "", one.started ? `started ${one.started.slice(0, 16).replace("T", " ")} UTC` : "", one.started_by ? `by ${one.started_by}` : ""].filter(Boolean).join(" · ")),
-      one.problem ? h("p", { class: "notice" }, one.problem) : null,
-      progress(one.counts),
-      this.grid(one),
-      h("ul", { class: "states", "aria-label": "What the signs mean" }, STATES.map((state) => h("li", {}, h("i", { class: `sign ${state}` }, GLYPH[state]), state))),
-      this.about = h("p", { class: "about", role: "status" }),
-      trouble.length ? h("div", { class: "table", tabindex: "0", role: "region", "aria-label": "What needs a look" }, h("h3", {}, "What needs a look"), table(trouble)) : null,
-    );
-    if (kept) this.body.querySelector(`.cell[data-period="${CSS.escape(kept)}"]`)?.focus();
+    const text = JSON.stringify([one.state, one.id, one.counts.failed > 0]);
+    if (text !== this.headed) {
+      const buttons = this.may ? possible(one).map((name) => button(name, () => act(this.source, one.id, name, (summary, error) => this.done(name, summary, error)))) : [];
+      fill(this.head, h("div", { class: "title" }, h("h2", {}, one.id), badge(one.state), h("span", { class: "space" }), ...buttons));
+    }
+    this.headed = text;
+    const { progress: pace } = one;
+    const rate = pace?.per_minute ? `${pace.per_minute < 10 ? pace.per_minute.toFixed(1) : Math.round(pace.per_minute)} a minute` : "";
+    const speed = pace?.bytes_per_minute ? `${bytes(pace.bytes_per_minute / 60)}/s` : "";
+    const left = pace?.seconds_left ? `${duration(pace.seconds_left)} left` : "";
+    const runs = one.state === "running" && pace?.running?.length ? `runs: ${pace.running.slice(0, 8).join(", ")}${pace.running.length > 8 ? " and more" : ""}` : "";
+    const facts = [told(one.counts), one.bytes.done ? `${bytes(one.bytes.done)} of ${bytes(one.bytes.wanted)} downloaded` : "", one.run > 1 ? `run ${one.run}` : "",
+      one.started ? `started ${one.started.slice(0, 16).replace("T", " ")} UTC` : "", one.started_by ? `by ${one.started_by}` : "", one.only?.length ? `only ${one.only.slice(0, 5).join(", ")}${one.only.length > 5 ? " and more" : ""}` : ""];
+    fill(this.facts, h("p", { class: "faint" }, facts.filter(Boolean).join(" · ")), progress(one.counts),
+      [rate, speed, left, runs].some(Boolean) ? h("p", { class: "pace" }, [rate, speed, left, runs].filter(Boolean).join(" · ")) : null,
+      one.problem ? h("p", { class: "notice" }, one.problem) : null);
     this.body.classList.toggle("live", one.state === "running");
   }
 
-  // One row for each year; a month shows the state of its groups that needs attention most.
-  grid(one) {
-    const months = new Map();
-    for (const cell of one.cells) months.set(cell.period, [...(months.get(cell.period) ?? []), cell]);
-    const rows = new Map();
-    for (const [period, cells] of months) rows.set(period.slice(0, 4), [...(rows.get(period.slice(0, 4)) ?? []), [period, cells]]);
-    const monthly = one.unit === "month";
-    const box = h("div", { class: `grid ${one.unit}`, role: "group", "aria-label": "A sign per period; arrow keys move" });
-    if (monthly) box.append(h("span"), h("div", { class: "months", "aria-hidden": "true" }, [..."JFMAMJJASOND"].map((letter) => h("span", {}, letter))));
-    for (const [year, periods] of rows) {
-      box.append(h("span", { class: "year" }, year));
-      const line = h("div", { class: "cells" });
-      for (const [period, cells] of periods) {
-        const state = WORST.find((name) => cells.some((cell) => cell.state === name)) ?? "planned";
-        const button = h("button", { type: "button", class: `cell ${state}`, "data-period": period, tabindex: "-1", "aria-label": `${period}: ${state}`,
-          title: describe(period, cells), onclick: () => this.tell(period, cells), onfocus: () => this.tell(period, cells) },
-          GLYPH[state], cells.length > 1 ? h("sup", {}, cells.length) : null);
-        if (monthly) button.style.gridColumn = Number(period.slice(5, 7));
-        line.append(button);
-      }
-      box.append(line);
+  done(name, summary, error) {
+    this.sent.textContent = error ? error.message : `${name} was sent`;
+    if (summary?.id === this.id) this.tried(() => this.status(summary));
+    this.list();
+  }
+
+  async tried(look) {
+    try {
+      await look();
+      this.lost.hidden = true;
+    } catch (error) {
+      this.fail(error);
     }
-    const all = [...box.querySelectorAll(".cell")];
-    if (all[0]) all[0].tabIndex = 0;
-    box.addEventListener("keydown", (event) => {
-      const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: monthly ? 12 : 1, ArrowUp: monthly ? -12 : -1 }[event.key];
-      const next = by && all[all.indexOf(document.activeElement) + by];
-      if (!next) return;
-      event.preventDefault();
-      all.forEach((cell) => (cell.tabIndex = -1));
-      next.tabIndex = 0;
-      next.focus();
-    });
-    return box;
   }
 
-  tell(period, cells) {
-    this.about.textContent = describe(period, cells);
+  fail(error) {
+    this.lost.hidden = false;
+    this.lost.textContent = error.status === 404 ? error.message : `The stack does not answer: ${error.message}`;
+    if (error.status === 401) location.reload();
   }
-
-  ask(one, action) {
-    const close = () => dialog.close();
-    const go = async () => {
-      close();
-      try {
-        await act(one.id, action);
-        say(`${action} was sent`);
-      } catch (error) {
-        this.about.textContent = error.message;
-      }
-      this.look();
-    };
-    const dialog = h("dialog", { "aria-labelledby": "ask", onclose: () => dialog.remove() },
-      h("h2", { id: "ask" }, `${action[0].toUpperCase()}${action.slice(1)} ${one.id}`), h("p", {}, ASK[action]),
-      h("div", { class: "row" }, h("button", { type: "button", onclick: close }, "No"), h("button", { type: "button", class: action === "cancel" ? "danger" : "primary", onclick: go }, `Yes, ${action}`)));
-    document.body.append(dialog);
-    dialog.showModal();
-  }
-}
-
-function describe(period, cells) {
-  return cells.map((cell) => {
-    const facts = [cell.state, cell.why, cell.attempt > 1 ? `attempt ${cell.attempt}` : "", cell.downloaded ? bytes(cell.downloaded) : "", cell.seconds ? `${cell.seconds} s` : ""];
-    return `${period} ${cell.group === "*" ? "" : cell.group} ${facts.filter(Boolean).join(", ")}`;
-  }).join("\n");
-}
-
-function progress(counts) {
-  const total = Object.values(counts).reduce((a, b) => a + b, 0) || 1;
-  const ended = ["succeeded", "skipped", "failed", "cancelled", "waiting"].reduce((sum, state) => sum + (counts[state] ?? 0), 0);
-  return h("div", { class: "progress", role: "img", "aria-label": `${ended} of ${total} ended` },
-    STATES.filter((state) => counts[state]).map((state) => h("i", { class: state, style: { flexGrow: counts[state] } })));
-}
-
-function table(cells) {
-  const shown = cells.slice(0, 200);
-  const body = h("tbody", {}, shown.map((cell) => h("tr", {}, h("td", {}, cell.period), h("td", {}, cell.group === "*" ? "" : cell.group), h("td", {}, h("i", { class: `sign ${cell.state}` }, GLYPH[cell.state]), cell.state), h("td", { class: "why" }, cell.why))));
-  const more = cells.length > shown.length ? h("p", { class: "faint" }, `and ${cells.length - shown.length} more`) : null;
-  return h("div", {}, h("table", {}, h("thead", {}, h("tr", {}, ["Period", "Group", "State", "Why"].map((name) => h("th", { scope: "col" }, name)))), body), more);
 }

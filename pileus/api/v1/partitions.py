@@ -11,6 +11,7 @@ from pileus.api.roles import Role
 from pileus.api.v1.backfills import Id
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.client.answers import Page, PartitionAnswer, PartitionDetail
+from pileus.client.local.partitions import logs_of, partition_of
 from pileus.client.paging import page
 from pileus.models import State, unsafe
 
@@ -52,10 +53,10 @@ def list_partitions(
 @router.get("/{period}/{group}", summary="Show a partition")
 def show(reach: Reached, id: Id, period: Period, group: Group) -> PartitionDetail:
     """Return its files with sizes and sources, its attempts and reasons, its manifest and outputs."""
-    return reach.backfills.partition(id, period, group)
+    return partition_of(reach.services, reach.snapshots.get(id), period, group)
 
 
 @router.get("/{period}/{group}/logs", summary="Read the log of a partition")
 def logs(reach: Reached, id: Id, period: Period, group: Group) -> list[dict[str, Any]]:
     """Return what workers wrote about it in any run of the backfill, oldest first."""
-    return reach.backfills.logs(id, period, group)
+    return logs_of(reach.services, reach.snapshots.get(id), period, group)

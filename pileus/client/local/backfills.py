@@ -145,11 +145,11 @@ class LocalBackfills:
 
     def partition(self, id: str, period: str, group: str) -> PartitionDetail:
         """Return one partition: its files, attempts, reasons, manifest and outputs. Raises Unknown."""
-        return partition_of(self.services, id, period, group)
+        return partition_of(self.services, status(self.services.edges, id, whole=True), period, group)
 
     def logs(self, id: str, period: str, group: str) -> list[Line]:
         """Return what workers wrote about a partition in any run of the backfill, oldest first. Raises Unknown."""
-        return logs_of(self.services, id, period, group)
+        return logs_of(self.services, status(self.services.edges, id), period, group)
 
     def _registry(self) -> Registry:
         return control.read_registry(self.services.edges.store, self.services.stack)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pileus.backfills import record
 from pileus.backfills.record import Outcome
-from pileus.backfills.status import find, status
+from pileus.backfills.status import Status
 from pileus.client.answers import FileAnswer, OutputAnswer, PartitionDetail
 from pileus.client.services import Services
 from pileus.errors import Unknown
@@ -17,11 +17,10 @@ from pileus.outputs.commit import read_manifest
 Line = dict[str, Any]
 
 
-def partition_of(services: Services, backfill: str, period: str, group: str) -> PartitionDetail:
+def partition_of(services: Services, found: Status, period: str, group: str) -> PartitionDetail:
     """Return a partition of a backfill: its files, attempts, reasons, manifest and outputs. Raises Unknown."""
-    edges = services.edges
-    of = find(edges, backfill)
-    one = _outcome(services, of, period, group)
+    edges, of = services.edges, found.backfill
+    one = _outcome(found, period, group)
     at = Partition(of.collection, of.version, period, group)
     entry = edges.index.entry(at)
     manifest = read_manifest(edges.store, edges.place(at).manifest)
@@ -36,18 +35,17 @@ def partition_of(services: Services, backfill: str, period: str, group: str) -> 
     return PartitionDetail(key=at.key, period=period, group=group, files=files, **facts, **_made(known))
 
 
-def logs_of(services: Services, backfill: str, period: str, group: str) -> list[Line]:
+def logs_of(services: Services, found: Status, period: str, group: str) -> list[Line]:
     """Return what workers wrote about a partition in any run of the backfill, oldest first. Raises Unknown."""
-    of = find(services.edges, backfill)
-    _outcome(services, of, period, group)
-    return list(services.logs.lines(backfill, Partition(of.collection, of.version, period, group).key))
+    key = _outcome(found, period, group).key(found.backfill)
+    return list(services.logs.lines(found.backfill.id, key))
 
 
-def _outcome(services: Services, of: Backfill, period: str, group: str) -> Outcome:
-    for one in status(services.edges, of.id, whole=True).outcomes:
+def _outcome(found: Status, period: str, group: str) -> Outcome:
+    for one in found.outcomes:
         if (one.period, one.group) == (period, group):
             return one
-    raise Unknown(f"backfill {of.id} has no partition {period}/{group}")
+    raise Unknown(f"backfill {found.backfill.id} has no partition {period}/{group}")
 
 
 def _files(services: Services, of: Backfill, at: Partition, manifest: Manifest | None) -> list[FileAnswer]:
