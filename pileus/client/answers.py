@@ -15,10 +15,6 @@ from pileus.lifecycle.spending import Spending
 from pileus.models import State
 
 T = TypeVar("T")
-FindingKind = Literal[
-    "lost", "missing", "corrupt", "rows", "unrecorded", "orphan", "unfinished", "undone", "stale", "unlisted", "spoilt",
-    "zones",
-]  # fmt: skip
 
 
 class Answer(BaseModel):
@@ -268,74 +264,3 @@ class AxisAnswer(Answer):
 
     periods: list[str]
     why: Annotated[dict[str, str], Field(description="By period without rows: the reason.")] = {}
-
-
-class FindingAnswer(Answer):
-    """One difference between provider, objects, index and rows."""
-
-    kind: FindingKind
-    partition: str
-    detail: str
-
-
-class Reconciled(Answer):
-    """What was compared, what differs, and what was begun to repair it."""
-
-    partitions: int
-    objects: int
-    findings: list[FindingAnswer]
-    backfill: Annotated[str | None, Field(description="Id of the backfill that repairs; null: none.")] = None
-
-
-class DeadLetterAnswer(Answer):
-    """A message that no worker could deal with."""
-
-    id: str
-    queue: str
-    sent: str
-    backfill: str | None
-    partition: str | None
-    key: Annotated[str | None, Field(description="Of the partition or request that it is about.")]
-    why: str | None
-
-
-class FailureAnswer(Answer):
-    """Why a run failed."""
-
-    type: str
-    message: str
-    where: str | None = None
-
-
-class RunAnswer(Answer):
-    """The latest run of one subject."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN]})
-
-    key: Annotated[str, Field(description="request:PROCESS/ID, or COLLECTION/VERSION/PERIOD/GROUP.")]
-    kind: Annotated[str, Field(description="`partition` or `request`.")]
-    state: State
-    run: str
-    number: int
-    attempt: int
-    reason: str
-    failure: FailureAnswer | None
-    created: str | None
-    started: str | None
-    updated: str
-    ended: str | None
-    seconds: float
-    downloaded: int
-    input: str
-    output: str | None
-
-
-class ProcessAnswer(Answer):
-    """A process that runs are made of."""
-
-    id: str
-    title: str
-    description: str
-    version: str
-    inputs: Annotated[dict[str, Any], Field(description="JSON Schema.")]
-    outputs: dict[str, dict[str, str]]

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pileus.backfills.status import Status
 from pileus.client.answers import (
     AxisAnswer,
-    DeadLetterAnswer,
     Happening,
     PartitionDetail,
     Populated,
-    ProcessAnswer,
     RuleAnswer,
     SeriesAnswer,
     ZonesAnswer,
 )
 from pileus.client.forecast import Forecast
+from pileus.client.run_answers import ProcessAnswer
+from pileus.client.upkeep_answers import DeadLetterAnswer
 from pileus.lifecycle.backfill import Backfill, Order, Select
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.models import State

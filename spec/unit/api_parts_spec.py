@@ -15,9 +15,10 @@ from pileus.api.rows import Rows
 from pileus.api.snapshots import Snapshots
 from pileus.backfills.status import Status
 from pileus.client import examples
-from pileus.client.answers import BackfillAnswer, PartitionAnswer, RunAnswer
+from pileus.client.answers import BackfillAnswer, PartitionAnswer
 from pileus.client.asked import NewBackfill, NewRun
 from pileus.client.paging import page
+from pileus.client.run_answers import RunAnswer
 from pileus.errors import NotNow, Unknown, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.processes import process_of

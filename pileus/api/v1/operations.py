@@ -10,8 +10,10 @@ from pileus.api.access import Operator, allow
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
 from pileus.api.v1.backfills import summary
-from pileus.client.answers import BackfillAnswer, DeadLetterAnswer, FindingAnswer, Reconciled, RunAnswer
+from pileus.client.answers import BackfillAnswer
 from pileus.client.asked import Asked, Name
+from pileus.client.run_answers import RunAnswer
+from pileus.client.upkeep_answers import DeadLetterAnswer, FindingAnswer, Reconciled
 from pileus.lifecycle.backfill import Backfill
 
 router = APIRouter(tags=["operations"])

@@ -13,9 +13,10 @@ from pileus.api.reach import Reached
 from pileus.api.roles import Role
 from pileus.api.tables import CONTENT, answer
 from pileus.api.v1.paging import Cursor, Limit
-from pileus.client.answers import Page, ProcessAnswer, RunAnswer
+from pileus.client.answers import Page
 from pileus.client.asked import NewRun
 from pileus.client.paging import read_cursor, write_cursor
+from pileus.client.run_answers import ProcessAnswer, RunAnswer
 from pileus.models import State
 from pileus.runs import Run
 

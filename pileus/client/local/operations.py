@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pileus import runs
 from pileus.backfills.control import new_backfill, read_registry, start
 from pileus.backfills.status import find
-from pileus.client.answers import DeadLetterAnswer
 from pileus.client.services import Services
+from pileus.client.upkeep_answers import DeadLetterAnswer
 from pileus.deploy.cost import Estimate, estimate
 from pileus.deploy.figures import latest_manifests, read_prices, work_of
 from pileus.edges.dead_letters import DeadLetter

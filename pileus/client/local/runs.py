@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pileus import runs
-from pileus.client.answers import ProcessAnswer
+from pileus.client.run_answers import ProcessAnswer
 from pileus.client.services import Services
 from pileus.models import State
 from pileus.processes import registered

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pileus.client.answers import BackfillAnswer, DeadLetterAnswer, Reconciled
+from pileus.client.answers import BackfillAnswer
 from pileus.client.remote.http import Http, segment
+from pileus.client.upkeep_answers import DeadLetterAnswer, Reconciled
 from pileus.lifecycle.backfill import Backfill
 from pileus.runs import Run
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pileus.client.answers import ProcessAnswer
 from pileus.client.remote.http import Http
+from pileus.client.run_answers import ProcessAnswer
 from pileus.models import State
 from pileus.runs import Run
 

@@ -1,0 +1,51 @@
+"""Answers about runs and processes."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from pileus.client import examples
+from pileus.client.answers import Answer
+from pileus.models import State
+
+
+class FailureAnswer(Answer):
+    """Why a run failed."""
+
+    type: str
+    message: str
+    where: str | None = None
+
+
+class RunAnswer(Answer):
+    """The latest run of one subject."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN]})
+
+    key: Annotated[str, Field(description="request:PROCESS/ID, or COLLECTION/VERSION/PERIOD/GROUP.")]
+    kind: Annotated[str, Field(description="`partition` or `request`.")]
+    state: State
+    run: str
+    number: int
+    attempt: int
+    reason: str
+    failure: FailureAnswer | None
+    created: str | None
+    started: str | None
+    updated: str
+    ended: str | None
+    seconds: float
+    downloaded: int
+    input: str
+    output: str | None
+
+
+class ProcessAnswer(Answer):
+    """A process that runs are made of."""
+
+    id: str
+    title: str
+    description: str
+    version: str
+    inputs: Annotated[dict[str, Any], Field(description="JSON Schema.")]
+    outputs: dict[str, dict[str, str]]
