@@ -56,6 +56,7 @@ def run(
     authority = LocalAuthority(TokenFile(session.home.path / "tokens.json"), own, mine, getuser(), most)
     with _bound(address, port) as bound:
         at = f"http://{'127.0.0.1' if address in ('0.0.0.0', '127.0.0.1') else address}:{bound.getsockname()[1]}"
+        session.home.make()
         session.home.logs.mkdir(exist_ok=True)
         audit = session.home.logs / "audit.log"
         made = server(

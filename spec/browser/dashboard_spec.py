@@ -259,7 +259,7 @@ def test_who_is_not_known_is_asked_for_a_token(tab: Tab, serve: Serve, troubled:
     expect(page.get_by_role("alert")).to_contain_text("pileus serve")
     page.get_by_label("Token").fill(OWN)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("dialog").locator("h2")).to_have_text("2015-11")
+    expect(page.get_by_role("dialog").locator("h2")).to_have_text("2015-11 / g")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Token")).to_be_visible()

@@ -79,6 +79,7 @@ def test_a_failure_arrives_is_looked_into_and_its_month_run_again(
     page.keyboard.press("Escape")
     expect(failing).to_be_focused()
     expect(failing).to_have_attribute("aria-label", "2015-02: succeeded", timeout=SOON)
+    expect(page.locator(".about")).to_have_text("2015-02: 1 succeeded")
     expect(page.locator(".backfill .head .badge")).to_have_text("succeeded", timeout=SOON)
     found = night.json("status", "n-one")
     assert (found["run"], found["only"], found["counts"]) == (2, ["2015-02"], {"succeeded": 3})

@@ -23,6 +23,7 @@ export class Grid {
     this.at = new Map(points.map((one) => [one.period, one]));
     if (!same) this.build();
     for (const one of points) this.paint(one);
+    if (this.cells.has(this.told)) this.tell(this.cells.get(this.told));
   }
 
   build() {
@@ -95,6 +96,7 @@ export class Grid {
   tell(cell) {
     const one = this.at?.get(cell.dataset.period);
     if (!one) return;
+    this.told = one.period;
     cell.title = `${one.period}: ${told(one.groups)}`;
     this.ontell(cell.title);
   }

@@ -38,7 +38,7 @@ export class Panel {
       this.parts = null;
       this.shown = null;
       this.sent.textContent = "";
-      this.title.textContent = `${place.period}${place.group && place.group !== "*" ? ` / ${place.group}` : ""}`;
+      this.name(place.period, place.group);
       fill(this.body, h("p", { class: "faint" }, "Loading"));
       if (!document.body.contains(this.element)) document.body.append(this.element);
       if (!this.element.open) this.element.showModal();
@@ -47,6 +47,10 @@ export class Panel {
     await this.look();
     clearInterval(this.timer);
     if (this.place && this.source.live) this.timer = setInterval(() => document.hidden || this.settled || this.look(), EVERY);
+  }
+
+  name(period, group) {
+    this.title.textContent = group && group !== "*" ? `${period} / ${group}` : period;
   }
 
   // A new summary of the backfill: what has ended may be run again.
@@ -88,6 +92,7 @@ export class Panel {
   }
 
   show(found, lines) {
+    this.name(found.period, found.group);
     if (!this.parts) {
       this.parts = Object.fromEntries(["head", "files", "log", "rows", "manifest"].map((name) => [name, h("section", { class: `part-${name}` })]));
       this.finished = undefined;
