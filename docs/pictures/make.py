@@ -21,6 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from pileus.api.roles import Role, TokenFile  # noqa: E402
 from pileus.edges.aws import Stack  # noqa: E402
 from pileus.embedded.home import Home  # noqa: E402
 from pileus.models import Partition, State  # noqa: E402
@@ -120,8 +121,11 @@ _FAILURES = (
 
 @contextmanager
 def _served(edges: Edges) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder, serving(folder_services(edges, Path(folder)), Path(folder)) as served:
-        yield f"{served.url}/app/sign-in?token={served.tokens['operate']}"
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        with serving(folder_services(edges, folder), folder) as served:
+            ana = TokenFile(folder / "tokens.json").add("ana", Role.operate)
+            yield f"{served.url}/app/sign-in?token={ana}"
 
 
 def _shoot(page: Page, url: str, wait: str, name: str) -> None:
