@@ -135,14 +135,24 @@ def test_real_months_without_rows_are_gaps_and_say_why(tab: Tab, serve: Serve, m
     expect(page.locator(".when")).to_contain_text("failed: Corrupt: SVDNB_npp_20181101.tgz: its size is 12,345 bytes")
 
 
-def test_progress_is_seen_without_loading_again(tab: Tab, serve: Serve, troubled: Edges) -> None:
+@pytest.mark.parametrize(
+    ("events", "period"), [("as they come", "2016-01"), ("refused", "2016-02"), ("cut off", "2016-03")]
+)
+def test_progress_is_seen_without_loading_again(
+    tab: Tab, serve: Serve, troubled: Edges, events: str, period: str
+) -> None:
+    """Events are heard; where they cannot be, the page asks."""
+    if events != "as they come":
+        tab.page.route("**/events", lambda route: route.fulfill(status=503) if events == "refused" else route.abort())
     page = tab.open(f"{serve(troubled).url}#/backfills/history")
-    cell = page.locator('.cell[data-period="2016-01"]')
-    expect(cell).to_have_attribute("aria-label", "2016-01: planned")
+    cell = page.locator(f'.cell[data-period="{period}"]')
+    expect(cell).to_have_attribute("aria-label", f"{period}: planned")
     backfill = troubled.index.backfill("history")
     assert backfill is not None
-    stage.put_entry(troubled, Partition("lights", "001", "2016-01", "g"), backfill, State.running, lease=2e9)
-    expect(cell).to_have_attribute("aria-label", "2016-01: running")
+    stage.put_entry(troubled, Partition("lights", "001", period, "g"), backfill, State.running, lease=2e9)
+    expect(cell).to_have_attribute("aria-label", f"{period}: running", timeout=20_000)
+    if events != "as they come":
+        tab.problems.clear()  # the browser notes each refusal on its console
 
 
 def test_what_failed_says_why_in_plain_text(tab: Tab, serve: Serve, troubled: Edges) -> None:
