@@ -3,6 +3,7 @@
 import signal
 import socket
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,6 +50,8 @@ def run(
     from getpass import getuser
 
     from pileus.api.roles import Role, TokenFile
+
+    _check_installed()
     from pileus.api.serve import LocalAuthority, server
 
     mine = Role[role]
@@ -70,6 +73,14 @@ def run(
                 typer.launch(f"{at}/app/sign-in?token={own}")
             made.run(sockets=[bound])
     show.line("stopped")
+
+
+def _check_installed() -> None:
+    """Raises UsageError where the extra is not installed."""
+    from pileus.errors import UsageError
+
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        raise UsageError("the API and the page need the extra api: pip install 'pileus[api]'")
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -2,14 +2,18 @@
 
 import json
 import stat
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pileus.api.roles import Role, TokenFile, new_token
 from pileus.api.serve import LocalAuthority
+from pileus.cli.serve import run
 from pileus.dashboard.static_files import page_files
 from pileus.embedded.home import Home
+from pileus.errors import UsageError
 from pileus.wiring import Edges
 from spec.support import stage
 from spec.support.dashboard import Serve, serve, troubled
@@ -92,6 +96,13 @@ def test_read_only_refuses_also_who_has_a_token_that_may_more(tmp_path: Path) ->
     asks = LocalAuthority(tokens, "own", Role.read, "spec", Role.read).principal(token)
     assert asks is not None
     assert asks.role is Role.read
+
+
+def test_where_the_api_is_not_installed_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    session: Any = None
+    with pytest.raises(UsageError, match=r"pip install 'pileus\[api\]'"):
+        run(session, port=0, own="own", role="read", word="dashboard")
 
 
 def test_the_key_of_the_address_stays_that_of_the_project(tmp_path: Path) -> None:
