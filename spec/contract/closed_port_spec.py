@@ -72,6 +72,7 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (DynamoIndex, "several"): lambda edge: edge.several([PARTITION]),
     (DynamoIndex, "entries"): lambda edge: list(edge.entries(*SPAN)),
     (DynamoIndex, "briefs"): lambda edge: list(edge.briefs("viirs", "001", "0000", "9999")),
+    (DynamoIndex, "listing"): lambda edge: edge.listing("viirs/001/2015", limit=1),
     (DynamoIndex, "put"): lambda edge: edge.put(ENTRY),
     (DynamoIndex, "remove"): lambda edge: edge.remove(ENTRY),
     (DynamoIndex, "backfill"): lambda edge: edge.backfill("b"),
@@ -90,6 +91,9 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (S3Store, "drop"): lambda edge: edge.drop(URL, "tag"),
     (S3Store, "list"): lambda edge: list(edge.list(URL)),
     (S3Store, "delete"): lambda edge: edge.delete(URL),
+    (S3Store, "marks"): lambda edge: list(edge.marks(URL)),
+    (S3Store, "mark"): lambda edge: edge.mark(URL),
+    (S3Store, "part"): lambda edge: edge.part(URL, 0, 1, "tag"),
     (Secrets, "resolve"): lambda edge: edge.resolve(SecretRef(secretsmanager="s"), "where"),
     (AwsReports, "tell"): lambda edge: edge.tell([REPORT]),
     (SqsQueues, "receive"): lambda edge: edge.receive("backfill", 0),
@@ -107,7 +111,7 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
 }
 LATER = {(SqsQueues, "delete"), (SqsQueues, "succeed"), (SqsQueues, "succeed_with"), (SqsQueues, "settle")}
 """These put off what they cannot do now: the message comes again, and is answered again."""
-ASKS_NOBODY = {(Secrets, "forget")}
+ASKS_NOBODY = {(Secrets, "forget"), (S3Store, "signed")}
 
 
 def queue(aws: Aws) -> Queue:
