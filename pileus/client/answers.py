@@ -263,4 +263,4 @@ class AxisAnswer(Answer):
     """The points in time of a collection's rows."""
 
     periods: list[str]
-    why: Annotated[dict[str, str], Field(description="By period without rows: the reason.")] = {}
+    why: Annotated[dict[str, str], Field(description="By period: why a zone may have no row there.")] = {}

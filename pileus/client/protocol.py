@@ -162,7 +162,7 @@ class Outputs(Protocol):
         """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
 
     def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
-        """Return all periods of a series, and why those without rows have none. Raises Unknown."""
+        """Return all periods of a series, and why a zone may have no row there. Raises Unknown."""
 
     @property
     def bucket(self) -> str:

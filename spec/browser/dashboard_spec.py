@@ -1,5 +1,6 @@
 """The dashboard in a real browser: what it shows and what it asks for."""
 
+import re
 import threading
 from dataclasses import replace
 from functools import partial
@@ -258,7 +259,7 @@ def test_all_of_it_works_by_keyboard_alone(tab: Tab, serve: Serve, troubled: Edg
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator('.cell[data-period="2015-12"]')).to_be_focused()
-    assert page.url.endswith("#/backfills/history")
+    expect(page).to_have_url(re.compile(r"#/backfills/history$"))
 
 
 def test_who_is_not_known_is_asked_for_a_token(tab: Tab, serve: Serve, troubled: Edges) -> None:

@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from pileus.documents import Collection, Process, Provider, parse_value
 from pileus.download import parts as parts_module
 from pileus.download.parts import GAP, Parts, few, joined
+from pileus.edges.providers.http_answer import Headers
+from pileus.edges.providers.http_body import _version
 from pileus.edges.providers.memory import MemoryEdge
 from pileus.errors import Changed, DocumentError, NotFound
 from pileus.models import Listed
@@ -267,3 +269,19 @@ def test_ranges_of_a_provider_that_gives_whole_files_are_refused_when_populated(
                 DocumentError, match=f"p speaks {protocol}, which gives whole files alone: expected one of"
             ):
                 check(registry, {}, {"DiscoverAndProcessGranules": Path()}, date(2020, 1, 1))
+
+
+def test_a_tag_that_is_weak_in_a_files_first_second_is_that_of_the_same_file() -> None:
+    """As Apache does: W/"a" at first, "a" a second later. Without a tag the date tells."""
+
+    def version(**fields: str) -> str | None:
+        headers = Headers()
+        for name, value in fields.items():
+            headers.add(name.replace("_", "-"), value)
+        return _version(headers)
+
+    date = "Fri, 27 Nov 2026 00:00:00 GMT"
+    assert version(ETag='W/"a"', Last_Modified=date) == version(ETag='"a"', Last_Modified=date) == "a"
+    assert version(ETag='"b"') != "a"
+    assert version(Last_Modified=date) == date
+    assert version() is None

@@ -58,7 +58,7 @@ def series(
 
 @router.get("/statistics/{collection}/periods", summary="List the points in time of a collection's rows")
 def periods(reach: Reached, collection: Name, first: Point = None, last: Point = None) -> AxisAnswer:
-    """Return all points in time from first to last, and why those without rows have none."""
+    """Return all points in time from first to last, and why a zone may have no row there."""
     return reach.outputs.axis(collection, first, last)
 
 

@@ -136,14 +136,12 @@ class LocalOutputs:
         return explained(entries, periods, self._left_out(collection, missing))
 
     def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
-        """Return all periods of a series, and why those without rows have none. Raises Unknown."""
+        """Return all periods of a series, and why a zone may have no row there. Raises Unknown."""
         table = self.table(collection)
         first, last = period(table, first), period(table, last)
         picked = series.between(table, first, last) if table.num_rows else table
         axis = self._axis(collection, picked, first, last)
-        there = set(picked["period"].to_pylist()) if picked.num_rows else set()
-        missing = [one for one in axis if one.iso not in there]
-        return AxisAnswer(periods=[one.iso for one in axis], why=dict(self._why(collection, missing)))
+        return AxisAnswer(periods=[one.iso for one in axis], why=dict(self._why(collection, axis)))
 
     def _axis(self, collection: str, table: pa.Table, first: str | None, last: str | None) -> tuple[Period, ...]:
         """Return the periods of a series: from the first to the last with rows, or that a backfill has looked at."""

@@ -47,7 +47,7 @@ class RemoteOutputs:
         return SeriesAnswer.model_validate(self.http.json(at, band=band, stat=stat, first=first, last=last))
 
     def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
-        """Return all periods of a series, and why those without rows have none. Raises Unknown."""
+        """Return all periods of a series, and why a zone may have no row there. Raises Unknown."""
         at = f"/v1/statistics/{segment(collection)}/periods"
         return AxisAnswer.model_validate(self.http.json(at, first=first, last=last))
 

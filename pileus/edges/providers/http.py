@@ -139,7 +139,9 @@ class HttpEdge:
 
     def open_range(self, url: str, start: int, end: int, *, pulse: Callable[[], None] | None = None) -> HttpResponse:
         """See RangeOpener."""
-        return self.open_with(url, {"Range": f"bytes={start}-{end - 1}"}, pulse)
+        response = self.open_with(url, {"Range": f"bytes={start}-{end - 1}"}, pulse)
+        response.validator = response.version  # it is compared, and never sent
+        return response
 
     def open_with(self, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
         """`open`, with the headers that say from where and on what condition."""

@@ -43,6 +43,8 @@ class HttpResponse:
         self.offset = int(span[1]) if span else 0
         self.size = (int(span[3]) if span[3] != "*" else None) if span else self._left
         self.validator = _validator(headers)
+        self.version = _version(headers)
+        """What tells one version of the file from another: Apache's tag of a file is weak for its first second."""
         self.checksum = None if partial else checksum_of(headers)
         self.content_type: str | None = headers.get("Content-Type") or None
         self.modified = _modified(headers.get("Last-Modified"))
@@ -216,6 +218,11 @@ def _validator(headers: Headers) -> str | None:
     if etag.startswith('"') and len(etag) > 2:
         return etag
     return headers.get("Last-Modified") or None
+
+
+def _version(headers: Headers) -> str | None:
+    """Return the entity tag, whether it is weak or strong, else the date."""
+    return headers.get("ETag").strip().removeprefix("W/").strip('"') or headers.get("Last-Modified") or None
 
 
 def checksum_of(headers: Headers) -> str | None:
