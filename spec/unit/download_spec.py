@@ -474,7 +474,7 @@ def test_several_that_fetch_the_same_file_at_once_leave_one_whole_file(tmp_path:
 
 def test_first_bytes_may_refuse_a_file_before_the_rest_comes(tmp_path: Path) -> None:
     """A file of a kind that cannot be read fails at once, and the others with it; nothing is asked for again."""
-    edge = MemoryEdge({"a.hdf": b"\x0e\x03\x13\x01" + bytes(5_000_000), "b.tif": bytes(5_000_000)})
+    edge = MemoryEdge({"a.hdf": b"\x0e\x03\x13\x01" + bytes(5_000_000), "b.tif": b"II*\x00" + bytes(5_000_000)})
     granules = [granule_of(f"memory:{name}") for name in edge.files]
     with pytest.raises(RasterError, match=r"a.hdf: is HDF4, for which this build has no driver"):
         download(granules, tmp_path, edge, parallel=2, inspect=refuse_unreadable)
