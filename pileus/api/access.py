@@ -6,7 +6,6 @@ A request shows a token as `Authorization: Bearer TOKEN`, or as the cookie that 
 whatever changes something must also carry the header X-Pileus-Request, which no foreign page can send.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -70,24 +69,37 @@ def allow(role: Role) -> Any:
 
 
 def signed_in(request: Request) -> Principal:
-    """Return who asks. Raises NotSignedIn, Forbidden and TooMany."""
-    proved: Principal | None = request.scope.get("pileus.principal")
-    if proved is not None:  # the gateway has checked a signature: see lambda_handler.py
-        request.state.principal = proved
-        return proved
-    guard, where = request.app.state.lockout, request.client.host if request.client else ""
-    guard.check(where)
+    """Return who asks, looked up once for each request. Raises NotSignedIn, Forbidden and TooMany."""
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:  # looked up before, or the gateway has checked a signature: see lambda_handler.py
+        return known
     token, by_cookie = token_of(request)
     if not token:
+        request.app.state.lockout.check(_place(request))
         raise NotSignedIn("sign in: send Authorization: Bearer TOKEN; `pileus token add` makes one")
-    asks: Principal | None = request.app.state.authority.principal(token)
+    asks = holder_of(request, token)
     if asks is None:
-        guard.failed(where)
         raise NotSignedIn("the token is wrong, or has expired")
     if by_cookie and request.method not in SAFE and ASKED not in request.headers:
         raise Forbidden(f"a request of the page carries the header {ASKED}")
     request.state.principal = asks
     return asks
+
+
+def holder_of(request: Request, token: str) -> Principal | None:
+    """Return who has a token; None where nobody has: that counts against the place that asks. Raises TooMany while the
+    place is locked out.
+    """
+    lockout, place = request.app.state.lockout, _place(request)
+    lockout.check(place)
+    asks: Principal | None = request.app.state.authority.principal(token)
+    if asks is None:
+        lockout.failed(place)
+    return asks
+
+
+def _place(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def token_of(request: Request) -> tuple[str, bool]:
@@ -111,5 +123,3 @@ def role_of(route: Any) -> Role | None:
 
 Reader = Annotated[Principal, allow(Role.read)]
 Operator = Annotated[Principal, allow(Role.operate)]
-Admin = Annotated[Principal, allow(Role.admin)]
-Check = Callable[[Request], Principal]

@@ -6,8 +6,9 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pileus.api.access import SAFE
+
 log = logging.getLogger("pileus.audit")
-SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Audit:
@@ -20,6 +21,7 @@ class Audit:
         """Answer one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        scope.setdefault("state", {})  # who asks is noted in it, by whoever looks that up
         status = 0
 
         async def sending(message: Message) -> None:
@@ -36,7 +38,7 @@ class Audit:
 
 
 def _write(scope: Scope, status: int) -> None:
-    asks = scope.get("state", {}).get("principal")
+    asks = scope["state"].get("principal")
     client = scope.get("client")
     line = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

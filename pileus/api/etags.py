@@ -5,8 +5,6 @@ import hashlib
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JSON = (b"application/json", b"application/geo+json", b"application/schema+json")
-
-
 OF_A_BODY = (b"content-length", b"content-type")
 
 
@@ -43,9 +41,7 @@ class _Answer:
                 start["headers"] = [*start["headers"], (b"etag", tag)]
                 if tag in [one.strip().removeprefix(b"W/") for one in self._asked.split(b",")]:
                     start["status"] = 304
-                    start["headers"] = [
-                        (n, v) for n, v in start["headers"] if n not in (b"content-length", b"content-type")
-                    ]
+                    start["headers"] = [(n, v) for n, v in start["headers"] if n not in OF_A_BODY]
                     message = {**message, "body": b""}
             await self._send(start)
         await self._send(message)

@@ -108,10 +108,9 @@ class Signed:
         """Answer one request."""
         event = scope["aws.event"]
         scope["path"] = event["requestContext"]["http"]["path"]  # decoded by the gateway; Mangum would do so again
-        scope.setdefault("state", {})
         found = signer(event)
         if found is not None:
-            scope["pileus.principal"], scope["root_path"] = found
+            scope.setdefault("state", {})["principal"], scope["root_path"] = found
             send = _at(scope["root_path"], send)
         await self._app(scope, receive, send)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from pileus.api.access import ASKED, NotSignedIn, Reader, allow, cookie_of
+from pileus.api.access import ASKED, NotSignedIn, Reader, allow, cookie_of, holder_of
 from pileus.api.roles import Role
 from pileus.client.services import Services
 from pileus.dashboard.page_files import PageFiles, compact
@@ -22,9 +22,7 @@ FILES = page_files()
 @router.get("/sign-in")
 def sign_in(request: Request, token: Annotated[str, Query(max_length=10_000)]) -> Response:
     """Set the cookie of a browser that has a token, and show the page. Raises NotSignedIn."""
-    request.app.state.lockout.check(request.client.host if request.client else "")
-    if request.app.state.authority.principal(token) is None:
-        request.app.state.lockout.failed(request.client.host if request.client else "")
+    if holder_of(request, token) is None:
         raise NotSignedIn("the address is not of this server: open the one that `pileus serve` has printed last")
     answer = RedirectResponse("/app/", status_code=HTTPStatus.SEE_OTHER)
     secure = request.app.state.settings.secure

@@ -1,5 +1,6 @@
 """Errors as problem details (RFC 9457): one table from error to status, and one answer for each."""
 
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -43,12 +44,18 @@ SCHEMA: dict[str, Any] = {
         "errors": {"type": "array", "items": {"type": "object"}, "description": "Of a body or a query: each mistake."},
     },
 }
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    int(status): {"description": status.phrase, "content": {KIND: {"schema": SCHEMA}}}
-    for status in sorted({*STATUS.values(), HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
-    if status is not HTTPStatus.INTERNAL_SERVER_ERROR
-}
-"""What each operation may answer beside its result, for the OpenAPI document."""
+Responses = dict[int | str, dict[str, Any]]
+
+
+def responses_of(statuses: Iterable[HTTPStatus], kind: str, schema: Mapping[str, Any]) -> Responses:
+    """Return what an operation may answer beside its result, for the OpenAPI document."""
+    content = {kind: {"schema": schema}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
+
+
+RESPONSES = responses_of(
+    sorted({*STATUS.values(), HTTPStatus.REQUEST_ENTITY_TOO_LARGE} - {HTTPStatus.INTERNAL_SERVER_ERROR}), KIND, SCHEMA
+)
 
 
 def status_of(error: errors.PileusError) -> HTTPStatus:

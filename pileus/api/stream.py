@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from fastapi.concurrency import run_in_threadpool
 
-from pileus.api.snapshots import Snapshots
+from pileus.api.snapshots import Snapshot, Snapshots
 from pileus.backfills.events import changes
 from pileus.backfills.status import Status
 
@@ -40,14 +40,13 @@ async def of_backfill(snapshots: Snapshots, id: str, *, streams: bool) -> AsyncI
     yield f"retry: {AGAIN}\n\n"
     while loop.time() - began < LONGEST:
         found = await current(snapshots, id)
-        summary = await summary_now(snapshots, id)
-        if found is not before:
-            for one in changes(before, found) if before is not None else ():
+        if found.status is not before:
+            for one in changes(before, found.status) if before is not None else ():
                 yield event("change", one.to_json())
-            before = found
-        if summary != sent:
-            sent, told = summary, loop.time()
-            yield f"event: status\ndata: {summary}\n\n"
+            before = found.status
+        if found.summary != sent:
+            sent, told = found.summary, loop.time()
+            yield f"event: status\ndata: {sent}\n\n"
         elif loop.time() - told >= ALIVE:
             told = loop.time()
             yield ": alive\n\n"
@@ -64,7 +63,7 @@ async def of_all(list_ids: Callable[[], list[str]], snapshots: Snapshots, *, str
     yield f"retry: {AGAIN}\n\n"
     while loop.time() - began < LONGEST:
         for id in await run_in_threadpool(list_ids):
-            summary = await summary_now(snapshots, id)
+            summary = (await current(snapshots, id)).summary
             if sent.get(id) != summary:
                 sent[id], told = summary, loop.time()
                 yield f"event: status\ndata: {summary}\n\n"
@@ -76,12 +75,7 @@ async def of_all(list_ids: Callable[[], list[str]], snapshots: Snapshots, *, str
         await asyncio.sleep(2 * EVERY)
 
 
-async def current(snapshots: Snapshots, id: str) -> Status:
-    """Return a status that is fresh, without a thread where none is needed. Raises Unknown."""
+async def current(snapshots: Snapshots, id: str) -> Snapshot:
+    """Return a backfill as it is now, without a thread where none is needed. Raises Unknown."""
     found = snapshots.fresh(id)
     return found if found is not None else await run_in_threadpool(snapshots.get, id)
-
-
-async def summary_now(snapshots: Snapshots, id: str) -> str:
-    """Return the summary of a backfill as JSON, without a thread where none is needed. Raises Unknown."""
-    return snapshots.summary(id) if snapshots.is_fresh(id) else await run_in_threadpool(snapshots.summary, id)

@@ -139,8 +139,12 @@ def status(edges: Edges, id: str, *, whole: bool = False, files: bool = False) -
     `whole`: with all details of each partition. `files`: with the files that grouping set aside, also before the record
     is written, which takes a request for each point in time that has any. Raises Unknown when there is none.
     """
-    backfill = find(edges, id)
-    if backfill.closed and (kept := record.closed(edges, id, backfill.run)) is not None:
+    return status_of(edges, find(edges, id), whole=whole, files=files)
+
+
+def status_of(edges: Edges, backfill: Backfill, *, whole: bool = False, files: bool = False) -> Status:
+    """Return the same of a backfill that was read just before."""
+    if backfill.closed and (kept := record.closed(edges, backfill.id, backfill.run)) is not None:
         return Status(backfill, kept.outcomes, kept.files)
     aside = record.files_aside(edges, backfill) if files else ()
     return Status(backfill, outcomes(edges, backfill, whole=whole), aside)

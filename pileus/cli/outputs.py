@@ -60,14 +60,14 @@ def show_(
         show.as_json([]) if json else show.line(f"no rows of {collection} yet")
         return
     zones = series.pick_zones(table, zone or [])
-    stat = series.pick("statistic", stat, _mean_first(series.statistics_of(table)))
+    stat = series.pick("statistic", stat, series.mean_first(table))
     band = series.pick("band", band, series.bands_of(table))
-    first, last = period(table, first), period(table, last)
+    first, last = series.typed_span(table, first, last)
     picked = series.between(table, first, last)
     if json:
         show.as_json([row for row in picked.to_pylist() if row["zone"] in zones])
         return
-    axis = axis_of(session, collection, first, last)
+    axis, why = axis_of(session, collection, first, last)
     lines = [series.series(series.newest(picked), one, stat, band, axis) for one in zones]
     if zone:
         for line in lines:
@@ -77,11 +77,7 @@ def show_(
         units = f"{axis[0].unit}s" if axis else "periods"
         columns = ("zone", "name", units, "least", "greatest", "latest", f"{stat} over time")
         show.table(columns, [_summary(line) for line in lines])
-    say_gaps(session, collection, lines[0].missing if lines else ())
-
-
-def _mean_first(stats: list[str]) -> list[str]:
-    return sorted(stats, key=lambda stat: stat != "mean")
+    say_gaps(lines[0].missing if lines else (), why)
 
 
 def _summary(line: "object") -> list[object]:
@@ -103,43 +99,30 @@ def _rows(table: "pa.Table", zone: str, band: str) -> None:
     show.table(columns, ([row[name] for name in columns] for row in sorted(rows, key=lambda row: row["period"])))
 
 
-def say_gaps(session: Session, collection: str, missing: "Sequence[Period]") -> None:
-    """Print which points in time have no rows, and why."""
-    if not missing:
-        return
-    told = why(session, collection, missing)
+def say_gaps(missing: "Sequence[Period]", why: "Mapping[str, str]") -> None:
+    """Print which points in time have no rows, and why. `why`: the reasons by period."""
     for period in missing[:20]:
-        show.line(f"{period.iso}  {told[period.iso]}", style="yellow")
+        show.line(f"{period.iso}  {why[period.iso]}", style="yellow")
     if len(missing) > 20:
         show.line(f"and {len(missing) - 20} more {missing[0].unit}s without rows: `pileus status` tells of each")
 
 
-def why(session: Session, collection: str, missing: "Sequence[Period]") -> "Mapping[str, str]":
-    """Return why each of these periods has no rows."""
-    if not missing:
-        return {}
-    told = session.client.outputs.axis(collection, missing[0].iso, missing[-1].iso).why
-    return {period.iso: told.get(period.iso, "") for period in missing}
-
-
-def axis_of(session: Session, collection: str, first: str | None, last: str | None) -> "tuple[Period, ...]":
-    """Return the periods of a series: from the first to the last that has rows, or that a backfill has looked at."""
+def axis_of(
+    session: Session, collection: str, first: str | None, last: str | None
+) -> "tuple[tuple[Period, ...], Mapping[str, str]]":
+    """Return the periods of a series, from the first to the last that has rows, or that a backfill has looked at; and
+    why a zone may have no row there, by period.
+    """
     from pileus.periods import parse_period
 
-    return tuple(map(parse_period, session.client.outputs.axis(collection, first, last).periods))
+    told = session.client.outputs.axis(collection, first, last)
+    return tuple(map(parse_period, told.periods)), told.why
 
 
 def rows_of(session: Session, collection: str) -> "pa.Table | None":
     """Return all rows of a collection; None when it is populated and has none yet. Raises Unknown."""
     table = session.client.outputs.statistics(collection)
     return table if table.num_rows else None
-
-
-def period(table: "pa.Table", text: str | None) -> str | None:
-    """Return a period that a person typed, in ISO 8601. Raises UsageError."""
-    from pileus.client.local.outputs import period
-
-    return period(table, text)
 
 
 from pileus.cli import outputs_pictures, outputs_write  # noqa: E402, F401  (they add their commands to `outputs`)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pileus.cli import complete, show
-from pileus.cli.outputs import Band, From, Name, To, axis_of, outputs, period, why
+from pileus.cli.outputs import Band, From, Name, To, axis_of, outputs
 from pileus.cli.outputs_write import Out, required, write
 from pileus.cli.session import Session
 
@@ -85,18 +85,15 @@ def _frames(
 
     table = required(session, collection)
     band = series.pick("band", band, series.bands_of(table))
-    first, last = period(table, first), period(table, last)
+    first, last = series.typed_span(table, first, last)
     table = series.newest(series.between(table, first, last))
     picked = series.pick_zones(table, [zone])[0]
-    axis = axis_of(session, collection, first, last)
+    axis, why = axis_of(session, collection, first, last)
     shapes = zone_shapes(session, collection)
     if picked not in shapes:
         raise UsageError(f"zone {picked} has rows, but is no longer among the zones of {collection}")
     shape = shapely.geometry.shape(shapes[picked])
-    told = why(session, collection, axis)
     outputs = session.client.outputs
-    found = frames(
-        OutputReader(outputs, collection), outputs.bucket, table, collection, picked, band, axis, shape, told
-    )
+    found = frames(OutputReader(outputs, collection), outputs.bucket, table, collection, picked, band, axis, shape, why)
     about = session.client.documents.registry().collection(collection).meta.bands.get(band)
     return replace(found, display=about.display if about else None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pileus.cli import show
-from pileus.cli.outputs import Band, From, Name, To, Zones, axis_of, outputs, period, rows_of, say_gaps
+from pileus.cli.outputs import Band, From, Name, To, Zones, axis_of, outputs, rows_of, say_gaps
 from pileus.cli.session import Session
 from pileus.strict_json import plain_json
 
@@ -56,14 +56,14 @@ def plot(
     band = series.pick("band", band, series.bands_of(table))
     if len(zones) > 12:
         raise UsageError(f"{len(zones)} zones do not fit one chart: name up to 12 with --zone")
-    first, last = period(table, first), period(table, last)
+    first, last = series.typed_span(table, first, last)
     table = series.newest(series.between(table, first, last))
-    axis = axis_of(session, collection, first, last)
+    axis, why = axis_of(session, collection, first, last)
     lines = [series.series(table, one, stat, band, axis) for one in zones]
     picture = chart.draw(lines, title=f"{collection}: {stat} of {band}", format=kind, window=rolling, dark=dark)
     write(out, picture, json)
     if not json:
-        say_gaps(session, collection, lines[0].missing)
+        say_gaps(lines[0].missing, why)
 
 
 @outputs.command(epilog="Example: pileus outputs export viirs_template --stat mean --from 2015-01 -o lights.gpkg")
@@ -106,7 +106,7 @@ def export(
         raise UsageError(f"{format} cannot be printed: name a file with --out")
     session = Session()
     table = required(session, collection)
-    table = series.between(table, period(table, first), period(table, last))
+    table = series.between(table, *series.typed_span(table, first, last))
     if zone:
         table = table.filter(pc.is_in(table["zone"], pa.array(series.pick_zones(table, zone))))
     there = series.statistics_of(table)

@@ -2,7 +2,9 @@
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
+
+from pileus.client.rules import RowRules
 
 if TYPE_CHECKING:
     from pileus.backfills.status import Status
@@ -41,24 +43,14 @@ class Client(ABC):
     def operations(self) -> "Operations":
         """Return what keeps a stack in order."""
 
-    def statistics(
-        self,
-        collection: str,
-        *,
-        zones: tuple[str, ...] = (),
-        band: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        version: str | None = None,
-    ) -> "Rows":
+    def statistics(self, collection: str, **rules: Unpack[RowRules]) -> "Rows":
         """Return the rows of a collection, which notebooks show as a table. `.to_pandas()` makes a DataFrame.
 
         Raises Unknown for what does not exist, and UsageError for a period that is none.
         """
         from pileus.client.rows import Rows
 
-        table = self.outputs.statistics(collection, zones=zones, band=band, first=first, last=last, version=version)
-        return Rows(collection, table)
+        return Rows(collection, self.outputs.statistics(collection, **rules))
 
     def wait(self, id: str, *, seconds: float | None = None) -> "Status":
         """Wait until a backfill is over, and return its last status. Notebooks show its grid meanwhile.

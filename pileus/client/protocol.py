@@ -1,7 +1,7 @@
 """What can be asked of a stack. `local` answers it from the stack itself, `remote` through the HTTP API."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from pileus.backfills.status import Status
 from pileus.client.answers import (
@@ -14,9 +14,11 @@ from pileus.client.answers import (
     ZonesAnswer,
 )
 from pileus.client.forecast import Forecast
+from pileus.client.rules import BackfillRules, RowRules, SeriesRules, SpanRules
 from pileus.client.run_answers import ProcessAnswer
 from pileus.client.upkeep_answers import DeadLetterAnswer
-from pileus.lifecycle.backfill import Backfill, Order, Select
+from pileus.edges.logs import Line
+from pileus.lifecycle.backfill import Backfill, Select
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.models import State
 from pileus.project.registry import Registry
@@ -27,44 +29,18 @@ if TYPE_CHECKING:
     from pileus.backfills.reconcile import Reconciliation
     from pileus.runs import Run
 
-Line = dict[str, Any]
-
 
 class Backfills(Protocol):
     """Backfills. Every method raises Unknown for one that does not exist, and StoreError or Unreachable."""
 
-    def plan(
-        self,
-        collection: str,
-        *,
-        version: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        points: tuple[str, ...] = (),
-        select: Select = "needed",
-        order: Order = "oldest",
-    ) -> Forecast:
+    def plan(self, collection: str, **rules: Unpack[SpanRules]) -> Forecast:
         """Return what a backfill would do to each partition, why, and what it would cost. Writes nothing."""
 
-    def start(
-        self,
-        collection: str,
-        *,
-        version: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        points: tuple[str, ...] = (),
-        select: Select = "needed",
-        order: Order = "oldest",
-        id: str | None = None,
-        max_running: int | None = None,
-        max_failures: int | None = None,
-        max_dollars: float | None = None,
-        report_failures: bool = False,
-        workflow: str | None = None,
-        command: str = "",
-    ) -> Backfill:
-        """Start a backfill, and return it. Raises NotNow when there is one of its id."""
+    def start(self, collection: str, *, max_dollars: float | None = None, **rules: Unpack[BackfillRules]) -> Backfill:
+        """Start a backfill, and return it. Raises NotNow when there is one of its id.
+
+        `max_dollars`: it starts no more groups when those started cost this much on AWS, as estimated.
+        """
 
     def all(self, *, collection: str | None = None, state: BackfillState | None = None) -> Iterator[Backfill]:
         """Yield backfills, newest first."""
@@ -137,28 +113,10 @@ class Documents(Protocol):
 class Outputs(Protocol):
     """Rows, series and objects."""
 
-    def statistics(
-        self,
-        collection: str,
-        *,
-        zones: tuple[str, ...] = (),
-        band: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        version: str | None = None,
-    ) -> "pa.Table":
+    def statistics(self, collection: str, **rules: Unpack[RowRules]) -> "pa.Table":
         """Return the rows of a collection. Raises Unknown, and UsageError for a period that is none."""
 
-    def series(
-        self,
-        collection: str,
-        zone: str,
-        *,
-        band: str | None = None,
-        stat: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-    ) -> SeriesAnswer:
+    def series(self, collection: str, zone: str, **rules: Unpack[SeriesRules]) -> SeriesAnswer:
         """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
 
     def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:

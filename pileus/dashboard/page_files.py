@@ -10,17 +10,16 @@ from typing import Any
 import pyarrow as pa
 
 from pileus.backfills.control import read_registry
-from pileus.backfills.status import status
+from pileus.backfills.status import status, status_of
 from pileus.dashboard import data
 from pileus.errors import NotFound, PileusError, UsageError
-from pileus.lifecycle.backfill import Backfill
 from pileus.models import safe
 from pileus.outputs.read import collections, read_stats
 from pileus.outputs.series import newest, zones_of
 from pileus.wiring import Edges
 
 FRESH = 15.0
-"""Seconds for which rows, and a backfill that is over, are kept before they are read again."""
+"""Seconds for which rows are kept before they are read again."""
 
 
 @dataclass
@@ -41,7 +40,6 @@ class PageFiles:
 
     def __init__(self, edges: Edges, *, live: bool, pictures: str) -> None:
         self._edges, self._live, self._pictures = edges, live, pictures
-        self._summaries: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._seen: dict[str, _Seen] = {}
         self._shapes: dict[str, dict[str, Any]] = {}
@@ -136,15 +134,7 @@ class PageFiles:
 
     def backfills(self) -> list[dict[str, Any]]:
         """Return all backfills, newest first."""
-        return [self._summary(backfill) for backfill in self._edges.index.backfills()]
-
-    def _summary(self, backfill: Backfill) -> dict[str, Any]:
-        key = (backfill.id, backfill.tag)
-        seen, summary = self._summaries.get(key, (float("-inf"), {}))
-        if not backfill.over or time.monotonic() - seen > FRESH:
-            summary = data.backfill_summary(status(self._edges, backfill.id))
-            self._summaries[key] = (time.monotonic(), summary)
-        return summary
+        return [data.backfill_summary(status_of(self._edges, one)) for one in self._edges.index.backfills()]
 
     def everything(self) -> Iterator[tuple[str, bytes]]:
         """Yield path and bytes of every file, for an export."""

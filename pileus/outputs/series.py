@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -60,6 +61,27 @@ def statistics_of(table: pa.Table) -> list[str]:
     ['mean']
     """
     return [name for name in table.column_names if name not in KEYS]
+
+
+def mean_first(table: pa.Table) -> list[str]:
+    """Return the same, the mean first: what is meant where none is named.
+
+    >>> mean_first(pa.table({"zone": ["a"], "count": [1.0], "mean": [1.0]}))
+    ['mean', 'count']
+    """
+    return sorted(statistics_of(table), key=lambda stat: stat != "mean")
+
+
+def typed_span(table: pa.Table, first: str | None, last: str | None) -> tuple[str | None, str | None]:
+    """Return two periods that a person typed, in ISO 8601; None for none, and where there are no rows.
+
+    Raises UsageError.
+    """
+    if not table.num_rows:
+        return None, None
+    unit, today = parse_period(table["period"][0].as_py()).unit, datetime.now(UTC).date()
+    begin, end = (text if text is None else Period.parse(text, unit, today).iso for text in (first, last))
+    return begin, end
 
 
 def zones_of(table: pa.Table) -> dict[str, str]:

@@ -174,7 +174,7 @@ def test_an_error_while_reading_is_told_and_not_kept() -> None:
     snapshots = Snapshots(read)
     with pytest.raises(Unknown):
         snapshots.get("b")
-    assert snapshots.get("b").backfill.id == "b"
+    assert snapshots.get("b").status.backfill.id == "b"
 
 
 def test_rows_of_at_most_eight_collections_are_kept() -> None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from pileus import errors
 from pileus.api.access import Forbidden, NotSignedIn, TooMany
 from pileus.api.bad_requests import first_of
-from pileus.api.problems import status_of
+from pileus.api.problems import responses_of, status_of
 from pileus.lifecycle.partition import Failure
 
 TYPES = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"
@@ -36,14 +36,18 @@ SCHEMA: dict[str, Any] = {
         "where": {"type": "string", "description": "What it failed on."},
     },
 }
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    int(status): {"description": status.phrase, "content": {"application/json": {"schema": SCHEMA}}}
-    for status in (
-        HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.BAD_GATEWAY,
+RESPONSES = responses_of(
+    (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.GONE,
+        HTTPStatus.BAD_GATEWAY,
         HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-}  # fmt: skip
-"""What each operation may answer beside its result, for the OpenAPI document."""
+    ),
+    "application/json",
+    SCHEMA,
+)
 
 
 class OgcException(errors.PileusError):

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pileus.api.access import Operator, Reader, allow
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
-from pileus.api.stream import current, of_backfill, summary_now
+from pileus.api.stream import current, of_backfill
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.backfills.status import to_record
 from pileus.client.answers import BackfillAnswer, Cell, Happening, Page, PlanAnswer
@@ -38,7 +38,7 @@ def list_backfills(
     return page(
         every,
         lambda one: one.id,
-        lambda one: summary(reach, one.id),
+        lambda one: reach.snapshots.get(one.id).answer,
         limit=limit,
         cursor=cursor,
     )
@@ -51,7 +51,7 @@ def start(reach: Reached, response: Response, asked: NewBackfill, asks: Operator
     rules["command"] = asked.command or "POST /v1/backfills"
     started = replace(reach.backfills, by=asks.name).start(**rules)
     response.headers["Location"] = f"/v1/backfills/{started.id}"
-    return summary(reach, started.id)
+    return reach.snapshots.get(started.id).answer
 
 
 @router.post("/plan", dependencies=OPERATE, summary="Plan a backfill")
@@ -66,8 +66,8 @@ def plan(reach: Reached, asked: Span) -> PlanAnswer:
 async def show(reach: Reached, id: Id, asks: Reader) -> Response:
     """Return its state, and its partitions by state. Many readers share one read of the index."""
     del asks
-    told = await summary_now(reach.snapshots, id)
-    return Response(told, media_type="application/json")
+    found = await current(reach.snapshots, id)
+    return Response(found.summary, media_type="application/json")
 
 
 @router.get(
@@ -87,7 +87,7 @@ async def events(request: Request, reach: Reached, id: Id) -> StreamingResponse:
 @router.get("/{id}/grid", dependencies=READ, summary="Show its points in time")
 def grid(reach: Reached, id: Id) -> list[Cell]:
     """Return all points in time in order, each with its worst state and its groups by state."""
-    cells = reach.snapshots.get(id).cells
+    cells = reach.snapshots.get(id).status.cells
     return [Cell(period=cell.period, state=cell.state, groups=dict(cell.counts)) for cell in cells]
 
 
@@ -99,7 +99,8 @@ def whole(
     files: Annotated[bool, Query(description="With the files that grouping set aside.")] = False,
 ) -> Response:
     """Return the backfill and a row for each partition: period, group, state, why, bytes, bytes here, details."""
-    found = reach.backfills.status(id, whole=whole, files=files) if whole or files else reach.snapshots.get(id)
+    shared = not (whole or files)
+    found = reach.snapshots.get(id).status if shared else reach.backfills.status(id, whole=whole, files=files)
     return Response(to_record(found), media_type="application/json")
 
 
@@ -140,9 +141,4 @@ def _change(reach: Reach, id: str, change: Callable[[str], Backfill]) -> Backfil
         change(id)
     finally:
         reach.snapshots.forget(id)
-    return summary(reach, id)
-
-
-def summary(reach: Reach, id: str) -> BackfillAnswer:
-    """Return what a list or a change tells of a backfill. Raises Unknown."""
-    return reach.snapshots.answer(id)
+    return reach.snapshots.get(id).answer

@@ -9,7 +9,7 @@ from pydantic import Field
 from pileus.api.access import Operator, allow
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
-from pileus.api.v1.backfills import summary
+from pileus.api.v1.runs import told
 from pileus.client.answers import BackfillAnswer
 from pileus.client.asked import Asked, Name
 from pileus.client.run_answers import RunAnswer
@@ -69,4 +69,4 @@ def redrive(reach: Reached, id: Message, asks: Operator) -> BackfillAnswer | Run
     """Run its partition again in a new backfill, or its request in a new run, and delete the message."""
     command = f"POST /v1/dead-letters/{id}/redrive"
     begun = replace(reach.operations, by=asks.name).redrive(id, command=command)
-    return summary(reach, begun.id) if isinstance(begun, Backfill) else RunAnswer.model_validate(begun.to_json())
+    return reach.snapshots.get(begun.id).answer if isinstance(begun, Backfill) else told(begun)

@@ -38,7 +38,9 @@ def statistics(
     version: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Return rows as JSON, CSV, an Arrow stream or Parquet, by Accept."""
-    table = reach.outputs.statistics(collection, zones=zone or (), band=band, first=first, last=last, version=version)
+    table = reach.outputs.statistics(
+        collection, zones=tuple(zone or ()), band=band, first=first, last=last, version=version
+    )
     return answer(request, table)
 
 

@@ -33,7 +33,7 @@ def list_partitions(
     cursor: Cursor = None,
 ) -> Page[PartitionAnswer]:
     """Return partitions in order of time."""
-    found, wanted = reach.snapshots.get(id), (text or "").casefold()
+    found, wanted = reach.snapshots.get(id).status, (text or "").casefold()
     chosen = (
         one
         for one in found.outcomes
@@ -53,10 +53,10 @@ def list_partitions(
 @router.get("/{period}/{group}", summary="Show a partition")
 def show(reach: Reached, id: Id, period: Period, group: Group) -> PartitionDetail:
     """Return its files with sizes and sources, its attempts and reasons, its manifest and outputs."""
-    return partition_of(reach.services, reach.snapshots.get(id), period, group)
+    return partition_of(reach.services, reach.snapshots.get(id).status, period, group)
 
 
 @router.get("/{period}/{group}/logs", summary="Read the log of a partition")
 def logs(reach: Reached, id: Id, period: Period, group: Group) -> list[dict[str, Any]]:
     """Return what workers wrote about it in any run of the backfill, oldest first."""
-    return logs_of(reach.services, reach.snapshots.get(id), period, group)
+    return logs_of(reach.services, reach.snapshots.get(id).status, period, group)

@@ -2,25 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Unpack
 
 from pileus.backfills import control
 from pileus.backfills.begin import begin
 from pileus.backfills.plan import plan
-from pileus.backfills.status import Status, find, status
+from pileus.backfills.status import Status, find, status, status_of
 from pileus.client.answers import Happening, PartitionDetail
 from pileus.client.forecast import Forecast
-from pileus.client.local.partitions import logs_of, partition_of
+from pileus.client.local.partitions import logs_of, moment, partition_of
+from pileus.client.rules import BackfillRules, SpanRules
 from pileus.client.services import Services
 from pileus.deploy.cost import estimate
 from pileus.deploy.figures import latest_manifests, read_prices, spending, work_of
-from pileus.lifecycle.backfill import Backfill, Order, Select
+from pileus.edges.logs import Line
+from pileus.lifecycle.backfill import Backfill, Select
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.lifecycle.spending import Spending
 from pileus.project.registry import Registry
-
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,23 +32,11 @@ class LocalBackfills:
     by: str = ""
     """Who asks: a backfill that begins says so."""
 
-    def plan(
-        self,
-        collection: str,
-        *,
-        version: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        points: tuple[str, ...] = (),
-        select: Select = "needed",
-        order: Order = "oldest",
-    ) -> Forecast:
+    def plan(self, collection: str, **rules: Unpack[SpanRules]) -> Forecast:
         """Return what a backfill would do to each partition, why, and what it would cost. Writes nothing."""
         edges, registry = self.services.edges, self._registry()
-        rules: dict[str, Any] = {"version": version, "first": first, "last": last, "points": points}
-        rules |= {"select": select, "order": order}
         wanted = control.new_backfill(registry, collection, now=edges.now(), **rules)
-        template = registry.collection(collection, version)
+        template = registry.collection(collection, wanted.version)
         provider = registry.provider_of(template)
         found = plan(edges, template, provider, wanted)
         groups = len(found.running)
@@ -60,47 +47,16 @@ class LocalBackfills:
             connections=provider.globalConnectionLimit,
             group_bytes=found.size / groups if found.size else None,
         )
-        made = estimate(work, self.deployment(), read_prices())
-        return Forecast(found, made.dollars, round(made.minutes, 1), made.prices, self.deployment().max_workers)
+        deployment = self.deployment()
+        made = estimate(work, deployment, read_prices())
+        return Forecast(found, made.dollars, round(made.minutes, 1), made.prices, deployment.max_workers)
 
-    def start(
-        self,
-        collection: str,
-        *,
-        version: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        points: tuple[str, ...] = (),
-        select: Select = "needed",
-        order: Order = "oldest",
-        id: str | None = None,
-        max_running: int | None = None,
-        max_failures: int | None = None,
-        max_dollars: float | None = None,
-        report_failures: bool = False,
-        workflow: str | None = None,
-        command: str = "",
-    ) -> Backfill:
+    def start(self, collection: str, *, max_dollars: float | None = None, **rules: Unpack[BackfillRules]) -> Backfill:
         """Start a backfill, and return it. Raises NotNow when there is one of its id."""
         edges, registry = self.services.edges, self._registry()
+        limit = self._spending(registry, collection, rules.get("version"), max_dollars)
         planned = control.new_backfill(
-            registry,
-            collection,
-            now=edges.now(),
-            version=version,
-            first=first,
-            last=last,
-            points=points,
-            id=id,
-            select=select,
-            order=order,
-            max_running=max_running,
-            max_failures=max_failures,
-            spending=self._spending(registry, collection, version, max_dollars),
-            report_failures=report_failures,
-            workflow=workflow,
-            started_by=self.by,
-            command=command,
+            registry, collection, now=edges.now(), spending=limit, started_by=self.by, **rules
         )
         return begin(edges, self.services.workflows, registry, planned)
 
@@ -119,8 +75,9 @@ class LocalBackfills:
 
         One whose execution has ended, or was lost, and nobody recorded it, is settled first.
         """
-        control.settle(self.services.edges, self.services.workflows, find(self.services.edges, id))
-        return status(self.services.edges, id, whole=whole, files=files)
+        edges = self.services.edges
+        settled = control.settle(edges, self.services.workflows, find(edges, id))
+        return status_of(edges, settled, whole=whole, files=files)
 
     def pause(self, id: str) -> Backfill:
         """Stop it so that `resume` can continue it. Raises NotNow when it is over."""
@@ -175,12 +132,3 @@ class LocalBackfills:
         yield Happening(time=backfill.started, state="started", text=backfill.command or f"by {backfill.started_by}")
         if backfill.ended:
             yield Happening(time=backfill.ended, state=backfill.state, text=backfill.problem or "")
-
-
-def moment(seconds: float) -> str:
-    """Return Unix time as ISO 8601 UTC.
-
-    >>> moment(0)
-    '1970-01-01T00:00:00+00:00'
-    """
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pileus import runs
 from pileus.backfills.control import new_backfill, read_registry, start
 from pileus.backfills.status import find
+from pileus.client.local.partitions import moment
 from pileus.client.services import Services
 from pileus.client.upkeep_answers import DeadLetterAnswer
 from pileus.deploy.cost import Estimate, estimate
@@ -131,11 +131,10 @@ class LocalOperations:
         entry = self.services.edges.index.entry(parse_subject(message.key)) if message.key else None
         if entry:
             why = str(entry.failure) if entry.failure else f"by now {entry.state}"
-        sent = datetime.fromtimestamp(message.sent, UTC).isoformat(timespec="seconds")
         return DeadLetterAnswer(
             id=message.id,
             queue=message.queue,
-            sent=sent,
+            sent=moment(message.sent),
             backfill=message.backfill,
             partition=message.partition,
             key=message.key,

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Unpack
 
 import pyarrow as pa
 
 from pileus.backfills.control import read_registry
 from pileus.client.answers import AxisAnswer, SeriesAnswer
+from pileus.client.rules import RowRules, SeriesRules
 from pileus.client.services import Services
 from pileus.documents import Collection, resolve_points
 from pileus.edges.store import split
@@ -16,7 +18,7 @@ from pileus.lifecycle.partition import Entry
 from pileus.outputs import series
 from pileus.outputs.read import collections, folders, objects
 from pileus.outputs.reasons import explained
-from pileus.periods import Period, parse_period
+from pileus.periods import Period
 
 
 @dataclass(frozen=True)
@@ -33,49 +35,30 @@ class LocalOutputs:
             self.known(collection)
         return table
 
-    def statistics(
-        self,
-        collection: str,
-        *,
-        zones: Sequence[str] = (),
-        band: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        version: str | None = None,
-    ) -> pa.Table:
+    def statistics(self, collection: str, **rules: Unpack[RowRules]) -> pa.Table:
         """Return the rows of these zones, of this band, from `first` to `last`. Raises Unknown and UsageError."""
         table = self.table(collection)
         if not table.num_rows:
             return table
-        table = series.between(table, period(table, first), period(table, last))
-        if version is not None:
+        table = series.between(table, *series.typed_span(table, rules.get("first"), rules.get("last")))
+        if (version := rules.get("version")) is not None:
             table = table.filter(pa.compute.equal(table["version"], version))
-        if band is not None:
+        if (band := rules.get("band")) is not None:
             table = table.filter(pa.compute.equal(table["band"], series.pick("band", band, series.bands_of(table))))
-        if zones:
+        if zones := rules.get("zones"):
             picked = pa.array(series.pick_zones(table, zones))
             table = table.filter(pa.compute.is_in(table["zone"], value_set=picked))
         return table
 
-    def series(
-        self,
-        collection: str,
-        zone: str,
-        *,
-        band: str | None = None,
-        stat: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-    ) -> SeriesAnswer:
+    def series(self, collection: str, zone: str, **rules: Unpack[SeriesRules]) -> SeriesAnswer:
         """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
         table = self.table(collection)
         if not table.num_rows:
             raise Unknown(f"there are no rows of {collection} yet")
         (one, *_) = series.pick_zones(table, [zone])
-        stats = sorted(series.statistics_of(table), key=lambda name: name != "mean")
-        stat = series.pick("statistic", stat, stats)
-        band = series.pick("band", band, series.bands_of(table))
-        first, last = period(table, first), period(table, last)
+        stat = series.pick("statistic", rules.get("stat"), series.mean_first(table))
+        band = series.pick("band", rules.get("band"), series.bands_of(table))
+        first, last = series.typed_span(table, rules.get("first"), rules.get("last"))
         picked = series.between(table, first, last)
         line = series.series(series.newest(picked), one, stat, band, self._axis(collection, picked, first, last))
         return SeriesAnswer(
@@ -138,7 +121,7 @@ class LocalOutputs:
     def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
         """Return all periods of a series, and why a zone may have no row there. Raises Unknown."""
         table = self.table(collection)
-        first, last = period(table, first), period(table, last)
+        first, last = series.typed_span(table, first, last)
         picked = series.between(table, first, last) if table.num_rows else table
         axis = self._axis(collection, picked, first, last)
         return AxisAnswer(periods=[one.iso for one in axis], why=dict(self._why(collection, axis)))
@@ -175,11 +158,3 @@ class LocalOutputs:
             return read_registry(self.services.edges.store, self.services.stack).collection(collection)
         except UsageError:
             return None
-
-
-def period(table: pa.Table, text: str | None) -> str | None:
-    """Return a period that a person typed, in ISO 8601. Raises UsageError."""
-    if text is None or not table.num_rows:
-        return None
-    unit = parse_period(table["period"][0].as_py()).unit
-    return Period.parse(text, unit, datetime.now(UTC).date()).iso

@@ -9,12 +9,11 @@ from pileus.backfills.record import Outcome
 from pileus.backfills.status import Status
 from pileus.client.answers import FileAnswer, OutputAnswer, PartitionDetail
 from pileus.client.services import Services
+from pileus.edges.logs import Line
 from pileus.errors import Unknown
 from pileus.lifecycle.backfill import Backfill
 from pileus.models import Granule, Group, Manifest, Partition
 from pileus.outputs.commit import read_manifest
-
-Line = dict[str, Any]
 
 
 def partition_of(services: Services, found: Status, period: str, group: str) -> PartitionDetail:
@@ -28,8 +27,7 @@ def partition_of(services: Services, found: Status, period: str, group: str) -> 
     facts: dict[str, Any] = {name: getattr(one, name) for name in ("state", "why", "size", "downloaded")}
     facts |= {name: value for name, value in one.details.items() if name in ("attempt", "seconds", "owner")}
     if entry is not None and entry.backfill == of.id:
-        updated = datetime.fromtimestamp(entry.updated, UTC).isoformat(timespec="seconds")
-        facts |= {"reason": entry.reason, "updated": updated, "missing": list(entry.missing)}
+        facts |= {"reason": entry.reason, "updated": moment(entry.updated), "missing": list(entry.missing)}
         facts |= {"attempt": entry.attempt, "seconds": entry.seconds, "owner": entry.owner}
     files = _files(services, of, at, known)
     return PartitionDetail(key=at.key, period=period, group=group, files=files, **facts, **_made(known))
@@ -76,3 +74,12 @@ def _made(manifest: Manifest | None) -> dict[str, Any]:
     outputs = [OutputAnswer(url=o.url, size=o.size, kind=o.kind, sha256=o.sha256) for o in manifest.outputs]
     made = manifest.to_json()
     return {"outputs": outputs, "notes": list(manifest.notes), "finished": manifest.finished, "manifest": made}
+
+
+def moment(seconds: float) -> str:
+    """Return Unix time as ISO 8601 UTC.
+
+    >>> moment(0)
+    '1970-01-01T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from pileus.backfills.status import Status, from_record
 from pileus.client.answers import BackfillAnswer, Happening, PartitionDetail
 from pileus.client.forecast import Forecast
 from pileus.client.remote.http import Http, segment
-from pileus.lifecycle.backfill import Backfill, Order, Select
+from pileus.client.rules import BackfillRules, SpanRules
+from pileus.edges.logs import Line
+from pileus.lifecycle.backfill import Backfill, Select
 from pileus.lifecycle.backfill import State as BackfillState
-
-Line = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -20,57 +20,13 @@ class RemoteBackfills:
 
     http: Http
 
-    def plan(
-        self,
-        collection: str,
-        *,
-        version: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        points: tuple[str, ...] = (),
-        select: Select = "needed",
-        order: Order = "oldest",
-    ) -> Forecast:
+    def plan(self, collection: str, **rules: Unpack[SpanRules]) -> Forecast:
         """Return what a backfill would do to each partition, why, and what it would cost. Writes nothing."""
-        asked: dict[str, Any] = {"collection": collection, "version": version, "first": first, "last": last}
-        asked |= {"points": list(points), "select": select, "order": order}
-        return Forecast.from_json(self.http.change("POST", "/v1/backfills/plan", asked))
+        return Forecast.from_json(self.http.change("POST", "/v1/backfills/plan", {"collection": collection, **rules}))
 
-    def start(
-        self,
-        collection: str,
-        *,
-        version: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        points: tuple[str, ...] = (),
-        select: Select = "needed",
-        order: Order = "oldest",
-        id: str | None = None,
-        max_running: int | None = None,
-        max_failures: int | None = None,
-        max_dollars: float | None = None,
-        report_failures: bool = False,
-        workflow: str | None = None,
-        command: str = "",
-    ) -> Backfill:
+    def start(self, collection: str, *, max_dollars: float | None = None, **rules: Unpack[BackfillRules]) -> Backfill:
         """Start a backfill, and return it. Raises NotNow when there is one of its id."""
-        asked = {
-            "collection": collection,
-            "version": version,
-            "first": first,
-            "last": last,
-            "points": list(points),
-            "select": select,
-            "order": order,
-            "id": id,
-            "max_running": max_running,
-            "max_failures": max_failures,
-            "max_dollars": max_dollars,
-            "report_failures": report_failures,
-            "workflow": workflow,
-            "command": command,
-        }
+        asked = {"collection": collection, "max_dollars": max_dollars, **rules}
         return _backfill(self.http.change("POST", "/v1/backfills", asked))
 
     def all(self, *, collection: str | None = None, state: BackfillState | None = None) -> Iterator[Backfill]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Unpack
 
 import pyarrow as pa
 
 from pileus.client.answers import AxisAnswer, SeriesAnswer
 from pileus.client.remote.http import Http, segment
+from pileus.client.rules import RowRules, SeriesRules
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -17,34 +19,18 @@ class RemoteOutputs:
 
     http: Http
 
-    def statistics(
-        self,
-        collection: str,
-        *,
-        zones: tuple[str, ...] = (),
-        band: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-        version: str | None = None,
-    ) -> pa.Table:
+    def statistics(self, collection: str, **rules: Unpack[RowRules]) -> pa.Table:
         """Return the rows of a collection. Raises Unknown, and UsageError for a period that is none."""
-        at, asked = f"/v1/statistics/{segment(collection)}", {"band": band, "first": first, "last": last}
-        body = self.http.read(at, accept=ARROW, zone=list(zones), version=version, **asked)
+        asked: dict[str, Any] = {**rules}
+        body = self.http.read(
+            f"/v1/statistics/{segment(collection)}", accept=ARROW, zone=asked.pop("zones", ()), **asked
+        )
         return pa.ipc.open_stream(body).read_all()
 
-    def series(
-        self,
-        collection: str,
-        zone: str,
-        *,
-        band: str | None = None,
-        stat: str | None = None,
-        first: str | None = None,
-        last: str | None = None,
-    ) -> SeriesAnswer:
+    def series(self, collection: str, zone: str, **rules: Unpack[SeriesRules]) -> SeriesAnswer:
         """Return one statistic of one zone over time, with the reason of each gap. Raises Unknown."""
         at = f"/v1/statistics/{segment(collection)}/zones/{segment(zone)}"
-        return SeriesAnswer.model_validate(self.http.json(at, band=band, stat=stat, first=first, last=last))
+        return SeriesAnswer.model_validate(self.http.json(at, **rules))
 
     def axis(self, collection: str, first: str | None = None, last: str | None = None) -> AxisAnswer:
         """Return all periods of a series, and why a zone may have no row there. Raises Unknown."""
