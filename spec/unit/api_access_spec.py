@@ -154,6 +154,14 @@ def test_the_audit_log_tells_who_asked_for_each_change_and_what_was_refused(ask:
     assert not [token for token in ask.tokens.values() if token in ask.audit.read_text()]
 
 
+def test_who_looks_and_may_not_is_in_the_audit_log_and_who_may_is_not(ask: Asking) -> None:
+    before = len(ask.audit.read_text().splitlines())
+    ask("/v1/backfills", role=None)
+    ask("/v1/backfills", role="read")
+    lines = [json.loads(line) for line in ask.audit.read_text().splitlines()][before:]
+    assert [(one["who"], one["did"], one["status"]) for one in lines] == [(None, "GET /v1/backfills", 401)]
+
+
 def test_after_ten_wrong_tokens_even_the_right_one_waits(tmp_path: Path) -> None:
     with serving(folder_services(folder_edges(tmp_path), tmp_path), tmp_path / "own") as ask:
         assert [ask("/v1/me", token=f"guess {n}").status for n in range(10)] == [401] * 10

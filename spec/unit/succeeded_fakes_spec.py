@@ -146,3 +146,18 @@ def test_a_regex_without_named_groups_takes_six_distinct_files_as_one_group(edge
     (item,) = discover_granules(edges, event)["items"]
     found = GroupTask.from_json(item["task"]).group.granules
     assert [granule.file.name for granule in found] == [f"tiny_{tile}.tgz" for tile in "abcdef"]
+
+
+def test_a_run_that_is_limited_to_one_group_of_a_point_leaves_the_other_alone(edges: Edges, tmp_path: Path) -> None:
+    for tile in "ab":
+        (tmp_path / f"tiny_{tile}.tgz").write_bytes(b"x")
+    event = point(edges, tmp_path, "limited")
+    event["config"]["collection"] |= {
+        "files": [{"regex": r"tiny_(?P<tile>\w)\.tgz"}],
+        "meta": {"group": {"by": ["tile"]}},
+    }
+    event["config"]["groups"] = ["b"]
+    (item,) = discover_granules(edges, event)["items"]
+    assert GroupTask.from_json(item["task"]).partition.group == "b"
+    entries = list(edges.index.entries("tiny", "001", "2015-01", "2015-01"))
+    assert [entry.partition.group for entry in entries] == ["b"]
