@@ -119,7 +119,10 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    allow_objects(role, core.internal, read=("backfills/*", "runs/*"), write=("backfills/*", "runs/*"))
+    kept = ("backfills/*", "runs/*", "executions/*")
+    allow_objects(role, core.internal, read=kept, write=kept)
+    why = "Executions are named as they start."  # what the run of a workflow has put out
+    allow(role, ["states:DescribeExecution"], [execution for _, execution in core.workflow_arns], why=why)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
 
@@ -128,7 +131,7 @@ def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     """Allow what people and machines may do by the API: look at all, start and stop, change documents and rules."""
     allow(role, [*CHANGE, "dynamodb:DeleteItem"], [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "zones/*")
+    writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "executions/*", "zones/*")
     allow_objects(role, core.internal, read=writes, write=writes)
     allow_publishing(role, core)
     allow_sources(role, settings)

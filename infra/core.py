@@ -180,6 +180,8 @@ class Core(Stack):
         access.allow_discover(discover, settings, self)
         access.allow_report(report, settings, self)
         self._stopped_executions(settings, (trigger, run), report)
+        if others:
+            self._ended_runs(settings, others, report)
         self._schedule_role(settings, trigger)
 
     def _let(self, workflow: Workflow, functions: Sequence[lambda_.Function]) -> None:
@@ -233,6 +235,24 @@ class Core(Stack):
                 detail={
                     "stateMachineArn": [workflow.machine.state_machine_arn for workflow in workflows],
                     "status": ["ABORTED", "FAILED", "TIMED_OUT"],
+                },
+            ),
+            targets=[targets.LambdaFunction(report)],
+        )
+
+    def _ended_runs(self, settings: Settings, workflows: Sequence[Workflow], report: lambda_.Function) -> None:
+        """Send the executions that are runs, by their name, to ReportStatus when they end."""
+        events.Rule(
+            self,
+            "Ended",
+            rule_name=f"{settings.stack}-ended",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [workflow.machine.state_machine_arn for workflow in workflows],
+                    "name": [{"prefix": "run_"}],
+                    "status": ["ABORTED", "FAILED", "SUCCEEDED", "TIMED_OUT"],
                 },
             ),
             targets=[targets.LambdaFunction(report)],

@@ -3,22 +3,22 @@
     kind        scope                   item                key
     partition   viirs/001/2015          2015-01/20150101    viirs/001/2015-01/20150101
     request     request:PROCESS         ID                  request:PROCESS/ID
+    workflow    workflow:WORKFLOW       ID                  workflow:WORKFLOW/ID
 
-The index keeps every subject under (scope, item). No key of a partition begins with `request:`, because `safe` encodes
-the colon.
+The index keeps every subject under (scope, item). No key of a partition begins with `request:` or `workflow:`, because
+`safe` encodes the colon.
 """
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from pileus.errors import UsageError
 from pileus.models import Partition
 
-REQUEST = "request:"
-"""What the key and the scope of a request begin with."""
 PROCESS_ID = re.compile(r"[a-z][a-z0-9-]{0,29}")
 """Id of a process. No underscore: `pileus.runs.executions` puts some between it and the id of a request."""
+WORKFLOW_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -27,7 +27,7 @@ class Subject(Protocol):
 
     @property
     def kind(self) -> str:
-        """`partition` or `request`."""
+        """`partition`, `request` or `workflow`."""
         ...
 
     @property
@@ -47,24 +47,30 @@ class Subject(Protocol):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Request:
-    """One request to a process. `key` and `parse` are inverses. Raises UsageError for another id than is allowed."""
+class Asked:
+    """What somebody asked for by itself, outside every backfill. `key` and `parse` are inverses. Raises UsageError for
+    another name or id than is allowed.
+    """
 
-    kind: ClassVar[str] = "request"
-    process: str
-    """Id of the process: up to 30 small letters, digits and `-`."""
+    kind: ClassVar[str]
+    form: ClassVar[re.Pattern[str]]
+    """That every `name` of the kind has."""
+    expected: ClassVar[str]
+    """The same in words."""
+    name: str
+    """Of what is run."""
     id: str
     """Up to 40 letters, digits, `_` and `-`."""
 
     def __post_init__(self) -> None:
-        if not PROCESS_ID.fullmatch(self.process):
-            raise UsageError(f"{self.process[:80]!r} is the id of no process: expected up to 30 of a-z, 0-9 and -")
+        if not self.form.fullmatch(self.name):
+            raise UsageError(f"{self.name[:80]!r} is the name of none: expected {self.expected}")
         if not REQUEST_ID.fullmatch(self.id):
             raise UsageError(f"{self.id[:80]!r} cannot name a run: expected up to 40 letters, digits, - and _")
 
     @property
     def scope(self) -> str:
-        return f"{REQUEST}{self.process}"
+        return f"{self.kind}:{self.name}"
 
     @property
     def item(self) -> str:
@@ -74,29 +80,61 @@ class Request:
     def key(self) -> str:
         """As the index and commands name it.
 
-        >>> Request("zonal-statistics", "mine").key
-        'request:zonal-statistics/mine'
+        >>> Request("zonal-statistics", "mine").key, Execution("SyncGranules", "mine").key
+        ('request:zonal-statistics/mine', 'workflow:SyncGranules/mine')
         """
-        return f"{REQUEST}{self.process}/{self.id}"
+        return f"{self.scope}/{self.id}"
 
     @classmethod
-    def parse(cls, key: str) -> "Request":
+    def parse(cls, key: str) -> Self:
         """Raises UsageError for anything that `key` does not write."""
-        process, slash, id = key.removeprefix(REQUEST).partition("/")
-        if not (key.startswith(REQUEST) and slash):
-            raise UsageError(f"{key[:200]!r} is not a request: expected {REQUEST}PROCESS/ID")
-        return cls(process, id)
+        name, slash, id = key.removeprefix(f"{cls.kind}:").partition("/")
+        if not (key.startswith(f"{cls.kind}:") and slash):
+            raise UsageError(f"{key[:200]!r} is not a {cls.kind}: expected {cls.kind}:NAME/ID")
+        return cls(name, id)
+
+
+class Request(Asked):
+    """One request to a process. A worker does it."""
+
+    __slots__ = ()
+    kind = "request"
+    form = PROCESS_ID
+    expected = "up to 30 of a-z, 0-9 and -"
+
+
+class Execution(Asked):
+    """One document that a workflow of the stack is carried out over. The execution itself has the run."""
+
+    __slots__ = ()
+    kind = "workflow"
+    form = WORKFLOW_NAME
+    expected = "up to 80 letters, digits, - and _"
+
+
+KINDS: dict[str, type[Request] | type[Execution]] = {one.kind: one for one in (Request, Execution)}
 
 
 def parse_subject(key: str) -> Subject:
     """Return the subject of a key. Raises UsageError for anything that no subject's `key` writes.
 
     >>> parse_subject("request:zonal-statistics/mine")
-    Request(process='zonal-statistics', id='mine')
+    Request(name='zonal-statistics', id='mine')
     >>> parse_subject("viirs/001/2015-01/20150101").kind
     'partition'
     """
-    return Request.parse(key) if key.startswith(REQUEST) else Partition.parse(key)
+    kind, colon, _ = key.partition(":")
+    return KINDS[kind].parse(key) if colon and kind in KINDS else Partition.parse(key)
+
+
+def asks(scope: str) -> bool:
+    """Return whether a scope is of what was asked for by itself, and not of partitions.
+
+    >>> asks("workflow:SyncGranules"), asks("viirs/001/2015")
+    (True, False)
+    """
+    kind, colon, _ = scope.partition(":")
+    return bool(colon) and kind in KINDS
 
 
 def key_of(scope: str, item: str) -> str:
@@ -105,4 +143,4 @@ def key_of(scope: str, item: str) -> str:
     >>> key_of("viirs/001/2015", "2015-01/20150101"), key_of("request:zonal-statistics", "mine")
     ('viirs/001/2015-01/20150101', 'request:zonal-statistics/mine')
     """
-    return f"{scope}/{item}" if scope.startswith(REQUEST) else f"{scope.rpartition('/')[0]}/{item}"
+    return f"{scope}/{item}" if asks(scope) else f"{scope.rpartition('/')[0]}/{item}"

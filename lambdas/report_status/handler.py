@@ -4,8 +4,10 @@ import os
 from functools import cache
 from typing import Any
 
+from pileus.edges.aws import Aws
+from pileus.edges.workflows import Workflows
 from pileus.tasks.report_status import report_status
-from pileus.wiring import Edges, wire
+from pileus.wiring import Edges, wire, wire_workflows
 
 
 @cache
@@ -14,7 +16,13 @@ def edges() -> Edges:
     return wire(os.environ)
 
 
+@cache
+def workflows() -> Workflows:
+    """Return the executions of the stack's workflows."""
+    return wire_workflows(Aws(), edges().stack)
+
+
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """See `pileus.tasks.report_status`."""
     del context
-    return report_status(edges(), event)
+    return report_status(edges(), workflows(), event)

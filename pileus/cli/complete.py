@@ -31,10 +31,13 @@ def workflows(incomplete: str) -> list[str]:
 
 
 def processes(incomplete: str) -> list[str]:
-    """Return the ids of processes that begin with `incomplete`."""
+    """Return the ids of processes, and `workflow:NAME` of the project's, that begin with `incomplete`."""
     from pileus.processes import registered
+    from pileus.product import WORKFLOW
 
-    return _begin(incomplete, registered())
+    root = _root()
+    own = sorted((root / "workflows").glob(f"*{WORKFLOW}")) if root else []
+    return _begin(incomplete, [*registered(), *(f"workflow:{path.name.removesuffix(WORKFLOW)}" for path in own)])
 
 
 def tasks(incomplete: str) -> list[str]:

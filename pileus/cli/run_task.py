@@ -90,19 +90,24 @@ def find_step(name: str, folder: Path) -> Step:
 
 def _tasks(folder: Path) -> dict[str, Step]:
     """Return the tasks that come with Pileus."""
+    from pileus.edges.aws import Aws
     from pileus.tasks.discover_granules import discover_granules
     from pileus.tasks.generate_collections import generate_collections
     from pileus.tasks.process_group import WorkerState, process_group
     from pileus.tasks.report_status import report_status
+    from pileus.wiring import wire_workflows
 
     def worked(edges: "Edges", event: Any) -> Any:
         with closing(WorkerState(folder / "scratch")) as state:
             return process_group(edges, event, state)
 
+    def reported(edges: "Edges", event: Any) -> Any:
+        return report_status(edges, wire_workflows(Aws(), edges.stack), event)
+
     return {
         "generate_collections": generate_collections,
         "discover_granules": discover_granules,
-        "report_status": report_status,
+        "report_status": reported,
         "process_group": worked,
     }
 

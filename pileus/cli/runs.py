@@ -1,4 +1,4 @@
-"""pileus runs: runs of processes, and the partitions of backfills as runs."""
+"""pileus runs: runs of processes and of workflows, and the partitions of backfills as runs."""
 
 import time
 from pathlib import Path
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pileus.models import State
     from pileus.runs import Run
 
-commands = typer.Typer(help="Runs of processes: start, watch, stop, and take their results.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Runs of processes and workflows: start, watch, stop, and take their results.", no_args_is_help=True
+)
 app.add_typer(commands, name="runs")
 Key = Annotated[str, typer.Argument(help="Key of a run, as `pileus runs list` shows it; or of a partition.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it ends; the exit code is 1 unless it succeeds.")]
@@ -26,13 +28,13 @@ SHOWN = 40
 
 @commands.command(epilog="Example: pileus runs start zonal-statistics --input inputs.json --wait")
 def start(
-    process: Annotated[str, typer.Argument(autocompletion=complete.processes, help="Process, as zonal-statistics.")],
-    input: Annotated[Path, typer.Option("--input", help="Its inputs: a JSON file.")],
+    process: Annotated[str, typer.Argument(autocompletion=complete.processes, help="Process, or workflow:NAME.")],
+    input: Annotated[Path, typer.Option("--input", help="Its inputs, or the document: a JSON file.")],
     id: Annotated[str | None, typer.Option("--id", help="Id of the run; the same id and inputs start it once.")] = None,
     wait: Wait = False,
     json: show.Json = False,
 ) -> None:
-    """Start a run of a process, and print its key."""
+    """Start a run of a process, or of a workflow over a document, and print its key."""
     from pileus.errors import DocumentError
     from pileus.strict_json import parse_json
 
@@ -50,13 +52,16 @@ def start(
 def list_runs(
     process: Annotated[
         str | None,
-        typer.Argument(autocompletion=complete.processes, help="Process, or COLLECTION/VERSION/YEAR; all processes."),
+        typer.Argument(
+            autocompletion=complete.processes,
+            help="Process, workflow:NAME, or COLLECTION/VERSION/YEAR; without it all processes.",
+        ),
     ] = None,
     state: Annotated[str | None, typer.Option(help="Only those in this state, as failed.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most that are listed of each process.")] = 100,
     json: show.Json = False,
 ) -> None:
-    """List runs, those of a process newest first."""
+    """List runs, those of a process or a workflow newest first."""
     session, wanted = Session(), _state(state)
     of = [process] if process else [one.id for one in session.client.runs.processes()]
     found = [run for one in of for run in _listed(session, one, wanted, limit)]
@@ -109,10 +114,13 @@ def result(
     output: Annotated[str | None, typer.Option("--output", "-o", help="Write rows to a .csv or .parquet.")] = None,
     json: show.Json = False,
 ) -> None:
-    """Show the rows that a run has made; with --json its result document, of a partition the manifest."""
+    """Show the rows that a run has made, or what its workflow put out; with --json its result document."""
+    from pileus.subject import parse_subject
+
     write = writer(output)
     runs = Session().client.runs
     document = runs.result(key)
+    json = json or (write is None and parse_subject(key).kind == "workflow")
     if write or not json:
         table = runs.rows(key)
     if write:
@@ -124,7 +132,7 @@ def result(
         show.table(table.column_names, [list(row.values()) for row in rows])
         if len(rows) < table.num_rows:
             show.line(f"... and {table.num_rows - len(rows)} more: write them with -o", style="dim")
-    for note in document.get("notes", ()):
+    for note in document.get("notes", ()) if isinstance(document, dict) else ():
         show.errors.print(f"note: {note}", style="dim", markup=False, soft_wrap=True)
 
 

@@ -52,7 +52,7 @@ class NewRun(Asked):
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.NEW_RUN]})
 
-    process: Annotated[Name, Field(examples=["zonal-statistics"])]
+    process: Annotated[Name, Field(description="Process, or workflow:NAME.", examples=["zonal-statistics"])]
     inputs: dict[str, Any]
     id: Annotated[str | None, Field(max_length=40, description="The same id and inputs start it once.")] = None
 

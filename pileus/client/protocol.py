@@ -143,7 +143,8 @@ class Runs(Protocol):
         """Return the processes that there are, each with the JSON Schema of its inputs."""
 
     def start(self, process: str, inputs: Mapping[str, Any], id: str | None = None) -> "Run":
-        """Start a run. With an id that has a run with the same inputs, return that one.
+        """Start a run of a process, or of `workflow:NAME` over a document. With an id that has a run with the same
+        inputs, return that one.
 
         Raises Unknown for the process, DocumentError for wrong inputs, Conflict where the id has other inputs.
         """
@@ -152,7 +153,9 @@ class Runs(Protocol):
         """Return a run as it is now. Raises NotFound, and UsageError for what is no key."""
 
     def all(self, of: str, *, state: State | None = None) -> Iterator["Run"]:
-        """Yield the runs of a process, newest first, or of partitions by their scope, such as `viirs/001/2015`."""
+        """Yield the runs of a process or of `workflow:NAME`, newest first, or of partitions by their scope, such as
+        `viirs/001/2015`.
+        """
 
     def stop(self, key: str) -> "Run":
         """Stop a run at once. Raises Conflict when it has ended."""
@@ -160,8 +163,11 @@ class Runs(Protocol):
     def rerun(self, key: str) -> "Run":
         """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
 
-    def result(self, key: str) -> dict[str, Any]:
-        """Return the result document, of a partition the manifest. Raises Conflict where there is none."""
+    def result(self, key: str) -> Any:
+        """Return the result document: of a partition the manifest, of a workflow what it put out.
+
+        Raises Conflict where there is none.
+        """
 
     def rows(self, key: str) -> "pa.Table":
         """Return the rows that a run has made. Raises Conflict where there are none."""

@@ -22,8 +22,8 @@ class RunAnswer(Answer):
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN]})
 
-    key: Annotated[str, Field(description="request:PROCESS/ID, or COLLECTION/VERSION/PERIOD/GROUP.")]
-    kind: Annotated[str, Field(description="`partition` or `request`.")]
+    key: Annotated[str, Field(description="request:PROCESS/ID, workflow:NAME/ID, or COLLECTION/VERSION/PERIOD/GROUP.")]
+    kind: Annotated[str, Field(description="`partition`, `request` or `workflow`.")]
     state: State
     run: str
     number: int

@@ -14,7 +14,7 @@ from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.models import State, safe, unsafe
-from pileus.subject import REQUEST, Subject, key_of
+from pileus.subject import Subject, asks, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -207,7 +207,7 @@ class DynamoIndex:
         value = json.loads(item["body"]["S"])
         scope = item["collection"]["S"]
         key = key_of(scope, item["partition"]["S"])
-        value["subject" if scope.startswith(REQUEST) else "partition"] = key
+        value["subject" if asks(scope) else "partition"] = key
         value |= {name: item[name]["S"] for name in ("state", "run", "tag")}
         value |= {name: _number(item[name]["N"]) for name in NUMBERS if name in item}
         if value.get("manifest") == USUAL:

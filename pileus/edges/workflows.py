@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pileus.edges.aws_errors import translated
@@ -11,6 +12,18 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE", "GONE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where an execution stands."""
+
+    status: Status
+    output: str | None = None
+    """JSON; None without a success."""
+    error: str | None = None
+    """Name of the error; None where none was told."""
+    cause: str | None = None
 
 
 class Workflows(Protocol):
@@ -24,6 +37,9 @@ class Workflows(Protocol):
 
     def status(self, execution: str) -> Status:
         """Return the status of an execution; `GONE` when Step Functions knows no such execution."""
+
+    def outcome(self, execution: str) -> Outcome:
+        """Return the status of an execution, and what it has ended with."""
 
     def stop(self, execution: str, cause: str) -> None:
         """Stop an execution. It is no error when it has ended or is gone."""
@@ -61,13 +77,18 @@ class StepFunctions:
         return True
 
     def status(self, execution: str) -> Status:
+        return self.outcome(execution).status
+
+    def outcome(self, execution: str) -> Outcome:
         try:
             with translated(execution, "Step Functions"):
-                return self._client.describe_execution(executionArn=execution)["status"]
+                found = self._client.describe_execution(executionArn=execution)
         except StoreError as exc:
             if exc.code == "ExecutionDoesNotExist":
-                return "GONE"
+                return Outcome("GONE")
             raise
+        output = found.get("output") if found["status"] == "SUCCEEDED" else None
+        return Outcome(found["status"], output, found.get("error"), found.get("cause"))
 
     def stop(self, execution: str, cause: str) -> None:
         try:

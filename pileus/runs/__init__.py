@@ -1,16 +1,16 @@
-"""Runs: each is one carrying-out of a process over an input document. Every face calls these functions.
+"""Runs: each is one carrying-out of a process, or of a workflow, over an input document. Every face calls them.
 
-    start ──> find, list ──> result, rows
-                 │
-                 └─ stop, rerun, settle
+    start, start_workflow ──> find, list ──> result, rows
+                                 │
+                                 └─ stop, rerun, settle
 
 `find`, `list` and `result` answer for the partitions of backfills too. A key names what a run is about: see
 `pileus.subject`.
 """
 
-from pileus.runs.control import rerun, settle, start, stop
+from pileus.runs.control import rerun, settle, start, start_workflow, stop
 from pileus.runs.read import Page, find, result, rows
 from pileus.runs.read import list_runs as list
 from pileus.runs.view import Run
 
-__all__ = ["Page", "Run", "find", "list", "rerun", "result", "rows", "settle", "start", "stop"]
+__all__ = ["Page", "Run", "find", "list", "rerun", "result", "rows", "settle", "start", "start_workflow", "stop"]

@@ -1,5 +1,6 @@
-"""Start, stop and repeat runs of requests."""
+"""Start, stop and repeat runs of requests and of workflows."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,14 +12,15 @@ from pileus.edges.index import change
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DamagedObject, UsageError
 from pileus.lifecycle.backfill import run_name
+from pileus.lifecycle.explain import explain
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
 from pileus.runs import executions, record
-from pileus.runs.end import execution_ended
+from pileus.runs.end import began, execution_ended
 from pileus.runs.read import find_entry
 from pileus.runs.view import Run, view
-from pileus.subject import Request, parse_subject
+from pileus.subject import Asked, Execution, Request, parse_subject
 from pileus.wiring import Edges
 
 
@@ -31,7 +33,27 @@ def start(edges: Edges, workflows: Workflows, process: str, inputs: Mapping[str,
     """
     told = process_of(process)
     subject = Request(told.id, id if id is not None else _new_id(edges))
-    record.write_input(edges, subject, told.checked(inputs))
+    document = {"process": told.id, "version": told.version, "inputs": told.checked(inputs)}
+    return _started(edges, workflows, subject, document)
+
+
+def start_workflow(
+    edges: Edges, workflows: Workflows, workflow: str, document: Mapping[str, Any], id: str | None = None
+) -> Run:
+    """Start a run of a workflow of the stack over a document, and return it. With an id that has a run with the same
+    document, return that one.
+
+    `document`: what the execution gets, as it is; up to 256 KiB. `id`: as for `start`. Raises UsageError for a workflow
+    that takes no document, or a document that is too large; Unknown where the stack has no such workflow; and Conflict
+    where the id has a run with another document.
+    """
+    subject = Execution(workflow, id if id is not None else _new_id(edges))
+    executions.check(workflows, workflow, len(json.dumps(document).encode()))
+    return _started(edges, workflows, subject, document)
+
+
+def _started(edges: Edges, workflows: Workflows, subject: Asked, document: Mapping[str, Any]) -> Run:
+    record.write_input(edges, subject, document)
 
     def step(stored: Entry | None) -> Entry | None:
         return None if stored else lifecycle.queue(None, _wanted(edges, subject, 1), now=edges.now(), live=False)
@@ -41,11 +63,11 @@ def start(edges: Edges, workflows: Workflows, process: str, inputs: Mapping[str,
 
 
 def rerun(edges: Edges, workflows: Workflows, key: str) -> Run:
-    """Run a request that has ended again, with the same inputs, and return the new run.
+    """Run what has ended again, with the same inputs, and return the new run.
 
     Raises NotFound where there is no such run, Conflict while it goes on, UsageError for a partition.
     """
-    subject = _request(key, "rerun", "`pileus retry` runs it again with its backfill")
+    subject = _asked(key, "rerun", "`pileus retry` runs it again with its backfill")
     before = find_entry(edges, subject.key)
     if not before.state.ended:
         raise Conflict(f"is {before.state}: only a run that has ended is run again", where=key)
@@ -66,7 +88,7 @@ def stop(edges: Edges, workflows: Workflows, key: str, reason: str = "stopped by
     Called again, it stops what an earlier call left running. Raises NotFound where there is no such run, Conflict where
     it has succeeded or failed, UsageError for a partition.
     """
-    subject = _request(key, "stopped", "`pileus pause` and `pileus cancel` stop its backfill")
+    subject = _asked(key, "stopped", "`pileus pause` and `pileus cancel` stop its backfill")
 
     def step(stored: Entry | None) -> Entry | None:
         return lifecycle.stop(stored, stored.run, reason, now=edges.now()) if stored else None
@@ -83,35 +105,41 @@ def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
     """Correct a run whose start or end nobody recorded, and return it as it is afterwards; of a partition as it is.
 
     1. Its starter died before the execution began: begin it.
-    2. Its execution was stopped or has failed, and nobody recorded that: end the run.
+    2. Its execution has ended, and nobody recorded that: end the run.
 
     Raises as `find` does.
     """
     entry, subject = find_entry(edges, key), parse_subject(key)
-    if not isinstance(subject, Request) or entry.state.ended:
+    if not isinstance(subject, Asked) or entry.state.ended:
         return view(edges, entry)
-    status = executions.status(edges, workflows, entry, subject)
-    if status == "GONE":
+    found = executions.outcome(edges, workflows, entry, subject)
+    if found.status == "GONE":
         return _begun(edges, workflows, entry, subject)
-    if status in ("ABORTED", "FAILED", "TIMED_OUT"):
-        execution_ended(edges, subject, entry.number, status, None)
+    if found.status == "RUNNING" and isinstance(subject, Execution):
+        began(edges, subject, entry.number)
+    elif found.status in ("ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"):
+        why = explain({"Error": found.error, "Cause": found.cause}) if found.error else None
+        execution_ended(edges, subject, entry.number, found.status, why, found.output)
     return view(edges, find_entry(edges, key))
 
 
 def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> None:
-    """Fill an empty index with the requests in S3. What had not ended is run again. Tells what it did, line by line."""
+    """Fill an empty index with what was asked for, by its copies in S3. What had not ended is run again.
+
+    Tells what it did, line by line.
+    """
     for url in record.kept(edges):
         try:
             entry = record.read_entry(edges, url)
         except DamagedObject as exc:
             tell(f"left out: {exc}")
             continue
-        if isinstance(subject := entry.subject, Request):
+        if isinstance(subject := entry.subject, Asked):
             _recover(edges, workflows, entry, subject, tell)
 
 
-def _recover(edges: Edges, workflows: Workflows, entry: Entry, subject: Request, tell: Callable[[str], None]) -> None:
-    """Put a request into the index. Where its execution was lost with the engine, its next run is queued."""
+def _recover(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, tell: Callable[[str], None]) -> None:
+    """Put a subject into the index. Where its execution was lost with the engine, its next run is queued."""
     if not entry.state.ended and (made := record.result_of(edges, subject, entry.number)):
         entry = replace(entry, state=State.succeeded, manifest=made)  # the worker could not record that
     if not entry.state.ended:
@@ -126,21 +154,23 @@ def _recover(edges: Edges, workflows: Workflows, entry: Entry, subject: Request,
         _begun(edges, workflows, entry, subject)
 
 
-def _begun(edges: Edges, workflows: Workflows, entry: Entry, subject: Request) -> Run:
+def _begun(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked) -> Run:
     """Start the execution of a run that is queued, unless it was started, and return the run."""
     if entry.state is State.queued:
         executions.begin(edges, workflows, entry, subject)
+        if isinstance(subject, Execution):
+            entry = began(edges, subject, entry.number) or find_entry(edges, subject.key)
         record.keep(edges, subject)
     return view(edges, entry)
 
 
-def _wanted(edges: Edges, subject: Request, number: int) -> Entry:
+def _wanted(edges: Edges, subject: Asked, number: int) -> Entry:
     return Entry(subject, State.planned, run_name(subject.key, number), extra={"created": edges.now()})
 
 
-def _request(key: str, word: str, instead: str) -> Request:
+def _asked(key: str, word: str, instead: str) -> Asked:
     subject = parse_subject(key)
-    if not isinstance(subject, Request):
+    if not isinstance(subject, Asked):
         raise UsageError(f"a partition cannot be {word} alone: {instead}", where=key)
     return subject
 

@@ -1,55 +1,97 @@
-"""The execution of each run of a request: its name tells the run, so that fifty who start it make one execution."""
+"""The execution of each run: its name tells the run, so that fifty who start it make one execution.
+
+A request is handed to a worker by the workflow RunProcess. What a workflow is carried out over is handed to that
+workflow, as it was given.
+"""
 
 import re
 
-from pileus.edges.workflows import Status, Workflows, execution_arn
+from pileus.edges.workflows import Outcome, Workflows, execution_arn
+from pileus.errors import Unknown, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.messages import RequestTask
-from pileus.runs.record import input_url
-from pileus.subject import Request
+from pileus.runs.record import input_url, read_document
+from pileus.subject import Asked, Execution, Request
 from pileus.wiring import Edges
 
 WORKFLOW = "RunProcess"
-_NAME = re.compile(r"([a-z][a-z0-9-]*)_(.+)_([0-9]+)")
+INNER = {
+    "GenerateCollectionsTriggerWorkflows": "`pileus backfill` starts it",
+    "DiscoverAndProcessGranules": "`pileus backfill` starts it",
+    WORKFLOW: "`pileus runs start PROCESS` starts it",
+}
+"""Workflows of Pileus that take no document of a user, and who starts them."""
+LONGEST = 256 * 1024
+"""Most bytes of the input of an execution (a quota of Step Functions)."""
+_REQUEST = re.compile(r"([a-z][a-z0-9-]*)_(.+)_([0-9]+)")
+_RUN = re.compile(r"run_(.+)_([0-9]+)")
 
 
-def name_of(subject: Request, number: int) -> str:
+def check(workflows: Workflows, workflow: str, size: int) -> None:
+    """Raises UsageError for a workflow that takes no document, or one of too many bytes; Unknown where the stack has
+    none of this name.
+    """
+    if workflow in INNER:
+        raise UsageError(f"{workflow} takes no document: {INNER[workflow]}")
+    if size > LONGEST:
+        most = f"{LONGEST:,} are the most of an execution"
+        raise UsageError(f"the document has {size:,} bytes: {most}; give what is large by its address")
+    if not workflows.exists(workflow):
+        raise Unknown(f"the stack has no workflow {workflow!r}: `pileus workflows list` shows those there are")
+
+
+def name_of(subject: Asked, number: int) -> str:
     """Return the name of the execution of a run; `run_of` is the inverse.
 
-    >>> name_of(Request("zonal-statistics", "my_own"), 2), run_of(name_of(Request("zonal-statistics", "my_own"), 2))
-    ('zonal-statistics_my_own_2', (Request(process='zonal-statistics', id='my_own'), 2))
+    >>> name_of(Request("zonal-statistics", "my_own"), 2), name_of(Execution("SyncGranules", "my_own"), 2)
+    ('zonal-statistics_my_own_2', 'run_my_own_2')
     """
-    return f"{subject.process}_{subject.id}_{number}"
+    return f"{'run' if isinstance(subject, Execution) else subject.name}_{subject.id}_{number}"
 
 
-def run_of(name: str) -> tuple[Request, int] | None:
-    """Return the request and the number of the run that an execution is of; None for the name of no run."""
-    found = _NAME.fullmatch(name)
-    return (Request(found[1], found[2]), int(found[3])) if found else None
+def run_of(workflow: str, name: str) -> tuple[Asked, int] | None:
+    """Return the subject and the number of the run that an execution of a workflow is of; None for that of no run.
+
+    >>> run_of("RunProcess", "zonal-statistics_my_own_2")
+    (Request(name='zonal-statistics', id='my_own'), 2)
+    >>> run_of("SyncGranules", "run_my_own_2")
+    (Execution(name='SyncGranules', id='my_own'), 2)
+    """
+    if workflow == WORKFLOW:
+        found = _REQUEST.fullmatch(name)
+        return (Request(found[1], found[2]), int(found[3])) if found else None
+    found = _RUN.fullmatch(name)
+    return (Execution(workflow, found[1]), int(found[2])) if found else None
 
 
-def begin(edges: Edges, workflows: Workflows, entry: Entry, subject: Request) -> str:
+def begin(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked) -> str:
     """Start the execution of a queued run, and return its ARN. Where it was started before, that is returned."""
-    task = RequestTask(subject, entry.number, input_url(edges, subject))
-    value = {"queue": edges.stack.queue_url("ingest"), "task": task.to_json()}
-    return workflows.start(WORKFLOW, name_of(subject, entry.number), value)
+    name = name_of(subject, entry.number)
+    if isinstance(subject, Request):
+        task = RequestTask(subject, entry.number, input_url(edges, subject))
+        value = {"queue": edges.stack.queue_url("ingest"), "task": task.to_json()}
+        return workflows.start(WORKFLOW, name, value)
+    return workflows.start(subject.name, name, read_document(edges, input_url(edges, subject)))
 
 
-def end(edges: Edges, workflows: Workflows, entry: Entry, subject: Request, why: str) -> None:
+def end(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, why: str) -> None:
     """Stop the execution of a run. It is no error when it has ended."""
-    workflows.stop(_arn(edges, entry, subject), why)
+    workflows.stop(arn_of(edges, subject, entry.number), why)
 
 
-def status(edges: Edges, workflows: Workflows, entry: Entry, subject: Request) -> Status:
-    """Return the status of the execution of a run."""
-    return workflows.status(_arn(edges, entry, subject))
+def outcome(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked) -> Outcome:
+    """Return where the execution of a run stands."""
+    return workflows.outcome(arn_of(edges, subject, entry.number))
 
 
-def _arn(edges: Edges, entry: Entry, subject: Request) -> str:
-    return execution_arn(edges.stack.workflow_arn(WORKFLOW), name_of(subject, entry.number))
+def arn_of(edges: Edges, subject: Asked, number: int) -> str:
+    """Return the ARN of the execution of a run."""
+    workflow = WORKFLOW if isinstance(subject, Request) else subject.name
+    return execution_arn(edges.stack.workflow_arn(workflow), name_of(subject, number))
 
 
-def run_of_arn(edges: Edges, arn: str) -> tuple[Request, int] | None:
-    """Return the request and the number of the run that an execution is of; None for that of another workflow."""
-    prefix = execution_arn(edges.stack.workflow_arn(WORKFLOW), "")
-    return run_of(arn.removeprefix(prefix)) if arn.startswith(prefix) else None
+def run_of_arn(edges: Edges, arn: str) -> tuple[Asked, int] | None:
+    """Return the subject and the number of the run that an execution is of; None for that of no run."""
+    prefix = execution_arn(edges.stack.workflow_arn(""), "").removesuffix(":")
+    workflow, colon, name = arn.removeprefix(prefix).partition(":")
+    return run_of(workflow, name) if arn.startswith(prefix) and colon else None

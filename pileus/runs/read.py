@@ -11,7 +11,7 @@ from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
 from pileus.runs.view import Run, view
-from pileus.subject import REQUEST, Request, parse_subject
+from pileus.subject import Execution, Request, asks, parse_subject
 from pileus.wiring import Edges
 
 if TYPE_CHECKING:
@@ -46,14 +46,16 @@ def find_entry(edges: Edges, key: str) -> Entry:
 
 
 def list_runs(edges: Edges, of: str, *, state: State | None = None, limit: int = 100, after: str | None = None) -> Page:
-    """Return a page of runs. `of`: the id of a process, newest first; or the scope of partitions, such as
-    `viirs/001/2015`, in order of time.
+    """Return a page of runs. `of`: the id of a process or `workflow:NAME`, newest first; or the scope of partitions,
+    such as `viirs/001/2015`, in order of time.
 
     `after`: as the page before told it. A page may have fewer than `limit` runs, or none, and still not be the last.
     Raises UsageError for an unknown process.
     """
-    requests = "/" not in of
-    scope = f"{REQUEST}{process_of(of.removeprefix(REQUEST)).id}" if requests else of
+    scope = of if asks(of) or "/" in of else f"{Request.kind}:{of}"
+    requests = asks(scope)
+    if scope.startswith(f"{Request.kind}:"):
+        process_of(scope.partition(":")[2])
     found: list[Run] = []
     place, read, limit = after or "", 0, max(1, limit)
     while read < MOST_READ:
@@ -71,15 +73,16 @@ def list_runs(edges: Edges, of: str, *, state: State | None = None, limit: int =
     return Page(tuple(found), place)
 
 
-def result(edges: Edges, key: str) -> dict[str, Any]:
-    """Return the result document of a run, of a partition its manifest. Raises NotFound where there is no run, Conflict
-    where it has not succeeded, DamagedObject.
+def result(edges: Edges, key: str) -> Any:
+    """Return the result document of a run: of a partition its manifest, of a workflow what its execution put out.
+
+    Raises NotFound where there is no run, Conflict where it has not succeeded, DamagedObject.
     """
     run = find(edges, key)
     if run.output is None:
         why = f": {run.failure}" if run.failure else ""
         raise Conflict(f"is {run.state} and has no result{why}", where=key)
-    return load(edges.store, run.output, _object)
+    return load(edges.store, run.output, _json)
 
 
 def rows(edges: Edges, key: str) -> "pa.Table":
@@ -87,6 +90,8 @@ def rows(edges: Edges, key: str) -> "pa.Table":
     there are no rows.
     """
     made = result(edges, key)
+    if isinstance(parse_subject(key), Execution):
+        raise NotFound("is the run of a workflow, which makes no rows: its result is a document", where=key)
     if isinstance(parse_subject(key), Request):
         return load(edges.store, made["rows"]["url"], _table)
     tables = [output["url"] for output in made["outputs"] if output["kind"] == "table"]
@@ -95,9 +100,8 @@ def rows(edges: Edges, key: str) -> "pa.Table":
     return load(edges.store, tables[0], _table)
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    value: dict[str, Any] = dict(json.loads(body))
-    return value
+def _json(body: bytes) -> Any:
+    return json.loads(body)
 
 
 def _table(body: bytes) -> "pa.Table":

@@ -1,9 +1,12 @@
-"""The objects of a request, from which the index can be rebuilt.
+"""The objects of what was asked for, from which the index can be rebuilt.
 
 internal   runs/PROCESS/ID/input.json            the input document, written once
 internal   runs/PROCESS/ID/run.json              the entry of its latest run, as it is in the index
 protected  runs/PROCESS/ID/run-N/result.json     the result document of the N-th run
 protected  runs/PROCESS/ID/run-N/rows.parquet    the rows that it names
+
+Those of the run of a workflow are the same, without rows, under `executions/WORKFLOW/ID/`: `input.json` is the document
+as it was given, and `result.json` what the execution put out.
 """
 
 import json
@@ -14,30 +17,36 @@ from pileus.edges.store import load, revise
 from pileus.errors import Conflict, NotFound, StoreError, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.processes import RegisteredProcess, process_of
-from pileus.subject import Request
+from pileus.subject import Asked, Request
 from pileus.wiring import Edges
 
-FOLDER = "runs"
+FOLDERS = {"request": "runs", "workflow": "executions"}
+"""By kind of subject."""
 LARGEST = 10 << 20
 """Most bytes of an input document: of zones that are given by value, above all."""
 
 
-def input_url(edges: Edges, subject: Request) -> str:
-    """Return the address of a request's input document."""
-    return edges.internal(f"{FOLDER}/{subject.process}/{subject.id}/input.json")
+def folder(subject: Asked) -> str:
+    """Return the folder of its objects, in each bucket."""
+    return f"{FOLDERS[subject.kind]}/{subject.name}/{subject.id}"
 
 
-def entry_url(edges: Edges, subject: Request) -> str:
-    """Return the address of the copy of a request's entry."""
-    return edges.internal(f"{FOLDER}/{subject.process}/{subject.id}/run.json")
+def input_url(edges: Edges, subject: Asked) -> str:
+    """Return the address of the input document."""
+    return edges.internal(f"{folder(subject)}/input.json")
 
 
-def output_url(edges: Edges, subject: Request, number: int, name: str) -> str:
-    """Return the address of an output of the request's run of this number."""
-    return edges.protected(f"{FOLDER}/{subject.process}/{subject.id}/run-{number}/{name}")
+def entry_url(edges: Edges, subject: Asked) -> str:
+    """Return the address of the copy of the entry."""
+    return edges.internal(f"{folder(subject)}/run.json")
 
 
-def result_of(edges: Edges, subject: Request, number: int) -> str | None:
+def output_url(edges: Edges, subject: Asked, number: int, name: str) -> str:
+    """Return the address of an output of the run of this number."""
+    return edges.protected(f"{folder(subject)}/run-{number}/{name}")
+
+
+def result_of(edges: Edges, subject: Asked, number: int) -> str | None:
     """Return the address of the result document of a run; None while there is none."""
     url = output_url(edges, subject, number, "result.json")
     try:
@@ -47,24 +56,31 @@ def result_of(edges: Edges, subject: Request, number: int) -> str | None:
     return url
 
 
-def write_input(edges: Edges, subject: Request, inputs: Mapping[str, Any]) -> None:
-    """Write the input document of a request, once. Raises UsageError for one that is too large, Conflict where the
-    request has another.
-    """
-    process = process_of(subject.process)
-    body = json.dumps({"process": process.id, "version": process.version, "inputs": inputs}, sort_keys=True).encode()
+def write_input(edges: Edges, subject: Asked, document: Mapping[str, Any]) -> None:
+    """Write the input document, once. Raises UsageError for one that is too large, Conflict where there is another."""
+    body = json.dumps(document, sort_keys=True).encode()
     if len(body) > LARGEST:
         raise UsageError(f"the inputs have {len(body):,} bytes: {LARGEST:,} are the most; give zones by their address")
     try:
         edges.store.swap(input_url(edges, subject), body, None, "application/json")
     except Conflict as exc:
-        _, there = read_input(edges, input_url(edges, subject))  # perhaps of an earlier version of the process
-        if json.dumps(there, sort_keys=True) != json.dumps(inputs, sort_keys=True):
+        there = read_document(edges, input_url(edges, subject))
+        if json.dumps(_asked(subject, there), sort_keys=True) != json.dumps(_asked(subject, document), sort_keys=True):
             raise Conflict("there is a run of this id already, with another input", where=subject.key) from exc
 
 
+def _asked(subject: Asked, document: Mapping[str, Any]) -> Any:
+    """Return what a user gave of an input document: it stays the same when the process has another version."""
+    return document["inputs"] if isinstance(subject, Request) else document
+
+
+def read_document(edges: Edges, url: str) -> dict[str, Any]:
+    """Return an input document. Raises NotFound, DamagedObject."""
+    return load(edges.store, url, lambda body: dict(json.loads(body)))
+
+
 def read_input(edges: Edges, url: str) -> tuple[RegisteredProcess, Mapping[str, Any]]:
-    """Return the process and the inputs of an input document. Raises NotFound, DamagedObject."""
+    """Return the process and the inputs of the input document of a request. Raises NotFound, DamagedObject."""
 
     def parse(body: bytes) -> tuple[RegisteredProcess, Mapping[str, Any]]:
         value = json.loads(body)
@@ -73,8 +89,8 @@ def read_input(edges: Edges, url: str) -> tuple[RegisteredProcess, Mapping[str, 
     return load(edges.store, url, parse)
 
 
-def keep(edges: Edges, subject: Request) -> None:
-    """Copy the entry of a request from the index to S3, for a recovery. A slow writer never overwrites a newer one."""
+def keep(edges: Edges, subject: Asked) -> None:
+    """Copy the entry of a subject from the index to S3, for a recovery. A slow writer never overwrites a newer one."""
 
     def step(_: bytes | None) -> bytes:
         now = edges.index.entry(subject)  # read after the tag: who changes it later also writes it later
@@ -86,10 +102,11 @@ def keep(edges: Edges, subject: Request) -> None:
 
 
 def kept(edges: Edges) -> Iterator[str]:
-    """Yield the addresses of the copies of all requests' entries."""
-    for url, _ in edges.store.list(edges.internal(f"{FOLDER}/")):
-        if url.endswith("/run.json"):
-            yield url
+    """Yield the addresses of the copies of all entries."""
+    for place in FOLDERS.values():
+        for url, _ in edges.store.list(edges.internal(f"{place}/")):
+            if url.endswith("/run.json"):
+                yield url
 
 
 def read_entry(edges: Edges, url: str) -> Entry:

@@ -9,7 +9,7 @@ from pileus.backfills.record import run_url
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
 from pileus.runs.record import input_url
-from pileus.subject import Request, Subject, parse_subject
+from pileus.subject import Asked, Request, Subject, parse_subject
 from pileus.wiring import Edges
 
 
@@ -53,13 +53,13 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """`partition` or `request`."""
+        """`partition`, `request` or `workflow`."""
         return self.subject.kind
 
     @property
     def process(self) -> str | None:
         """Id of the process that it is of; None of a partition."""
-        return self.subject.process if isinstance(self.subject, Request) else None
+        return self.subject.name if isinstance(self.subject, Request) else None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Run":
@@ -92,7 +92,7 @@ def view(edges: Edges, entry: Entry) -> Run:
         ended=updated if entry.state.ended else None,
         seconds=entry.seconds,
         downloaded=entry.downloaded,
-        input=input_url(edges, subject) if isinstance(subject, Request) else _groups(edges, entry),
+        input=input_url(edges, subject) if isinstance(subject, Asked) else _groups(edges, entry),
         output=entry.manifest if subject.kind == "partition" or entry.state is State.succeeded else None,
     )
 

@@ -5,26 +5,28 @@ from typing import Any
 
 from pileus.backfills.end import end
 from pileus.backfills.failures import fail_group, fail_point
+from pileus.edges.workflows import Workflows
 from pileus.errors import UsageError
+from pileus.lifecycle.explain import explain
 from pileus.lifecycle.partition import Failure
 from pileus.messages import GroupTask, PointTask, RequestTask, number, part, text
 from pileus.runs.end import execution_ended, fail, told
 from pileus.runs.executions import run_of_arn
-from pileus.strict_json import parse_json
 from pileus.wiring import Edges
 
 
-def report_status(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
+def report_status(edges: Edges, workflows: Workflows, event: Mapping[str, Any]) -> dict[str, Any]:
     """Record one report. Return the JSON of the state that the index has afterwards.
 
     1. `config.event` is `group_failed`: the workflow gave a group up; `input` is its error.
     2. `point_failed`: the workflow gave a point in time up; `input` is its error.
     3. `run_failed`: the workflow gave a run of a request up; `input` is its error.
     4. `ended`: the workflow has finished every point of a backfill's run.
-    5. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions.
+    5. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions; or the run
+       of a workflow has ended.
     """
     if isinstance(event, Mapping) and event.get("detail-type") == "Step Functions Execution Status Change":
-        return _execution_stopped(edges, part(event, "detail"))
+        return _execution_ended(edges, workflows, part(event, "detail"))
     what, config = part(event, "config", "event"), event["config"]
     if what == "run_failed":
         return _run_failed(edges, RequestTask.from_json(part(config, "task")), explain(part(event, "input")))
@@ -49,38 +51,13 @@ def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, 
     return fail_point(edges, backfill, task.period, failure)
 
 
-def _execution_stopped(edges: Edges, detail: Mapping[str, Any]) -> dict[str, Any]:
+def _execution_ended(edges: Edges, workflows: Workflows, detail: Mapping[str, Any]) -> dict[str, Any]:
     execution, status = text(detail, "executionArn"), text(detail, "status")
     why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
     if of := run_of_arn(edges, execution):
-        return execution_ended(edges, *of, status, why)
+        output = workflows.outcome(execution).output if status == "SUCCEEDED" else None  # the event has no long ones
+        return execution_ended(edges, *of, status, why, output)
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
             return end(edges, backfill.id, backfill.run, stopped=status, why=why)
     return {"execution": execution, "state": "of no backfill"}
-
-
-def explain(error: Any) -> Failure:
-    """Return the failure that a workflow's Catch received: its type, message and place.
-
-    A Lambda's error has a JSON cause with `errorMessage`. A child execution's has its own error inside. A worker's is
-    the JSON that the worker answered.
-    """
-    if not isinstance(error, Mapping):
-        raise UsageError(f"not the error of a workflow: {str(error)[:60]!r}")
-    kind, cause = error.get("Error", "Unknown"), error.get("Cause", "")
-    for _ in range(4):
-        try:
-            value = parse_json(cause)
-        except (TypeError, ValueError):
-            break
-        if not isinstance(value, dict):
-            break
-        kind = value.get("errorType") or value.get("Error") or kind
-        cause = value.get("errorMessage") or value.get("Cause") or value.get("message") or ""
-        if "where" in value:
-            where = value["where"]
-            return Failure(str(kind), str(cause), None if where is None else str(where))
-    if kind in ("States.Timeout", "States.HeartbeatTimeout"):
-        return Failure(kind, "no worker answered in time", None)
-    return Failure(str(kind), str(cause) or "no cause was given", None)

@@ -106,6 +106,7 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (SqsQueues, "post_anew"): lambda edge: edge.post_anew(MESSAGE),
     (StepFunctions, "exists"): lambda edge: edge.exists("workflow"),
     (StepFunctions, "status"): lambda edge: edge.status("execution"),
+    (StepFunctions, "outcome"): lambda edge: edge.outcome("execution"),
     (StepFunctions, "stop"): lambda edge: edge.stop("execution", "cause"),
     (StepFunctions, "running"): lambda edge: list(edge.running("workflow", "b-")),
 }

@@ -34,6 +34,7 @@ from pileus.wiring import Edges, wire, wire_queues
 from pileus.worker.loop import Worker
 from spec.support import tiny
 from spec.support.grants import ACCOUNT, REGION, Grants, Statement, grants
+from spec.support.runs import Executions
 
 ADMIN = Credentials("admin", "admin", "admin")
 LAMBDA = {"Service": "lambda.amazonaws.com"}
@@ -175,7 +176,7 @@ def one_month(account: Account, folder: Path) -> Any:
         Aws(account.url, ADMIN).sqs.send_message(QueueUrl=group["queue"], MessageBody=body)
     work(account, folder / "scratch")
     told = {"config": {"event": "ended", "backfill": backfill.id, "run": 1}, "input": {}}
-    report_status(account.edges("pileus-ReportStatus"), told)
+    report_status(account.edges("pileus-ReportStatus"), Executions(), told)
     with unenforced():
         return account.all.index.backfill("one")
 

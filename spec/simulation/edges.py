@@ -8,7 +8,7 @@ from pileus.edges.budget_table import BudgetTable
 from pileus.edges.connections import Lease, Pulse
 from pileus.edges.index import Brief, MemoryIndex
 from pileus.edges.shared_connections import SharedConnections
-from pileus.edges.workflows import Status
+from pileus.edges.workflows import Outcome, Status
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.lifecycle.report import Report
@@ -105,6 +105,9 @@ class SimulatedWorkflows:
             f"status of {execution}", lambda: self.machines.status(execution), self._down
         )
         return found
+
+    def outcome(self, execution: str) -> Outcome:
+        return Outcome(self.status(execution))
 
     def stop(self, execution: str, cause: str) -> None:
         self._schedule.effect(f"stop {execution}", lambda: self.machines.stop(execution), self._down)

@@ -15,6 +15,7 @@ from pileus.api.serve import LocalAuthority, server
 from pileus.client.services import Services
 from pileus.edges.aws import Aws
 from pileus.edges.logs import FolderLogs
+from pileus.edges.workflows import Outcome
 from pileus.wiring import Edges
 from spec.support.stack import Project
 
@@ -29,6 +30,9 @@ class NoWorkflows:
 
     def status(self, execution: str) -> str:
         return "RUNNING"
+
+    def outcome(self, execution: str) -> Outcome:
+        return Outcome("RUNNING")
 
 
 class FolderServices(Services):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pileus.edges.workflows import Status
+from pileus.edges.workflows import Outcome, Status
 
 LEFT = {"type": "Polygon", "coordinates": [[[0, 0], [1.5, 0], [1.5, 3], [0, 3], [0, 0]]]}
 ZONES = {"type": "FeatureCollection", "features": [{"type": "Feature", "id": "left", "geometry": LEFT}]}
@@ -21,6 +21,8 @@ class Executions:
     """Input by ARN."""
     stopped: list[str] = field(default_factory=list)
     starts: int = 0
+    ended: dict[str, Outcome] = field(default_factory=dict)
+    """By ARN."""
 
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
         self.starts += 1
@@ -30,6 +32,9 @@ class Executions:
 
     def exists(self, workflow: str) -> bool:
         return True
+
+    def outcome(self, execution: str) -> Outcome:
+        return self.ended.get(execution) or Outcome(self.status(execution))
 
     def status(self, execution: str) -> Status:
         if execution not in self.started:

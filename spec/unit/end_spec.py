@@ -27,6 +27,7 @@ from pileus.outputs.commit import Fence, fence
 from pileus.tasks.report_status import report_status
 from pileus.wiring import Edges, wire_folder
 from spec.simulation.alone import alone_workflows
+from spec.support.runs import Executions
 
 PARTITION = Partition("viirs", "001", "2015-01", "a")
 LATE = Failure("States.Timeout", "no worker answered in time")
@@ -327,6 +328,8 @@ def test_a_worker_that_claims_while_a_partition_is_ended_loses_it_too(left: Left
 def test_an_execution_that_failed_says_why(left: Left, detail: dict[str, str], said: str) -> None:
     change_backfill(left.edges.index, "b", lambda now: replace(now, execution="arn:b"))
     told = {"executionArn": "arn:b", "status": "FAILED", "error": None, "cause": None}
-    report_status(left.edges, {"detail-type": "Step Functions Execution Status Change", "detail": told | detail})
+    report_status(
+        left.edges, Executions(), {"detail-type": "Step Functions Execution Status Change", "detail": told | detail}
+    )
     backfill = find(left.edges, "b")
     assert (backfill.state, backfill.problem) == ("failed", said)

@@ -99,14 +99,14 @@ def test_fifty_racing_starters_make_one_run_and_one_execution(office: Office) ->
 
 
 def test_a_starter_that_died_before_its_execution_is_made_good_by_the_next(office: Office) -> None:
-    record.write_input(office.edges, SUBJECT, INPUTS)
+    record.write_input(office.edges, SUBJECT, {"process": PROCESS, "version": "1.0.0", "inputs": INPUTS})
     office.edges.index.put(Entry(SUBJECT, State.queued, f"{KEY}/1"))
     office.start()
     assert len(office.workflows.started) == 1
 
 
 def test_what_nobody_recorded_of_a_start_or_an_end_is_made_good_by_who_looks(office: Office) -> None:
-    record.write_input(office.edges, SUBJECT, INPUTS)
+    record.write_input(office.edges, SUBJECT, {"process": PROCESS, "version": "1.0.0", "inputs": INPUTS})
     office.edges.index.put(Entry(SUBJECT, State.queued, f"{KEY}/1"))
     assert runs.settle(office.edges, office.workflows, KEY).state is State.queued
     (execution,) = office.workflows.started
@@ -170,7 +170,7 @@ def test_a_stop_cancels_at_once_and_then_stops_the_execution(office: Office) -> 
     stopped = runs.stop(office.edges, office.workflows, KEY, "stopped by me")
     assert (stopped.state, stopped.reason) == (State.cancelled, "stopped by me")
     (arn,) = office.workflows.stopped
-    assert executions.run_of(arn.rpartition(":")[2]) == (SUBJECT, 1)
+    assert executions.run_of(*arn.split(":")) == (SUBJECT, 1)
     entry = office.edges.index.entry(SUBJECT)
     assert entry is not None
     assert not lifecycle.claimed(entry, "t"), "the worker's claim is gone"
@@ -281,11 +281,13 @@ def test_the_workflows_failure_ends_the_run_once(office: Office) -> None:
     task = office.start() and {"config": {"subject": KEY, "run": 1}, "input": {"url": "s3://internal/x"}}
     error = {"Error": "States.HeartbeatTimeout", "Cause": ""}
     event = {"config": {"event": "run_failed", "task": task}, "input": error}
-    assert report_status(office.edges, event) == {"run": KEY, "state": "failed"}
+    assert report_status(office.edges, office.workflows, event) == {"run": KEY, "state": "failed"}
     failure = runs.find(office.edges, KEY).failure
     assert failure == Failure("States.HeartbeatTimeout", "no worker answered in time")
     office.change(lambda e: lifecycle.queue(e, replace(e, run=f"{KEY}/2"), now=office.time, live=False))
-    assert report_status(office.edges, event)["state"] == "queued", "a late event leaves the next run alone"
+    assert report_status(office.edges, office.workflows, event)["state"] == "queued", (
+        "a late event leaves the next run alone"
+    )
 
 
 @pytest.mark.parametrize(("status", "state"), [("ABORTED", "cancelled"), ("FAILED", "failed"), ("TIMED_OUT", "failed")])
@@ -295,8 +297,8 @@ def test_an_execution_that_was_ended_in_step_functions_ends_the_run(office: Offi
     arn = "arn:aws:states:r:0:execution:p-RunProcess:zonal-statistics_mine_1"
     detail = {"executionArn": arn, "status": status}
     event = {"detail-type": "Step Functions Execution Status Change", "detail": detail}
-    assert report_status(edges, event) == {"run": KEY, "state": state}
-    assert report_status(edges, event) == {"run": KEY, "state": state}
+    assert report_status(edges, office.workflows, event) == {"run": KEY, "state": state}
+    assert report_status(edges, office.workflows, event) == {"run": KEY, "state": state}
 
 
 EVENTS: dict[str, Any] = {

@@ -43,7 +43,19 @@ def test_a_partition_lies_where_it_always_did() -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["request:", "request:x", "request:x/", "request:x/a/b", "request:X/a", "request:/a"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "request:",
+        "request:x",
+        "request:x/",
+        "request:x/a/b",
+        "request:X/a",
+        "request:/a",
+        "workflow:",
+        "workflow:a b/c",
+    ],
+)
 def test_what_is_no_key_is_refused(key: str) -> None:
     with pytest.raises(UsageError):
         parse_subject(key)

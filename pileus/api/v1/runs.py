@@ -40,12 +40,12 @@ def processes(reach: Reached) -> list[ProcessAnswer]:
 @router.get("/runs", dependencies=READ, summary="List runs")
 def list_runs(
     reach: Reached,
-    of: Annotated[str, Query(max_length=600, description="Process, or COLLECTION/VERSION/YEAR of partitions.")],
+    of: Annotated[str, Query(max_length=600, description="Process, workflow:NAME, or COLLECTION/VERSION/YEAR.")],
     state: Annotated[State | None, Query()] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[RunAnswer]:
-    """Return runs: of a process newest first. With a state a page may be short, and still not be the last."""
+    """Return runs, newest first but those of partitions. With a state a page may be short, and not be the last."""
     found = reach.runs.page(of, state=state, limit=limit, after=read_cursor(cursor) or None)
     following = write_cursor(found.after) if found.after is not None else None
     return Page(items=[told(run) for run in found.runs], next=following)
@@ -53,7 +53,7 @@ def list_runs(
 
 @router.post("/runs", dependencies=OPERATE, summary="Start a run", status_code=HTTPStatus.CREATED)
 def start(reach: Reached, asked: NewRun) -> RunAnswer:
-    """Start a process over its inputs. The same id and inputs start it once."""
+    """Start a process over its inputs, or a workflow over a document. The same id and inputs start it once."""
     return told(reach.runs.start(asked.process, asked.inputs, asked.id))
 
 
@@ -76,8 +76,8 @@ def rerun(reach: Reached, key: Key) -> RunAnswer:
 
 
 @router.get("/runs/{key}/result", dependencies=READ, summary="Read the result of a run")
-def result(reach: Reached, key: Key) -> dict[str, Any]:
-    """Return the result document, of a partition the manifest."""
+def result(reach: Reached, key: Key) -> Any:
+    """Return the result document: of a partition the manifest, of a workflow what it put out."""
     return reach.runs.result(key)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pileus import runs
 from pileus.client.paging import read_cursor, write_cursor
@@ -14,7 +14,7 @@ from pileus.errors import NotFound, Unknown, UsageError
 from pileus.models import State
 from pileus.processes import RegisteredProcess, registered
 from pileus.runs import Run
-from pileus.runs.record import FOLDER
+from pileus.runs.record import folder
 from pileus.subject import Request
 
 if TYPE_CHECKING:
@@ -187,4 +187,4 @@ class LocalJobs:
         raise Unknown(f"there is no job {id[:80]!r}")
 
     def _wanted_url(self, run: Run) -> str:
-        return self.services.edges.internal(f"{FOLDER}/{run.process}/{run.subject.item}/wanted.json")
+        return self.services.edges.internal(f"{folder(cast(Request, run.subject))}/wanted.json")

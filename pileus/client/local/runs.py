@@ -12,6 +12,7 @@ from pileus.processes import registered
 from pileus.processes.registry import RegisteredProcess
 from pileus.project.schemas import input_schema
 from pileus.runs import Run
+from pileus.subject import Execution
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,15 +31,21 @@ class LocalRuns:
         return [_told(process) for process in registered().values()]
 
     def start(self, process: str, inputs: Mapping[str, Any], id: str | None = None) -> Run:
-        """Start a run. With an id that has a run with the same inputs, return that one."""
-        return runs.start(self.services.edges, self.services.workflows, process, inputs, id)
+        """Start a run of a process, or of `workflow:NAME`. An id that has a run of the same inputs gives that."""
+        edges, workflows = self.services.edges, self.services.workflows
+        kind, colon, workflow = process.partition(":")
+        if colon and kind == Execution.kind:
+            return runs.start_workflow(edges, workflows, workflow, inputs, id)
+        return runs.start(edges, workflows, process, inputs, id)
 
     def show(self, key: str) -> Run:
         """Return a run as it is now. One whose start or end nobody recorded is settled first."""
         return runs.settle(self.services.edges, self.services.workflows, key)
 
     def all(self, of: str, *, state: State | None = None) -> Iterator[Run]:
-        """Yield the runs of a process, newest first, or of partitions by their scope, such as `viirs/001/2015`."""
+        """Yield the runs of a process or of `workflow:NAME`, newest first, or of partitions by their scope, such as
+        `viirs/001/2015`.
+        """
         after: str | None = None
         while True:
             page = self.page(of, state=state, limit=100, after=after)
@@ -58,8 +65,11 @@ class LocalRuns:
         """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
         return runs.rerun(self.services.edges, self.services.workflows, key)
 
-    def result(self, key: str) -> dict[str, Any]:
-        """Return the result document, of a partition the manifest. Raises Conflict where there is none."""
+    def result(self, key: str) -> Any:
+        """Return the result document: of a partition the manifest, of a workflow what it put out.
+
+        Raises Conflict where there is none.
+        """
         return runs.result(self.services.edges, key)
 
     def rows(self, key: str) -> "pa.Table":

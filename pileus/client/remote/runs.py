@@ -36,7 +36,9 @@ class RemoteRuns:
         return Run.from_json(self.http.json(_at(key)))
 
     def all(self, of: str, *, state: State | None = None) -> Iterator[Run]:
-        """Yield the runs of a process, newest first, or of partitions by their scope, such as `viirs/001/2015`."""
+        """Yield the runs of a process or of `workflow:NAME`, newest first, or of partitions by their scope, such as
+        `viirs/001/2015`.
+        """
         yield from map(Run.from_json, self.http.pages("/v1/runs", of=of, state=state))
 
     def stop(self, key: str) -> Run:
@@ -47,10 +49,12 @@ class RemoteRuns:
         """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
         return Run.from_json(self.http.change("POST", f"{_at(key)}/rerun"))
 
-    def result(self, key: str) -> dict[str, Any]:
-        """Return the result document, of a partition the manifest. Raises Conflict where there is none."""
-        found: dict[str, Any] = self.http.json(f"{_at(key)}/result")
-        return found
+    def result(self, key: str) -> Any:
+        """Return the result document: of a partition the manifest, of a workflow what it put out.
+
+        Raises Conflict where there is none.
+        """
+        return self.http.json(f"{_at(key)}/result")
 
     def rows(self, key: str) -> "pa.Table":
         """Return the rows that a run has made. Raises Conflict where there are none."""
