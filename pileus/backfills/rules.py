@@ -13,7 +13,7 @@ from pileus.documents import Rule
 from pileus.documents.schedule import Rate, parse
 from pileus.edges.schedules import Schedule, Schedules
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, NotFound, Unknown
+from pileus.errors import Conflict, NotFound, Unknown, UsageError
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
@@ -22,7 +22,11 @@ Change = tuple[str, str]
 
 
 def input_of(rule: Rule) -> dict[str, Any]:
-    """Return the event that GenerateCollections receives when the rule fires."""
+    """Return the event that GenerateCollections receives when the rule fires. Raises UsageError for one whose firing
+    is no backfill.
+    """
+    if rule.collection is None or not rule.backfills:
+        raise UsageError(f"rule {rule.name} begins no backfill: it starts workflow {rule.workflow}")
     value = {
         "rule": rule.name,
         "collection": {"name": rule.collection.name, "version": rule.collection.version},
@@ -51,7 +55,11 @@ def schedule_of(edges: Edges, rule: Rule) -> Schedule:
 def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]:
     """Create, change and delete schedules until they match the registry's rules. Return what was done."""
     there = schedules.all()
-    wanted = {rule.name: schedule_of(edges, rule) for rule in registry.rules.values() if rule.rule.type == "scheduled"}
+    wanted = {
+        rule.name: schedule_of(edges, rule)
+        for rule in registry.rules.values()
+        if rule.backfills and rule.rule.type == "scheduled"
+    }
     changes: list[Change] = []
     for name, schedule in wanted.items():
         if there.get(name) == schedule:
@@ -72,7 +80,7 @@ def fire_onetime(edges: Edges, workflows: Workflows, registry: Registry) -> list
     """Start each enabled onetime rule that has not fired with its present content. Return what was done."""
     changes: list[Change] = []
     for rule in registry.rules.values():
-        if rule.rule.type != "onetime" or rule.state != "ENABLED":
+        if not rule.backfills or rule.rule.type != "onetime" or rule.state != "ENABLED":
             continue
         text = json.dumps(input_of(rule), sort_keys=True)
         mark = edges.internal(f"rules/{rule.name}/fired.json")
@@ -91,7 +99,7 @@ def fire_lost(edges: Edges, workflows: Workflows, registry: Registry) -> list[Ch
     """
     changes: list[Change] = []
     for rule in registry.rules.values():
-        if rule.rule.type != "onetime" or rule.state != "ENABLED":
+        if not rule.backfills or rule.rule.type != "onetime" or rule.state != "ENABLED":
             continue
         fired = _fired(edges, edges.internal(f"rules/{rule.name}/fired.json"))
         begun = edges.internal(f"backfills/{backfill_id(rule.name, _firing(rule))}/backfill.json")

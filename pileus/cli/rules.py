@@ -29,11 +29,15 @@ def list_rules(json: show.Json = False) -> None:
     elif not found:
         show.line("no rules: put one in rules/*.json and run `pileus populate`")
     else:
-        span = {rule.name: f"{rule.meta.spanStart or 'template'} to {rule.meta.spanEnd or 'now'}" for rule in found}
+        span = {
+            rule.name: f"{rule.meta.spanStart or 'template'} to {rule.meta.spanEnd or 'now'}" if rule.backfills else ""
+            for rule in found
+        }
+        subject = {rule.name: rule.collection.name if rule.collection else "" for rule in found}
         show.table(
             ("rule", "state", "type", "when", "zone", "collection", "span"),
             [
-                (r.name, r.state, r.rule.type, r.rule.value, r.rule.timezone, r.collection.name, span[r.name])
+                (r.name, r.state, r.rule.type, r.rule.value, r.rule.timezone, subject[r.name], span[r.name])
                 for r in found
             ],
         )

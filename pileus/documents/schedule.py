@@ -121,14 +121,6 @@ def parse(text: str) -> Rate | Cron:
     )
 
 
-def _expression(text: str) -> str:
-    try:
-        parse(text)
-    except UsageError as exc:
-        raise ValueError(exc.message) from exc
-    return text
-
-
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -137,8 +129,6 @@ def _zone(name: str) -> str:
     return name
 
 
-Expression = Annotated[str, AfterValidator(_expression)]
-"""An expression that `parse` understands, in a document."""
 Zone = Annotated[str, AfterValidator(_zone)]
 """A time zone that is known, in a document."""
 

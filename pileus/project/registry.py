@@ -96,6 +96,8 @@ def check(registry: Registry, sources: Mapping[str, str], workflows: Items[str],
         where = sources.get(key, key)
         _known(rule.provider, registry.providers, "provider", where)
         _known(rule.workflow, workflows, "workflow", where)
+        if rule.collection is None:
+            continue
         names = {collection.name for collection in registry.collections.values()}
         _known(rule.collection.name, names, "collection.name", where)
         if f"{rule.collection.name}___{rule.collection.version}" not in registry.collections:

@@ -108,11 +108,41 @@ def test_what_is_no_schedule_is_refused_with_its_text(expression: str) -> None:
         {"type": "scheduled"},
         {"type": "scheduled", "value": "rate(1 day)", "timezone": "Mars/Olympus"},
         {"type": "onetime", "value": "rate(1 day)"},
+        {"type": "sqs", "value": "arn:aws:sns:us-east-1:123456789012:new"},
+        {"type": "sns", "value": "new-granules"},
+        {"type": "kinesis"},
+        {"type": "weekly"},
     ],
 )
 def test_a_document_with_a_bad_rule_is_refused(rule: dict[str, str]) -> None:
     with pytest.raises(DocumentError, match=r"rule\.json: rule"):
-        parse_value(Rule, {"name": "r", "collection": {"name": "x"}, "rule": rule}, "rule.json")
+        parse_value(Rule, {"name": "r", "collection": {"name": "x"}, "workflow": "w", "rule": rule}, "rule.json")
+
+
+QUEUE = {"type": "sqs", "value": "https://sqs.us-east-1.amazonaws.com/123456789012/new"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "backfills"),
+    [
+        ({"rule": {"type": "onetime"}, "collection": {"name": "x"}}, True),
+        ({"rule": {"type": "scheduled", "value": "rate(1 day)"}, "collection": {"name": "x"}}, True),
+        ({"rule": {"type": "onetime"}, "workflow": "w", "payload": {"granules": []}}, False),
+        ({"rule": QUEUE, "workflow": "w"}, False),
+        ({"rule": QUEUE, "workflow": "w", "collection": {"name": "x"}}, False),
+    ],
+)
+def test_a_firing_is_a_backfill_where_no_message_starts_it_and_a_collection_is_named(
+    changes: dict[str, object], backfills: bool
+) -> None:
+    assert parse_value(Rule, {"name": "r", **changes}, "rule.json").backfills == backfills
+
+
+def test_a_rule_that_says_nothing_to_start_is_refused() -> None:
+    with pytest.raises(DocumentError, match="workflow: required for a rule without a collection"):
+        parse_value(Rule, {"name": "r", "rule": {"type": "onetime"}}, "rule.json")
+    with pytest.raises(DocumentError, match="workflow: required for a rule of type sqs"):
+        parse_value(Rule, {"name": "r", "collection": {"name": "x"}, "rule": QUEUE}, "rule.json")
 
 
 def test_the_embedded_scheduler_is_shown_utc_while_it_ticks_and_only_then() -> None:
