@@ -8,6 +8,7 @@
 
 import re
 import time
+from typing import Any
 
 import re2
 import regex
@@ -28,19 +29,16 @@ _QUIET = re2.Options()
 _QUIET.log_errors = False
 
 
-class NamePattern:
-    """A pattern that a whole file name must match, for one listing. Raises DocumentError for what is none.
-
-    >>> NamePattern(r"(?P<tile>[A-Z]+)(?P<part>_[0-9])?[.]tgz").parts("AB.tgz")
-    {'tile': 'AB', 'part': ''}
-    """
+class _Pattern:
+    """A regular expression and its two engines."""
 
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         if len(pattern) > LONGEST:
             raise DocumentError(f"a regular expression of {len(pattern):,} characters: {LONGEST:,} are the most")
         try:
-            self.names = tuple(re.compile(pattern).groupindex)
+            read = re.compile(pattern)
+            self.names, self.groups = tuple(read.groupindex), read.groups
             self._full = regex.compile(_TWO_BRACES.sub(r"\{\{", pattern))
         except (re.error, regex.error, RecursionError, OverflowError) as exc:
             raise DocumentError(f"not a regular expression: {str(exc)[:200]}") from exc
@@ -52,26 +50,51 @@ class NamePattern:
         """Whether no name takes long."""
         return self._linear is not None
 
-    def parts(self, name: str) -> dict[str, str] | None:
-        """Return the named groups of a name that matches as a whole, None for another. A group without a part is empty.
-
-        Raises DocumentError when that takes too long.
-        """
+    def _found(self, name: str, *, whole: bool) -> Any:
+        """Return the match. Raises DocumentError when that takes too long."""
         if self._linear is not None and name.isascii() and name.isprintable():
-            match = self._linear.fullmatch(name)
-        else:
-            match = self._slowly(name)
-        return None if match is None else {name: match[name] or "" for name in self.names}
-
-    def _slowly(self, name: str) -> "regex.Match[str] | None":
+            return self._linear.fullmatch(name) if whole else self._linear.search(name)
         begun = time.monotonic()
         try:
-            return self._full.fullmatch(name, timeout=min(SECONDS, self._left))
+            limit = min(SECONDS, self._left)
+            return self._full.fullmatch(name, timeout=limit) if whole else self._full.search(name, timeout=limit)
         except TimeoutError as exc:
             words = "takes too long for the name of a file: avoid a repetition inside of a repetition"
             raise DocumentError(f"the regular expression {words} (the name: {name!r})", where=self.pattern) from exc
         finally:
             self._left = max(1e-3, self._left - (time.monotonic() - begun))
+
+
+class NamePattern(_Pattern):
+    """A pattern that a whole file name must match, for one listing. Raises DocumentError for what is none.
+
+    >>> NamePattern(r"(?P<tile>[A-Z]+)(?P<part>_[0-9])?[.]tgz").parts("AB.tgz")
+    {'tile': 'AB', 'part': ''}
+    """
+
+    def parts(self, name: str) -> dict[str, str] | None:
+        """Return the named groups of a name that matches as a whole, None for another. A group without a part is empty.
+
+        Raises DocumentError when that takes too long.
+        """
+        match = self._found(name, whole=True)
+        return None if match is None else {name: match[name] or "" for name in self.names}
+
+
+class SearchPattern(_Pattern):
+    """A pattern that is looked for anywhere in a name, as Cumulus does. Raises DocumentError for what is none.
+
+    >>> SearchPattern("(.*)[.](hdf|xml)").first("a.hdf.met")
+    'a'
+    """
+
+    def first(self, name: str) -> str | None:
+        """Return what the first group matches, without a group all that matches; None where nothing does.
+
+        Raises DocumentError when that takes too long.
+        """
+        match = self._found(name, whole=False)
+        return None if match is None else str(match[1 if self.groups else 0] or "")
 
 
 def _linear(pattern: str) -> "re2._Regexp[str] | None":

@@ -1,0 +1,1 @@
+"""Translators between Cumulus's documents and messages and ours: pure, with no client and no edge."""
