@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 
 from infra.settings import Settings
+from pileus.keys import FILES
 
 if TYPE_CHECKING:
     from infra.core import Core
@@ -110,7 +111,8 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     allow(role, CHANGE, [core.tables.backfills.table_arn])  # a point that cannot be listed counts as a failure
     allow(role, BUDGET, [core.tables.connections.table_arn])
     # The archives of a smoke test lie with its backfill.
-    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*",))
+    noted = ("backfills/*", "granules/*")
+    allow_objects(role, core.internal, read=noted, write=noted)
     allow_sources(role, settings)
     allow_telling(role, settings, core)
 
@@ -119,7 +121,7 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    kept = ("backfills/*", "runs/*", "executions/*")
+    kept = ("backfills/*", "runs/*", "executions/*", "granules/*")
     allow_objects(role, core.internal, read=kept, write=kept)
     why = "Executions are named as they start."  # what the run of a workflow has put out
     allow(role, ["states:DescribeExecution"], [execution for _, execution in core.workflow_arns], why=why)
@@ -127,11 +129,24 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     allow_telling(role, settings, core)
 
 
+def allow_granules(role: iam.IGrantable, core: "Core") -> None:
+    """Allow to look at granules, to start what processes them again, and to move and delete their files."""
+    partitions, backfills = core.tables.partitions.table_arn, core.tables.backfills.table_arn
+    allow(role, [*CHANGE, "dynamodb:BatchGetItem"], [partitions])
+    allow(role, CHANGE, [backfills])
+    writes = ("backfills/*", "executions/*", "granules/*")
+    allow_objects(role, core.internal, read=("registry.json", *writes), write=writes, delete=("granules/*",))
+    files = tuple(f"{folder}/*" for folder in FILES)
+    allow_objects(role, core.internal, read=files, write=files, delete=files)
+    allow_objects(role, core.protected, read=("*",), write=("*",), delete=("*",))
+    _allow_workflows(role, core)
+
+
 def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     """Allow what people and machines may do by the API: look at all, start and stop, change documents and rules."""
     allow(role, [*CHANGE, "dynamodb:DeleteItem"], [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "executions/*", "zones/*")
+    writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "executions/*", "granules/*", "zones/*")
     allow_objects(role, core.internal, read=writes, write=writes)
     allow_publishing(role, core)
     allow_sources(role, settings)

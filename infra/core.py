@@ -1,6 +1,6 @@
 """The core stack: tables, queues, topic, Lambdas, workflows. Deploys anywhere, embedded too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,12 @@ LAMBDAS = {
     "GenerateCollections": "generate_collections",
     "DiscoverGranules": "discover_granules",
     "ReportStatus": "report_status",
+    "ActOnGranules": "act_on_granules",
 }
 """Folder by name of the Lambdas that come with Pileus."""
-TRIGGER, PROCESS, RUN = (
+TRIGGER, PROCESS, RUN, BULK = (
     Path(__file__).parent / "workflows" / f"{name}{WORKFLOW}"
-    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules", "RunProcess")
+    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules", "RunProcess", "BulkGranules")
 )
 
 
@@ -88,17 +89,17 @@ class Core(Stack):
         self.names = self._names(settings)
         environment = self.names | (tasks_folder(settings, str(tasks)) if tasks else {})
         definitions = product_tasks()
-        lambdas = [
-            self._lambda(name, folder, definitions[folder].definition, settings, code, environment)
+        lambdas = {
+            name: self._lambda(name, folder, definitions[folder].definition, settings, code, environment)
             for name, folder in LAMBDAS.items()
-        ]
+        }
         self.has_tasks = tasks is not None
         self.tasks = {
             name: OwnTask(self, name, task.definition, settings=settings, core=self, code=code, environment=environment)
             for name, task in (TaskFolder(tasks).tasks() if tasks else {}).items()
             if task.definition.runs != "group"
         }
-        self._wire(settings, own, *lambdas)
+        self._wire(settings, own, lambdas)
         if not settings.embedded:
             self.repository = self._repository(settings)
             CfnOutput(self, "PileusRepository", value=self.repository.repository_uri)
@@ -151,11 +152,10 @@ class Core(Stack):
         self,
         settings: Settings,
         own: Sequence[Path],
-        generate: lambda_.Function,
-        discover: lambda_.Function,
-        report: lambda_.Function,
+        lambdas: Mapping[str, lambda_.Function],
     ) -> None:
-        functions = {"GenerateCollectionsArn": generate, "DiscoverGranulesArn": discover, "ReportStatusArn": report}
+        functions = {f"{name}Arn": function for name, function in lambdas.items()}
+        report = lambdas["ReportStatus"]
         values = {name: function.function_arn for name, function in functions.items()} | {
             "PointConcurrency": str(settings.point_concurrency),
             "GroupConcurrency": str(settings.group_concurrency),
@@ -164,7 +164,7 @@ class Core(Stack):
         }
         trigger, process, run, *others = (
             Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
-            for path in (TRIGGER, PROCESS, RUN, *own)
+            for path in (TRIGGER, PROCESS, RUN, BULK, *own)
         )
         for workflow in (trigger, process, run, *others):
             self._let(workflow, [function for name, function in functions.items() if name in workflow.values])
@@ -176,12 +176,12 @@ class Core(Stack):
             (states_arn(self, "stateMachine", name), states_arn(self, "execution", f"{name}:*")) for name in names
         ]
 
-        access.allow_generate(generate, self)
-        access.allow_discover(discover, settings, self)
+        access.allow_generate(lambdas["GenerateCollections"], self)
+        access.allow_discover(lambdas["DiscoverGranules"], settings, self)
         access.allow_report(report, settings, self)
+        access.allow_granules(lambdas["ActOnGranules"], self)
         self._stopped_executions(settings, (trigger, run), report)
-        if others:
-            self._ended_runs(settings, others, report)
+        self._ended_runs(settings, others, report)
         self._schedule_role(settings, trigger)
 
     def _let(self, workflow: Workflow, functions: Sequence[lambda_.Function]) -> None:

@@ -12,8 +12,23 @@ ZONES = "zones"
 ITEMS = "stac"
 
 
+_STATE = {"backfills", "executions", "granules", "indexes", "map-runs", "pileus.json", "registry.json", "rules"}
+_OUTPUTS = {"clips", "csv", "manifests", "pictures", "runs", "sezu-stats", "stac", "staged", "stats", "tasks", "zones"}
+FILES = ("archives", "file-staging")
+"""First parts of the keys of granules' files in the bucket `internal`."""
+OWN = frozenset(_STATE | _OUTPUTS)
+"""First parts of the keys of what the stack itself writes into its buckets, but for archives."""
 LONGEST = 120
 """Characters of a zone in a key: S3 takes 1024 bytes for a whole key, most disks 255 for a name."""
+
+
+def is_own(key: str) -> bool:
+    """Return whether a key is of what the stack itself writes, and no file of a granule.
+
+    >>> is_own("manifests/viirs/001/2015-01/all/manifest.json"), is_own("archives/viirs/001/a.tgz")
+    (True, False)
+    """
+    return key.partition("/")[0] in OWN
 
 
 def segment(zone: str) -> str:

@@ -129,8 +129,8 @@ class Problem:
     """Something odd in a listing: reported, never guessed about."""
 
     kind: str
-    """`stranger` (no regex matches), `superseded`, `duplicate`, `empty` (0 bytes), `unexpected` (value) or `unsafe`
-    (name)."""
+    """`stranger` (no regex matches), `superseded`, `duplicate`, `empty` (0 bytes), `unexpected` (value), `unsafe`
+    (name) or `unnamed` (tells no granule)."""
     name: str
     """The file; of an unsafe name only what may be shown."""
     detail: str

@@ -23,6 +23,7 @@ from pileus.api.stac.router import router as stac
 from pileus.api.v1.router import router as v1
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
+from pileus.client.local.granules import LocalGranules
 from pileus.client.local.items import LocalItems
 from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
@@ -95,6 +96,7 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalOperations(services, deployment),
         LocalOutputs(services, rows.get),
         LocalRuns(services),
+        LocalGranules(services),
         LocalItems(services),
         LocalJobs(services),
     )

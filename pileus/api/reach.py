@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from pileus.api.snapshots import Snapshots
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
+from pileus.client.local.granules import LocalGranules
 from pileus.client.local.items import LocalItems
 from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
@@ -27,6 +28,7 @@ class Reach:
     operations: LocalOperations
     outputs: LocalOutputs
     runs: LocalRuns
+    granules: LocalGranules
     items: LocalItems
     jobs: LocalJobs
 

@@ -39,6 +39,7 @@ ENTRIES = [
     Entry("retry", RUN, "Run an ended backfill again for what did not succeed."),
     Entry("logs", RUN, "Show what workers wrote about one partition."),
     Entry("reconcile", RUN, "Find, and repair, what is missing, corrupt or out of date."),
+    Entry("granules", RUN, "Granules: list, show, reingest, apply-workflow, move, remove."),
     Entry("runs", RUN, "Runs of processes: start, list, show, result, stop, rerun."),
     Entry("rules", RUN, "Rules that start backfills, once or on a schedule."),
     Entry("workflows", RUN, "Workflows that points in time go through: list, show, draw."),

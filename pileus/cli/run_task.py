@@ -91,6 +91,7 @@ def find_step(name: str, folder: Path) -> Step:
 def _tasks(folder: Path) -> dict[str, Step]:
     """Return the tasks that come with Pileus."""
     from pileus.edges.aws import Aws
+    from pileus.tasks.act_on_granules import act_on_granules
     from pileus.tasks.discover_granules import discover_granules
     from pileus.tasks.generate_collections import generate_collections
     from pileus.tasks.process_group import WorkerState, process_group
@@ -104,10 +105,14 @@ def _tasks(folder: Path) -> dict[str, Step]:
     def reported(edges: "Edges", event: Any) -> Any:
         return report_status(edges, wire_workflows(Aws(), edges.stack), event)
 
+    def acted(edges: "Edges", event: Any) -> Any:
+        return act_on_granules(edges, wire_workflows(Aws(), edges.stack), event)
+
     return {
         "generate_collections": generate_collections,
         "discover_granules": discover_granules,
         "report_status": reported,
+        "act_on_granules": acted,
         "process_group": worked,
     }
 

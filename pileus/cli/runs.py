@@ -45,7 +45,7 @@ def start(
     if not isinstance(inputs, dict):
         raise DocumentError("expected an object with the inputs", where=str(input))
     session = Session()
-    _told(session, session.client.runs.start(process, inputs, id), wait, json)
+    told(session, session.client.runs.start(process, inputs, id), wait, json)
 
 
 @commands.command("list", epilog="Example: pileus runs list zonal-statistics --state failed")
@@ -62,7 +62,7 @@ def list_runs(
     json: show.Json = False,
 ) -> None:
     """List runs, those of a process or a workflow newest first."""
-    session, wanted = Session(), _state(state)
+    session, wanted = Session(), state_of(state)
     of = [process] if process else [one.id for one in session.client.runs.processes()]
     found = [run for one in of for run in _listed(session, one, wanted, limit)]
     if json:
@@ -80,7 +80,7 @@ def _listed(session: Session, of: str, state: "State | None", limit: int) -> "li
     return list(islice(session.client.runs.all(of, state=state), limit))
 
 
-def _state(text: str | None) -> "State | None":
+def state_of(text: str | None) -> "State | None":
     from pileus.errors import UsageError
     from pileus.models import State
     from pileus.near import unknown
@@ -147,10 +147,10 @@ def stop(key: Key, json: show.Json = False) -> None:
 def rerun(key: Key, wait: Wait = False, json: show.Json = False) -> None:
     """Run it again with the same inputs, once it has ended."""
     session = Session()
-    _told(session, session.client.runs.rerun(key), wait, json)
+    told(session, session.client.runs.rerun(key), wait, json)
 
 
-def _told(session: Session, run: "Run", wait: bool, json: bool) -> None:
+def told(session: Session, run: "Run", wait: bool, json: bool) -> None:
     """Print that a run goes on. With `wait`, wait for its end, and exit with its code."""
     from pileus.models import State
 

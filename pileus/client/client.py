@@ -8,7 +8,7 @@ from pileus.client.rules import RowRules
 
 if TYPE_CHECKING:
     from pileus.backfills.status import Status
-    from pileus.client.protocol import Backfills, Documents, Operations, Outputs, Runs
+    from pileus.client.protocol import Backfills, Documents, Granules, Operations, Outputs, Runs
     from pileus.client.rows import Rows
 
 PAUSE = 1.0
@@ -37,6 +37,11 @@ class Client(ABC):
     @abstractmethod
     def runs(self) -> "Runs":
         """Return runs of processes, and partitions as runs."""
+
+    @property
+    @abstractmethod
+    def granules(self) -> "Granules":
+        """Return granules."""
 
     @property
     @abstractmethod

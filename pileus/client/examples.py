@@ -74,3 +74,23 @@ RUN: dict[str, Any] = {
     "input": "s3://pileus-internal/runs/zonal-statistics/my-fields/input.json",
     "output": "s3://pileus-internal/runs/zonal-statistics/my-fields/result.json",
 }
+GRANULE: dict[str, Any] = {
+    "collection": "viirs_template",
+    "version": "001",
+    "id": "SVDNB_npp_20150301-20150331_75N060E_vcmcfg_v10_c201505191916",
+    "state": "succeeded",
+    "why": "",
+    "subject": "viirs_template/001/2015-03/20150301",
+    "files": [
+        {
+            "name": "SVDNB_npp_20150301-20150331_75N060E_vcmcfg_v10_c201505191916.tgz",
+            "url": "https://archive.example.org/2015/SVDNB_npp_20150301-20150331_75N060E_vcmcfg_v10_c201505191916.tgz",
+            "size": 520_193_004,
+        }
+    ],
+    "updated": "2026-11-27T01:00:09.000+00:00",
+}
+GRANULE_WORK: dict[str, Any] = {
+    "id": "again-march",
+    "wanted": {"action": "reingest", "collection": "viirs_template", "state": "failed"},
+}

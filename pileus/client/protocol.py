@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pileus.backfills.reconcile import Reconciliation
+    from pileus.granules.act import Acted
+    from pileus.granules.read import GranuleView
     from pileus.runs import Run
 
 
@@ -171,6 +173,32 @@ class Runs(Protocol):
 
     def rows(self, key: str) -> "pa.Table":
         """Return the rows that a run has made. Raises Conflict where there are none."""
+
+
+class Granules(Protocol):
+    """Granules of collections that say what one is."""
+
+    def show(self, collection: str, id: str, version: str | None = None) -> "GranuleView":
+        """Return a granule, with its files where they are kept. Raises NotFound, and Unknown for the collection."""
+
+    def all(
+        self, collection: str, version: str | None = None, *, state: State | None = None, begins: str = ""
+    ) -> Iterator["GranuleView"]:
+        """Yield the granules of a collection, in the order of their ids: all, or those in a state, or whose id begins
+        so.
+
+        Raises Unknown for the collection.
+        """
+
+    def act(self, wanted: Mapping[str, Any], id: str | None = None) -> "Run":
+        """Have something done with granules, and return the run that does it; the same id does it once.
+
+        `wanted`: as `granules.wanted.Wanted` has it. Raises DocumentError for a wish that is none, Unknown for the
+        collection, UsageError for a bucket or workflow that there is not.
+        """
+
+    def outcomes(self, id: str) -> Iterator["Acted"]:
+        """Yield what a run of `act` came to so far, granule by granule."""
 
 
 class Operations(Protocol):

@@ -54,8 +54,11 @@ class Store(Protocol):
     def drop(self, url: str, tag: str) -> None:
         """Remove the object if its entity tag is still `tag`. It is no error when it has changed or is gone."""
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield address and size in bytes of every object whose address begins with `prefix`, in order of address."""
+    def list(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+        """Yield address and size in bytes of every object whose address begins with `prefix`, in order of address.
+
+        `after`: only those behind this address.
+        """
 
     def delete(self, *urls: str) -> None:
         """Remove objects of one bucket. It is no error when one does not exist."""
@@ -192,10 +195,11 @@ class S3Store:
         with suppress(Conflict, NotFound), translated(url, "S3"):
             self._client.delete_object(Bucket=bucket, Key=key, IfMatch=tag)
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)
+        behind: Any = {"StartAfter": split(after)[1]} if after else {}
         with translated(prefix, "S3"):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key, **behind):
                 for item in page.get("Contents", ()):
                     yield f"s3://{bucket}/{item['Key']}", item["Size"]
 
@@ -292,12 +296,12 @@ class FolderStore:
             if self.tagged(url)[1] == tag:
                 self._path(url).unlink()
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
         bucket, key = split(prefix)
         base = self._root / bucket
         found = (path for path in base.rglob("*") if path.is_file() and not path.name.endswith(".part"))
         for name, path in sorted((path.relative_to(base).as_posix(), path) for path in found):
-            if name.startswith(key):
+            if name.startswith(key) and (not after or name > split(after)[1]):
                 yield f"s3://{bucket}/{name}", path.stat().st_size
 
     def delete(self, *urls: str) -> None:

@@ -177,6 +177,23 @@ def manifest_of(value: Any) -> Manifest | None:
         raise ValueError(f"{type(exc).__name__} {exc}") from exc
 
 
+def rename(place: Place, to: Mapping[str, str | None]) -> None:
+    """Tell the manifest that outputs have other addresses; None: that there are no such outputs any more.
+
+    A claim that has fenced cannot commit after that, and is tried again. Where nothing was committed nothing changes.
+    """
+
+    def step(body: bytes | None) -> bytes:
+        value = dict(_value(place, body))
+        if (manifest := manifest_of(value)) is None:
+            return body or _bytes(value)
+        outputs = [replace(one, url=url) for one in manifest.outputs if (url := to.get(one.url, one.url)) is not None]
+        return _bytes({**value, "outputs": [one.to_json() for one in outputs]})
+
+    if _read(place)[1] is not None:
+        revise(place.store, place.manifest, step)
+
+
 def void(place: Place, token: str) -> None:
     """Undo a commit whose objects were lost or damaged, and fence every earlier claim."""
     _, tag = _read(place)

@@ -12,7 +12,7 @@ from pileus.near import unknown
 from pileus.project.workflow_tasks import PREFIX, tasks_of, value_name, with_tasks
 from pileus.strict_json import parse_json
 
-LAMBDAS = ("GenerateCollectionsArn", "DiscoverGranulesArn", "ReportStatusArn")
+LAMBDAS = ("GenerateCollectionsArn", "DiscoverGranulesArn", "ReportStatusArn", "ActOnGranulesArn")
 NUMBERS = ("PointConcurrency", "GroupConcurrency", "SilenceSeconds", "TimeoutSeconds")
 VALUES = (*LAMBDAS, *NUMBERS)
 """What `${...}` may name in a definition; the stack puts its own values there."""

@@ -1,10 +1,12 @@
 """The end of runs that no worker will end: the workflow gave one up, or its execution has ended."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 from pileus import lifecycle
 from pileus.edges.index import change
+from pileus.granules.note import note_message
 from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
@@ -57,7 +59,7 @@ def execution_ended(
 
 
 def _succeed(edges: Edges, subject: Asked, number: int, output: str) -> Entry | None:
-    """Keep what the execution of a workflow put out, and end its run."""
+    """Keep what the execution of a workflow put out, write down the granules in it, and end its run."""
     if not isinstance(subject, Execution):
         return edges.index.entry(subject)
     run, url = run_name(subject.key, number), output_url(edges, subject, number, "result.json")
@@ -66,6 +68,7 @@ def _succeed(edges: Edges, subject: Asked, number: int, output: str) -> Entry | 
         if stored is None or stored.run != run or stored.state.ended:
             return None
         edges.store.put(url, output.encode(), "application/json")
+        note_message(edges, subject.key, json.loads(output))
         taken = stored if stored.state is State.running else _taken(edges, stored, subject, number)
         now = edges.now()
         seconds = round(now - taken.extra["started"], 3) if taken else 0.0

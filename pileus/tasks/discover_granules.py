@@ -18,6 +18,7 @@ from pileus.edges.index import change
 from pileus.edges.providers import connect
 from pileus.edges.store import Store, load, split
 from pileus.errors import Cancelled, Conflict, PileusError, StoreError
+from pileus.granules.note import note_groups
 from pileus.group import Grouped, set_aside
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.fingerprint import fingerprint
@@ -108,7 +109,8 @@ class _Point:
         here = self.edges, self.task.backfill, self.task.run, self.task.period
         if self.aside:
             note_aside(*here, self.aside)
-        if files := set_aside(self.grouped):
+        queued = ((task.partition, task.group, of_group(task.group, self.collections)) for task in tasks)
+        if files := [*set_aside(self.grouped), *note_groups(self.edges, queued)]:
             note_files(*here, files)
         return self._listed(tasks) | {"found": len(groups)}
 

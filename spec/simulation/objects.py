@@ -83,7 +83,7 @@ class SimulatedStore:
     def copy(self, source: str, target: str) -> None:
         self._effect(f"copy {short(source)} to {short(target)}", lambda: self.objects.put(target, self._found(source)))
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
         bodies = self.objects.bodies
         yield from self._effect(
             f"list {short(prefix)}",

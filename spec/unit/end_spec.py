@@ -167,7 +167,7 @@ class Committing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._left.edges.store, name)
 
-    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
         if prefix.endswith("manifests/"):
             self._left.commit()
         return self._left.edges.store.list(prefix)

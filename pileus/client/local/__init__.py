@@ -11,6 +11,7 @@ from pileus.client.services import Services
 if TYPE_CHECKING:
     from pileus.client.local.backfills import LocalBackfills
     from pileus.client.local.documents import LocalDocuments
+    from pileus.client.local.granules import LocalGranules
     from pileus.client.local.operations import LocalOperations
     from pileus.client.local.outputs import LocalOutputs
     from pileus.client.local.runs import LocalRuns
@@ -63,3 +64,10 @@ class LocalClient(Client):
         from pileus.client.local.runs import LocalRuns
 
         return LocalRuns(self.services, self.by)
+
+    @cached_property
+    def granules(self) -> "LocalGranules":
+        """Return granules."""
+        from pileus.client.local.granules import LocalGranules
+
+        return LocalGranules(self.services)

@@ -9,6 +9,7 @@ from pileus.client.remote.http import Http
 if TYPE_CHECKING:
     from pileus.client.remote.backfills import RemoteBackfills
     from pileus.client.remote.documents import RemoteDocuments
+    from pileus.client.remote.granules import RemoteGranules
     from pileus.client.remote.operations import RemoteOperations
     from pileus.client.remote.outputs import RemoteOutputs
     from pileus.client.remote.runs import RemoteRuns
@@ -54,3 +55,10 @@ class RemoteClient(Client):
         from pileus.client.remote.runs import RemoteRuns
 
         return RemoteRuns(self.http)
+
+    @cached_property
+    def granules(self) -> "RemoteGranules":
+        """Return granules."""
+        from pileus.client.remote.granules import RemoteGranules
+
+        return RemoteGranules(self.http)
