@@ -72,7 +72,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
 
 
 def wire_workflows(aws: Aws, stack: Stack) -> Workflows:
-    return StepFunctions(aws.stepfunctions, stack.workflows)
+    return StepFunctions(lambda: aws.stepfunctions, stack.workflows)
 
 
 def wire_schedules(aws: Aws, stack: Stack) -> Schedules:

@@ -1,13 +1,12 @@
 """Remove a backfill of a collection of its own, with all that it wrote, as if it had never run."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from itertools import groupby
 from typing import TypeVar
 
 from pileus.backfills.control import cancel, settle
-from pileus.edges.store import split
+from pileus.edges.store import delete_all
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, UsageError
 from pileus.lifecycle.backfill import Backfill
@@ -43,20 +42,14 @@ def remove(
     found = [url for url, _ in objects(edges.store, edges.stack.protected, backfill.collection)]
     for prefix in (f"{STAGED}/{safe(backfill.collection)}/", f"backfills/{backfill.id}/"):
         found += [url for url, _ in edges.store.list(edges.internal(prefix))]
-    delete(edges, found)
+    delete_all(edges.store, found)
     for entry in list(edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last)):
         _retried(lambda entry=entry: edges.index.entry(entry.partition), edges.index.remove)  # type: ignore[misc]
     _retried(lambda: edges.index.backfill(backfill.id), edges.index.remove_backfill)
     for _ in range(SWEEPS):  # a Lambda that had read the record before may just write its copy
         sleep(PAUSE)
-        delete(edges, [url for url, _ in edges.store.list(edges.internal(f"backfills/{backfill.id}/"))])
+        delete_all(edges.store, [url for url, _ in edges.store.list(edges.internal(f"backfills/{backfill.id}/"))])
     return quiet
-
-
-def delete(edges: Edges, urls: Iterable[str]) -> None:
-    """Delete objects of several buckets."""
-    for _, group in groupby(sorted(urls), key=lambda url: split(url)[0]):
-        edges.store.delete(*group)
 
 
 def _is_quiet(

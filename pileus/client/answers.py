@@ -180,6 +180,7 @@ class Happening(Answer):
     """One line of a backfill's history."""
 
     time: Annotated[str, Field(description="ISO 8601 UTC.")]
+    run: Annotated[int | None, Field(description="Which run of the backfill.")] = None
     period: str = ""
     group: str = ""
     state: str

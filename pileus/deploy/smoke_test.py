@@ -18,9 +18,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pileus.backfills.control import new_backfill, settle, start
-from pileus.backfills.remove import delete, remove
+from pileus.backfills.remove import remove
 from pileus.backfills.status import Status, status
 from pileus.documents import Collection, Provider, parse_value
+from pileus.edges.store import delete_all
 from pileus.edges.workflows import Workflows
 from pileus.lifecycle.backfill import Backfill
 from pileus.outputs.read import read_stats
@@ -89,7 +90,7 @@ def smoke_test(edges: Edges, workflows: Workflows, *, seconds: float, tell: Tell
             tell("smoke test: removing what it made")
             if not remove(edges, workflows, backfill):
                 left = f"{id}: something still worked on it: what that writes later stays"
-            delete(edges, _indexes(edges) - indexes)
+            delete_all(edges.store, _indexes(edges) - indexes)
     return Verdict(id, round(time.monotonic() - began, 1), problems, left)
 
 

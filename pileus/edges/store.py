@@ -2,8 +2,9 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -136,6 +137,12 @@ def revise(
         with suppress(Conflict):
             return before, body, store.swap(url, body, tag, "application/json")
     raise StoreError(f"changed {REVISIONS} times while it was written", where=url)
+
+
+def delete_all(store: Store, urls: Iterable[str]) -> None:
+    """Delete objects of several buckets."""
+    for _, group in groupby(sorted(urls), key=lambda url: split(url)[0]):
+        store.delete(*group)
 
 
 DELETES = 1000

@@ -1,8 +1,9 @@
 """Executions of the workflows."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pileus.edges.aws_errors import translated
@@ -49,11 +50,15 @@ class Workflows(Protocol):
 
 
 class StepFunctions:
-    """Step Functions; `arn_prefix` plus a workflow's name is its ARN."""
+    """Step Functions; `arn_prefix` plus a workflow's name is its ARN. `client`: makes the client when it is needed."""
 
-    def __init__(self, client: "SFNClient", arn_prefix: str) -> None:
-        self._client = client
+    def __init__(self, client: "Callable[[], SFNClient]", arn_prefix: str) -> None:
+        self._make = client
         self._prefix = arn_prefix
+
+    @cached_property
+    def _client(self) -> "SFNClient":
+        return self._make()
 
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
         machine = self._prefix + workflow

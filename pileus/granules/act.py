@@ -6,9 +6,9 @@ from hashlib import sha256
 
 from pileus import runs
 from pileus.backfills.end import is_live
-from pileus.backfills.remove import delete
 from pileus.cumulus.url_path import url_path
 from pileus.documents import Collection, Provider
+from pileus.edges.store import delete_all
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, NotNow
 from pileus.granules import record
@@ -95,7 +95,7 @@ class Actor:
         self._rename(found, {**to})
         moved = tuple(replace(file, url=to.get(file.url, file.url)) for file in files)
         record.write(self.edges, replace(found, files=moved, updated=self.edges.now()))
-        delete(self.edges, to)
+        delete_all(self.edges.store, to)
         return Acted(found.id, True, f"moved {len(to)} of {len(files)} files")
 
     def _target(self, found: GranuleRecord, file: GranuleFile) -> str | None:
@@ -116,7 +116,7 @@ class Actor:
         for url in urls:
             check_free(self.edges, url)
         self._rename(found, {file.url: None for file in kept})
-        delete(self.edges, urls)
+        delete_all(self.edges.store, urls)
         record.remove(self.edges, found)
         return Acted(found.id, True, f"removed with {len(urls)} files")
 

@@ -12,7 +12,7 @@ order; an entry never moves backwards. The index stores a result only if the ent
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pileus.errors import UsageError
 from pileus.lifecycle.backfill import backfill_of
@@ -30,6 +30,25 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.type}: {self.where + ': ' if self.where else ''}{self.message}"
+
+
+PAST = 20
+"""Most steps of an entry's past that are kept: the latest."""
+LONGEST = 200
+"""Characters of what is said of one."""
+
+
+class Step(NamedTuple):
+    """One step in the life of an entry."""
+
+    time: float
+    """Unix time."""
+    run: int
+    """Number of the run."""
+    state: str
+    """The state that it came to."""
+    text: str
+    """One line: why, or who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,8 @@ class Entry:
     told: bool = False
     """Whether the topic was told that it has failed."""
     extra: dict[str, Any] = field(default_factory=dict)
+    past: tuple[Step, ...] = ()
+    """The steps that it took, in every run of the backfill that last queued it, the latest last."""
 
     @property
     def partition(self) -> Partition:
@@ -105,6 +126,7 @@ class Entry:
             "state": State(value["state"]),
             "missing": tuple(value.get("missing", ())),
             "failure": Failure(**failure) if failure else None,
+            "past": tuple(Step(*step) for step in value.get("past", ())),
         }
         made = {**value, **changed}
         made.pop("partition", None)
@@ -124,8 +146,16 @@ class Standing(Protocol):
     def lease(self) -> float: ...
 
 
-def _next(entry: Entry, now: float, **changes: Any) -> Entry:
-    return replace(entry, updated=now, **changes)
+def _next(entry: Entry, now: float, text: str | None = None, *, of: Entry | None = None, **changes: Any) -> Entry:
+    """Return the entry after a step, and write the step down. `text`: what is said of it; None: its failure or reason.
+    `of`: whose past goes on; None: its own.
+    """
+    following = replace(entry, updated=now, **changes)
+    past = (of or entry).past if (of or entry).backfill == following.backfill else ()
+    if text is None:
+        text = str(following.failure) if following.failure else following.reason
+    step = Step(round(now, 3), following.number, str(following.state), text[:LONGEST])
+    return replace(following, past=(*past, step)[-PAST:])
 
 
 def busy(entry: Entry, *, now: float, live: bool) -> bool:
@@ -145,12 +175,12 @@ def queue(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entr
     the same entry, so that a step repeated by the workflow sends its message again.
     """
     if entry is None:
-        return replace(wanted, state=State.queued, updated=now)
+        return _next(wanted, now, state=State.queued)
     if entry.run == wanted.run and entry.state is not State.waiting:
         return entry if entry.state is State.queued else None
     if entry.run != wanted.run and (busy(entry, now=now, live=live) or _later(entry, wanted)):
         return None
-    return _next(replace(wanted, state=State.queued, manifest=entry.manifest, tag=entry.tag), now)
+    return _next(wanted, now, of=entry, state=State.queued, manifest=entry.manifest, tag=entry.tag)
 
 
 def wait(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entry | None:
@@ -158,7 +188,7 @@ def wait(entry: Entry | None, wanted: Entry, *, now: float, live: bool) -> Entry
     if entry is not None and entry.run != wanted.run and (busy(entry, now=now, live=live) or _later(entry, wanted)):
         return None
     tag, manifest = (entry.tag, entry.manifest) if entry else ("", None)
-    return _next(replace(wanted, state=State.waiting, tag=tag, manifest=manifest), now)
+    return _next(wanted, now, of=entry, state=State.waiting, tag=tag, manifest=manifest)
 
 
 def fail(entry: Entry | None, wanted: Entry, failure: Failure, *, now: float, live: bool) -> Entry | None:
@@ -166,7 +196,7 @@ def fail(entry: Entry | None, wanted: Entry, failure: Failure, *, now: float, li
     if entry is not None and (entry.run, entry.state) == (wanted.run, State.failed):
         return None  # noted already, and nearer to the cause
     waiting = wait(entry, wanted, now=now, live=live)
-    return replace(waiting, state=State.failed, failure=failure) if waiting else None
+    return _next(waiting, now, of=entry or wanted, state=State.failed, failure=failure) if waiting else None
 
 
 def claim(entry: Entry | None, run: str, owner: str, token: str, *, lease: float, now: float) -> Entry | None:
@@ -175,27 +205,39 @@ def claim(entry: Entry | None, run: str, owner: str, token: str, *, lease: float
         return None
     if entry.state is State.queued or (entry.state is State.running and entry.lease <= now):
         attempt = entry.attempt + 1
-        return _next(entry, now, state=State.running, owner=owner, claim=token, lease=lease, attempt=attempt)
+        lost = f", after {entry.owner} was silent" if entry.state is State.running else ""
+        return _next(
+            entry,
+            now,
+            f"{owner}, attempt {attempt}{lost}",
+            state=State.running,
+            owner=owner,
+            claim=token,
+            lease=lease,
+            attempt=attempt,
+        )
     return None
 
 
 def renew(entry: Entry, token: str, *, lease: float, now: float, downloaded: int = 0) -> Entry | None:
     """Extend the lease, and note how many bytes are here."""
-    return _next(entry, now, lease=lease, downloaded=downloaded) if claimed(entry, token) else None
+    return replace(entry, updated=now, lease=lease, downloaded=downloaded) if claimed(entry, token) else None
 
 
 def release(entry: Entry, token: str, *, now: float) -> Entry | None:
     """Hand back: the next worker may take it at once, and the attempt does not count."""
     if not claimed(entry, token):
         return None
-    return _next(entry, now, state=State.queued, attempt=entry.attempt - 1, **_FREE)
+    return _next(entry, now, f"handed back by {entry.owner}", state=State.queued, attempt=entry.attempt - 1, **_FREE)
 
 
 def finish(entry: Entry, token: str, state: State, *, now: float, **facts: Any) -> Entry | None:
     """End it as `succeeded`, `failed` or `cancelled`; `facts` are fields of the entry."""
     if not claimed(entry, token):
         return None
-    return _next(entry, now, state=state, **_FREE, **{"failure": None, **facts})
+    facts = {"failure": None, **facts}
+    text = None if facts["failure"] or "reason" in facts else ""
+    return _next(entry, now, text, state=state, **_FREE, **facts)
 
 
 def give_up(entry: Entry | None, run: str, failure: Failure, *, now: float) -> Entry | None:
@@ -219,7 +261,7 @@ def void(entry: Entry, run: str, *, now: float) -> Entry | None:
     """
     if entry.run != run or entry.state.ended:
         return None
-    return _next(entry, now, **_FREE) if entry.claim else entry
+    return replace(entry, updated=now, **_FREE) if entry.claim else entry
 
 
 def claimed(entry: Entry | None, token: str) -> bool:

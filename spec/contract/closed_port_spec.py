@@ -55,7 +55,9 @@ MAKES: dict[type, Callable[[Aws], Any]] = {
         lambda: aws.sns, lambda: aws.events, topic="arn:aws:sns:us-east-1:000000000000:topic", source="pileus.x"
     ),
     SqsQueues: lambda aws: SqsQueues(aws.sqs, aws.stepfunctions, {"ingest": queue(aws), "backfill": queue(aws)}),
-    StepFunctions: lambda aws: StepFunctions(aws.stepfunctions, "arn:aws:states:us-east-1:000000000000:stateMachine:"),
+    StepFunctions: lambda aws: StepFunctions(
+        lambda: aws.stepfunctions, "arn:aws:states:us-east-1:000000000000:stateMachine:"
+    ),
 }
 CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (ArchiveStore, "weigh"): lambda edge: edge.weigh(FILE, URL, "replace"),

@@ -50,7 +50,7 @@ def embedded(site: Site) -> Engine:
 
     arn = create(NAME, WAITS)
     create(OTHER, WAITS)
-    workflows = StepFunctions(client, arn.removesuffix(NAME))
+    workflows = StepFunctions(lambda: client, arn.removesuffix(NAME))
 
     def ended(name: str) -> str:
         """The definition is changed for as long as this one runs."""

@@ -31,13 +31,14 @@ from spec.simulation.objects import Objects, SimulatedStore
 from spec.simulation.queues import SimulatedQueues
 from spec.simulation.scenario import Plan
 from spec.simulation.schedule import Killed, Process, Schedule
+from spec.support.runs import Executions
 
 QUEUES = {"ingest": "queue://ingest", "backfill": "queue://backfill"}
 PREFIX = "arn:machine:"
 HANDLERS: dict[str, Callable[[Edges, Any], Any]] = {
     "${GenerateCollectionsArn}": generate_collections,
     "${DiscoverGranulesArn}": discover_granules,
-    "${ReportStatusArn}": report_status,
+    "${ReportStatusArn}": lambda edges, event: report_status(edges, Executions(), event),  # no run of a workflow here
 }
 DEATHS = ("Lambda.ServiceException", "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout")
 """What Step Functions says of a Lambda whose process died, or that it stopped."""

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pileus.errors import DocumentError, NotFound, PileusError
 from pileus.messages import GroupTask, PointTask
 from pileus.strict_json import parse_json
-from pileus.tasks import discover_granules, generate_collections, report_status
+from pileus.tasks import act_on_granules, discover_granules, generate_collections, report_status
 from pileus.wiring import Edges, wire_folder
+from spec.support.runs import Executions
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP = {
@@ -94,7 +95,8 @@ def read_message(body: bytes) -> None:
             _as_group,
             generate_collections.generate_collections,
             discover_granules.discover_granules,
-            report_status.report_status,
+            _reported,
+            _acted,
         ):
             step: Callable[[Edges, Any], object]
             try:
@@ -102,8 +104,16 @@ def read_message(body: bytes) -> None:
             except PileusError as error:
                 refused.append(error)
     assert all(str(error).isprintable() and len(str(error)) < 2000 for error in refused)
-    if len(refused) == 5:
+    if len(refused) == 6:
         raise refused[0]
+
+
+def _reported(edges: Edges, event: Any) -> None:
+    report_status.report_status(edges, Executions(), event)
+
+
+def _acted(edges: Edges, event: Any) -> None:
+    act_on_granules.act_on_granules(edges, Executions(), event)
 
 
 def _as_point(_: Edges, event: Any) -> None:

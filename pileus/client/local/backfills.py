@@ -96,7 +96,7 @@ class LocalBackfills:
         return control.retry(self.services.edges, self.services.workflows, id, select, only)
 
     def history(self, id: str) -> Iterator[Happening]:
-        """Yield what happened last to each of its partitions, newest first. Raises Unknown."""
+        """Yield what happened to it and to its partitions, newest first. Raises Unknown."""
         backfill = find(self.services.edges, id)
         yield from sorted(self._happenings(backfill), key=lambda one: (one.time, one.period, one.group), reverse=True)
 
@@ -125,10 +125,11 @@ class LocalBackfills:
     def _happenings(self, backfill: Backfill) -> Iterator[Happening]:
         place = (backfill.collection, backfill.version, backfill.first, backfill.last)
         for entry in self.services.edges.index.entries(*place):
-            if entry.backfill == backfill.id and entry.updated:
-                text, at = str(entry.failure) if entry.failure else entry.reason, entry.partition
-                facts = {"period": at.period, "group": at.group, "state": str(entry.state), "text": text}
-                yield Happening(time=moment(entry.updated), **facts)
+            if entry.backfill == backfill.id:
+                at = entry.partition
+                for step in entry.past:
+                    facts = {"period": at.period, "group": at.group, "state": step.state, "text": step.text}
+                    yield Happening(time=moment(step.time), run=step.run, **facts)
         yield Happening(time=backfill.started, state="started", text=backfill.command or f"by {backfill.started_by}")
         if backfill.ended:
             yield Happening(time=backfill.ended, state=backfill.state, text=backfill.problem or "")
