@@ -228,6 +228,27 @@ def test_a_partition_shows_its_files_rows_pictures_and_manifest(tab: Tab, serve:
     panel.locator("summary").click()
     expect(panel.get_by_role("region", name="Manifest")).to_contain_text('"fingerprint"')
     assert axe(page) == []
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    assert axe(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_a_grid_of_days(tab: Tab, serve: Serve, daily: Edges, scheme: Any) -> None:
+    tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page = tab.open(f"{serve(daily).url}#/backfills/days")
+    expect(page.locator(".cell")).to_have_count(10_000)
+    assert axe(page) == []
+
+
+def test_one_group_of_a_point_in_time_is_retried_alone(tab: Tab, serve: Serve, troubled: Edges) -> None:
+    backfill = troubled.index.backfill("history")
+    assert backfill is not None
+    over = troubled.index.put_backfill(replace(backfill, state="failed", ended=backfill.started, closed=True))
+    page = tab.open(f"{serve(troubled).url}#/backfills/history/2015-11/g")
+    with page.expect_request("**/v1/backfills/history/retry") as asked:
+        page.get_by_role("button", name="Retry this group").click()
+    troubled.index.put_backfill(replace(backfill, tag=over.tag))  # as it was, for the others
+    assert asked.value.post_data_json == {"select": "needed", "only": ["2015-11/g"]}
 
 
 def test_partitions_are_found_by_state_and_text(tab: Tab, serve: Serve, troubled: Edges) -> None:

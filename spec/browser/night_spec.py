@@ -54,7 +54,10 @@ def test_a_failure_arrives_is_looked_into_and_its_month_run_again(
 ) -> None:
     page = tab.open(address(ask, "operate", "start/night"))
     page.get_by_label("Name").fill("n-one")
-    expect(page.locator(".command")).to_have_text("pileus backfill night --name n-one")
+    page.get_by_label("Max running").fill("7")
+    page.get_by_label("Max dollars").fill("2.5")
+    command = "pileus backfill night --name n-one --max-running 7 --max-dollars 2.5"
+    expect(page.locator(".command")).to_have_text(command)
     page.get_by_role("button", name="Plan").click()
     expect(page.locator(".forecast")).to_contain_text("3 run", timeout=SOON)
     page.get_by_role("button", name="Start this backfill").click()

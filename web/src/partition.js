@@ -133,7 +133,10 @@ export class Panel {
       this.sent.textContent = error ? error.message : "retry was sent";
       if (summary) this.news(summary);
     };
-    return h("button", { type: "button", class: "primary", onclick: () => again(this.source, this.place.id, [period], done) }, `Retry this ${unit}`);
+    const button = (only, text, kind = "") => h("button", { type: "button", class: kind, onclick: () => again(this.source, this.place.id, [only], done) }, text);
+    const whole = button(period, `Retry this ${unit}`, "primary");
+    const group = this.place.group && found?.group !== "*" ? found?.group : null;
+    return group ? h("span", { class: "row" }, button(`${period}/${group}`, "Retry this group"), whole) : whole;
   }
 
   async rows(found) {

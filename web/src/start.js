@@ -19,13 +19,18 @@ export class Start {
     this.order = h("select", changed, options(ORDERS));
     this.name = h("input", { autocomplete: "off", placeholder: "made if not given", oninput: () => this.words() });
     this.failures = h("input", { type: "number", min: "0", autocomplete: "off", placeholder: "no limit", oninput: () => this.words() });
+    this.version = h("select", changed);
+    const limit = (placeholder, more) => h("input", { type: "number", min: "1", autocomplete: "off", placeholder, oninput: () => this.words(), ...more });
+    this.running = limit("no limit");
+    this.dollars = limit("no limit", { min: "0.01", step: "any" });
     this.command = h("code", { class: "command" });
     this.problem = h("p", { class: "notice", role: "alert", hidden: true });
     this.planned = h("section", { class: "forecast", "aria-label": "Plan", "aria-live": "polite" });
     this.planning = h("button", { type: "submit", class: "primary" }, "Plan");
     this.form = h("form", { class: "start-form", onsubmit: (event) => this.plan(event) },
-      field("Collection", this.collection), field("From", this.first), field("To", this.last), field("Select", this.select), field("Order", this.order),
-      field("Name", this.name), field("Max failures", this.failures), h("div", { class: "row" }, this.planning));
+      field("Collection", this.collection), field("Version", this.version), field("From", this.first), field("To", this.last), field("Select", this.select), field("Order", this.order),
+      field("Name", this.name), field("Max failures", this.failures), field("Max running", this.running), field("Max dollars on AWS", this.dollars),
+      h("div", { class: "row" }, this.planning));
     this.element = h("div", { class: "start" }, h("h1", {}, "Start a backfill"), h("p", { class: "faint" }, "The same at a terminal: ", this.command), this.form, this.problem, this.planned);
   }
 
@@ -46,7 +51,10 @@ export class Start {
   close() {}
 
   chosen() {
-    const { options = {} } = this.all?.findLast((one) => one.name === this.collection.value) ?? {};
+    const versions = (this.all ?? []).filter((one) => one.name === this.collection.value);
+    const { options = {}, version } = versions.at(-1) ?? {};
+    fill(this.version, ...versions.toReversed().map((one) => h("option", { value: one.version }, one.version)));
+    this.newest = version;
     this.first.value = "";
     this.last.value = "";
     this.first.placeholder = String(options.spanStart ?? "");
@@ -55,13 +63,14 @@ export class Start {
   }
 
   get asked() {
-    return { collection: this.collection.value, first: this.first.value.trim() || null, last: this.last.value.trim() || null, select: this.select.value, order: this.order.value };
+    const version = this.version.value === this.newest ? null : this.version.value;
+    return { collection: this.collection.value, version, first: this.first.value.trim() || null, last: this.last.value.trim() || null, select: this.select.value, order: this.order.value };
   }
 
   words() {
-    const { collection, first, last, select, order } = this.asked;
-    const more = [first && `--from ${first}`, last && `--to ${last}`, select !== "needed" && `--select ${select}`, order !== "oldest" && `--order ${order}`,
-      this.name.value.trim() && `--name ${this.name.value.trim()}`, this.failures.value && `--max-failures ${this.failures.value}`];
+    const { collection, version, first, last, select, order } = this.asked;
+    const more = [version && `--version ${version}`, first && `--from ${first}`, last && `--to ${last}`, select !== "needed" && `--select ${select}`, order !== "oldest" && `--order ${order}`,
+      this.name.value.trim() && `--name ${this.name.value.trim()}`, this.failures.value && `--max-failures ${this.failures.value}`, this.running.value && `--max-running ${this.running.value}`, this.dollars.value && `--max-dollars ${this.dollars.value}`];
     this.command.textContent = ["pileus backfill", collection, ...more.filter(Boolean)].join(" ");
   }
 
@@ -110,7 +119,9 @@ export class Start {
     go.disabled = true;
     this.tell();
     try {
-      const body = { ...asked, id: this.name.value.trim() || null, max_failures: this.failures.value ? Number(this.failures.value) : null, command: this.command.textContent };
+      const number = (input) => (input.value ? Number(input.value) : null);
+      const limits = { max_failures: number(this.failures), max_running: number(this.running), max_dollars: number(this.dollars) };
+      const body = { ...asked, id: this.name.value.trim() || null, ...limits, command: this.command.textContent };
       const { id } = await post("../v1/backfills", body);
       this.stale();
       this.navigate(["backfills", id]);
