@@ -89,10 +89,9 @@ def _points(template: "Collection", first: str | None, last: str | None) -> tupl
 
 def _manifests(session: Session, collection: str) -> "list[Manifest]":
     """Return the manifests of the latest groups of the collection; none where no stack is up: the estimate says so."""
-    from pileus.deploy.figures import latest_manifests
     from pileus.errors import StoreError, UsageError
 
     try:
-        return latest_manifests(session.edges, collection)
+        return session.client.outputs.manifests(collection)
     except (UsageError, StoreError):
         return []

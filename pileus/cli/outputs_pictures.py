@@ -19,17 +19,9 @@ OneZone = Annotated[str, typer.Option("--zone", autocompletion=complete.zones, h
 @outputs.command(epilog="Example: pileus outputs stac viirs_template")
 def stac(collection: Name, json: show.Json = False) -> None:
     """Write a static STAC catalog of all items into the bucket, and an index of them as stac-geoparquet."""
-    from pileus.backfills.control import read_registry
-    from pileus.errors import UsageError
-    from pileus.outputs.catalog import write_catalog
-
     session = Session()
     session.client.outputs.axis(collection)  # it is known
-    try:
-        document = read_registry(session.edges.store, session.stack).collection(collection)
-    except UsageError:  # the outputs stay when their documents are removed
-        document = None
-    urls = write_catalog(session.edges.store, session.stack.protected, collection, document)
+    urls = session.client.outputs.write_catalog(collection)
     show.answer(json, {"urls": urls}, *urls)
 
 

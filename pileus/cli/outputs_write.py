@@ -189,10 +189,7 @@ def write(path: Path, body: bytes, json: bool) -> None:
 @outputs.command(epilog="Example: pileus outputs site")
 def site(json: show.Json = False) -> None:
     """Write the dashboard's page and its present data as static files into the bucket, under site/."""
-    from pileus.dashboard.export import write_site
-
-    session = Session()
-    written = write_site(session.edges)
+    written = Session().client.outputs.write_site()
     total = sum(size for _, size in written)
     told = f"{written[0][0]}  and {len(written) - 1} more files, {show.size(total)}"
     show.answer(json, {"url": written[0][0], "files": len(written), "size": total}, told)

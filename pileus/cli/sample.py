@@ -26,6 +26,7 @@ def sample(workers: Annotated[int, typer.Option(min=1, help="Worker processes.")
     from pileus.project.example import COLLECTION
 
     session = Session()
+    session.alone()
     _make_site(session)
     with _stack(session, workers):
         registry = _populate(session)

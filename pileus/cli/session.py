@@ -62,8 +62,7 @@ class Session:
         from pileus.edges.cloudformation import outputs
         from pileus.errors import UsageError
 
-        if url := os.environ.get("PILEUS_URL"):
-            raise UsageError("this command works beside a stack alone: unset PILEUS_URL", where=url)
+        self.alone()
         if name := self._on_aws:
             found = outputs(self.aws, f"{name}-core")
             if found is None:
@@ -73,6 +72,14 @@ class Session:
         if running is None or not running.ready:
             raise UsageError("no stack is up: run `pileus up --detach`, or set PILEUS_STACK to one on AWS")
         return Stack.from_env(running.stack)
+
+    @staticmethod
+    def alone() -> None:
+        """Raise UsageError where the commands speak to a server: this one works beside a stack."""
+        from pileus.errors import UsageError
+
+        if url := os.environ.get("PILEUS_URL"):
+            raise UsageError("this command works beside a stack alone: unset PILEUS_URL", where=url)
 
     @cached_property
     def aws(self) -> "Aws":

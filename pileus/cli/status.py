@@ -102,7 +102,7 @@ def _write_page(session: Session, found: "Status", path: Path) -> None:
 
     made = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        path.write_text(page(found, session.stack.protected, link, made=made))
+        path.write_text(page(found, session.client.outputs.bucket, link, made=made))
     except OSError as exc:
         raise UsageError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
     show.errors.print(f"wrote {path}", markup=False, soft_wrap=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pileus.backfills.reconcile import Reconciliation
     from pileus.granules.act import Acted
     from pileus.granules.read import GranuleView
+    from pileus.models import Manifest
     from pileus.runs import Run
 
 
@@ -136,6 +137,19 @@ class Outputs(Protocol):
 
     def body(self, collection: str, url: str) -> bytes:
         """Return an object that was written for a collection. Raises Unknown for any other."""
+
+    def manifests(self, collection: str) -> "list[Manifest]":
+        """Return the manifests of its latest groups that can be read: up to 20, what costs are measured from."""
+
+    def write_catalog(self, collection: str) -> list[str]:
+        """Write its static STAC catalog into the bucket. Return the addresses, root first. Raises UsageError where it
+        has no item.
+        """
+
+    def write_site(self) -> list[tuple[str, int]]:
+        """Write the page and its present data into the bucket. Return address and bytes of each file, the page
+        first.
+        """
 
 
 class Runs(Protocol):

@@ -298,6 +298,10 @@ COMMANDS = [
     "outputs export lights --out shown.gpkg",
     "outputs plot lights --zone square --out shown.svg",
     "runs list",
+    "granules list lights",
+    "outputs stac lights",
+    "outputs site",
+    "cost lights",
     "plan lights --point 2015-02 --select all",
     "dead-letters list",
     "reconcile lights",
@@ -314,5 +318,5 @@ def test_a_command_prints_the_same_beside_the_stack_and_through_the_api(ask: Ask
 
 
 def test_what_works_beside_a_stack_alone_says_so(ask: Asking, done: Project) -> None:
-    told = done.pileus("outputs", "site", code=2, env={"PILEUS_URL": ask.url, "PILEUS_TOKEN": ask.tokens["admin"]})
+    told = done.pileus("sample", code=2, env={"PILEUS_URL": ask.url, "PILEUS_TOKEN": ask.tokens["admin"]})
     assert "works beside a stack alone: unset PILEUS_URL" in told

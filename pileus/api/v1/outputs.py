@@ -15,6 +15,7 @@ from pileus.client.paging import page
 from pileus.models import unsafe
 
 router = APIRouter(tags=["outputs"], dependencies=[allow(Role.read)])
+OPERATE = [allow(Role.operate)]
 Name = Annotated[str, Path(min_length=1, max_length=200, description="Name of a collection."), AfterValidator(unsafe)]
 Zones = Annotated[list[str] | None, Query(description="Id or name of a zone; may be given again.")]
 Band = Annotated[str | None, Query(max_length=200)]
@@ -83,3 +84,21 @@ def objects(reach: Reached, collection: Name, limit: Limit = 100, cursor: Cursor
 def body(reach: Reached, collection: Name, url: Annotated[str, Query(max_length=3000)]) -> Response:
     """Return the bytes of an address that the list names."""
     return Response(reach.outputs.body(collection, url), media_type="application/octet-stream")
+
+
+@router.get("/outputs/{collection}/manifests", summary="Read the latest manifests")
+def manifests(reach: Reached, collection: Name) -> list[dict[str, Any]]:
+    """Return the manifests of its latest groups: what went in, what came out, and how long each step took."""
+    return [one.to_json() for one in reach.outputs.manifests(collection)]
+
+
+@router.post("/outputs/site", dependencies=OPERATE, summary="Write the page as files")
+def site(reach: Reached) -> list[OutputAnswer]:
+    """Write the page and its present data into the bucket, under site/, and return the files, the page first."""
+    return [OutputAnswer(url=url, size=size) for url, size in reach.outputs.write_site()]
+
+
+@router.post("/outputs/{collection}/catalog", dependencies=OPERATE, summary="Write the STAC catalog")
+def catalog(reach: Reached, collection: Name) -> list[str]:
+    """Write the static STAC catalog of a collection into the bucket, and return its addresses, root first."""
+    return reach.outputs.write_catalog(collection)

@@ -15,6 +15,7 @@ from pileus.documents import Collection, resolve_points
 from pileus.edges.store import split
 from pileus.errors import Unknown, UsageError
 from pileus.lifecycle.partition import Entry
+from pileus.models import Manifest
 from pileus.outputs import series
 from pileus.outputs.read import collections, folders, objects
 from pileus.outputs.reasons import explained
@@ -136,6 +137,25 @@ class LocalOutputs:
             looked_at = {entry.partition.period for entry in self._entries(collection, begin, end)}
         with_rows = table["period"].to_pylist() if table.num_rows else []
         return series.axis({*with_rows, *looked_at}, first, last)
+
+    def manifests(self, collection: str) -> list[Manifest]:
+        """Return the manifests of its latest groups that can be read."""
+        from pileus.deploy.figures import latest_manifests
+
+        return latest_manifests(self.services.edges, collection)
+
+    def write_catalog(self, collection: str) -> list[str]:
+        """Write its static STAC catalog. Return the addresses, root first. Raises UsageError where it has no item."""
+        from pileus.outputs.catalog import write_catalog
+
+        store, bucket = self.services.edges.store, self.services.stack.protected
+        return write_catalog(store, bucket, collection, self._populated(collection))
+
+    def write_site(self) -> list[tuple[str, int]]:
+        """Write the page and its present data. Return address and bytes of each file, the page first."""
+        from pileus.dashboard.export import write_site
+
+        return write_site(self.services.edges)
 
     def _left_out(self, collection: str, missing: Sequence[Period]) -> list[str]:
         """Return which of these periods the populated template leaves out, though they are between its ends."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pileus.client.answers import AxisAnswer, SeriesAnswer
 from pileus.client.remote.http import Http, segment
 from pileus.client.rules import RowRules, SeriesRules
+from pileus.models import Manifest
 
 ARROW = "application/vnd.apache.arrow.stream"
 
@@ -55,3 +56,15 @@ class RemoteOutputs:
         """Return an object that was written for a collection. Raises Unknown for any other."""
         at = f"/v1/outputs/{segment(collection)}/object"
         return self.http.read(at, accept="application/octet-stream", url=url)
+
+    def manifests(self, collection: str) -> list[Manifest]:
+        """Return the manifests of its latest groups that can be read."""
+        return [Manifest.from_json(one) for one in self.http.json(f"/v1/outputs/{segment(collection)}/manifests")]
+
+    def write_catalog(self, collection: str) -> list[str]:
+        """Write its static STAC catalog. Return the addresses, root first. Raises UsageError where it has no item."""
+        return [str(url) for url in self.http.change("POST", f"/v1/outputs/{segment(collection)}/catalog")]
+
+    def write_site(self) -> list[tuple[str, int]]:
+        """Write the page and its present data. Return address and bytes of each file, the page first."""
+        return [(one["url"], one["size"]) for one in self.http.change("POST", "/v1/outputs/site")]
