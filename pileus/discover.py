@@ -36,12 +36,14 @@ def discover(edge: Lister, path: str, files: Sequence[File]) -> Iterator[Granule
     """Yield a Granule for each file in `path` whose whole name a regex matches, a Problem for each other file.
 
     The first regex of `files` that matches wins. A file `NAME.md5` (.sha1, .sha256, .sha512, .cksum) beside a
-    matched NAME becomes its `sidecar` and is not reported. Sizes that the listing does not show are asked for.
+    matched NAME becomes its `sidecar` and is not reported, unless it matches a regex itself; one with `checksumFor`
+    is both. Sizes that the listing does not show are asked for.
     Raises DocumentError for a regex that takes too long, and what `edge.list` raises: a folder that is not there is
     NotFound, for the caller to judge.
     """
     understand = [(kind, NamePattern(file.regex), file.bucket) for kind, file in enumerate(files)]
-    for found in _with_sidecars(_parsed(edge.list(path), understand)):
+    checksums = frozenset(kind for kind, file in enumerate(files) if file.checksumFor)
+    for found in _with_sidecars(_parsed(edge.list(path), understand), checksums):
         if isinstance(found, Granule) and found.file.size is None:
             found = replace(found, file=edge.describe(found.file))
         yield found
@@ -62,8 +64,13 @@ def _parsed(
             yield file
 
 
-def _with_sidecars(entries: Iterator[Granule | Listed | Problem]) -> Iterator[Granule | Problem]:
-    """Join granules and their checksum files, which may come up to WINDOW entries apart in either order."""
+def _with_sidecars(
+    entries: Iterator[Granule | Listed | Problem], checksums: frozenset[int]
+) -> Iterator[Granule | Problem]:
+    """Join granules and their checksum files, which may come up to WINDOW entries apart in either order.
+
+    `checksums`: the kinds of granules that are checksum files themselves.
+    """
     held: deque[Granule | Listed] = deque()
     sidecars: dict[str, str] = {}
     for entry in entries:
@@ -71,8 +78,9 @@ def _with_sidecars(entries: Iterator[Granule | Listed | Problem]) -> Iterator[Gr
             yield entry
             continue
         held.append(entry)
-        if isinstance(entry, Listed) and _sidecar_of(entry.name):
-            sidecars[entry.name] = entry.url
+        file = entry if isinstance(entry, Listed) else entry.file if entry.kind in checksums else None
+        if file and _sidecar_of(file.name):
+            sidecars[file.name] = file.url
         if len(held) == 2 * WINDOW:
             yield from _released(held, sidecars, WINDOW)
     yield from _released(held, sidecars, len(held))

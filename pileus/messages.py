@@ -125,8 +125,7 @@ class RunDocuments:
         return self.points.of(parse_period(period))
 
     def to_bytes(self) -> bytes:
-        provider = self.provider.model_dump(mode="json", exclude_defaults=True)
-        return json.dumps({"template": self.template.to_json(), "provider": provider}).encode()
+        return json.dumps({"template": self.template.to_json(), "provider": self.provider.revealed()}).encode()
 
     @classmethod
     def from_bytes(cls, body: bytes) -> "RunDocuments":

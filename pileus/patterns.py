@@ -25,6 +25,8 @@ _READ_OTHERWISE = re.compile(r"\{,|\[:|\[\[|--|&&|\|\||~~")
 """What RE2 reads, but not as `re` does: {,3} and [[:alpha:]]; and what both say may change."""
 _TWO_BRACES = re.compile(r"(?<!\\)\{\{(?= *[A-Za-z_])")
 """With what `{{id}}` of a template begins: plain characters to `re`, and to `regex` a number of errors to allow."""
+_NAMED = re.compile(r"(?<!\\)\(\?<(?=[A-Za-z_])")
+"""With what a named group begins in JavaScript."""
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
@@ -36,6 +38,7 @@ class _Pattern:
         self.pattern = pattern
         if len(pattern) > LONGEST:
             raise DocumentError(f"a regular expression of {len(pattern):,} characters: {LONGEST:,} are the most")
+        pattern = _NAMED.sub("(?P<", pattern)
         try:
             read = re.compile(pattern)
             self.names, self.groups = tuple(read.groupindex), read.groups

@@ -129,7 +129,8 @@ def _is_checked_for_each(value: Mapping[str, Any]) -> bool:
     """Return whether other digits or letters may make a sound collection unsound."""
     regexes = [file["regex"] for file in value["files"]]
     samples = [f"{file['regex']}{file['sampleFileName']}" for file in value["files"] if file.get("sampleFileName")]
-    regexes += filter(None, [value.get("granuleIdExtraction")])
+    samples += [value.get("sampleFileName") or ""]
+    regexes += filter(None, [value.get("granuleIdExtraction"), value.get("granuleId")])
     odd = any(not _are_plain_characters(regex) for regex in regexes)
     return odd or any(map(PLACEHOLDER.search, samples)) or any(map(PLACEHOLDER.search, _keys(value)))
 

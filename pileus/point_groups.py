@@ -61,7 +61,7 @@ def of_group(found: Group, by_id: Mapping[str, T]) -> T:
 
 
 def _one(lister: Lister, collection: Collection, id: str, *, own_folder: bool) -> Grouped:
-    grouped = group(discover(lister, collection.provider_path, collection.files), collection.meta.group, id)
+    grouped = group(discover(lister, collection.provider_path, collection.discovered), collection.meta.group, id)
     if own_folder:
         refuse_strangers(grouped)
     return grouped

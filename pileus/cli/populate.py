@@ -42,12 +42,13 @@ def read_documents(session: Session) -> "tuple[Registry, Mapping[str, bytes]]":
     """Return the documents of the project and its zones, all valid. Warn of passwords that would travel in clear, and
     of an engine that usual workers do not have."""
     from pileus.documents.engine import RUN
+    from pileus.edges.providers.login import plain_warning
     from pileus.edges.providers.reach import sent_in_clear
     from pileus.project.populate import validate
 
     registry, zones = validate(session.project, datetime.now(UTC).date())
     for provider in registry.providers.values():
-        if warning := sent_in_clear(provider):
+        for warning in filter(None, (sent_in_clear(provider), plain_warning(provider))):
             show.errors.print(f"pileus: {warning}", style="yellow", markup=False, soft_wrap=True)
     for collection in registry.collections.values():
         if collection.meta.process and collection.meta.process.engine == "gippy":

@@ -8,12 +8,12 @@ from pileus.documents.base import Document, parse, parse_value, read
 from pileus.documents.collection import (
     DEFAULT_STATISTICS,
     Collection,
-    File,
     Grouping,
     Meta,
     Process,
     Task,
 )
+from pileus.documents.file import File
 from pileus.documents.options import Options, listed_points, narrowed, resolve_points
 from pileus.documents.provider import Credentials, Provider, SecretRef
 from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf

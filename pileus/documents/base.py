@@ -1,6 +1,7 @@
 """What all documents share: how one is read, and the messages when it is wrong."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -17,6 +18,8 @@ LONGEST = 16 << 20
 LONGEST_MESSAGE = 4000
 """Characters of a message about all that is wrong with a document."""
 NAME = r"^[A-Za-z0-9_.-]{1,128}$"
+PATH_NAME = r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$"
+"""A name that may have slashes in it, as Cumulus allows."""
 
 
 class Document(BaseModel):
@@ -53,10 +56,51 @@ def parse(model: type[D], text: str | bytes, source: str) -> D:
 def parse_value(model: type[D], value: object, source: str) -> D:
     """Do as `parse`, for a value that is already JSON."""
     try:
-        return model.model_validate(value)
+        return model.model_validate(_without_unknown(model, value) if is_lenient(value) else value)
     except ValidationError as exc:
-        told = [_explain(model, error) for error in exc.errors(include_url=False)]
+        told = [_explain(model, error) for error in _own_errors(exc)]
         raise DocumentError(one_line("; ".join(told), LONGEST_MESSAGE), where=source) from exc
+
+
+def _own_errors(exc: ValidationError) -> list[Any]:
+    """Return what is wrong, but for lists that are too short only since parts of them are wrong."""
+    errors = exc.errors(include_url=False)
+    places = [error["loc"] for error in errors]
+
+    def follows(error: Any) -> bool:
+        here = error["loc"]
+        return error["type"] == "too_short" and any(one[: len(here)] == here != one for one in places)
+
+    return [error for error in errors if not follows(error)]
+
+
+def is_lenient(value: object) -> bool:
+    """Return whether a document says that its unknown fields are to be left alone: `meta.cumulus.lenient`, which
+    `pileus import cumulus --lenient` writes.
+    """
+    for name in ("meta", "cumulus", "lenient"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value is True
+
+
+def unknown_fields(model: type[Document], value: object) -> list[tuple[int | str, ...]]:
+    """Return the places of all fields in a value that the model does not know."""
+    try:
+        model.model_validate(value)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_input=False)
+        return [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    return []
+
+
+def _without_unknown(model: type[Document], value: object) -> object:
+    left: Any = deepcopy(value)
+    for place in unknown_fields(model, value):
+        at = left
+        for step in place[:-1]:
+            at = at[step]
+        del at[place[-1]]
+    return left
 
 
 def _fields(model: Any, loc: Sequence[int | str]) -> set[str]:
@@ -87,7 +131,7 @@ def _explain(model: type[BaseModel], error: Any) -> str:
         *place, name = error["loc"]
         close = near_names(str(name), _fields(model, place))
         message = f"unknown field; did you mean {' or '.join(close)}?" if close else "unknown field"
-    elif isinstance(error.get("input"), str | int | float):
+    elif isinstance(error.get("input"), str | int | float) and error["loc"][-1:] not in (("username",), ("password",)):
         message = f"{message} (got {str(error['input'])[:60]!r})" if error["type"] != "value_error" else message
     return f"{path}: {message}" if path else message
 

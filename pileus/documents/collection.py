@@ -6,18 +6,19 @@ from typing import Any, Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pileus.documents.band import Band, GridRule
-from pileus.documents.base import NAME, Document, Regex
+from pileus.documents.base import NAME, PATH_NAME, Document, Regex
+from pileus.documents.cumulus import UrlPath, check_checksums, check_granule_ids
 from pileus.documents.engine import check_gippy, completed
+from pileus.documents.file import File
 from pileus.documents.options import Options
 from pileus.documents.valid import Conditions, Range
-from pileus.errors import DocumentError, UsageError
+from pileus.errors import UsageError
 from pileus.patterns import NamePattern
 from pileus.placeholders import VALUES
 from pileus.statistics import statistic_of
 from pileus.worker_tasks import task_of
 
 DEFAULT_STATISTICS = ("count", "sum", "mean", "min", "max", "stddev", "skew", "valid_share")
-Buckets = Literal["internal", "protected"]
 Coverage = Literal["exact", "center", "all_touched", "gippy"]
 Overlap = Literal["first", "last", "newest", "error"]
 
@@ -201,58 +202,39 @@ class Meta(BaseModel):
         return self
 
 
-class File(Document):
-    """One kind of file of the collection."""
-
-    regex: Regex
-    """Regular expression that a whole file name must match. Its named groups, `(?P<tile>...)`, are the parts of the
-    name that `meta.group` refers to. Example: `"(?P<start>[0-9]{8})_(?P<tile>[A-Z0-9]+)[.]tgz"`."""
-    bucket: Buckets = "internal"
-    """Bucket that keeps the archive where `meta.process.archive` is true. Example: `"protected"`."""
-    sampleFileName: str | None = None
-    """A name that the regex must match; checked when the document is read. Without it: not checked. Example:
-    `"20150101_75N060E.tgz"`."""
-
-    @model_validator(mode="after")
-    def _sample_matches(self) -> Self:
-        if self.sampleFileName is None:
-            return self
-        try:
-            parts = NamePattern(self.regex).parts(self.sampleFileName)
-        except DocumentError as exc:
-            raise ValueError(exc.message) from exc
-        if parts is None:
-            raise ValueError(f"regex does not match sampleFileName {self.sampleFileName[:80]!r}")
-        return self
-
-
 class Collection(Document):
     """A collection, or the template of many: `{{pointInTime}}` may stand anywhere in its text."""
 
-    name: str = Field(pattern=NAME)
-    """Name of the collection, which commands and keys use: letters, digits, `_`, `.` and `-`. Example:
-    `"viirs_template"`."""
+    name: str = Field(pattern=PATH_NAME, max_length=128)
+    """Name of the collection, which commands and keys use: letters, digits, `_`, `.` and `-`; of one that is not
+    backfilled `/` too. Example: `"viirs_template"`."""
     templated_name: str | None = None
     """Name of the collection of one point in time; required with `options`, and must differ between points in time, and
     between ids. Without it: `name`. Example: `"viirs_{{pointInTime}}"`."""
-    version: str = Field("001", pattern=NAME)
+    version: str = Field("001", pattern=PATH_NAME, max_length=128)
     """Version of the collection; results of each version are kept apart. Example: `"002"`."""
     dataType: str | None = None
-    """Kept for Cumulus documents; Pileus does not use it. Example: `"VNP46A3"`."""
-    granuleId: str | None = None
-    """Kept for Cumulus documents; Pileus does not use it, since `files[].regex` names the parts of a file. Example:
-    `"SVDNB_npp_20150101-20150131_75N060E"`."""
+    """Name that messages of Cumulus have for the collection; kept. Without it: `name`. Example: `"VNP46A3"`."""
+    granuleId: Regex | None = None
+    """Regular expression that the id of each granule must match, anywhere in it. Without it: any id will do. Example:
+    `"^MOD09GQ[.]A[0-9]{7}$"`."""
     granuleIdExtraction: Regex | None = None
-    """Kept for Cumulus documents: checked to be a regular expression, and not used. Example: `"(.*)[.]tgz"`."""
+    """Regular expression whose first group, anywhere in a file's name, is the id of the granule that the file belongs
+    to. Without it: each file is a granule of its own. Example: `"(.*)[.]tgz"`."""
     sampleFileName: str | None = None
-    """Kept for Cumulus documents; not used. `files[].sampleFileName` is checked against its regex. Example:
-    `"SVDNB_npp_20150101-20150131_75N060E.tgz"`."""
+    """A file name out of which `granuleIdExtraction` must take an id that matches `granuleId`; checked when the
+    document is read. Without it: not checked. Example: `"SVDNB_npp_20150101-20150131_75N060E.tgz"`."""
     files: tuple[File, ...] = Field(min_length=1)
     """The kinds of files that belong to the collection; a listed file that matches none is reported and left alone.
     Example: `[{"regex": ".*[.]tgz"}]`."""
     provider_path: str = ""
     """Folder at the provider that is listed; placeholders are replaced. It is joined to the path of the provider's
     `host`; one that begins with `/` replaces that path. Example: `"/viirs/{{pointInTime}}/vcmcfg/"`."""
+    url_path: UrlPath | None = None
+    """Template of the folder in the bucket that tasks of Cumulus keep files in which name none; kept archives have keys
+    of their own. Without it: none. Example: `"{cmrMetadata.Granule.Collection.ShortName}"`."""
+    ignoreFilesConfigForDiscovery: bool = False
+    """Whether files that match none of `files` belong to the collection all the same. Example: `true`."""
     duplicateHandling: Literal["error", "skip", "replace", "version"] = "error"
     """What happens to a kept archive when one of the same name and other content is there: `error` fails the group,
     `skip` keeps the old one, `replace` overwrites it, `version` renames the old one. Example: `"replace"`."""
@@ -264,6 +246,24 @@ class Collection(Document):
     provider: str | None = None
     """Id of the provider that has the files. Without it: commands and rules must name it. Example:
     `"viirs_provider"`."""
+    process: str | None = None
+    """Kept and not used: name of the container that Cumulus processes granules with. Without it: not said. Example:
+    `"modis"`."""
+    reportToEms: bool | None = None
+    """Kept and not used: whether Cumulus reports the collection to EMS. Without it: not said. Example: `false`."""
+    tags: tuple[str, ...] = ()
+    """Words to find the collection by; kept and not used. Example: `["night lights"]`."""
+    createdAt: int | None = None
+    """Milliseconds since 1970 at which Cumulus made the document; kept and not used. Without it: not said. Example:
+    `1717200000000`."""
+    updatedAt: int | None = None
+    """Milliseconds since 1970 at which Cumulus changed it; kept and not used. Without it: not said. Example:
+    `1717200000000`."""
+    cmrProvider: str | None = None
+    """Kept and not used: provider that newer Cumulus publishes to CMR as. Without it: not said. Example:
+    `"PODAAC"`."""
+    metricsProvider: str | None = None
+    """Kept and not used: provider that newer Cumulus reports metrics as. Without it: not said. Example: `"PODAAC"`."""
     meta: Meta = Meta()
     """What Pileus reads of it is `group`, `bands`, `grid` and `process`; `description` and `license` stand in the STAC
     collection, and any other key is kept. Example: `{"license": "CC-BY-4.0"}`."""
@@ -298,6 +298,19 @@ class Collection(Document):
         if self.options and self.options.ids and self.meta.group.by:
             raise ValueError("meta.group.by: expected none with options.ids: the key of a group is its id")
         return self
+
+    @model_validator(mode="after")
+    def _is_of_cumulus(self) -> Self:
+        check_granule_ids(self.granuleIdExtraction, self.granuleId, self.sampleFileName)
+        check_checksums([(file.regex, file.checksumFor) for file in self.files])
+        if self.options and (wrong := next((one for one in (self.name, self.version) if "/" in one), None)):
+            raise ValueError(f"{wrong!r}: expected no / in the name and the version of a template")
+        return self
+
+    @property
+    def discovered(self) -> tuple[File, ...]:
+        """Return the kinds of files that discovery takes, in the order in which they are tried."""
+        return (*self.files, File(regex=".*")) if self.ignoreFilesConfigForDiscovery else self.files
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as a user would write it: without keys that have their default."""

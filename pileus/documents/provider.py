@@ -3,11 +3,23 @@
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    SerializationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from pileus.documents.base import NAME, Document
+from pileus.documents.base import PATH_NAME, Document
 from pileus.errors import UsageError
 from pileus.protocols import REGISTERED, protocol_of
+
+MASK = "********"
+"""Stands for a secret of a document wherever the document is shown."""
+REVEAL = "reveal"
 
 
 def _known(name: str) -> str:
@@ -84,12 +96,22 @@ class Credentials(Document):
         return self
 
 
+def _written(value: SecretStr, info: SerializationInfo) -> str:
+    return value.get_secret_value() if (info.context or {}).get(REVEAL) else MASK
+
+
+Plain = Annotated[SecretStr, PlainSerializer(_written, return_type=str, when_used="json")]
+"""A secret that stands in a document itself. It is written as `MASK`, except where the context of the writing has
+`REVEAL`.
+"""
+
+
 class Provider(Document):
     """A place that offers files."""
 
-    id: str = Field(pattern=NAME)
-    """Name of the provider, which collections and rules use: letters, digits, `_`, `.` and `-`. Example:
-    `"viirs_provider"`."""
+    id: str = Field(pattern=PATH_NAME, max_length=128)
+    """Name of the provider, which collections and rules use: letters, digits, `_`, `.`, `-`, and `/` between them.
+    Example: `"viirs_provider"`."""
     protocol: Protocol
     """Protocol that the provider speaks. Example: `"https"`."""
     host: str = ""
@@ -124,14 +146,55 @@ class Provider(Document):
     """Seconds without a byte after which a connection counts as broken. Example: `60`."""
     total_seconds: float = Field(6 * 3600, gt=0)
     """Seconds that one file may take. Example: `3600`."""
+    maxDownloadTime: int | None = Field(default=None, ge=1)
+    """Seconds that one file may take, as Cumulus names them; the shorter of the two counts. Without it:
+    `total_seconds`. Example: `900`."""
     attempts: int = Field(8, ge=1, le=100)
     """Tries in a row without a new byte before an error of a file or a listing counts, with growing pauses. Example:
     `8`."""
     min_bytes_per_second: float = Field(1000, ge=0)
     """Bytes a second, over a minute, below which a connection counts as broken. 0: never. Example: `1000`."""
+    username: Plain | None = None
+    """User name, for sign-in of type `basic`, where there are no `credentials`; is shown nowhere. `credentials` keep
+    it out of the document. Without it: nothing. Example: `"reader"`."""
+    password: Plain | None = None
+    """Password to `username`; is shown nowhere, and `pileus populate` warns of it. Without it: empty. Example:
+    `"correct horse battery staple"`."""
+    encrypted: bool = False
+    """Whether a key of Cumulus has encrypted `username` and `password`. Pileus has no such key: nothing signs in with
+    them. Example: `true`."""
+    privateKey: str | None = None
+    """Kept and not used: name of a file with a key for sftp, in a bucket of Cumulus. Without it: nothing. Example:
+    `"sftp-key.pem"`."""
+    cmKeyId: str | None = None
+    """Kept and not used: key of AWS KMS that `privateKey` is encrypted with. Without it: nothing. Example:
+    `"alias/sftp"`."""
+    certificateUri: str | None = None
+    """Kept and not used: address of a certificate in S3; `ca_file` names one that is used. Without it: nothing.
+    Example: `"s3://pileus-internal/certificate.pem"`."""
+    createdAt: int | None = None
+    """Milliseconds since 1970 at which Cumulus made the document; kept and not used. Without it: not said. Example:
+    `1717200000000`."""
+    updatedAt: int | None = None
+    """Milliseconds since 1970 at which Cumulus changed it; kept and not used. Without it: not said. Example:
+    `1717200000000`."""
     meta: dict[str, Any] = Field(default_factory=dict)
     """Any keys of your own; Pileus keeps them and does not read them. Example: `{"contact":
     "archive@example.org"}`."""
+
+    @property
+    def file_seconds(self) -> float:
+        """Return the seconds that one file may take."""
+        return min(self.total_seconds, self.maxDownloadTime or self.total_seconds)
+
+    @property
+    def signs_in(self) -> bool:
+        """Return whether it is sent anything to sign in with."""
+        return self.credentials is not None or self.username is not None
+
+    def revealed(self) -> dict[str, Any]:
+        """Return the document as JSON with its plain secrets, for where only Pileus itself reads it."""
+        return self.model_dump(mode="json", exclude_defaults=True, context={REVEAL: True})
 
     @model_validator(mode="after")
     def _scheme_agrees(self) -> Self:

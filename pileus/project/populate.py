@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from datetime import date
 
-from pileus.documents import Collection
+from pileus.documents import Collection, Provider
+from pileus.documents.provider import MASK
 from pileus.edges.store import Store, load
-from pileus.errors import DamagedObject, NotFound
+from pileus.errors import DamagedObject, DocumentError, NotFound
 from pileus.project.folder import Project, with_zones
 from pileus.project.registry import Registry, check
 from pileus.zonal.zones import read_zones
@@ -57,13 +58,29 @@ def populate(
 
 def compare(store: Store, bucket: str, registry: Registry) -> tuple[Registry, list[tuple[str, str, str]]]:
     """Return what `populate` would, and write nothing."""
-    collections = {key: _located(collection, bucket) for key, collection in registry.collections.items()}
-    registry = Registry(collections, registry.providers, registry.rules)
     try:
         before = load(store, _url(bucket), Registry.from_json)
     except (NotFound, DamagedObject):
         before = Registry()
+    collections = {key: _located(collection, bucket) for key, collection in registry.collections.items()}
+    providers = {key: _unmasked(provider, before.providers.get(key)) for key, provider in registry.providers.items()}
+    registry = Registry(collections, providers, registry.rules)
     return registry, list(registry.difference(before))
+
+
+def _unmasked(provider: Provider, before: Provider | None) -> Provider:
+    """Return the provider with the secrets that the stack has, where it was given as it is shown. Raises DocumentError
+    where the stack has none.
+    """
+    changes = {}
+    for name in ("username", "password"):
+        secret = getattr(provider, name)
+        if secret is not None and secret.get_secret_value() == MASK:
+            changes[name] = getattr(before, name, None)
+            if changes[name] is None:
+                told = f"{name}: stars stand for it where documents are shown: expected the {name} itself"
+                raise DocumentError(told, where=f"provider {provider.id}")
+    return provider.model_copy(update=changes)
 
 
 def _url(bucket: str) -> str:

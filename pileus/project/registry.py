@@ -42,7 +42,7 @@ class Registry:
     def to_json(self) -> bytes:
         value = {
             "collections": {key: item.to_json() for key, item in self.collections.items()},
-            "providers": {key: _plain(item) for key, item in self.providers.items()},
+            "providers": {key: item.revealed() for key, item in self.providers.items()},
             "rules": {key: _plain(item) for key, item in self.rules.items()},
         }
         return json.dumps(value, indent=1, sort_keys=True).encode()

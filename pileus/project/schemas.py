@@ -18,6 +18,7 @@ from pileus.documents import (
     Rule,
     band,
     collection,
+    file,
     options,
     provider,
     rule,
@@ -27,7 +28,7 @@ from pileus.documents import (
 from pileus.documents.task import TaskDefinition
 from pileus.processes import RegisteredProcess
 
-PARTS = (band, valid, collection, options, provider, rule, task)
+PARTS = (band, valid, collection, file, options, provider, rule, task)
 MODELS: dict[str, type[Document]] = {
     "collection": Collection,
     "provider": Provider,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pileus.discover import WINDOW, discover
-from pileus.documents import File, Grouping, Provider
+from pileus.documents import Collection, File, Grouping, Provider
 from pileus.edges.providers import connect
 from pileus.edges.providers.address import base_of
 from pileus.edges.providers.index_page import parse_index_page
@@ -202,3 +202,35 @@ def test_a_listing_of_a_hundred_thousand_files_needs_less_than_192_mib(nginx: An
     count, megabytes = listed(nginx, tmp_path, 100_000)
     assert count == 100_000
     assert megabytes < 192
+
+
+def test_a_checksum_file_of_a_kind_of_its_own_is_a_granule_and_verifies_the_file_that_it_is_named_after() -> None:
+    files = [File(regex="(.*)[.]hdf"), File(regex="(.*)[.]hdf[.]md5", checksumFor="(.*)[.]hdf")]
+    edge = MemoryEdge(dict.fromkeys(["a.hdf", "a.hdf.md5", "b.hdf.md5"], b"x"))
+    granules = [one for one in discover(edge, "", files) if isinstance(one, Granule)]
+    assert [(one.file.name, one.kind, one.file.sidecar) for one in granules] == [
+        ("a.hdf", 0, "memory:a.hdf.md5"),
+        ("a.hdf.md5", 1, None),
+        ("b.hdf.md5", 1, None),
+    ]
+
+
+def test_files_of_cumulus_without_named_groups_are_one_group() -> None:
+    name = "MOD09GQ.A2017025.{}.006.2017034065104"
+    begin = r"^MOD09GQ\.A[\d]{7}\.[\S]{6}\.006\.[\d]{13}"
+    regexes = [rf"{begin}\.hdf$", rf"{begin}\.hdf\.met$"]
+    names = [name.format(tile) + ending for tile in ("h21v00", "h22v00") for ending in (".hdf", ".hdf.met")]
+    (whole,) = group(found(names, *regexes), Grouping()).groups
+    assert (whole.key, [granule.file.name for granule in whole.granules]) == ("all", sorted(names))
+
+
+def test_with_ignore_files_config_all_files_belong_to_the_collection() -> None:
+    collection = Collection(
+        name="x", version="1", files=(File(regex="a.nc", bucket="protected"),), ignoreFilesConfigForDiscovery=True
+    )
+    edge = MemoryEdge(dict.fromkeys(["a.nc", "notes.txt"], b"x"))
+    entries = list(discover(edge, "", collection.discovered))
+    assert [(one.file.name, one.bucket) for one in entries if isinstance(one, Granule)] == [
+        ("a.nc", "protected"),
+        ("notes.txt", "internal"),
+    ]

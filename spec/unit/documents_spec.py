@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from pileus.documents import Collection, Meta, Process, Provider, Rule, parse, parse_value, read
+from pileus.edges.store import FolderStore
 from pileus.errors import DocumentError
 from pileus.lifecycle.fingerprint import fingerprint
+from pileus.project.populate import populate
+from pileus.project.registry import Registry
 from pileus.project.schemas import MODELS, schema
 from spec.support.forked import run_forked
 
@@ -76,7 +79,20 @@ def changed(**changes: object) -> str:
             "meta.process.stat: unknown field; did you mean",
         ),
         (changed(files=[{"regex": "("}]), r"x.json: files\[0\].regex: not a regular expression: missing \)"),
-        (changed(files=[{"regex": "a", "bucket": "pubic"}]), r"files\[0\].bucket: Input should be 'internal' or"),
+        (changed(files=[{"regex": "a", "bucket": "my bucket"}]), r"files\[0\].bucket: String should match pattern"),
+        (
+            changed(sampleFileName="readme.txt"),
+            r"sampleFileName: readme.txt: granuleIdExtraction .* finds no granule id",
+        ),
+        (changed(granuleId="^MOD09"), r"its granule id 'SVDNB.*' does not match granuleId '\^MOD09'"),
+        (
+            changed(url_path="{extractYer(file.time)}"),
+            "url_path: unknown function of url_path 'extractYer': did you mean",
+        ),
+        (
+            changed(files=[{"regex": "a[.]nc"}, {"regex": "a[.]md5", "checksumFor": "b[.]nc"}]),
+            r"files\[1\].checksumFor: expected the regex of one other of files, not 'b\[.\]nc'",
+        ),
         (changed(files=[{"regex": "a", "sampleFileName": "b"}]), "regex does not match sampleFileName 'b'"),
         (changed(provider_path="{{when}}"), "provider_path: unresolved placeholder {{when}}"),
         (
@@ -198,3 +214,70 @@ def test_the_old_name_of_the_classic_csv_is_read_and_makes_no_result_stale() -> 
         process = parse_value(Process, written, "meta.process")
         assert process.classic_csv
         assert fingerprint([], Meta(process=process)).parameters == "5dd9bb002793", "as the first version made it"
+
+
+PLAIN = {
+    "id": "archive",
+    "protocol": "https",
+    "host": "archive.example.org",
+    "username": "reader",
+    "password": "s3same",
+}
+
+
+def test_a_plain_password_is_written_where_pileus_reads_it_and_masked_where_anybody_else_does() -> None:
+    provider = parse_value(Provider, PLAIN, "archive.json")
+    assert provider.revealed() == PLAIN
+    shown = provider.model_dump(mode="json", exclude_defaults=True)
+    assert (shown["username"], shown["password"]) == ("********", "********")
+    assert "s3same" not in repr(provider) + str(provider) + provider.model_dump_json()
+
+
+def test_a_wrong_password_is_not_in_what_is_said_of_it() -> None:
+    with pytest.raises(DocumentError, match="password: Input should be a valid string") as caught:
+        parse_value(Provider, PLAIN | {"password": 90210}, "archive.json")
+    assert "90210" not in str(caught.value)
+
+
+def test_a_registry_that_was_shown_may_be_given_back_and_keeps_its_passwords(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    given = Registry(providers={"archive": parse_value(Provider, PLAIN, "archive.json")})
+    populate(store, "internal", given, {})
+    shown = {**PLAIN, "username": "********", "password": "********", "globalConnectionLimit": 3}
+    written, _ = populate(store, "internal", Registry(providers={"archive": parse_value(Provider, shown, "x")}), {})
+    assert written.providers["archive"].revealed() == PLAIN | {"globalConnectionLimit": 3}
+    other = Registry(providers={"other": parse_value(Provider, shown | {"id": "other"}, "x")})
+    with pytest.raises(DocumentError, match="provider other: username: stars stand for it"):
+        populate(store, "internal", other, {})
+
+
+def test_populate_warns_of_a_password_in_a_document_and_names_the_way_to_secrets_manager(project: Path) -> None:
+    (project / "data/providers/archive.json").write_text(json.dumps(PLAIN))
+    done = check(project)
+    assert done.returncode == 0, done.stderr
+    assert "provider archive: its password stands in the document" in done.stderr
+    assert '"password": {"secretsmanager": "NAME", "key": "password"}' in done.stderr
+    assert "s3same" not in done.stderr + done.stdout
+
+
+def test_the_shorter_of_two_limits_of_time_counts() -> None:
+    assert parse_value(Provider, PLAIN | {"maxDownloadTime": 900}, "x").file_seconds == 900
+    assert parse_value(Provider, PLAIN | {"maxDownloadTime": 900, "total_seconds": 60}, "x").file_seconds == 60
+
+
+def test_named_groups_may_be_written_as_javascript_writes_them() -> None:
+    value = json.loads(ANCESTOR)
+    value["files"] = [{"regex": "(?<tile>h[0-9]{2}v[0-9]{2})[.]hdf", "sampleFileName": "h01v02.hdf"}]
+    value["meta"] = {"group": {"each": "tile"}}
+    assert parse_value(Collection, value, "x").meta.group.each == "tile"
+
+
+def test_unknown_fields_are_left_alone_only_where_a_document_says_so() -> None:
+    value = json.loads(ANCESTOR) | {"oldField": 1, "meta": {"cumulus": {"lenient": True}}}
+    value["files"][0]["older"] = "x"
+    assert parse_value(Collection, value, "x").name == "viirs_template"
+    with pytest.raises(DocumentError, match="files: required, and missing"):
+        parse_value(Collection, {"name": "x", "old": 1, "meta": value["meta"]}, "x")
+    value["meta"] = {"cumulus": {"lenient": False}}
+    with pytest.raises(DocumentError, match=r"files\[0\].older: unknown field; oldField: unknown field"):
+        parse_value(Collection, value, "x")

@@ -116,6 +116,11 @@ def edge_to(
     return connect(provider, secrets=Secrets(environ=environ))
 
 
+def plain_edge_to(site: Scripted, **login: Any) -> ProviderEdge:
+    provider = Provider.model_validate({"id": "x", "protocol": "http", "host": site.host, **login})
+    return connect(provider, secrets=Secrets(environ={}))
+
+
 def fetch(edge: ProviderEdge, url: str, folder: Path) -> bytes:
     with closing(edge):
         return download([granule_of(url)], folder, edge, parallel=1)[0].path.read_bytes()
@@ -132,6 +137,29 @@ BASIC_CREDENTIALS = Credentials(type="basic", username=ref("USER"), password=ref
 def test_basic(tmp_path: Path) -> None:
     with scripted(asking(BASIC)) as site:
         assert fetch(edge_to(site, BASIC_CREDENTIALS), f"{site.url}/a", tmp_path) == b"in"
+
+
+def test_a_user_and_a_password_of_the_document_itself_as_cumulus_has_them(tmp_path: Path) -> None:
+    with scripted(asking(BASIC)) as site:
+        edge = plain_edge_to(site, username="ada", password="s3cret-pass")
+        assert fetch(edge, f"{site.url}/a", tmp_path) == b"in"
+
+
+def test_what_cumulus_has_encrypted_signs_in_nowhere_and_is_told_before_anything_is_sent() -> None:
+    with scripted(asking(BASIC)) as site, pytest.raises(DocumentError, match="a key of Cumulus that Pileus has not"):
+        plain_edge_to(site, username="AQECAHg", password="AQECAHh", encrypted=True)
+    assert site.seen == []
+
+
+def test_a_plain_password_does_not_follow_a_redirect_to_a_host_that_is_not_listed(tmp_path: Path) -> None:
+    with (
+        scripted(lambda sent: (200, {}, b"stolen")) as thief,
+        scripted(lambda sent: (302, {"Location": f"{thief.url}/a"}, b"")) as site,
+    ):
+        edge = plain_edge_to(site, username="ada", password="s3cret-pass")
+        with pytest.raises(Refused, match="allowedRedirects does not list"):
+            fetch(edge, f"{site.url}/a", tmp_path)
+    assert thief.seen == []
 
 
 def test_bearer(tmp_path: Path) -> None:

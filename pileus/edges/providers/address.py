@@ -109,6 +109,6 @@ def limits_of(provider: Provider) -> Limits:
     return Limits(
         attempts=provider.attempts,
         read_seconds=provider.read_seconds,
-        total_seconds=provider.total_seconds,
+        total_seconds=provider.file_seconds,
         min_bytes_per_second=provider.min_bytes_per_second,
     )

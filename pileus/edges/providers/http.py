@@ -51,7 +51,7 @@ class HttpEdge:
     def __init__(self, provider: Provider, secrets: Secrets, connections: Connections) -> None:
         self._base = base_of(provider)
         self._listed = {host.lower() for host in provider.allowedRedirects}
-        self._has_credentials = provider.credentials is not None
+        self._has_credentials = provider.signs_in
         context = _context(provider)
         reach = Reach.of(provider, self._base.origin.host)
         self._dialler = Dialler(context, provider.connect_seconds, secrets.environ, reach)

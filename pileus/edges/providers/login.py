@@ -26,7 +26,7 @@ def login_of(provider: Provider, secrets: Secrets, host: str) -> Login | None:
     credentials = provider.credentials
     where = f"provider {provider.id}: credentials"
     if credentials is None:
-        return None
+        return plain_login(provider)
     if credentials.type == "basic" and credentials.username and credentials.password:
         user = secrets.resolve(credentials.username, f"{where}.username").reveal()
         return Login(user, secrets.resolve(credentials.password, f"{where}.password"))
@@ -37,6 +37,33 @@ def login_of(provider: Provider, secrets: Secrets, host: str) -> Login | None:
         return Login(entry[0], Secret(entry[2] or ""))
     words = f"type: {credentials.type} is not for protocol {provider.protocol}: expected basic or netrc"
     raise DocumentError(words, where=where)
+
+
+def plain_login(provider: Provider) -> Login | None:
+    """Return the login that stands in the document itself, as documents of Cumulus have it; None where there is none.
+
+    Raises DocumentError for one that Cumulus has encrypted.
+    """
+    if provider.username is None:
+        return None
+    if provider.encrypted:
+        told = "username and password are encrypted with a key of Cumulus that Pileus has not"
+        raise DocumentError(f"{told}: write credentials with references to secrets", where=f"provider {provider.id}")
+    password = provider.password.get_secret_value() if provider.password else ""
+    return Login(provider.username.get_secret_value(), Secret(password))
+
+
+def plain_warning(provider: Provider) -> str | None:
+    """Return a warning where a password stands in the document itself, and the way to keep it elsewhere, else None."""
+    if provider.password is None:
+        return None
+    if provider.encrypted:
+        told = "its password is encrypted with a key of Cumulus, and nothing signs in with it"
+    else:
+        told = "its password stands in the document, where all can read it that can read the document"
+    way = '"credentials": {"type": "basic", "username": {"secretsmanager": "NAME", "key": "username"}, "password": '
+    way += '{"secretsmanager": "NAME", "key": "password"}}'
+    return f"provider {provider.id}: {told}: keep it in Secrets Manager, and write {way}"
 
 
 def read_netrc(secrets: Secrets, where: str) -> netrc.netrc:

@@ -118,15 +118,15 @@ def is_private_host(host: str) -> bool:
 
 def sent_in_clear(provider: Provider) -> str | None:
     """Return a warning where a provider's secrets cross a public network without encryption, else None."""
-    credentials = provider.credentials
-    if credentials is None or provider.protocol not in ("http", "ftp"):
+    if not provider.signs_in or provider.protocol not in ("http", "ftp"):
         return None
     text = provider.host if "://" in provider.host else f"{provider.protocol}://{provider.host}"
     if Reach.of(provider, urlsplit(text).hostname or "").private:
         return None
     better = {"http": "https", "ftp": "sftp"}[provider.protocol]
-    kind = f"credentials of type {credentials.type} are sent over plain {provider.protocol}"
-    return f"provider {provider.id}: {kind}, where anybody on the way can read them: use {better} if it has it"
+    kind = provider.credentials.type if provider.credentials else "basic"
+    told = f"credentials of type {kind} are sent over plain {provider.protocol}"
+    return f"provider {provider.id}: {told}, where anybody on the way can read them: use {better} if it has it"
 
 
 def guarded_pools(reach: Reach, most: int, opened: Callable[[socket.socket], None], **pools: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class S3Edge:
         # Only for its lines and bodies: what it asks for is signed already.
         plain = Provider(
             **{
-                **provider.model_dump(exclude={"credentials", "endpoint"}),
+                **provider.model_dump(exclude={"credentials", "endpoint", "username", "password"}),
                 "protocol": urlsplit(self._client.meta.endpoint_url).scheme,
                 "host": urlsplit(self._client.meta.endpoint_url).netloc,
                 "port": None,

@@ -26,7 +26,7 @@ from pileus.edges.providers.address import base_of, limits_of, origin_of, shown
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import Fault, translated
 from pileus.edges.providers.listing_limits import DIGITS, ListingLimits
-from pileus.edges.providers.login import login_of
+from pileus.edges.providers.login import login_of, plain_login
 from pileus.edges.providers.reach import Reach
 from pileus.edges.providers.sftp_packets import BoundedClient
 from pileus.edges.providers.time_limit import patience, within
@@ -284,6 +284,8 @@ def _sign_in(provider: Provider, secrets: Secrets, host: str) -> Callable[[param
     """Return what signs in on a transport. Raises DocumentError."""
     credentials = provider.credentials
     where = f"provider {provider.id}: credentials"
+    if credentials is None and (plain := plain_login(provider)):
+        return lambda transport: transport.auth_password(*plain.reveal())
     if credentials is None:
         raise DocumentError("required for protocol sftp: expected type key, basic or netrc", where=where)
     if credentials.type != "key" or not credentials.username or not credentials.private_key:

@@ -20,7 +20,7 @@ from pileus.documents import Credentials, Provider, SecretRef
 from pileus.edges.providers.address import Origin, shown
 from pileus.edges.providers.faults import BUSY
 from pileus.edges.providers.form_post import post_form
-from pileus.edges.providers.login import read_netrc
+from pileus.edges.providers.login import plain_login, read_netrc
 from pileus.edges.secrets import Secret, Secrets
 from pileus.errors import Busy, DocumentError, Refused
 from pileus.strict_json import parse_json
@@ -155,7 +155,8 @@ def sign_in(provider: Provider, secrets: Secrets, dial: Dial, now: Callable[[], 
     """
     credentials = provider.credentials
     if credentials is None:
-        return Anonymous()
+        login = plain_login(provider)
+        return Fixed(basic(*login.reveal())) if login else Anonymous()
     where = f"provider {provider.id}: credentials"
 
     def secret(name: str) -> str:
