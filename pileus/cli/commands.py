@@ -56,6 +56,8 @@ ENTRIES = [
     Entry("images", CLOUD, "Build the images that workers run in."),
     Entry("deploy", CLOUD, "Create or update the stacks in your AWS account."),
     Entry("destroy", CLOUD, "Remove the stacks; the buckets stay."),
+    Entry("import", TOOLS, "Documents of Cumulus into the project.", "pileus.cli.cumulus_documents"),
+    Entry("export", TOOLS, "The project's documents for Cumulus.", "pileus.cli.cumulus_documents"),
     Entry("discover", TOOLS, "List a provider's files for one point in time."),
     Entry("download", TOOLS, "Download files: parallel, resumed, verified."),
     Entry("stats", TOOLS, "Compute zonal statistics of rasters and archives."),

@@ -4,7 +4,7 @@ Each model checks one document by itself; `check` in `project/registry.py` compa
 """
 
 from pileus.documents.band import Band, GridRule, Tiles
-from pileus.documents.base import Document, parse, parse_value, read
+from pileus.documents.base import Document, parse, parse_value, read, violations
 from pileus.documents.collection import (
     DEFAULT_STATISTICS,
     Collection,
@@ -49,4 +49,5 @@ __all__ = [
     "parse_value",
     "read",
     "resolve_points",
+    "violations",
 ]

@@ -56,10 +56,23 @@ def parse(model: type[D], text: str | bytes, source: str) -> D:
 def parse_value(model: type[D], value: object, source: str) -> D:
     """Do as `parse`, for a value that is already JSON."""
     try:
-        return model.model_validate(_without_unknown(model, value) if is_lenient(value) else value)
+        return _validated(model, value)
     except ValidationError as exc:
         told = [_explain(model, error) for error in _own_errors(exc)]
         raise DocumentError(one_line("; ".join(told), LONGEST_MESSAGE), where=source) from exc
+
+
+def violations(model: type[Document], value: object) -> list[str]:
+    """Return all that is wrong with a value that is already JSON, each with its path; empty for a document."""
+    try:
+        _validated(model, value)
+    except ValidationError as exc:
+        return [one_line(_explain(model, error), LONGEST_MESSAGE) for error in _own_errors(exc)]
+    return []
+
+
+def _validated(model: type[D], value: object) -> D:
+    return model.model_validate(_without_unknown(model, value) if is_lenient(value) else value)
 
 
 def _own_errors(exc: ValidationError) -> list[Any]:
