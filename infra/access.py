@@ -189,6 +189,8 @@ def allow_publishing(role: iam.IGrantable, core: "Core") -> None:
     """
     archives, staged = "archives/*", "staged/*"
     allow_objects(role, core.internal, read=(staged, archives), write=(archives,), delete=(staged,))
+    for bucket in core.named:
+        allow_objects(role, bucket, read=(archives,), write=(archives,))
     allow_objects(role, core.protected, read=("*",), write=("*",), delete=("*",))
 
 

@@ -1,5 +1,6 @@
 """The core stack: tables, queues, topic, Lambdas, workflows. Deploys anywhere, embedded too."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ class Core(Stack):
         super().__init__(scope, f"{settings.stack}-core", **kwargs)
         self.internal = s3.Bucket.from_bucket_name(self, "Internal", bucket_name(self, settings, "internal"))
         self.protected = s3.Bucket.from_bucket_name(self, "Protected", bucket_name(self, settings, "protected"))
+        self.named = [
+            s3.Bucket.from_bucket_name(self, f"Named{number}", bucket)
+            for number, bucket in enumerate(sorted({one.name for one in settings.buckets.values()}))
+        ]
         self.tables = Tables(self, settings=settings)
         self.ingest = FedQueue(self, "ingest", settings=settings)
         self.backfill = FedQueue(self, "backfill", settings=settings)
@@ -131,7 +136,9 @@ class Core(Stack):
 
     def _names(self, settings: Settings) -> dict[str, str]:
         """Return the names that every entry point needs of the stack; `pileus.edges.aws.Stack` reads them."""
+        named = {key: one.model_dump() for key, one in settings.buckets.items()}
         return {
+            **({"PILEUS_BUCKETS": json.dumps(named, sort_keys=True)} if named else {}),
             "PILEUS_STACK": settings.stack,
             "PILEUS_INTERNAL": self.internal.bucket_name,
             "PILEUS_PROTECTED": self.protected.bucket_name,

@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -39,6 +39,18 @@ STEPS = 20
 RETENTION = 14 * 24 * 3600
 """Seconds that SQS keeps a message: its most, and what our queues have."""
 SECRET = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:(secret:|parameter/)[^*?]+")
+
+
+class Bucket(BaseModel):
+    """A bucket that is there already, under a key of the user's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    """Name of the bucket. Example: `"archive-public"`."""
+    type: str = Field("private", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    """What the bucket is for, in words of Cumulus: `private`, `protected`, `public` and so on; kept. Example:
+    `"public"`."""
 
 
 class Settings(BaseModel):
@@ -117,6 +129,10 @@ class Settings(BaseModel):
     Example: `["arn:aws:secretsmanager:us-east-1:123456789012:secret:eog-AbCdEf"]`."""
     read_buckets: tuple[str, ...] = ()
     """Buckets that are providers themselves, or hold zones, which workers may read. Example: `["noaa-goes16"]`."""
+    buckets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")], Bucket] = {}
+    """Buckets that kept archives go to, by the key that `files[].bucket` of a collection names. `internal` and
+    `protected` are the stack's own, unless they are named here. The buckets are there already; `pileus up` makes them.
+    Example: `{"public": {"name": "archive-public", "type": "public"}}`."""
     alarm_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
     """Address that is written to when an alarm goes off. Without it: the topic of alarms has no subscriber. Example:
     `"you@example.org"`."""

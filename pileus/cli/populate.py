@@ -25,7 +25,7 @@ def populate(
     """Validate every document of the project, then give them to the stack: all or none."""
     session = Session()
     if check:
-        registry, _ = read_documents(session)
+        registry, _ = read_documents(session, {"internal", "protected", *session.deployment().buckets})
         counts = {kind: len(getattr(registry, kind)) for kind in ("collections", "providers", "rules")}
         show.answer(json, {"valid": True} | counts, f"{sum(counts.values())} documents are valid")
         return
@@ -38,15 +38,17 @@ def populate(
         show.line(f"rule {rule} started")
 
 
-def read_documents(session: Session) -> "tuple[Registry, Mapping[str, bytes]]":
-    """Return the documents of the project and its zones, all valid. Warn of passwords that would travel in clear, and
-    of an engine that usual workers do not have."""
+def read_documents(session: Session, buckets: set[str] | None = None) -> "tuple[Registry, Mapping[str, bytes]]":
+    """Return the documents of the project and its zones, all valid. Warn of passwords that stand in documents or would
+    travel in clear, and of an engine that usual workers do not have. `buckets`: the keys that files may name; None: the
+    stack checks them.
+    """
     from pileus.documents.engine import RUN
     from pileus.edges.providers.login import plain_warning
     from pileus.edges.providers.reach import sent_in_clear
     from pileus.project.populate import validate
 
-    registry, zones = validate(session.project, datetime.now(UTC).date())
+    registry, zones = validate(session.project, datetime.now(UTC).date(), buckets)
     for provider in registry.providers.values():
         for warning in filter(None, (sent_in_clear(provider), plain_warning(provider))):
             show.errors.print(f"pileus: {warning}", style="yellow", markup=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """The stack that this process works with, and the boto3 clients to reach it."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -8,7 +9,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pileus.edges.aws_errors import guard, translate
-from pileus.errors import UsageError
+from pileus.errors import DocumentError, UsageError
+from pileus.near import unknown
 from pileus.version import __version__
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Stack:
     """How many workers in a row may die while they work on a group; then it fails."""
     schedule_role: str = ""
     """ARN."""
+    buckets: str = ""
+    """The setting `buckets` as JSON: name and type of each bucket by its key; empty where there are none."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Stack":
@@ -80,6 +84,19 @@ class Stack:
 
     def workflow_arn(self, name: str) -> str:
         return f"{self.workflows}{name}"
+
+    @property
+    def bucket_map(self) -> dict[str, dict[str, str]]:
+        """Return name and type of each bucket by the key that `files[].bucket` names, the stack's own among them."""
+        own = {"internal": self.internal, "protected": self.protected}
+        named: dict[str, dict[str, str]] = json.loads(self.buckets or "{}")
+        return {key: {"name": name, "type": key} for key, name in own.items()} | named
+
+    def bucket(self, key: str) -> str:
+        """Return the name of the bucket of a key. Raises DocumentError with near keys."""
+        if key not in self.bucket_map:
+            raise DocumentError(unknown("bucket", key, self.bucket_map), where="files[].bucket")
+        return self.bucket_map[key]["name"]
 
     def queue_url(self, name: str) -> str:
         """Queue address of the queue `ingest` or `backfill`."""

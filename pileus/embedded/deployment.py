@@ -32,11 +32,16 @@ def deploy_embedded(aws: Aws, assembly: Assembly) -> Stack:
     data, core = _named(assembly, "-data"), _named(assembly, "-core")
     names = {bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]}
     stack = Stack.from_outputs(deploy(aws, assembly, core))
-    if not {stack.internal, stack.protected} <= names:
+    own = {stack.internal, stack.protected}
+    missing = {one["name"] for one in stack.bucket_map.values()} - own - names
+    for bucket in sorted(missing):  # on AWS the user's own buckets are there before the stack
+        aws.s3.create_bucket(Bucket=bucket)
+    if not own <= names:
         deploy(aws, assembly, data)
-        for bucket in (stack.internal, stack.protected):
-            # MiniStack writes no folder for an empty bucket, so it would be lost after kill -9.
-            aws.s3.put_object(Bucket=bucket, Key="pileus.json", Body=json.dumps({"version": __version__}).encode())
+        missing |= own
+    for bucket in sorted(missing):
+        # MiniStack writes no folder for an empty bucket, so it would be lost after kill -9.
+        aws.s3.put_object(Bucket=bucket, Key="pileus.json", Body=json.dumps({"version": __version__}).encode())
     return stack
 
 

@@ -1,6 +1,7 @@
 """Populate: the documents of a project become what the stack works with, all of them or none."""
 
 import hashlib
+from collections.abc import Collection as Items
 from collections.abc import Mapping
 from datetime import date
 
@@ -13,14 +14,16 @@ from pileus.project.registry import Registry, check
 from pileus.zonal.zones import read_zones
 
 
-def validate(project: Project, today: date) -> tuple[Registry, Mapping[str, bytes]]:
+def validate(project: Project, today: date, buckets: Items[str] | None = None) -> tuple[Registry, Mapping[str, bytes]]:
     """Check every document of the project, its zones included. Raises DocumentError or ZonesError for the first wrong.
+
+    `buckets`: the keys that files may name; None: the stack knows them, which checks them when it is populated.
 
     The answer: the registry with each zones file named by the key that its content has in the bucket `internal`,
     and those files' bytes by key.
     """
     registry, sources = project.registry()
-    check(registry, sources, set(project.workflows()), today)
+    check(registry, sources, set(project.workflows()), today, buckets)
     zones: dict[str, bytes] = {}
     collections = {
         key: _pinned(project, collection, sources[key], zones) for key, collection in registry.collections.items()

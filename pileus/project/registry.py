@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_points
 from pileus.errors import DocumentError, Unknown, UsageError
 from pileus.expand import expand
+from pileus.near import unknown
 from pileus.protocols import REGISTERED, protocol_of
 
 D = TypeVar("D", bound=Document)
@@ -79,8 +80,15 @@ def key_of(collection: Collection) -> str:
     return f"{collection.name}___{collection.version}"
 
 
-def check(registry: Registry, sources: Mapping[str, str], workflows: Items[str], today: date) -> None:
-    """Hold the documents against each other. `sources`: file of each document, by its key.
+def check(
+    registry: Registry,
+    sources: Mapping[str, str],
+    workflows: Items[str],
+    today: date,
+    buckets: Items[str] | None = None,
+) -> None:
+    """Hold the documents against each other. `sources`: file of each document, by its key. `buckets`: the keys that
+    files may name; None: that is checked elsewhere.
 
     Raises DocumentError naming file, path in the document and what was expected.
     """
@@ -90,6 +98,10 @@ def check(registry: Registry, sources: Mapping[str, str], workflows: Items[str],
         _known(collection.workflow, workflows, "workflow", where)
         if collection.provider and collection.meta.process and collection.meta.process.read == "ranges":
             _gives_parts(registry.providers[collection.provider], where)
+        for number, file in enumerate(collection.files):
+            if buckets is not None and file.bucket not in buckets:
+                told = f"files[{number}].bucket: {unknown('bucket', file.bucket, buckets)}"
+                raise DocumentError(f"{told}; the setting `buckets` names them", where=where)
         if collection.options:
             expand(collection, resolve_points(collection.options, today, where))
     for key, rule in registry.rules.items():

@@ -279,8 +279,8 @@ class Outputs:
         """Store the archives, each in the bucket of its file kind, as the collection's `duplicateHandling` says."""
         for archive in self.processed.archives:
             self.control.check()
-            bucket = self.edges.protected if archive.granule.bucket == "protected" else self.edges.internal
-            url = bucket(keys.archive_key(self.task.partition, archive.granule.file.name))
+            bucket = self.edges.stack.bucket(archive.granule.bucket)
+            url = f"s3://{bucket}/{keys.archive_key(self.task.partition, archive.granule.file.name)}"
             kept = self.edges.archives.weigh(archive.path, url, self.collection.duplicateHandling)
             if kept.action != "kept":
                 self.edges.archives.stage(archive.path, self._stage(url), kept)

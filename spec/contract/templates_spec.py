@@ -359,3 +359,20 @@ def test_the_most_workers_renew_their_connections_within_what_dynamodb_takes() -
     lease = inspect.signature(SharedConnections).parameters["seconds"].default
     writes_of_one_key = 1000
     assert most / (lease / 3) <= writes_of_one_key / 2
+
+
+def test_workers_may_keep_archives_in_the_users_own_buckets_and_no_more() -> None:
+    """And every entry point is told which bucket a key stands for."""
+    buckets = {"public": {"name": "archive-public", "type": "public"}, "shared": {"name": "archive-public"}}
+    made = synthesize(EC2 | {"buckets": buckets})
+    mine = {
+        (action, json.dumps(resource).rpartition("archive-public")[2].strip('"]}'))
+        for statement in made.workers.statements()
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if "archive-public" in json.dumps(resource)
+    }
+    assert mine == {("s3:GetObject", "/archives/*"), ("s3:PutObject", "/archives/*"), ("s3:ListBucket", "")}
+    task = made.workers.one("AWS::ECS::TaskDefinition")
+    environ = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+    assert json.loads(environ["PILEUS_BUCKETS"])["shared"] == {"name": "archive-public", "type": "private"}

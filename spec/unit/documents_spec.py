@@ -3,17 +3,20 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pileus.documents import Collection, Meta, Process, Provider, Rule, parse, parse_value, read
+from pileus.edges.aws import Stack
 from pileus.edges.store import FolderStore
 from pileus.errors import DocumentError
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.project.populate import populate
 from pileus.project.registry import Registry
 from pileus.project.schemas import MODELS, schema
+from pileus.wiring import wire_folder
 from spec.support.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
@@ -281,3 +284,23 @@ def test_unknown_fields_are_left_alone_only_where_a_document_says_so() -> None:
     value["meta"] = {"cumulus": {"lenient": False}}
     with pytest.raises(DocumentError, match=r"files\[0\].older: unknown field; oldField: unknown field"):
         parse_value(Collection, value, "x")
+
+
+def test_a_bucket_is_any_key_of_the_setting_and_another_is_refused_with_near_ones(project: Path) -> None:
+    files = [{"regex": "a", "bucket": "public"}, {"regex": "b", "bucket": "protectd"}]
+    (project / "collections/kept.json").write_text(json.dumps({"name": "kept", "files": files}))
+    environ = os.environ | {"PILEUS_SETTINGS": '{"buckets": {"public": {"name": "archive-public", "type": "public"}}}'}
+    done = run_forked(["populate", "--check"], project, environ, seconds=120)
+    assert done.returncode == 2
+    told = "collections/kept.json: files[1].bucket: unknown bucket 'protectd': did you mean protected?"
+    assert told in done.stderr.replace("\n", " ")
+
+
+def test_the_stack_knows_the_bucket_of_each_key(tmp_path: Path) -> None:
+    stack = wire_folder(tmp_path, {}).stack
+    assert (stack.bucket("internal"), stack.bucket("protected")) == ("internal", "protected")
+    named = replace(stack, buckets='{"public": {"name": "archive-public", "type": "public"}}')
+    assert Stack.from_env(named.to_env()).bucket("public") == "archive-public"
+    assert named.bucket_map["public"] == {"name": "archive-public", "type": "public"}
+    with pytest.raises(DocumentError, match="unknown bucket 'pubic': did you mean public"):
+        named.bucket("pubic")

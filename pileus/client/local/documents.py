@@ -45,7 +45,7 @@ class LocalDocuments:
         from pileus.project.populate import compare, populate
 
         edges, today = self.services.edges, datetime.fromtimestamp(self.services.edges.now(), UTC).date()
-        check(registry, {}, self._workflows(registry), today)
+        check(registry, {}, self._workflows(registry), today, self.services.stack.bucket_map)
         for collection in registry.collections.values():
             self._zones_are_there(collection, zones or {})
         if only_check:
