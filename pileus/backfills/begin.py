@@ -22,6 +22,6 @@ def begin(edges: Edges, workflows: Workflows, registry: Registry, planned: Backf
         raise UsageError(f"there is no workflow {planned.workflow!r} in this stack: `pileus up` or `deploy` adds it")
     if planned.order == "smallest" and edges.index.backfill(planned.id) is None:
         template = registry.collection(planned.collection, planned.version)
-        found = plan(edges, template, registry.provider_of(template), planned)
+        found = plan(edges, template, registry.provider_of(template, planned.provider or None), planned)
         edges.store.put(order_url(edges, planned), json.dumps(found.periods).encode(), "application/json")
     return start(edges, workflows, planned)

@@ -18,7 +18,7 @@ from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DamagedObject, NotFound, NotNow, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, Order, Select, State
 from pileus.lifecycle.spending import Spending
-from pileus.periods import Periods
+from pileus.periods import Periods, parse_period
 from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
@@ -78,13 +78,19 @@ def new_backfill(
     `first` and `last` narrow the template's span; None: the template's own. `points`: these alone, each a point in time
     or the two ends of a span, as `201503/201505`. `onward`: as rules do, which keep an
     archive current, it may begin before the template's span (and is cut) and end after it; with `first` alone it
-    ends now. `workflow`, `provider`: in place of the template's, in each of its runs. Raises UsageError for a template
-    without options, for a span that leaves the template's, and for one without any point of the template.
+    ends now. `workflow`, `provider`: in place of the template's, in each of its runs. A collection
+    without options is no template: it is backfilled as the one point in time that `points` names.
+
+    Raises UsageError for a provider that is not there, for a span that leaves the template's, and for one without any
+    point of the template.
     """
     moment = datetime.fromtimestamp(now, UTC)
     template = registry.collection(collection, version)
+    if provider:
+        registry.provider_of(template, provider)
     periods = _periods(template, first, last, points, moment.date(), onward=onward)
-    id = id or f"{collection[:30]}-{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}"
+    made = f"{re.sub('[^A-Za-z0-9_-]', '-', collection)[:30]}-{moment:%Y%m%dT%H%M%S}-{moment.microsecond // 1000:03d}"
+    id = id or made
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", id):
         raise UsageError(f"{id!r} cannot name a backfill: expected up to 60 letters, digits, - and _")
     return Backfill(
@@ -116,12 +122,26 @@ def _periods(
 ) -> Periods:
     """Return the points in time of a new backfill. Raises UsageError and DocumentError; see `new_backfill`."""
     if template.options is None:
-        raise UsageError(f"collection {template.name} has no options: it is not a template to backfill")
+        return _one_point(template, first, last, points)
     if not points:
         return narrowed(template.options, today, template.name, first, last, onward=onward)
     if first or last:
         raise UsageError("a span and single points in time contradict each other: leave one out")
     return listed_points(template.options, today, template.name, points)
+
+
+def _one_point(template: Collection, first: str | None, last: str | None, points: Sequence[str]) -> Periods:
+    """Return the point in time that all files of a collection without options are of. Raises UsageError."""
+    told = f"collection {template.name} has no options, so that all its files are of one point in time"
+    if "/" in template.name + template.version:
+        raise UsageError(f"collection {template.name} {template.version}: one with / in its names is not backfilled")
+    if first or last or len(points) != 1 or "/" in points[0]:
+        raise UsageError(f"{told}: expected that one, as --point 2017-01-25, 2017-01 or 2017")
+    try:
+        period = parse_period(points[0])
+    except UsageError as exc:
+        raise UsageError(f"{told}: {exc.message}") from exc
+    return Periods.of(period, period)
 
 
 def record_started(edges: Edges, backfill: Backfill) -> Backfill:

@@ -8,7 +8,7 @@ import typer
 from pileus.cli import complete, show
 from pileus.cli.account import Settings
 from pileus.cli.app import app
-from pileus.cli.options import Collection, First, Last, Points, Version
+from pileus.cli.options import Collection, First, Last, Points, Provider, Version
 from pileus.cli.session import Session
 from pileus.cli.watch import watch
 from pileus.lifecycle.backfill import Order, Select
@@ -32,6 +32,7 @@ def backfill(
     report_failures: Annotated[
         bool, typer.Option("--report-failures", help="Tell the topic of each failed partition.")
     ] = False,
+    provider: Provider = None,
     settings: Settings = None,
     workflow: Annotated[
         str | None, typer.Option(autocompletion=complete.workflows, help="Workflow, in place of the collection's.")
@@ -49,6 +50,7 @@ def backfill(
         points=tuple(point or ()),
         id=name,
         select=select,
+        provider=provider,
         order=order,
         max_running=max_running,
         max_failures=max_failures,

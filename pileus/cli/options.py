@@ -16,3 +16,6 @@ Points = Annotated[
     typer.Option("--point", help="Only this point in time, or span as 201503/201505; may be given again."),
 ]
 Version = Annotated[str | None, typer.Option(help="Version of the collection.")]
+Provider = Annotated[
+    str | None, typer.Option(help="Id of the provider that has the files, in place of the collection's.")
+]

@@ -7,7 +7,7 @@ import typer
 from pileus.cli import show
 from pileus.cli.account import Settings
 from pileus.cli.app import app
-from pileus.cli.options import Collection, First, Last, Points, Version
+from pileus.cli.options import Collection, First, Last, Points, Provider, Version
 from pileus.cli.session import Session
 from pileus.lifecycle.backfill import Order, Select
 
@@ -24,13 +24,21 @@ def plan(
     version: Version = None,
     select: Annotated[Select, typer.Option(help="Which partitions would run.")] = "needed",
     order: Annotated[Order, typer.Option(help="Which point in time would come first.")] = "oldest",
+    provider: Provider = None,
     settings: Settings = None,
     json: show.Json = False,
 ) -> None:
     """Ask the provider and the index what a backfill would do to each partition, and why. Writes nothing."""
     session = Session(settings=settings)
     found = session.client.backfills.plan(
-        collection, version=version, first=first, last=last, points=tuple(point or ()), select=select, order=order
+        collection,
+        version=version,
+        first=first,
+        last=last,
+        points=tuple(point or ()),
+        select=select,
+        order=order,
+        provider=provider,
     )
     if json:
         show.as_json(found.to_json())

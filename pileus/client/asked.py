@@ -29,6 +29,7 @@ class Span(Asked):
     ] = []
     select: Select = "needed"
     order: Order = "oldest"
+    provider: Annotated[Name | None, Field(description="In place of the collection's.")] = None
 
 
 class NewBackfill(Span):

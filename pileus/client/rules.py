@@ -20,6 +20,8 @@ class SpanRules(TypedDict, total=False):
     """`needed` if not given."""
     order: Order
     """`oldest` if not given."""
+    provider: str | None
+    """Id of the provider that has the files; None: the collection's."""
 
 
 class BackfillRules(SpanRules, total=False):

@@ -200,9 +200,9 @@ ARNS = {
 }
 
 
-def grants() -> Grants:
-    """The policies of the deployed stack."""
-    made = synthesize(SETTINGS)
+def grants(buckets: Mapping[str, Any] | None = None) -> Grants:
+    """The policies of the deployed stack. `buckets`: as the setting; None: none."""
+    made = synthesize(SETTINGS | ({"buckets": buckets} if buckets else {}))
     return Grants(made.core, made.workers)
 
 

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class Project:
     path: Path
     python: str = sys.executable
     """Interpreter that has Pileus; another than that of the specs does not see this clone."""
+    buckets: dict[str, Any] = field(default_factory=dict)
+    """The setting `buckets` of its stack."""
     taken: frozenset[str] = frozenset()
     """Names of backfills that another file has used on the same stack."""
 
@@ -141,6 +143,7 @@ class Project:
         self.document(f"collections/{name}.json", value | changes)
 
     def up(self, workers: int = 2, **settings: Any) -> None:
+        self.buckets = settings.get("buckets", {})
         self.pileus("up", "--detach", "--workers", str(workers), env={"PILEUS_SETTINGS": json.dumps(settings)})
 
     def kill(self, pid: int) -> None:
@@ -217,7 +220,7 @@ def project_of(folder: Path) -> Iterator[Project]:
         if project.home.running() is not None:
             project.pileus("down", code=None)
     if found := list(calls(project.calls)):
-        missing = ungranted(found, grants())
+        missing = ungranted(found, grants(project.buckets))
         assert not missing, "the roles of a deployed stack may not make these calls:\n" + "\n".join(missing)
 
 

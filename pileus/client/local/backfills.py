@@ -37,7 +37,7 @@ class LocalBackfills:
         edges, registry = self.services.edges, self._registry()
         wanted = control.new_backfill(registry, collection, now=edges.now(), **rules)
         template = registry.collection(collection, wanted.version)
-        provider = registry.provider_of(template)
+        provider = registry.provider_of(template, wanted.provider or None)
         found = plan(edges, template, provider, wanted)
         groups = len(found.running)
         work = work_of(
@@ -54,7 +54,7 @@ class LocalBackfills:
     def start(self, collection: str, *, max_dollars: float | None = None, **rules: Unpack[BackfillRules]) -> Backfill:
         """Start a backfill, and return it. Raises NotNow when there is one of its id."""
         edges, registry = self.services.edges, self._registry()
-        limit = self._spending(registry, collection, rules.get("version"), max_dollars)
+        limit = self._spending(registry, collection, rules, max_dollars)
         planned = control.new_backfill(
             registry, collection, now=edges.now(), spending=limit, started_by=self.by, **rules
         )
@@ -112,13 +112,13 @@ class LocalBackfills:
         return control.read_registry(self.services.edges.store, self.services.stack)
 
     def _spending(
-        self, registry: Registry, collection: str, version: str | None, most: float | None
+        self, registry: Registry, collection: str, rules: BackfillRules, most: float | None
     ) -> Spending | None:
         """Return the limit in dollars, with the prices that the settings lead to; None where it is not given."""
         if most is None:
             return None
-        template = registry.collection(collection, version)
-        limit = registry.provider_of(template).globalConnectionLimit
+        template = registry.collection(collection, rules.get("version"))
+        limit = registry.provider_of(template, rules.get("provider")).globalConnectionLimit
         work = work_of(latest_manifests(self.services.edges, template.name), points=0, groups=1, connections=limit)
         return spending(most, work, self.deployment(), read_prices())
 
