@@ -138,7 +138,8 @@ def allow_granules(role: iam.IGrantable, core: "Core") -> None:
     allow_objects(role, core.internal, read=("registry.json", *writes), write=writes, delete=("granules/*",))
     files = tuple(f"{folder}/*" for folder in FILES)
     allow_objects(role, core.internal, read=files, write=files, delete=files)
-    allow_objects(role, core.protected, read=("*",), write=("*",), delete=("*",))
+    for bucket in (core.protected, *core.named):
+        allow_objects(role, bucket, read=("*",), write=("*",), delete=("*",))
     _allow_workflows(role, core)
 
 

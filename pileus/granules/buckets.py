@@ -8,8 +8,8 @@ from pileus.wiring import Edges
 
 
 def buckets(edges: Edges) -> dict[str, str]:
-    """Return the names of the stack's buckets, by key."""
-    return {"internal": edges.stack.internal, "protected": edges.stack.protected}
+    """Return the names of the stack's buckets and of those of the setting `buckets`, by key."""
+    return {key: one["name"] for key, one in edges.stack.bucket_map.items()}
 
 
 def bucket_of(edges: Edges, key: str) -> str:

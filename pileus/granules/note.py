@@ -43,10 +43,8 @@ def _by_id(collection: Collection, group: Group, unnamed: list[Problem]) -> dict
         except DocumentError as error:
             unnamed.append(Problem("unnamed", file.name, f"is in no granule: {error.message}"))
             continue
-        kind = collection.files[one.kind]
-        found.setdefault(id, []).append(
-            GranuleFile(file.name, file.url, file.size, file.checksum, getattr(kind, "type", None))
-        )
+        kind = collection.discovered[one.kind]
+        found.setdefault(id, []).append(GranuleFile(file.name, file.url, file.size, file.checksum, kind.type))
     return found
 
 
