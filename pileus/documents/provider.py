@@ -192,6 +192,11 @@ class Provider(Document):
         """Return whether it is sent anything to sign in with."""
         return self.credentials is not None or self.username is not None
 
+    @property
+    def is_masked(self) -> bool:
+        """Return whether stars stand for its user name or its password."""
+        return any(one is not None and one.get_secret_value() == MASK for one in (self.username, self.password))
+
     def revealed(self) -> dict[str, Any]:
         """Return the document as JSON with its plain secrets, for where only Pileus itself reads it."""
         return self.model_dump(mode="json", exclude_defaults=True, context={REVEAL: True})

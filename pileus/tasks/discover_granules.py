@@ -118,7 +118,7 @@ class _Point:
     def _documents(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         """The collections, by id, and the provider as the tasks of its groups carry them."""
         collections = {id: collection.to_json() for id, collection in self.collections.items()}
-        return collections, self.provider.revealed()
+        return collections, self.provider.model_dump(mode="json", exclude_defaults=True)
 
     def _partition(self, found: Group) -> Partition:
         return Partition(self.task.template, self.backfill.version, self.task.period, found.key)

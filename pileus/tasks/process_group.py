@@ -12,17 +12,18 @@ from typing import Any
 from uuid import uuid4
 
 from pileus import keys
+from pileus.backfills.record import run_url
 from pileus.cell.cell import Cell
 from pileus.cell.gippy import check_engine
 from pileus.cell.inside import Here, Inside
 from pileus.cell.room import Room
-from pileus.documents import Collection, Process
+from pileus.documents import Collection, Process, Provider
 from pileus.edges.late_delete import LateDelete
 from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import connect
-from pileus.edges.store import Store
+from pileus.edges.store import Store, load
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
-from pileus.messages import Done, GroupTask
+from pileus.messages import Done, GroupTask, RunDocuments
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs import zone_sets
 from pileus.outputs.commit import Fence, fence
@@ -138,7 +139,7 @@ def _make(
     rules, need = collection.meta.process, _need(edges, task.partition, worker)
     if rules:
         check_engine(rules)
-    edge = connect(provider, secrets=edges.secrets, connections=edges.connections)
+    edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=edges.connections)
     name = task.entry.fingerprint or task.partition.key
     looked = f"{task.partition.collection} {task.partition.version} {'.'.join(name.split('.')[2:])}"
     inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
@@ -199,6 +200,16 @@ def _zones(edges: Edges, rules: Process, worker: WorkerState) -> Zones:
     if key not in worker.zones:
         worker.zones[key] = read_zones(edges.store.get(rules.zones), zone_id=rules.zone_id, where=rules.zones)
     return worker.zones[key]
+
+
+def _whole(edges: Edges, task: GroupTask, provider: Provider) -> Provider:
+    """Return the provider with the password that its document has; tasks carry none, for queues and executions are
+    shown to people.
+    """
+    if not provider.is_masked:
+        return provider
+    url = run_url(edges, task.backfill, task.run, "documents.json")
+    return load(edges.store, url, RunDocuments.from_bytes).provider
 
 
 @dataclass

@@ -1,6 +1,13 @@
 """Collections as Cumulus has them, end to end: one without a template, buckets of the user's own, another provider."""
 
+import base64
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from spec.support import tiny
 from spec.support.stack import Project
@@ -65,3 +72,64 @@ def test_a_collection_without_options_is_one_point_whose_archives_go_to_the_buck
     said = project.pileus("populate", code=2)
     assert "files[0].bucket: unknown bucket 'publick': did you mean public?" in said
     assert json.loads(project.running.stack["PILEUS_BUCKETS"]) == BUCKETS
+
+
+PASSWORD = "s3same-open"
+
+
+class Asking(SimpleHTTPRequestHandler):
+    """Files of a folder, for who signs in."""
+
+    def do_GET(self) -> None:
+        wanted = "Basic " + base64.b64encode(f"reader:{PASSWORD}".encode()).decode()
+        if self.headers["Authorization"] == wanted:
+            super().do_GET()
+        else:
+            self.send_error(401)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def asking(folder: Path) -> Iterator[int]:
+    """The port of a server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Asking, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_password_in_a_document_signs_in_and_is_shown_nowhere(stack: Project) -> None:
+    """Not in answers, logs, queues or executions: only in the registry and in the documents of a run."""
+    tiny.publish(stack, "plain", "201501")
+    tiny.publish(stack, "plain", "201502", body=b"no archive")
+    with asking(stack.path / "site") as port:
+        login = {"username": "reader", "password": PASSWORD, "attempts": 2}
+        place = {"id": "asking", "protocol": "http", "host": "127.0.0.1", "port": port}
+        stack.document("data/providers/asking.json", place | login)
+        tiny.collection(stack, "plain", "201501", "201502", provider="asking", provider_path="/plain/{{pointInTime}}/")
+        said = [stack.pileus("populate"), stack.pileus("plan", "plain")]
+        said.append(stack.pileus("backfill", "plain", "--name", "plain", "--wait", code=1))
+    assert stack.counts("plain") == {"succeeded": 1, "failed": 1}, "it signs in"
+    said += [stack.pileus(*call.split(), "--json") for call in ("dead-letters list", "status plain", "rules list")]
+    assert "its password stands in the document" in said[0]
+    runs = stack.aws.stepfunctions
+    machines = [one["stateMachineArn"] for one in runs.list_state_machines()["stateMachines"]]
+    for execution in [one for arn in machines for one in runs.list_executions(stateMachineArn=arn)["executions"]]:
+        said.append(json.dumps(runs.get_execution_history(executionArn=execution["executionArn"]), default=str))
+    assert not [text[:200] for text in (*said, stack.logs()) if PASSWORD in text]
+    holding = {
+        url.rpartition("/")[2]
+        for bucket in (stack.edges.stack.internal, stack.edges.stack.protected)
+        for url, _ in stack.edges.store.list(f"s3://{bucket}/")
+        if PASSWORD.encode() in stack.edges.store.get(url)
+    }
+    assert holding == {"registry.json", "documents.json"}

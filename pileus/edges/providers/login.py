@@ -42,13 +42,15 @@ def login_of(provider: Provider, secrets: Secrets, host: str) -> Login | None:
 def plain_login(provider: Provider) -> Login | None:
     """Return the login that stands in the document itself, as documents of Cumulus have it; None where there is none.
 
-    Raises DocumentError for one that Cumulus has encrypted.
+    Raises DocumentError for one that Cumulus has encrypted, and for one that is masked.
     """
     if provider.username is None:
         return None
     if provider.encrypted:
         told = "username and password are encrypted with a key of Cumulus that Pileus has not"
         raise DocumentError(f"{told}: write credentials with references to secrets", where=f"provider {provider.id}")
+    if provider.is_masked:
+        raise DocumentError("stars stand for its username and password", where=f"provider {provider.id}")
     password = provider.password.get_secret_value() if provider.password else ""
     return Login(provider.username.get_secret_value(), Secret(password))
 
