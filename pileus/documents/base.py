@@ -58,7 +58,7 @@ def parse_value(model: type[D], value: object, source: str) -> D:
     try:
         return _validated(model, value)
     except ValidationError as exc:
-        told = [_explain(model, error) for error in _own_errors(exc)]
+        told = [_explain(model, error) for error in exc.errors(include_url=False)]
         raise DocumentError(one_line("; ".join(told), LONGEST_MESSAGE), where=source) from exc
 
 
@@ -67,24 +67,12 @@ def violations(model: type[Document], value: object) -> list[str]:
     try:
         _validated(model, value)
     except ValidationError as exc:
-        return [one_line(_explain(model, error), LONGEST_MESSAGE) for error in _own_errors(exc)]
+        return [one_line(_explain(model, error), LONGEST_MESSAGE) for error in exc.errors(include_url=False)]
     return []
 
 
 def _validated(model: type[D], value: object) -> D:
     return model.model_validate(_without_unknown(model, value) if is_lenient(value) else value)
-
-
-def _own_errors(exc: ValidationError) -> list[Any]:
-    """Return what is wrong, but for lists that are too short only since parts of them are wrong."""
-    errors = exc.errors(include_url=False)
-    places = [error["loc"] for error in errors]
-
-    def follows(error: Any) -> bool:
-        here = error["loc"]
-        return error["type"] == "too_short" and any(one[: len(here)] == here != one for one in places)
-
-    return [error for error in errors if not follows(error)]
 
 
 def is_lenient(value: object) -> bool:

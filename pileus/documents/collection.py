@@ -224,9 +224,9 @@ class Collection(Document):
     sampleFileName: str | None = None
     """A file name out of which `granuleIdExtraction` must take an id that matches `granuleId`; checked when the
     document is read. Without it: not checked. Example: `"SVDNB_npp_20150101-20150131_75N060E.tgz"`."""
-    files: tuple[File, ...] = Field(min_length=1)
-    """The kinds of files that belong to the collection; a listed file that matches none is reported and left alone.
-    Example: `[{"regex": ".*[.]tgz"}]`."""
+    files: tuple[File, ...]
+    """The kinds of files that belong to the collection; a listed file that matches none is reported and left alone. At
+    least one, except in documents with `granuleIdExtraction` or `ignoreFilesConfigForDiscovery`. Example: `[{"regex": ".*[.]tgz"}]`."""
     provider_path: str = ""
     """Folder at the provider that is listed; placeholders are replaced. It is joined to the path of the provider's
     `host`; one that begins with `/` replaces that path. Example: `"/viirs/{{pointInTime}}/vcmcfg/"`."""
@@ -301,6 +301,8 @@ class Collection(Document):
 
     @model_validator(mode="after")
     def _is_of_cumulus(self) -> Self:
+        if not (self.files or self.granuleIdExtraction or self.ignoreFilesConfigForDiscovery):
+            raise ValueError("files: expected at least one kind of files")
         check_granule_ids(self.granuleIdExtraction, self.granuleId, self.sampleFileName)
         check_checksums([(file.regex, file.checksumFor) for file in self.files])
         if self.options and (wrong := next((one for one in (self.name, self.version) if "/" in one), None)):
