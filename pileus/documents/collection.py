@@ -226,7 +226,8 @@ class Collection(Document):
     document is read. Without it: not checked. Example: `"SVDNB_npp_20150101-20150131_75N060E.tgz"`."""
     files: tuple[File, ...]
     """The kinds of files that belong to the collection; a listed file that matches none is reported and left alone. At
-    least one, except in documents with `granuleIdExtraction` or `ignoreFilesConfigForDiscovery`. Example: `[{"regex": ".*[.]tgz"}]`."""
+    least one, except with `granuleIdExtraction` or `ignoreFilesConfigForDiscovery`. Example: `[{"regex":
+    ".*[.]tgz"}]`."""
     provider_path: str = ""
     """Folder at the provider that is listed; placeholders are replaced. It is joined to the path of the provider's
     `host`; one that begins with `/` replaces that path. Example: `"/viirs/{{pointInTime}}/vcmcfg/"`."""

@@ -87,6 +87,7 @@ def changed(**changes: object) -> str:
             changed(sampleFileName="readme.txt"),
             r"sampleFileName: readme.txt: granuleIdExtraction .* finds no granule id",
         ),
+        (changed(files=[], granuleIdExtraction=None), "x.json: files: expected at least one kind of files"),
         (changed(granuleId="^MOD09"), r"its granule id 'SVDNB.*' does not match granuleId '\^MOD09'"),
         (
             changed(url_path="{extractYer(file.time)}"),
