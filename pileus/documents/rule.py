@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pileus.documents.base import NAME, Document
 from pileus.documents.schedule import Zone, parse
@@ -37,21 +37,27 @@ class RuleOf(Document):
     """Kept and not used: Cumulus writes the ARN of a second event source of a stream here. Without it: nothing.
     Example: `"arn:aws:lambda:us-east-1:123456789012:event-source-mapping:9a1d7e55"`."""
 
-    @model_validator(mode="after")
-    def _value_is_of_the_type(self) -> Self:
-        if self.type == "scheduled":
-            if not self.value:
-                raise ValueError("value: required for a scheduled rule: rate(1 day) or cron(0 6 * * ? *)")
+    @field_validator("value")
+    @classmethod
+    def _value_is_of_the_type(cls, value: str | None, info: ValidationInfo) -> str | None:
+        type = info.data.get("type")
+        if type == "scheduled" and value:
             try:
-                parse(self.value)
+                parse(value)
             except UsageError as exc:
-                raise ValueError(f"value: {exc.message}") from exc
-        elif self.type == "onetime" and re.match(r"(rate|cron)\(", self.value or ""):
-            raise ValueError("value: none for a onetime rule, which fires when it is populated")
-        elif self.type in _PLACES:
-            pattern, wanted = _PLACES[self.type]
-            if not re.fullmatch(pattern, self.value or ""):
-                raise ValueError(f"value: expected {wanted}, for a rule of type {self.type}")
+                raise ValueError(exc.message) from exc
+        if type == "onetime" and re.match(r"(rate|cron)\(", value or ""):
+            raise ValueError("none for a onetime rule, which fires when it is populated")
+        if type in _PLACES and value and not re.fullmatch(_PLACES[type][0], value):
+            raise ValueError(f"expected {_PLACES[type][1]}, for a rule of type {type}")
+        return value
+
+    @model_validator(mode="after")
+    def _value_is_there(self) -> Self:
+        if self.type == "scheduled" and not self.value:
+            raise ValueError("value: required for a scheduled rule: rate(1 day) or cron(0 6 * * ? *)")
+        if self.type in _PLACES and not self.value:
+            raise ValueError(f"value: required, {_PLACES[self.type][1]}, for a rule of type {self.type}")
         return self
 
 
