@@ -13,6 +13,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 
 from infra.settings import Settings
+from pileus.backfills.control import TRIGGER
+from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.keys import FILES
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 """The rule of cdk-nag against wildcards."""
+NAMED = "Executions are named as they start."
 READ = ("dynamodb:GetItem",)
 CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem")
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
@@ -111,8 +114,7 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     allow(role, CHANGE, [core.tables.backfills.table_arn])  # a point that cannot be listed counts as a failure
     allow(role, BUDGET, [core.tables.connections.table_arn])
     # The archives of a smoke test lie with its backfill.
-    noted = ("backfills/*", "granules/*")
-    allow_objects(role, core.internal, read=noted, write=noted)
+    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*", "granules/*"))
     allow_sources(role, settings)
     allow_telling(role, settings, core)
 
@@ -121,10 +123,10 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    kept = ("backfills/*", "runs/*", "executions/*", "granules/*")
-    allow_objects(role, core.internal, read=kept, write=kept)
-    why = "Executions are named as they start."  # what the run of a workflow has put out
-    allow(role, ["states:DescribeExecution"], [execution for _, execution in core.workflow_arns], why=why)
+    kept = ("backfills/*", "runs/*", "executions/*")
+    allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*"))
+    ended = [core.workflow_arns[name][1] for name in (BULK_NAME, *core.applied)]  # what their runs have put out
+    allow(role, ["states:DescribeExecution"], ended, why=NAMED)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
 
@@ -140,7 +142,14 @@ def allow_granules(role: iam.IGrantable, core: "Core") -> None:
     allow_objects(role, core.internal, read=files, write=files, delete=files)
     for bucket in (core.protected, *core.named):
         allow_objects(role, bucket, read=("*",), write=("*",), delete=("*",))
-    _allow_workflows(role, core)
+    trigger, process = (core.workflow_arns[name] for name in (TRIGGER, "DiscoverAndProcessGranules"))
+    applied = [core.workflow_arns[name] for name in core.applied]
+    allow(role, ["states:StartExecution"], [trigger[0], *(machine for machine, _ in applied)])
+    allow(role, ["states:DescribeStateMachine"], [process[0], *(machine for machine, _ in applied)])
+    allow(role, ["states:DescribeExecution"], [trigger[1], *(execution for _, execution in applied)], why=NAMED)
+    # A backfill that somebody stopped before its execution was known.
+    allow(role, ["states:ListExecutions"], [process[0]])
+    allow(role, ["states:StopExecution"], [trigger[1], process[1]], why=NAMED)
 
 
 def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
@@ -167,11 +176,10 @@ def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
 
 def _allow_workflows(role: iam.IGrantable, core: "Core") -> None:
     """Allow to start, watch and stop executions of this stack's workflows."""
-    machines = [machine for machine, _ in core.workflow_arns]
-    executions = [execution for _, execution in core.workflow_arns]
+    machines = [machine for machine, _ in core.workflow_arns.values()]
+    executions = [execution for _, execution in core.workflow_arns.values()]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine", "states:ListExecutions"], machines)
-    why = "Executions are named as they start."
-    allow(role, ["states:DescribeExecution", "states:StopExecution"], executions, why=why)
+    allow(role, ["states:DescribeExecution", "states:StopExecution"], executions, why=NAMED)
 
 
 def _allow_schedules(role: iam.IGrantable, settings: Settings, core: "Core") -> None:

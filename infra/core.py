@@ -25,6 +25,7 @@ from infra.settings import Settings
 from infra.tasks import OwnTask, Task, tasks_folder
 from infra.workflow import Workflow, states_arn
 from pileus.documents.task import TaskDefinition
+from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.product import WORKFLOW
 from pileus.project.folder import product_tasks
 from pileus.project.workflow_definition import VALUES
@@ -179,9 +180,15 @@ class Core(Stack):
         self.machines = {"Trigger": trigger.machine, "Process": process.machine, "Run": run.machine}
         self.machines |= {workflow.name: workflow.machine for workflow in others}
         names = [f"{settings.stack}-{workflow.name}" for workflow in (trigger, process, run, *others)]
-        self.workflow_arns = [
-            (states_arn(self, "stateMachine", name), states_arn(self, "execution", f"{name}:*")) for name in names
-        ]
+        self.workflow_arns = {
+            name.removeprefix(f"{settings.stack}-"): (
+                states_arn(self, "stateMachine", name),
+                states_arn(self, "execution", f"{name}:*"),
+            )
+            for name in names
+        }
+        self.applied = [workflow.name for workflow in others if workflow.name != BULK_NAME]
+        """Workflows that a document is handed to."""
 
         access.allow_generate(lambdas["GenerateCollections"], self)
         access.allow_discover(lambdas["DiscoverGranules"], settings, self)

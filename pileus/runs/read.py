@@ -82,7 +82,7 @@ def result(edges: Edges, key: str) -> Any:
     if run.output is None:
         why = f": {run.failure}" if run.failure else ""
         raise Conflict(f"is {run.state} and has no result{why}", where=key)
-    return load(edges.store, run.output, _json)
+    return load(edges.store, run.output, json.loads if run.kind == Execution.kind else _object)
 
 
 def rows(edges: Edges, key: str) -> "pa.Table":
@@ -100,8 +100,8 @@ def rows(edges: Edges, key: str) -> "pa.Table":
     return load(edges.store, tables[0], _table)
 
 
-def _json(body: bytes) -> Any:
-    return json.loads(body)
+def _object(body: bytes) -> dict[str, Any]:
+    return dict(json.loads(body))
 
 
 def _table(body: bytes) -> "pa.Table":

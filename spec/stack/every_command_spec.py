@@ -37,6 +37,13 @@ CALLS: dict[str, list[str]] = {
     "retry": ["walked", "--only", "failed"],
     "logs": ["walked", "2015-01"],
     "reconcile": ["lights"],
+    "granules list": ["lights"],
+    "granules show": ["lights", "tiny_201501"],
+    "granules reingest": ["lights", "tiny_201501", "--id", "granules-walked"],
+    "granules apply-workflow": ["lights", "NotThere", "tiny_201501"],
+    "granules move": ["lights", "not_there", "--to", "protected:kept"],
+    "granules remove": ["lights", "not_there"],
+    "granules outcomes": ["granules-walked"],
     "runs start": ["zonal-statistics", "--input", "inputs.json", "--id", "walked"],
     "runs list": [],
     "runs show": ["request:zonal-statistics/walked"],
@@ -113,6 +120,7 @@ ALONE = {
 }
 """Commands that read nothing of the stack that is up."""
 REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy", "runs stop"}
+REFUSED |= {"granules apply-workflow"}
 """Calls that end with a message: the backfill, or the run, has ended, and there is no AWS account."""
 
 
@@ -129,7 +137,7 @@ def done(stack: Project) -> Project:
     process = {"band": "light", "zones": "data/zones/tiny.geojson"}
     written = {"classic_csv": True, "archive": True, "clips": True, "pictures": True}
     meta = {"group": {"by": ["month"]}, "process": process | written}
-    tiny.collection(stack, "lights", "201501", "201502", meta=meta)
+    tiny.collection(stack, "lights", "201501", "201502", meta=meta, granuleIdExtraction=r"(.*)[.]tgz")
     tiny.publish(stack, "lights", "201501", "201502")
     schedule = {"type": "scheduled", "value": "cron(0 6 1 1 ? 2099)"}
     rule = {"name": "monthly", "workflow": "DiscoverAndProcessGranules", "provider": "folder", "rule": schedule}
@@ -210,6 +218,9 @@ CHANGING = {
     "rules run",
     "runs start",
     "runs rerun",
+    "granules reingest",
+    "granules move",
+    "granules remove",
     "dead-letters redrive",
 }
 
@@ -329,7 +340,7 @@ EVENTS += ['{"config": {"backfill": "b", "run": "x", "period": [], "collection":
 
 
 def test_a_wrong_payload_is_one_line(copied: Project) -> None:
-    tasks = ("generate_collections", "discover_granules", "report_status", "process_group")
+    tasks = ("generate_collections", "discover_granules", "report_status", "process_group", "act_on_granules")
     lines = []
     for number, text in enumerate(EVENTS):
         (copied.path / f"event-{number}.json").write_text(text)

@@ -17,6 +17,7 @@ from spec.support.gated import GatedSite, published
 from spec.support.grants import SETTINGS, calls, grants, unused
 from spec.support.stack import Project, project_of
 
+SENT = {"StartAt": "Sent", "States": {"Sent": {"Type": "Pass", "End": True}}}
 NOT_BY_BOTO3 = {
     "logs:CreateLogStream": "Lambda's own runtime writes a function's log.",
     "logs:PutLogEvents": "Lambda's own runtime writes a function's log.",
@@ -34,7 +35,8 @@ from pileus.edges.queues import Message
 from pileus.errors import PileusError
 from pileus.models import Partition
 from pileus.outputs.commit import clean
-from pileus.wiring import wire, wire_queues
+from pileus.edges.workflows import execution_arn
+from pileus.wiring import wire, wire_queues, wire_workflows
 
 edges, role = wire(os.environ), os.environ["PILEUS_ROLE"]
 
@@ -50,17 +52,24 @@ if role == "worker":
     queues = wire_queues(Aws(), edges.stack)
     for queue in ("ingest", "backfill"):  # in a run it takes 200 receipts
         queues.post_anew(Message(queue, "receipt", "{}", "", {}))
-if role != "pileus-ReportStatus":  # a provider with secrets, or in a bucket
+fetches = role in ("worker", "pileus-DiscoverGranules")
+if fetches:  # a provider with secrets, or in a bucket
     tried(edges.secrets.resolve, SecretRef(secretsmanager=SECRET), "provider")
     tried(list, edges.store.list("s3://open-archive/"))
     tried(edges.store.get, "s3://open-archive/key")
-if role != "pileus-ReportStatus":  # two that want one connection, or one group, at once
+if fetches:  # two that want one connection, or one group, at once
     table = DynamoBudgetTable(Aws().dynamodb, edges.stack.connections)
     for token in ("one", "other"):
         tried(table.take, "rare", 7, role, token)
     edges.index.entry(Partition("rare", "001", "2015-01", "g"))
-if role != "pileus-DiscoverGranules":  # a worker that died just after its commit, with outputs to delete
+if role in ("worker", "pileus-ReportStatus"):  # a worker that died just after its commit, with outputs to delete
     clean(edges.place(Partition("dead", "001", "2015-01", role)), role)
+if role == "pileus-ActOnGranules":  # a backfill that was stopped before its execution was known
+    workflows = wire_workflows(Aws(), edges.stack)
+    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules"):
+        tried(workflows.stop, execution_arn(edges.stack.workflow_arn(name), "x"), "y")
+    tried(list, workflows.running("DiscoverAndProcessGranules", "x"))
+    raise SystemExit
 list(edges.index.briefs("a", "001", "0001", "9999"))  # in a run it takes a span of 150 years
 """
 
@@ -69,6 +78,7 @@ list(edges.index.briefs("a", "001", "0001", "9999"))  # in a run it takes a span
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with project_of(tmp_path_factory.mktemp("grants")) as project:
         (project.path / "site").mkdir()
+        project.document("workflows/Sent.asl.json", SENT)
         project.up(workers=2, visibility_seconds=6)
         yield project
 
@@ -80,10 +90,11 @@ def test_every_grant_is_used(own: Project) -> None:
     odd_messages(own)
     a_stopped_execution(own)
     runs_of_a_process(own)
+    granules_are_worked_on(own)
     a_point_that_is_listed_late(own)
     dies_after_its_commit(own, "worker")
     dies_after_its_commit(own, "pileus-ReportStatus")
-    for role in ("worker", "pileus-DiscoverGranules", "pileus-ReportStatus"):
+    for role in ("worker", "pileus-DiscoverGranules", "pileus-ReportStatus", "pileus-ActOnGranules"):
         rare(own, role)
     own.pileus("down")
     left = [one for one in unused(calls(own.calls), grants()) if one.partition(": ")[2].split()[0] not in NOT_BY_BOTO3]
@@ -114,13 +125,32 @@ def archives_in_both_buckets(own: Project) -> None:
     for bucket in ("internal", "protected"):
         name = f"kept-{bucket}"
         files = [{"regex": r"tiny_(?P<month>\d{6})\.tgz", "bucket": bucket}]
+        ids = {"granuleIdExtraction": r"(.*)[.]tgz"}
         for clips, handling in ((True, "version"), (False, "version")):
-            changed = {"meta": meta | {"process": process | {"clips": clips}}, "duplicateHandling": handling}
+            changed = {"meta": meta | {"process": process | {"clips": clips}}, "duplicateHandling": handling} | ids
             tiny.collection(own, name, "201501", "201501", files=files, **changed)
             tiny.publish(own, name, "201501", body=tiny.archive() if clips else tiny.archive(tiny.raster(size=0.9)))
             own.pileus("populate")
             own.pileus("backfill", name, "--wait")
             own.pileus("backfill", name, "--select", "all", "--wait")
+
+
+def granules_are_worked_on(own: Project) -> None:
+    """Kept in both buckets: processed again, handed to a workflow, moved and removed."""
+    for bucket in ("internal", "protected"):
+        name = f"kept-{bucket}"
+        wanted = [name, "tiny_201501", "--wait"]
+        own.pileus("granules", "reingest", *wanted)
+        own.pileus("granules", "apply-workflow", name, "Sent", "tiny_201501", "--id", f"sent-{bucket}", "--wait")
+        own.pileus("granules", "reingest", *wanted)  # the workflow again
+        own.pileus("granules", "list", name)
+        (key,) = [one["detail"] for one in own.json("granules", "outcomes", f"sent-{bucket}")]
+        own.wait_for(lambda key=key: own.json("runs", "show", key)["ended"])
+        own.pileus("granules", "apply-workflow", name, "Sent", "--state", "succeeded", "--wait")
+        place = "file-staging" if bucket == "internal" else "moved"
+        for to in (f"{bucket}:{place}", f"{bucket}:archives/moved", f"{bucket}:{place}"):
+            own.pileus("granules", "move", name, "tiny_201501", "--to", to, "--wait")
+        own.pileus("granules", "remove", *wanted)
 
 
 def runs_of_a_process(own: Project) -> None:
