@@ -1,5 +1,6 @@
 """Look at granules: one, or a page of many."""
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -7,13 +8,14 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from pileus.edges.store import load
 from pileus.errors import NotFound
 from pileus.granules import record
 from pileus.granules.record import GranuleFile, GranuleRecord
 from pileus.keys import segment
 from pileus.lifecycle.partition import Entry
-from pileus.models import Partition, State
-from pileus.outputs.commit import read_manifest
+from pileus.models import Output, Partition, State
+from pileus.outputs.commit import manifest_of
 from pileus.subject import parse_subject
 from pileus.wiring import Edges
 
@@ -104,8 +106,7 @@ def kept_files(edges: Edges, found: GranuleRecord) -> tuple[GranuleFile, ...]:
     subject = parse_subject(found.subject)
     if not isinstance(subject, Partition):
         return found.files
-    manifest = read_manifest(edges.store, edges.place(subject).manifest)
-    outputs = manifest.outputs if manifest else ()
+    outputs = _outputs(edges, edges.place(subject).manifest)
     kept = {one.url.rpartition("/")[2]: one for one in outputs if one.kind == "archive"}
     files = []
     for file in found.files:
@@ -115,6 +116,15 @@ def kept_files(edges: Edges, found: GranuleRecord) -> tuple[GranuleFile, ...]:
             file = replace(file, url=at.url, size=at.size, checksum=checksum, previous=previous)
         files.append(file)
     return tuple(files)
+
+
+def _outputs(edges: Edges, url: str) -> tuple[Output, ...]:
+    """Return the outputs that a manifest names; none where there is none. Raises DamagedObject."""
+    try:
+        manifest = load(edges.store, url, lambda body: manifest_of(json.loads(body)))
+    except NotFound:
+        return ()
+    return manifest.outputs if manifest else ()
 
 
 def _records(edges: Edges, collection: str, version: str, ids: list[str]) -> list[GranuleRecord]:

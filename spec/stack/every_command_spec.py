@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -195,7 +196,7 @@ def test_outputs_ls_lists_the_classic_csv_and_the_kept_archives_too(done: Projec
     store = done.edges.store
     for bucket in (done.edges.stack.protected, done.edges.stack.internal):
         kept = {url: size for url, size in store.list(f"s3://{bucket}/") if "/lights" in url or "sezu-stats" in url}
-        outputs = {url: size for url, size in kept.items() if "/backfills/" not in url and "/site/" not in url}
+        outputs = {url: size for url, size in kept.items() if not re.search("/(backfills|granules|site)/", url)}
         assert outputs.items() <= listed.items()
 
 
