@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pileus.cumulus.task import Adapter, run_cumulus_task
 from pileus.documents import read
 from pileus.documents.task import TaskDefinition
 from pileus.errors import DocumentError, UsageError
@@ -24,6 +25,8 @@ FOLDER = "PILEUS_TASKS"
 """Environment variable: the folder of the project's tasks."""
 PACKAGE = "pileus_tasks"
 """Under this name the folder's modules are imported, so that no other module of theirs is hidden or hides them."""
+FOREIGN = Path(__file__).with_name("foreign")
+"""Modules that tasks of other systems import by name; last on the path, so that they hide no installed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class FolderTask:
     def code(self) -> Callable[..., Any]:
         """Return what the definition calls. Raises DocumentError when it cannot be imported or is not there."""
         module_name, _, name = self.definition.function.partition(":")
+        offer_foreign_modules()
         try:
             found: Any = getattr(importlib.import_module(self.module_name()), name, None)
         except ImportError as exc:
@@ -72,12 +76,14 @@ class FolderTask:
         importlib.invalidate_caches()
         return f"{PACKAGE}.{self.name}.{name}"
 
-    def caller(self) -> Callable[[Mapping[str, Any], Path], Any]:
-        """Return a function of an event and a folder for files, which calls the task and returns its answer.
+    def caller(self, adapter: Callable[[], Adapter]) -> Callable[..., Any]:
+        """Return a function of an event, a folder for files and a context (None), which calls the task and returns its
+        answer.
 
         A class is made once, without arguments; its `handler` is called, else the object itself. A function that takes
-        two arguments is called with the event and None, as Lambda calls a handler; one that takes `workdir` gets the
-        folder.
+        two arguments is called with the event and the context, as Lambda calls a handler; one that takes `workdir` gets
+        the folder. `adapter`: makes the Cumulus Message Adapter, when a Cumulus message comes and the task's definition
+        does not say that it reads these itself.
         """
         code: Any = self.code()
         if inspect.isclass(code):
@@ -88,12 +94,17 @@ class FolderTask:
         takes = inspect.signature(code).parameters
         second = len([one for one in takes.values() if one.default is one.empty and one.kind < one.VAR_POSITIONAL]) > 1
 
-        def call(event: Mapping[str, Any], workdir: Path) -> Any:
+        def plain(event: Any, workdir: Path, context: object) -> Any:
             named = {"workdir": workdir} if "workdir" in takes else {}
             config = event.get("config") if isinstance(event, Mapping) else None
             if isinstance(config, Mapping):
                 event = {**event, "config": self.definition.check_parameters(config)}
-            return code(event, None, **named) if second and not named else code(event, **named)
+            return code(event, context, **named) if second and not named else code(event, **named)
+
+        def call(event: Any, workdir: Path, context: object = None) -> Any:
+            if self.definition.cma == "none":
+                return plain(event, workdir, context)
+            return run_cumulus_task(lambda told: plain(told, workdir, context), event, context, adapter)
 
         return call
 
@@ -127,6 +138,12 @@ class TaskFolder:
             return read(TaskDefinition, path)
         except DocumentError as exc:
             raise DocumentError(exc.message, where=f"tasks/{name}/{DEFINITION}") from exc
+
+
+def offer_foreign_modules() -> None:
+    """Let tasks import `run_cumulus_task` and `cumulus_logger`, where nothing installed has these names."""
+    if str(FOREIGN) not in sys.path:
+        sys.path.append(str(FOREIGN))
 
 
 def bring_tasks(environ: Mapping[str, str]) -> None:

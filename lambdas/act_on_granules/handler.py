@@ -4,7 +4,9 @@ import os
 from functools import cache
 from typing import Any
 
+from pileus.cumulus.task import run_cumulus_task
 from pileus.edges.aws import Aws
+from pileus.edges.cma import Cma
 from pileus.edges.workflows import Workflows
 from pileus.tasks.act_on_granules import act_on_granules
 from pileus.wiring import Edges, wire, wire_workflows
@@ -22,7 +24,10 @@ def workflows() -> Workflows:
     return wire_workflows(Aws(), edges().stack)
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> Any:
     """See `pileus.tasks.act_on_granules`."""
-    del context
-    return act_on_granules(edges(), workflows(), event)
+
+    def task(told: Any) -> Any:
+        return act_on_granules(edges(), workflows(), told)
+
+    return run_cumulus_task(task, event, context, lambda: Cma(edges().store))

@@ -4,6 +4,8 @@ import os
 from functools import cache
 from typing import Any
 
+from pileus.cumulus.task import run_cumulus_task
+from pileus.edges.cma import Cma
 from pileus.tasks.discover_granules import discover_granules
 from pileus.wiring import Edges, wire
 
@@ -14,7 +16,10 @@ def edges() -> Edges:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> Any:
     """See `pileus.tasks.discover_granules`."""
-    del context
-    return discover_granules(edges(), event)
+
+    def task(told: Any) -> Any:
+        return discover_granules(edges(), told)
+
+    return run_cumulus_task(task, event, context, lambda: Cma(edges().store))

@@ -4,6 +4,8 @@ import os
 from functools import cache
 from typing import Any
 
+from pileus.cumulus.task import run_cumulus_task
+from pileus.edges.cma import Cma
 from pileus.tasks.generate_collections import generate_collections
 from pileus.wiring import Edges, wire
 
@@ -14,7 +16,8 @@ def edges() -> Edges:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> Any:
     """See `pileus.tasks.generate_collections`."""
-    del context
-    return generate_collections(edges(), event)
+    return run_cumulus_task(
+        lambda told: generate_collections(edges(), told), event, context, lambda: Cma(edges().store)
+    )

@@ -62,5 +62,6 @@ ENTRIES = [
     Entry("download", TOOLS, "Download files: parallel, resumed, verified."),
     Entry("stats", TOOLS, "Compute zonal statistics of rasters and archives."),
     Entry("run-task", TOOLS, "Run one Lambda or worker task here, on one event."),
+    Entry("cma", TOOLS, "Do what the Cumulus Message Adapter does, for Cumulus's own clients."),
     Entry("worker", TOOLS, "Poll the queues and process groups until SIGTERM."),
 ]

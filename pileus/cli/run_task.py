@@ -108,27 +108,40 @@ def _tasks(folder: Path) -> dict[str, Step]:
     def acted(edges: "Edges", event: Any) -> Any:
         return act_on_granules(edges, wire_workflows(Aws(), edges.stack), event)
 
-    return {
+    steps: dict[str, Step] = {
         "generate_collections": generate_collections,
         "discover_granules": discover_granules,
         "report_status": reported,
         "act_on_granules": acted,
         "process_group": worked,
     }
+    return {name: _wrapped(step) for name, step in steps.items()}
+
+
+def _wrapped(step: Step) -> Step:
+    """Return a step that takes Cumulus messages as well."""
+    from pileus.cumulus.task import run_cumulus_task
+    from pileus.edges.cma import Cma
+
+    def wrapped(edges: "Edges", event: Any) -> Any:
+        return run_cumulus_task(lambda told: step(edges, told), event, None, lambda: Cma(edges.store))
+
+    return wrapped
 
 
 def _own(folder: Path) -> Step:
     """Return what runs a task of the project. Raises UsageError for one that runs within a group."""
+    from pileus.edges.cma import ROOT, Cma, schemas_in
     from pileus.errors import UsageError
     from pileus.task_folder import TaskFolder
 
     task = TaskFolder(folder.parent).task(folder.name)
     if task.definition.runs == "group":
         raise UsageError("runs within a group: name it in a collection's meta.task", where=f"task {task.name}")
-    call = task.caller()
+    os.environ[ROOT] = str(task.folder)
 
     def step(edges: "Edges", event: Any) -> Any:
-        del edges
+        call = task.caller(lambda: Cma(edges.store, schemas_in(task.folder)))
         with TemporaryDirectory() as work:
             return call(event, Path(work))
 

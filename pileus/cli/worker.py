@@ -91,11 +91,13 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.cell.cell import Cell
     from pileus.cell.settings import limits_of
     from pileus.edges.aws import Aws, Stack
+    from pileus.edges.cma import Cma
     from pileus.edges.scale_in import protected, protection_from
     from pileus.messages import RequestTask
     from pileus.tasks.process_group import TaskControl, WorkerState, process_group
     from pileus.tasks.process_request import process_request
     from pileus.wiring import wire, wire_queues
+    from pileus.worker.cumulus_queues import CumulusQueues
     from pileus.worker.health_check import pulse_file
     from pileus.worker.loop import Worker
 
@@ -129,7 +131,8 @@ def work(*, until_idle: bool = False) -> None:
             with protected(protection), _measured(state, stack.stack) as measure:
                 return measure(process_group(edges, event, state, control))
 
-        made = Worker(edges, wire_queues(aws, stack), task, name=name, pulse=live)
+        queues = CumulusQueues(wire_queues(aws, stack), lambda: Cma(edges.store))
+        made = Worker(edges, queues, task, name=name, pulse=live)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: made.stop())
         made.run(until_idle=until_idle)

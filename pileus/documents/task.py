@@ -55,6 +55,10 @@ class TaskDefinition(Document):
     """MODULE:FUNCTION or MODULE:CLASS; the module lies in the task's folder, or is installed. It is called with the
     event, `{"config": {...}, "input": ...}`, and returns what the workflow goes on with; for `group`, with a Work.
     Example: `"task:tell"`."""
+    cma: Literal["wrap", "none"] = "wrap"
+    """What is done with Cumulus messages (events with `cma` or `cumulus_meta`). `wrap`: the task gets `config` and
+    `input` of them, and its answer becomes the next message. `none`: the task is called with the message as it is,
+    because it calls `run_cumulus_task` itself. Example: `"none"`."""
     version: str = Field("1", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
     """For `group`: raise it when the task makes something else, so that older results are stale. Example: `"2"`."""
     parameters: dict[str, Parameter] = Field(default_factory=dict)

@@ -1,163 +1,50 @@
-"""The process in which a task of the project does its events, so that it may leak, crash or never end.
+"""The process in which a task of the project does its events: `python -m pileus.worker.task_process`."""
 
-The worker keeps one, and starts another when it has died or was ended. Each event and each answer is a line of JSON:
-`{"event": ...}`, then `{"answer": ...}` or `{"error": {"type", "message"}}`.
-"""
-
-import json
 import os
-import signal
-import socket
-import subprocess
 import sys
-import threading
-import time
-import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pileus.errors import HandedBack, PileusError, StoreError
-from pileus.strict_json import parse_json
+from pileus.edges import cma
+from pileus.task_context import TaskContext
+from pileus.task_folder import TaskFolder
+from pileus.worker.child_process import ChildProcess, TaskFailed, answer_events
 
-POLL_SECONDS = 0.2
-END_SECONDS = 5
-"""Seconds that a process has to end after SIGTERM."""
-
-
-class TaskFailed(PileusError):
-    """What a task raised; `kind` is the name of its error."""
-
-    def __init__(self, kind: str, message: str, *, where: str | None = None) -> None:
-        super().__init__(message, where=where)
-        self.kind = kind
+__all__ = ["TaskFailed", "TaskProcess", "main"]
 
 
-class TaskProcess:
+class TaskProcess(ChildProcess):
     """Does the events of one task. `folder`: that of all tasks; `scratch`: where the task may write."""
 
     def __init__(self, folder: Path, name: str, scratch: Path, *, seconds: float) -> None:
-        self._command = [
-            sys.executable,
-            "-m",
-            "pileus.worker.task_process",
-            str(folder),
-            name,
-            str(scratch),
-            str(os.getpid()),
-        ]
-        self._name, self._seconds = name, seconds
-        self._process: subprocess.Popen[bytes] | None = None
-        self._ours: socket.socket | None = None
-
-    def run(self, event: Mapping[str, Any], cancelled: threading.Event) -> str:
-        """Return the JSON of the task's answer. Raises what the task raised as a PileusError: TaskFailed for errors
-        that are not ours, also when the process ended or took too long; HandedBack when `cancelled` is set.
-        """
-        channel = self._started()
-        try:
-            channel.sendall(json.dumps({"event": event}).encode() + b"\n")
-            line = self._line(channel, cancelled)
-        except OSError as exc:
-            raise self._death() from exc
-        value = parse_json(line)
-        if "error" in value:
-            raise _error(value["error"], self._name)
-        return json.dumps(value["answer"])
-
-    def _started(self) -> socket.socket:
-        if self._process is not None and self._process.poll() is None and self._ours is not None:
-            return self._ours
-        self.close()
-        self._ours, its = socket.socketpair()
-        with its:
-            self._process = subprocess.Popen(
-                [*self._command, str(its.fileno())],
-                pass_fds=[its.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the worker, which then decides
-            )
-        return self._ours
-
-    def _line(self, channel: socket.socket, cancelled: threading.Event) -> bytes:
-        channel.settimeout(POLL_SECONDS)
-        ends, found = time.monotonic() + self._seconds, bytearray()
-        while not found.endswith(b"\n"):
-            if cancelled.is_set():
-                self.close()
-                raise HandedBack("told to stop", where=self._name)
-            if time.monotonic() > ends:
-                self.close()
-                raise TaskFailed("TaskTimedOut", f"took longer than {self._seconds:g} s", where=self._name)
-            with suppress(TimeoutError):
-                got = channel.recv(1 << 16)
-                if not got:
-                    raise self._death()
-                found += got
-        return bytes(found)
-
-    def _death(self) -> TaskFailed:
-        """End the process, and return the error that says how it ended."""
-        status = None
-        if self._process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                status = self._process.wait(END_SECONDS)
-        self.close()
-        if status is None:
-            how = "closed its channel"
-        else:
-            how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return TaskFailed("TaskDied", f"its process {how}", where=self._name)
-
-    def close(self) -> None:
-        """End the process and whatever it started."""
-        if self._ours is not None:
-            self._ours.close()
-        if self._process is not None:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(END_SECONDS)
-        self._process = self._ours = None
-
-
-def _error(told: Mapping[str, Any], name: str) -> PileusError:
-    kind, message = str(told.get("type")), str(told.get("message"))
-    if kind == "StoreError":
-        return StoreError(message, where=name)
-    return TaskFailed(kind, message, where=str(told.get("where") or name))
+        arguments = (str(folder), name, str(scratch), str(seconds))
+        super().__init__(name, "pileus.worker.task_process", arguments, seconds=seconds)
 
 
 def main() -> None:
     """Do events until the worker closes its end."""
     from pileus.cell.confine import end_with
-    from pileus.task_folder import TaskFolder
 
-    folder, name, scratch, worker, number = sys.argv[1:]
+    folder, name, scratch, seconds, worker, channel = sys.argv[1:]
     end_with(int(worker))
-    call = None
-    with socket.socket(fileno=int(number)) as channel, channel.makefile("rwb") as lines:
-        for line in lines:
-            try:
-                call = call or TaskFolder(Path(folder)).task(name).caller()
-                with TemporaryDirectory(dir=scratch, prefix=f"{name}-") as work:
-                    answer = call(json.loads(line)["event"], Path(work))
-                said = json.dumps({"answer": {} if answer is None else answer}, allow_nan=False)
-            except Exception as error:  # noqa: BLE001  (told to the worker, which answers the token as failed)
-                said = json.dumps({"error": _told(error)})
-            lines.write(said.encode() + b"\n")
-            lines.flush()
+    made: list[Callable[..., Any]] = []
+
+    def call(event: Any) -> Any:
+        if not made:
+            made.append(_caller(Path(folder), name))
+        with TemporaryDirectory(dir=scratch, prefix=f"{name}-") as work:
+            return made[0](event, Path(work), TaskContext(name, seconds=float(seconds)))
+
+    answer_events(int(channel), call)
 
 
-def _told(error: Exception) -> dict[str, str | None]:
-    if isinstance(error, PileusError):
-        return {"type": type(error).__name__, "message": error.message, "where": error.where}
-    traceback.print_exception(error)  # the whole of it is in the worker's log
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return {"type": type(error).__name__, "message": str(error), "where": f"{Path(place.filename).name}:{place.lineno}"}
+def _caller(folder: Path, name: str) -> Callable[..., Any]:
+    """Return what calls the task."""
+    task = TaskFolder(folder).task(name)
+    os.environ[cma.ROOT] = str(task.folder)
+    return task.caller(lambda: cma.of_environment(cma.schemas_in(task.folder)))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ LAMBDA = WORKER | {"runs": "lambda"}
 GROUP = WORKER | {"runs": "group"}
 
 
+def no_adapter() -> Any:
+    raise AssertionError("an event that is no Cumulus message asks for no adapter")
+
+
 def definition(**fields: Any) -> TaskDefinition:
     return parse_value(TaskDefinition, WORKER | fields, "task.json")
 
@@ -340,14 +344,14 @@ def test_two_tasks_whose_modules_have_one_name_do_not_mix(tmp_path: Path) -> Non
         (task / "helper.py").write_text(f"NAME = {name!r}\n")
         (task / "task.json").write_text(json.dumps(WORKER))
     found = TaskFolder(tmp_path).tasks()
-    assert [found[name].caller()({}, tmp_path) for name in ("one", "other")] == ["one", "other"]
+    assert [found[name].caller(no_adapter)({}, tmp_path) for name in ("one", "other")] == ["one", "other"]
 
 
 def test_a_task_may_lie_in_an_installed_package(tmp_path: Path) -> None:
     task = tmp_path / "size"
     task.mkdir()
     (task / "task.json").write_text(json.dumps(WORKER | {"function": "json:dumps"}))
-    assert TaskFolder(tmp_path).task("size").caller()({"input": 1}, tmp_path) == '{"input": 1}'
+    assert TaskFolder(tmp_path).task("size").caller(no_adapter)({"input": 1}, tmp_path) == '{"input": 1}'
 
 
 def test_an_error_of_ours_keeps_its_place() -> None:
