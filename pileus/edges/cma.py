@@ -6,11 +6,12 @@ line to standard error for each step of each message; those go to `say`.
 """
 
 import io
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,9 +21,14 @@ from pileus.errors import UsageError
 log = logging.getLogger("pileus.cma")
 KINDS = ("input", "config", "output")
 """What a task may have a JSON Schema for: schemas/input.json and so on in its folder."""
+PATHS = 1000
+"""Most JSONPaths that are kept."""
 ROOT = "LAMBDA_TASK_ROOT"
 """Environment variable: the folder in which Cumulus's libraries look for a task's schemas."""
-MISSING = "the Cumulus Message Adapter is not installed: `pip install 'pileus[cumulus]'` (docs/cumulus.md, Install)"
+MISSING = (
+    "the Cumulus Message Adapter is not installed: `pip install 'pileus[cumulus]'`, and before Python 3.12 also "
+    "`pip install --no-deps --ignore-requires-python cumulus-message-adapter==2.0.6`"
+)
 
 
 class Objects(Protocol):
@@ -54,11 +60,15 @@ class Cma:
     def load_and_update_remote_event(self, event: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
         with self._bound():
             found: dict[str, Any] = self._adapter.load_and_update_remote_event(event, context)
+        meta = found.get("meta")
+        if isinstance(meta, dict) and isinstance(tasks := meta.get("workflow_tasks"), dict):
+            meta["workflow_tasks"] = {str(number): task for number, task in tasks.items()}  # JSON has only names
         return found
 
     def load_nested_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        own = deepcopy(dict(event))  # the package resolves lists of the config in place, and the task has parts of it
         with self._bound():
-            found: dict[str, Any] = self._adapter.load_nested_event(event)
+            found: dict[str, Any] = self._adapter.load_nested_event(own)
         return found
 
     def create_next_event(
@@ -129,14 +139,17 @@ def schemas_in(folder: Path, named: Mapping[str, str] | None = None) -> dict[str
 
 
 def _package() -> Any:
-    """Return the package's class, whose module asks for S3 and writes lines through the functions below."""
+    """Return the package's class, whose module asks for S3 and writes lines through the functions below, and reads the
+    paths of a workflow's configuration once: the package builds a parser for each.
+    """
     try:
-        from message_adapter import cumulus_message
+        from message_adapter import cumulus_message, util
         from message_adapter.message_adapter import MessageAdapter
     except ModuleNotFoundError as exc:
         raise UsageError(MISSING) from exc
     if cumulus_message.s3 is not _resource:
         cumulus_message.s3 = _resource
+        cumulus_message.parse = util.parse = lru_cache(PATHS)(util.parse)
         cumulus_message.write_error = _write
     return MessageAdapter
 
@@ -178,13 +191,3 @@ def _write(line: str) -> None:
         bound.say(line)
     else:
         log.debug(line)
-
-
-def as_json(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message as the next reader sees it: the package numbers `meta.workflow_tasks`, and JSON has only names.
-
-    >>> as_json({"meta": {"workflow_tasks": {0: {"name": "a"}}}})
-    {'meta': {'workflow_tasks': {'0': {'name': 'a'}}}}
-    """
-    found: dict[str, Any] = json.loads(json.dumps(message))
-    return found

@@ -208,7 +208,7 @@ made = 0
 
 
 def two(event, context):
-    return [event["input"], context]
+    return [event["input"], context.function_name, context.get_remaining_time_in_millis() > 0]
 
 
 def named(event, workdir):
@@ -283,7 +283,7 @@ def run(process: TaskProcess, event: dict[str, Any] = EVENT) -> Any:
 @pytest.mark.parametrize(
     ("function", "answer"),
     [
-        ("two", [7, None]),
+        ("two", [7, "two", True]),
         ("named", {"files": ["x"]}),
         ("Kept", {"made": 1}),
         ("Called", {"a": 1}),
