@@ -50,7 +50,7 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     from pileus.worker.own_task import TaskWorker
     from pileus.worker.task_process import TaskProcess
 
-    _log_json_lines()
+    log_json_lines()
     folder = Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else find_project(Path.cwd()).root / "tasks"
     found, stack = TaskFolder(folder).task(name), Stack.from_env(os.environ)
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
@@ -75,7 +75,8 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
         made.run(until_idle=until_idle)
 
 
-def _log_json_lines() -> None:
+def log_json_lines() -> None:
+    """Write what is logged to standard output, one JSON object a line."""
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[output])
@@ -101,7 +102,7 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.worker.health_check import pulse_file
     from pileus.worker.loop import Worker
 
-    _log_json_lines()
+    log_json_lines()
     logging.getLogger("rasterio").setLevel(logging.ERROR)  # GDAL warns about each header whose pixels are not there
     stack, limits = Stack.from_env(os.environ), limits_of(os.environ)
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))

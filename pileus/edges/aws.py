@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -133,15 +134,22 @@ class Aws:
     """Clients of AWS, each made at its first use.
 
     `endpoint`: address of the embedded AWS; None: boto3 reads it from the environment. `credentials`: the embedded
-    AWS's; None: those of the environment.
+    AWS's; None: those of the environment. `region`: None for the environment's. `patience`: seconds for an answer.
     """
 
     def __init__(
-        self, endpoint: str | None = None, credentials: Credentials | None = None, *, connections: int = 20
+        self,
+        endpoint: str | None = None,
+        credentials: Credentials | None = None,
+        *,
+        connections: int = 20,
+        region: str | None = None,
+        patience: float = 60,
     ) -> None:
         self.endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials = credentials
         self._connections = connections
+        self._region, self._patience = region, patience
         self._making = Lock()
 
     def _client(self, service: str) -> object:
@@ -162,17 +170,19 @@ class Aws:
             max_pool_connections=self._connections,
             user_agent=f"pileus/{__version__}",  # botocore would build this value for every call
             parameter_validation=False,  # mypy and the services check the parameters
+            read_timeout=self._patience,
             retries={"mode": "standard", "max_attempts": 5},
             s3={"addressing_style": "path"} if self.endpoint else {},
         )
-        chosen: dict[str, Any] = {"region_name": os.environ.get("AWS_REGION")}  # Lambda's name; boto3 has another
+        named = self._region or os.environ.get("AWS_REGION")  # Lambda's name; boto3 has another
+        chosen: dict[str, Any] = {"region_name": named}
         if self.endpoint:
             mine = self._credentials
             chosen = {
                 "aws_access_key_id": mine.key if mine else os.environ.get("AWS_ACCESS_KEY_ID", "test"),
                 "aws_secret_access_key": mine.secret if mine else os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
                 "aws_session_token": mine.token if mine else os.environ.get("AWS_SESSION_TOKEN"),
-                "region_name": os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", EMBEDDED_REGION)),
+                "region_name": named or os.environ.get("AWS_DEFAULT_REGION", EMBEDDED_REGION),
             }
         with self._making:  # a session makes one client at a time
             made = self._session.create_client(service, endpoint_url=self.endpoint, config=config, **chosen)
@@ -221,6 +231,10 @@ class Aws:
     @cached_property
     def stepfunctions(self) -> "SFNClient":
         return self._client("stepfunctions")  # type: ignore[return-value]
+
+    @cached_property
+    def lambda_(self) -> "LambdaClient":
+        return self._client("lambda")  # type: ignore[return-value]
 
     @cached_property
     def scheduler(self) -> "EventBridgeSchedulerClient":

@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from pileus.edges.store import split
 from pileus.errors import UsageError
 
 log = logging.getLogger("pileus.cma")
@@ -105,22 +104,6 @@ def of_environment(schemas: Mapping[str, str] | None = None) -> Cma:
     from pileus.edges.store import S3Store
 
     return Cma(S3Store(Aws().s3), schemas)
-
-
-class ClientObjects:
-    """Objects through a client of S3, whose own errors are raised."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def get(self, url: str) -> bytes:
-        bucket, key = split(url)
-        body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return body
-
-    def put(self, url: str, body: bytes, content_type: str) -> None:
-        bucket, key = split(url)
-        self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
 
 def schemas_in(folder: Path, named: Mapping[str, str] | None = None) -> dict[str, str]:

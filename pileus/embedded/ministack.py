@@ -20,8 +20,8 @@ if __name__ == "__main__":
     from ministack.core import lambda_runtime
     from ministack.services import lambda_svc, s3, scheduler, stepfunctions
 
-    from pileus.embedded import executions, objects
-    from pileus.embedded.lambdas import fork_lambdas, name_errors
+    from pileus.embedded import activities, executions, objects
+    from pileus.embedded.lambdas import fork_lambdas, name_errors, sign_code
     from pileus.embedded.private import Private
     from pileus.embedded.timezones import in_zones
 
@@ -30,7 +30,9 @@ if __name__ == "__main__":
     )
     executions.end_with_their_parent(stepfunctions)
     executions.start_at_once(stepfunctions)
+    activities.end_silent_activities(stepfunctions)
     name_errors(lambda_svc)
+    sign_code(lambda_svc, os.environ["AWS_SESSION_TOKEN"])
     objects.keep(s3, Path(os.environ["PILEUS_S3_METADATA"]))
     if sys.platform == "linux":
         fork_lambdas(lambda_runtime)

@@ -11,12 +11,14 @@ import pytest
 
 import pileus.edges
 from pileus.documents import SecretRef
+from pileus.edges.activities import SfnActivities
 from pileus.edges.archives import ArchiveStore, Kept
 from pileus.edges.aws import Aws
 from pileus.edges.budget import Holder
 from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
+from pileus.edges.functions import FunctionCode, LambdaFunctions
 from pileus.edges.logs import CloudWatchLogs
 from pileus.edges.queues import Message, Queue, SqsQueues
 from pileus.edges.reports import AwsReports
@@ -40,6 +42,7 @@ MESSAGE = Message("backfill", "receipt", "{}", "token", {})
 SCHEDULE = Schedule("s", "rate(1 day)", "UTC", True, "arn", {})
 HOLDER = Holder("w", frozenset({1}), 1, "tag", False)
 FILE = Path(__file__)
+ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:a"
 SPAN = ("viirs", "001", "2014-01", "2015-12")
 
 MAKES: dict[type, Callable[[Aws], Any]] = {
@@ -50,6 +53,8 @@ MAKES: dict[type, Callable[[Aws], Any]] = {
     DynamoIndex: lambda aws: DynamoIndex(aws.dynamodb, partitions="partitions", backfills="backfills"),
     EventBridgeSchedules: lambda aws: EventBridgeSchedules(aws.scheduler, "group", "role"),
     S3Store: lambda aws: S3Store(aws.s3),
+    SfnActivities: lambda aws: SfnActivities(aws.stepfunctions, ACTIVITY, "w"),
+    LambdaFunctions: lambda aws: LambdaFunctions(aws.lambda_),
     Secrets: lambda aws: Secrets(environ={}, secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm),
     AwsReports: lambda aws: AwsReports(
         lambda: aws.sns, lambda: aws.events, topic="arn:aws:sns:us-east-1:000000000000:topic", source="pileus.x"
@@ -98,6 +103,14 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (S3Store, "part"): lambda edge: edge.part(URL, 0, 1, "tag"),
     (Secrets, "resolve"): lambda edge: edge.resolve(SecretRef(secretsmanager="s"), "where"),
     (AwsReports, "tell"): lambda edge: edge.tell([REPORT]),
+    (SfnActivities, "take"): lambda edge: edge.take(),
+    (SfnActivities, "beat"): lambda edge: edge.beat("token"),
+    (SfnActivities, "succeed"): lambda edge: edge.succeed("token", "{}"),
+    (SfnActivities, "fail"): lambda edge: edge.fail("token", Failure("Corrupt", "cut")),
+    (LambdaFunctions, "code"): lambda edge: edge.code("arn:aws:lambda:us-east-1:000000000000:function:f"),
+    (LambdaFunctions, "download"): lambda edge: edge.download(
+        FunctionCode("arn", "f", "m.f", "", f"http://127.0.0.1:{free_port()}/f.zip", 128), Path("/dev/null")
+    ),
     (SqsQueues, "receive"): lambda edge: edge.receive("backfill", 0),
     (SqsQueues, "hold"): lambda edge: edge.hold(MESSAGE, 1),
     (SqsQueues, "keep"): lambda edge: edge.keep(MESSAGE, 1),
