@@ -26,6 +26,8 @@ WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 NAMED = "Executions are named as they start."
 READ = ("dynamodb:GetItem",)
 CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem")
+MESSAGES = "events/*"
+"""Where the Cumulus Message Adapter keeps large parts of messages."""
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
@@ -84,8 +86,8 @@ def allow_worker(role: iam.Role, settings: Settings, core: "Core") -> None:
     # The worker that counts one failure too many stops the backfill, so that no other starts a group.
     allow(role, CHANGE, [core.tables.backfills.table_arn])
     # A run of a process reads its input, and the collections and providers that this names.
-    reads = ("backfills/*", "zones/*", "indexes/*", "runs/*", "registry.json")
-    writes = ("indexes/*", "backfills/*", "staged/*", "runs/*")
+    reads = ("backfills/*", "zones/*", "indexes/*", "runs/*", "registry.json", MESSAGES)
+    writes = ("indexes/*", "backfills/*", "staged/*", "runs/*", MESSAGES)
     allow_objects(role, core.internal, read=reads, write=writes)
     allow_publishing(role, core)
     allow_sources(role, settings)
@@ -104,7 +106,8 @@ def allow_telling(role: iam.IGrantable, settings: Settings, core: "Core") -> Non
 def allow_generate(role: iam.IGrantable, core: "Core") -> None:
     """Allow to read the registry, record the backfill and list its points in time."""
     allow(role, CHANGE, [core.tables.backfills.table_arn])
-    allow_objects(role, core.internal, read=("registry.json", "backfills/*"), write=("backfills/*",))
+    noted = ("backfills/*", MESSAGES)
+    allow_objects(role, core.internal, read=("registry.json", *noted), write=noted)
 
 
 def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
@@ -114,7 +117,8 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     allow(role, CHANGE, [core.tables.backfills.table_arn])  # a point that cannot be listed counts as a failure
     allow(role, BUDGET, [core.tables.connections.table_arn])
     # The archives of a smoke test lie with its backfill.
-    allow_objects(role, core.internal, read=("backfills/*",), write=("backfills/*", "granules/*"))
+    noted = ("backfills/*", MESSAGES)
+    allow_objects(role, core.internal, read=noted, write=(*noted, "granules/*"))
     allow_sources(role, settings)
     allow_telling(role, settings, core)
 
@@ -123,7 +127,7 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    kept = ("backfills/*", "runs/*", "executions/*")
+    kept = ("backfills/*", "runs/*", "executions/*", MESSAGES)
     allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*"))
     ended = [core.workflow_arns[name][1] for name in (BULK_NAME, *core.applied)]  # what their runs have put out
     allow(role, ["states:DescribeExecution"], ended, why=NAMED)

@@ -14,7 +14,8 @@ from infra.network import log_group
 from infra.settings import Settings
 from infra.tasks import OwnTask
 from pileus.product import WORKFLOW
-from pileus.project.workflow_tasks import tasks_of, with_tasks
+from pileus.project.workflow_definition import LAMBDAS
+from pileus.project.workflow_tasks import tasks_of, with_names, with_tasks
 
 
 class Workflow(Construct):
@@ -33,7 +34,7 @@ class Workflow(Construct):
         values: dict[str, str],
         tasks: Mapping[str, OwnTask],
     ) -> None:
-        name, text = path.name.removesuffix(WORKFLOW), path.read_text()
+        name, text = path.name.removesuffix(WORKFLOW), with_names(path.read_text(), tasks, LAMBDAS)
         super().__init__(scope, name)
         self.name = name
         used = [tasks[name] for name in tasks_of(text)]

@@ -65,13 +65,19 @@ def over_message(
     return bound.create_next_event(answer, message, told.get("messageConfig"))
 
 
+FACTS = ("function_name", "function_version", "invoked_function_arn", "activityArn")
+"""Attributes of a context that the adapter reads."""
+
+
 def facts_of(context: object) -> dict[str, Any]:
-    """Return the attributes of a Lambda's context; none for None.
+    """Return what the adapter reads of a context: a Lambda's, or a mapping; none for None.
 
     >>> facts_of(None)
     {}
     """
-    return dict(vars(context)) if context is not None else {}
+    if isinstance(context, Mapping):
+        return dict(context)
+    return {name: getattr(context, name) for name in FACTS if hasattr(context, name)}
 
 
 def workflow_error(error: BaseException) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from pileus.documents.task import TaskDefinition
 from pileus.errors import DocumentError
 from pileus.near import unknown
-from pileus.project.workflow_tasks import PREFIX, tasks_of, value_name, with_tasks
+from pileus.project.workflow_tasks import CUMULUS, PREFIX, cumulus_name, tasks_of, value_name, with_names, with_tasks
 from pileus.strict_json import parse_json
 
 LAMBDAS = ("GenerateCollectionsArn", "DiscoverGranulesArn", "ReportStatusArn", "ActOnGranulesArn")
@@ -25,8 +25,16 @@ TASKS = (
     "arn:aws:states:::states:startExecution.sync:2",
 )
 """What a task may do: the workflow's role has rights for no more."""
-YOUNGER = re.compile(r'Field "(Label|InputType)" not allowed')
-"""Two fields of Distributed Maps are younger than the validator."""
+ACCOUNT = "us-east-1:000000000000"
+"""Region and account while a definition is checked."""
+OURS = f"arn:aws:lambda:{ACCOUNT}:function:"
+"""A Lambda that comes with Pileus, by its ARN alone."""
+ACTIVITY = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:activity:.+")
+"""An activity. Its worker has the rights, and the workflow needs none."""
+NEEDLESS = re.compile(r'Field "(Label|InputType)" not allowed| is \d+ but should be a Float$')
+"""What the validator says without need: two fields of Distributed Maps are younger than it, and JSON has one kind of
+numbers, so that a BackoffRate of 2 is one of 2.0.
+"""
 LONGEST = 1 << 20
 """Most characters of a definition (a quota of Step Functions)."""
 
@@ -74,9 +82,13 @@ def read_definition(name: str, path: Path, where: str, tasks: Mapping[str, TaskD
         raise DocumentError(f"cannot be read: {exc.strerror}", where=where) from exc
     except UnicodeDecodeError as exc:
         raise DocumentError("is not in UTF-8", where=where) from exc
+    text = with_names(text, tasks, LAMBDAS)
     if len(text) > LONGEST:
         raise DocumentError(f"is longer than {LONGEST:,} characters, the most that a workflow has", where=where)
     strange = sorted(set(re.findall(r"\$\{([^}]*)\}", text)) - {*VALUES})
+    if strange and (named := CUMULUS.search(text)):
+        there = [*tasks, *map(cumulus_name, LAMBDAS)]
+        raise DocumentError(f"{unknown('task', named[2], there)}; ${{{strange[0]}}} names one in tasks/", where=where)
     if strange:
         raise DocumentError(f"${{{strange[0]}}}: expected one of {', '.join(VALUES)}", where=where)
     try:
@@ -94,10 +106,15 @@ def read_definition(name: str, path: Path, where: str, tasks: Mapping[str, TaskD
     _lint(value if not tasks_of(text) else _compiled(text, tasks), where)
     steps = tuple(_steps(value, 0, None))
     for step in steps:
-        if step.type == "Task" and step.resource not in TASKS and not step.resource.startswith(PREFIX):
+        if step.type == "Task" and not _may(step.resource):
             said = f"{step.name}: a workflow may not use {step.resource}: expected {_or((*TASKS, f'{PREFIX}NAME'))}"
             raise DocumentError(said, where=where)
     return Definition(name, str(value.get("Comment", "")), steps, tuple(tasks_of(text)))
+
+
+def _may(resource: str) -> bool:
+    """Return whether a task may call this: the workflow's role has the right, or needs none."""
+    return resource in TASKS or resource.startswith((PREFIX, OURS)) or ACTIVITY.fullmatch(resource) is not None
 
 
 def _compiled(text: str, tasks: Mapping[str, TaskDefinition]) -> Any:
@@ -111,7 +128,7 @@ def _lint(value: Any, where: str) -> None:
     """Raise DocumentError for the first thing that Amazon States Language does not allow."""
     from statelint.linter import Linter  # it is slow to import, and few commands read a workflow
 
-    if problems := [problem for problem in Linter.validate(value) if not YOUNGER.search(problem)]:
+    if problems := [problem for problem in Linter.validate(value) if not NEEDLESS.search(problem)]:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DocumentError(f"{problems[0]}{more}", where=where)
 
@@ -120,14 +137,12 @@ def _filled(text: str, tasks: Iterable[str]) -> str:
     """Return the definition with a value of the right kind for each `${...}`."""
     for task in tasks:
         arn, queue = f"${{{value_name(task, 'Arn')}}}", f"${{{value_name(task, 'Queue')}}}"
-        text = text.replace(arn, f"arn:aws:lambda:us-east-1:000000000000:function:task-{task}")
+        text = text.replace(arn, f"{OURS}task-{task}")
         text = text.replace(queue, f"https://sqs.us-east-1.amazonaws.com/000000000000/task-{task}")
     for name in NUMBERS:
         text = text.replace(f"${{{name}}}", "60")
     for name in LAMBDAS:
-        text = text.replace(
-            f"${{{name}}}", f"arn:aws:lambda:us-east-1:000000000000:function:{name.removesuffix('Arn')}"
-        )
+        text = text.replace(f"${{{name}}}", f"{OURS}{name.removesuffix('Arn')}")
     return text
 
 
@@ -199,6 +214,8 @@ def _what(state: Mapping[str, Any]) -> str:
     if resource.endswith("lambda:invoke"):
         given = state.get("Parameters") or state.get("Arguments") or {}
         return str(given.get("FunctionName", "a Lambda")).rpartition(":")[2]
+    if ":lambda:" in resource or ":activity:" in resource:
+        return resource.rpartition(":")[2]
     if ":sqs:" in resource:
         return "a worker, by its queue" if resource.endswith("waitForTaskToken") else "a queue"
     return "another workflow" if ":states:startExecution" in resource else ""

@@ -1,4 +1,5 @@
-"""Steps of a workflow that name a task of the project: `"Resource": "pileus:task:NAME"`.
+"""Steps of a workflow that name a task of the project: `"Resource": "pileus:task:NAME"`, or as workflows of Cumulus do,
+such as `"${NAME_task_arn}"`.
 
 Where a task runs is said in its definition only. So a step reads the same for a Lambda and for a worker: its Parameters
 are the task's event, and the task's answer is its result. Here it becomes what Step Functions knows.
@@ -6,12 +7,14 @@ are the task's event, and the task's answer is its result. Here it becomes what 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pileus.documents.task import TaskDefinition
 
 PREFIX = "pileus:task:"
+CUMULUS = re.compile(r'("Resource"\s*:\s*)"\$\{(\w+?)(?:_task_arn|_lambda_arn|_arn|_activity_id|_service_id)\}"')
+"""How workflows of Cumulus name a task: a Lambda, or the activity of an ECS service."""
 INNER = ("ItemProcessor", "Iterator")
 NOT_TEXT = re.compile(r"(?<![\"\w}])\$\{(\w+)\}(?![\"\w])")
 MARK = re.compile(r'"\$number\{(\w+)\}"')
@@ -46,6 +49,38 @@ def value_name(task: str, what: str) -> str:
 def tasks_of(text: str) -> list[str]:
     """Return the names of the tasks that a workflow's definition names, each once."""
     return sorted(set(re.findall(rf'"{PREFIX}([^"]*)"', text)))
+
+
+def cumulus_name(value: str) -> str:
+    """Return the name of a task of Pileus in Cumulus's words.
+
+    >>> cumulus_name("DiscoverGranulesArn")
+    'discover_granules'
+    """
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", value.removesuffix("Arn")).lower()
+
+
+def with_names(text: str, tasks: Iterable[str], lambdas: Iterable[str]) -> str:
+    """Return a definition in which each `${NAME_task_arn}` or the like names a task as Pileus does.
+
+    1. A task of the project, `tasks`, of this name, or with `-` where it has `_`.
+    2. A Lambda that comes with Pileus, one of the values `lambdas`: `discover_granules` is `DiscoverGranulesArn`.
+    3. Any other stays as it is.
+
+    >>> with_names('"Resource": "${cloud_mask_task_arn}"', ["cloud-mask"], [])
+    '"Resource": "pileus:task:cloud-mask"'
+    >>> with_names('"Resource": "${discover_granules_task_arn}"', [], ["DiscoverGranulesArn"])
+    '"Resource": "${DiscoverGranulesArn}"'
+    """
+    own = {re.sub(r"\W", "_", name): name for name in tasks}
+    ours = {cumulus_name(name): name for name in lambdas}
+
+    def name(found: re.Match[str]) -> str:
+        if found[2] in own:
+            return f'{found[1]}"{PREFIX}{own[found[2]]}"'
+        return f'{found[1]}"${{{ours[found[2]]}}}"' if found[2] in ours else found[0]
+
+    return CUMULUS.sub(name, text)
 
 
 def with_tasks(text: str, tasks: Mapping[str, TaskDefinition]) -> str:
