@@ -15,11 +15,12 @@ END, EXIT = "<EOC>", "<EXIT>"
 Call = Callable[[str, Mapping[str, Any]], Any]
 
 
-@app.command("cma", epilog='Example: echo \'{"event": {"payload": 1}}\' | pileus cma loadNestedEvent')
+@app.command("cma", epilog="Example: pileus cma stream")
 def cma(function: Annotated[str, typer.Argument(help=f"{FUNCTION}.")]) -> None:
     """Do what the Cumulus Message Adapter does: one JSON object on standard input, the answer on standard output.
 
-    For Cumulus's own clients. `stream` takes many: the function's name, JSON, a line with <EOC>; <EXIT> ends it.
+    For Cumulus's own clients: the object and the answer are those of the adapter's CONTRACT.md. `stream` takes many:
+    each is the function's name, JSON, and a line with <EOC>; a line with <EXIT> ends it.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)

@@ -117,3 +117,7 @@ def region_of(arn: str) -> str:
     if len(parts) < 6 or parts[0] != "arn" or not parts[3]:
         raise UsageError(f"{arn!r} is no ARN with a region")
     return parts[3]
+
+
+if __name__ == "__main__":
+    main()
