@@ -13,6 +13,7 @@ from importlib.metadata import requires
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pileus.deploy.lambda_package import copy_adapter
 from pileus.errors import StoreError, UsageError
 from pileus.product import CARRIED, PACKAGE, product_folder
 from pileus.version import __version__
@@ -23,8 +24,10 @@ DEBIAN = "pileus-debian:bookworm"
 """What debootstrap makes."""
 SECONDS = 5.0
 """How long the engine may take to answer."""
-ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "mangum")
-"""Make the worker's image a Lambda container as well, which may be that of the HTTP API."""
+ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "jsonpath-ng", "jsonschema", "mangum")
+"""Make the worker's image a Lambda container as well, which may be that of the HTTP API; and what Cumulus's Message
+Adapter needs.
+"""
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
 
 
@@ -124,6 +127,8 @@ def context(name: str, ca: Path | None, tasks: Path | None = None) -> Iterator[P
         shutil.copytree(product / "ecs_tasks" / name, folder, dirs_exist_ok=True, ignore=NOT_CODE)
         if name != "base":
             shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
+            (folder / "adapter").mkdir()
+            copy_adapter(folder / "adapter")
             for part in ("lambdas", "ecs_tasks"):
                 shutil.copytree(product / part, folder / part, ignore=NOT_CODE)
             (folder / "data").mkdir()

@@ -5,6 +5,7 @@ No Docker: pip fetches wheels of another platform than the one it runs on. boto3
 
 import compileall
 import hashlib
+import importlib.util
 import py_compile
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from pileus.errors import UsageError
 from pileus.product import CARRIED, PACKAGE, product_folder
 
-NEEDS = ("google-re2", "paramiko", "pydantic>=2", "regex")
+NEEDS = ("google-re2", "jsonpath-ng", "jsonschema", "paramiko", "pydantic>=2", "regex")
 """What the Lambdas import, pinned in infra/locks/lambda.txt; they list and decide, and never open a raster."""
 PYTHON = "3.12"
 """Lambda's; the functions' runtime in infra/core.py."""
@@ -41,6 +42,8 @@ def package(out: Path, *, architecture: str | None, tasks: Path | None = None) -
         shutil.copytree(_dependencies(out, architecture), folder)
     shutil.copytree(PACKAGE, folder / "pileus", ignore=NOT_CODE)
     shutil.copytree(product_folder() / "lambdas", folder / "lambdas", ignore=NOT_CODE)
+    if architecture is not None:
+        copy_adapter(folder)
     if architecture is None:  # each process of the embedded Lambda unpacks it anew; AWS has another Python
         compileall.compile_dir(
             folder, quiet=2, stripdir=str(folder), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -50,6 +53,17 @@ def package(out: Path, *, architecture: str | None, tasks: Path | None = None) -
         for needed in sorted(tasks.glob(f"*/{NEEDED}")):
             _add(folder, needed, architecture)
     return folder
+
+
+def copy_adapter(folder: Path) -> None:
+    """Copy the Cumulus Message Adapter into a folder, where it is installed here.
+
+    Registries have it as source only, and nothing is built for a Lambda or an image: it is pure Python, as it lies
+    here.
+    """
+    found = importlib.util.find_spec("message_adapter")
+    for place in (found.submodule_search_locations or ()) if found else ():
+        shutil.copytree(place, folder / "message_adapter", ignore=NOT_CODE)
 
 
 def _dependencies(out: Path, architecture: str) -> Path:
