@@ -76,14 +76,14 @@ class FolderTask:
         importlib.invalidate_caches()
         return f"{PACKAGE}.{self.name}.{name}"
 
-    def caller(self, adapter: Callable[[], Adapter]) -> Callable[..., Any]:
+    def caller(self, adapter: Callable[[], Adapter] | None = None) -> Callable[..., Any]:
         """Return a function of an event, a folder for files and a context (None), which calls the task and returns its
         answer.
 
         A class is made once, without arguments; its `handler` is called, else the object itself. A function that takes
         two arguments is called with the event and the context, as Lambda calls a handler; one that takes `workdir` gets
         the folder. `adapter`: makes the Cumulus Message Adapter, when a Cumulus message comes and the task's definition
-        does not say that it reads these itself.
+        does not say that it reads these itself; without it every event is passed as it is.
         """
         code: Any = self.code()
         if inspect.isclass(code):
@@ -102,7 +102,7 @@ class FolderTask:
             return code(event, context, **named) if second and not named else code(event, **named)
 
         def call(event: Any, workdir: Path, context: object = None) -> Any:
-            if self.definition.cma == "none":
+            if adapter is None or self.definition.cma == "none":
                 return plain(event, workdir, context)
             return run_cumulus_task(lambda told: plain(told, workdir, context), event, context, adapter)
 

@@ -11,12 +11,10 @@ from typing import Any
 
 from pileus.cumulus.task import Adapter, is_message
 from pileus.edges.queues import Message, Queues
-from pileus.errors import PileusError, StoreError
+from pileus.errors import StoreError
 from pileus.lifecycle.partition import Failure
 
 log = logging.getLogger("pileus.worker")
-UNREADABLE = (PileusError, ValueError, LookupError, TypeError, AttributeError)
-"""What a message that is none, or names an object that is not there, raises in the adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +34,41 @@ class CumulusQueues:
         self._queues, self._adapter = queues, adapter
 
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
-        message = self._queues.receive(queue, wait_seconds)
-        if message is None or not is_message(message.task):
-            return message
+        while (message := self._queues.receive(queue, wait_seconds)) is not None and is_message(message.task):
+            if (unwrapped := self._unwrapped(message)) is not None:
+                return unwrapped
+            wait_seconds = 0
+        return message
+
+    def _unwrapped(self, message: Message) -> Message | None:
+        """Return a message with what is in its Cumulus message; None where that cannot be read: then it is answered as
+        failed, and lies with the dead letters. Raises StoreError when S3 cannot be reached now.
+        """
         try:
             adapter = self._adapter()
             whole = adapter.load_and_update_remote_event(message.task, {})
             told = adapter.load_nested_event(whole)
-        except UNREADABLE as error:
+        except Exception as error:
             if isinstance(error, StoreError) and error.retryable:
                 raise
-            self._refuse(message, error)
+            log.warning("a Cumulus message cannot be read", extra={"error": str(error)})
+            self._queues.fail(message, Failure(type(error).__name__, f"not a Cumulus message: {error}"))
+            self._queues.bury(message)
             return None
         same = {one.name: getattr(message, one.name) for one in fields(Message)}
         return Unwrapped(**same | {"task": told, "whole": whole, "outputs": told.get("messageConfig")})
 
-    def _refuse(self, message: Message, error: Exception) -> None:
-        """Answer a message that cannot be taken apart as failed, and move it to the dead-letter queue."""
-        log.warning("a Cumulus message cannot be read", extra={"error": str(error)})
-        self._queues.fail(message, Failure(type(error).__name__, f"not a Cumulus message: {error}"))
-        self._queues.bury(message)
-
     def succeed(self, message: Message, output: Mapping[str, Any]) -> None:
+        """Answer as the other queues do. An answer that has no place in the Cumulus message fails the step."""
         if isinstance(message, Unwrapped):
-            output = self._adapter().create_next_event(output, message.whole, message.outputs)
+            try:
+                output = self._adapter().create_next_event(output, message.whole, message.outputs)
+            except Exception as error:  # noqa: BLE001  (told to the workflow; what the worker did is recorded)
+                if not (isinstance(error, StoreError) and error.retryable):  # else the message comes again
+                    self._queues.fail(message, Failure(type(error).__name__, f"no Cumulus message: {error}"))
+                    self._queues.delete(message)
+                log.warning("a Cumulus message cannot be answered", extra={"error": str(error)})
+                return
         self._queues.succeed(message, output)
 
     def hold(self, message: Message, seconds: int) -> None:

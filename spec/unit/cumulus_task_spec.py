@@ -171,6 +171,9 @@ class KeptQueues:
     def bury(self, message: Message) -> None:
         self.said.append("buried")
 
+    def delete(self, message: Message) -> None:
+        self.said.append("deleted")
+
 
 def test_a_worker_gets_what_is_in_the_message_and_answers_the_next(tmp_path: Path) -> None:
     kept: Any = KeptQueues(PLAIN | {"task_config": {"run": 1}})
@@ -192,6 +195,18 @@ def test_a_message_whose_part_is_not_there_is_buried_and_answered(tmp_path: Path
     assert failure.type == NotFound.__name__
     assert f"s3://{BUCKET}/whole.json" in failure.message
     assert buried == "buried"
+
+
+def test_an_answer_that_has_no_place_in_the_message_fails_the_step(tmp_path: Path) -> None:
+    outputs = {"outputs": [{"source": "{$.a}", "destination": "{[$.payload}"}]}
+    kept: Any = KeptQueues(PLAIN | {"task_config": {"cumulus_message": outputs}})
+    queues = CumulusQueues(kept, lambda: adapter(tmp_path))
+    given = queues.receive("ingest", 0)
+    assert given is not None
+    queues.succeed(given, {"a": 1})
+    failure, deleted = kept.said
+    assert failure.type == "JsonPathParserError"
+    assert deleted == "deleted"
 
 
 def test_a_plain_message_of_a_worker_is_passed_as_it_is(tmp_path: Path) -> None:
