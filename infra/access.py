@@ -140,7 +140,7 @@ def allow_granules(role: iam.IGrantable, core: "Core") -> None:
     partitions, backfills = core.tables.partitions.table_arn, core.tables.backfills.table_arn
     allow(role, [*CHANGE, "dynamodb:BatchGetItem"], [partitions])
     allow(role, CHANGE, [backfills])
-    writes = ("backfills/*", "executions/*", "granules/*")
+    writes = ("backfills/*", "executions/*", "granules/*", MESSAGES)
     allow_objects(role, core.internal, read=("registry.json", *writes), write=writes, delete=("granules/*",))
     files = tuple(f"{folder}/*" for folder in FILES)
     allow_objects(role, core.internal, read=files, write=files, delete=files)
