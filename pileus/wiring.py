@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pileus import keys
@@ -13,12 +13,15 @@ from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.edges.index import Index, MemoryIndex
+from pileus.edges.letters import KeptLetters, Letters, SqsLetters
+from pileus.edges.message_sources import LambdaSources, MessageSources
 from pileus.edges.queues import Queue, Queues, SqsQueues
 from pileus.edges.reports import AwsReports, KeptReports, Reports
 from pileus.edges.schedules import EventBridgeSchedules, Schedules
 from pileus.edges.secrets import Secrets
 from pileus.edges.shared_connections import SharedConnections
 from pileus.edges.store import FolderStore, S3Store, Store
+from pileus.edges.topics import KeptTopics, SnsTopics, Topics
 from pileus.edges.workflows import StepFunctions, Workflows
 from pileus.models import Partition
 from pileus.outputs.commit import Place
@@ -36,6 +39,10 @@ class Edges:
     connections: Connections
     archives: Archives
     reports: Reports
+    letters: Letters = field(default_factory=KeptLetters)
+    """Where messages go that could not start their workflow."""
+    topics: Topics = field(default_factory=KeptTopics)
+    """Where messages ask for an answer."""
     now: Callable[[], float] = time.time
     """Unix time."""
 
@@ -55,9 +62,10 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
     stack = stack or Stack.from_env(environ)
     aws = aws or Aws()
     bring_tasks(environ)
+    store = S3Store(aws.s3)
     return Edges(
         stack=stack,
-        store=S3Store(aws.s3),
+        store=store,
         index=DynamoIndex(
             aws.dynamodb,
             partitions=stack.partitions,
@@ -68,6 +76,14 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
         connections=SharedConnections(DynamoBudgetTable(aws.dynamodb, stack.connections)),
         archives=ArchiveStore(aws.s3),
         reports=AwsReports(lambda: aws.sns, lambda: aws.events, topic=stack.topic, source=f"pileus.{stack.stack}"),
+        letters=SqsLetters(
+            lambda: aws.sqs,
+            store,
+            queue=stack.messages,
+            dead=stack.messages_dead,
+            folder=f"s3://{stack.internal}/messages/dead",
+        ),
+        topics=SnsTopics(lambda: aws.sns),
     )
 
 
@@ -89,7 +105,12 @@ def wire_task_queue(aws: Aws, stack: Stack, task: str) -> SqsQueues:
 
 
 def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:
-    return DeadLetters(aws.sqs, queues_of(stack))
+    messages = {"messages": Queue(stack.messages, stack.messages_dead)} if stack.messages else {}
+    return DeadLetters(aws.sqs, queues_of(stack) | messages)
+
+
+def wire_sources(aws: Aws, stack: Stack) -> MessageSources:
+    return LambdaSources(aws.lambdas, aws.sns, function=stack.starter, stack=stack.stack)
 
 
 def queues_of(stack: Stack) -> dict[str, Queue]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.dead_letters import DeadLetters
     from pileus.edges.logs import WorkerLogs
+    from pileus.edges.message_sources import MessageSources
     from pileus.edges.queues import Queues
     from pileus.edges.schedules import Schedules
     from pileus.edges.workflows import Workflows
@@ -109,6 +110,12 @@ class Session:
         from pileus.wiring import wire_schedules
 
         return wire_schedules(self.aws, self.stack)
+
+    @cached_property
+    def sources(self) -> "MessageSources":
+        from pileus.wiring import wire_sources
+
+        return wire_sources(self.aws, self.stack)
 
     @cached_property
     def queues(self) -> "Queues":

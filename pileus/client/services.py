@@ -6,10 +6,11 @@ from functools import cached_property
 from pileus.edges.aws import Aws, Stack
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.logs import WorkerLogs
+from pileus.edges.message_sources import MessageSources
 from pileus.edges.queues import Queues
 from pileus.edges.schedules import Schedules
 from pileus.edges.workflows import Workflows
-from pileus.wiring import Edges, wire_dead_letters, wire_queues, wire_schedules, wire_workflows
+from pileus.wiring import Edges, wire_dead_letters, wire_queues, wire_schedules, wire_sources, wire_workflows
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Services:
     def schedules(self) -> Schedules:
         """Return the stack's schedules."""
         return wire_schedules(self.aws, self.stack)
+
+    @cached_property
+    def sources(self) -> MessageSources:
+        """Return what hands messages to the stack."""
+        return wire_sources(self.aws, self.stack)
 
     @cached_property
     def queues(self) -> Queues:

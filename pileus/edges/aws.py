@@ -62,6 +62,16 @@ class Stack:
     """ARN."""
     buckets: str = ""
     """The setting `buckets` as JSON: name and type of each bucket by its key; empty where there are none."""
+    messages: str = ""
+    """Queue address: of messages of topics and streams that could not start their workflow at once."""
+    messages_dead: str = ""
+    """Queue address: of messages that could not start theirs at all, or whose run has failed."""
+
+    @property
+    def starter(self) -> str:
+        """ARN of the Lambda that messages start workflows through."""
+        head, _, _ = self.workflows.partition(":stateMachine:")
+        return f"{head.replace(':states:', ':lambda:', 1)}:function:{self.stack}-StartFromMessage"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Stack":
@@ -239,6 +249,10 @@ class Aws:
     @cached_property
     def scheduler(self) -> "EventBridgeSchedulerClient":
         return self._client("scheduler")  # type: ignore[return-value]
+
+    @cached_property
+    def lambdas(self) -> "LambdaClient":
+        return self._client("lambda")  # type: ignore[return-value]
 
     @cached_property
     def logs(self) -> Any:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pileus.edges.queues import QUEUES, Queue
+from pileus.edges.queues import Queue
 from pileus.errors import UsageError
+from pileus.lifecycle.partition import Failure
 from pileus.messages import RequestTask
 from pileus.models import Partition
 from pileus.strict_json import parse_json
@@ -56,13 +57,36 @@ class DeadLetter:
             return None
 
     @property
+    def letter(self) -> Mapping[str, Any]:
+        """Return what was put aside of a message that should have started a workflow: `reason`, `rules`, `message` and,
+        where its run failed, `run`. Empty for any other.
+        """
+        try:
+            value = parse_json(self.body)
+            found = {name: value[name] for name in ("reason", "rules", "message")}
+            return found | ({"run": value["run"]} if "run" in value else {})
+        except (ValueError, LookupError, TypeError):
+            return {}
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is here, where the message says so itself."""
+        reason = self.letter.get("reason")
+        return str(Failure(**reason)) if reason else None
+
+    @property
+    def run(self) -> str | None:
+        """Key of the run of a workflow that failed; None where there is none."""
+        return self.letter.get("run")
+
+    @property
     def key(self) -> str | None:
         """Key of what it is about; None where the message is not a task of Pileus."""
-        return self.partition or self.request
+        return self.partition or self.request or self.run
 
 
 class DeadLetters:
-    """The dead-letter queues of `ingest` and `backfill`."""
+    """The dead-letter queues of a stack."""
 
     def __init__(self, sqs: "SQSClient", queues: Mapping[str, Queue]) -> None:
         self._sqs = sqs
@@ -73,7 +97,7 @@ class DeadLetters:
 
         They are hidden while this reads them, and visible again when it returns.
         """
-        found = {message.id: message for queue in QUEUES for message in self._take(queue)}
+        found = {message.id: message for queue in self._queues for message in self._take(queue)}
         for message in found.values():
             self._sqs.change_message_visibility(
                 QueueUrl=self._queues[message.queue].dead_url, ReceiptHandle=message.receipt, VisibilityTimeout=0
@@ -82,7 +106,7 @@ class DeadLetters:
 
     def remove(self, id: str) -> DeadLetter | None:
         """Delete one message and return it; None when it is not there any more."""
-        for queue in QUEUES:
+        for queue in self._queues:
             taken = list(self._take(queue))
             for message in taken:
                 url = self._queues[queue].dead_url
