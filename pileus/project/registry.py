@@ -36,6 +36,10 @@ class Registry:
         name = override or collection.provider
         if name is None:
             raise UsageError(f"collection {collection.name} names no provider, and none was given")
+        return self.provider_named(name)
+
+    def provider_named(self, name: str) -> Provider:
+        """Return a provider by its id. Raises Unknown with what there is."""
         if name not in self.providers:
             raise Unknown(_unknown("provider", name, self.providers))
         return self.providers[name]

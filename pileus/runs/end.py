@@ -11,6 +11,7 @@ from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
 from pileus.runs.executions import arn_of
+from pileus.runs.message_end import tell_end
 from pileus.runs.record import keep, output_url
 from pileus.subject import Asked, Execution
 from pileus.wiring import Edges
@@ -48,14 +49,22 @@ def execution_ended(
     """End a run whose execution has ended in Step Functions: `ABORTED`, `FAILED`, `TIMED_OUT`, or `SUCCEEDED` with its
     output as JSON. Return the JSON of its state. The success of a request is told by its worker.
     """
+    entry = _ended(edges, subject, number, status, why, output)
+    if isinstance(subject, Execution) and entry and entry.number == number:
+        tell_end(edges, subject, entry)
+    return told(subject, entry)
+
+
+def _ended(
+    edges: Edges, subject: Asked, number: int, status: str, why: Failure | None, output: str | None
+) -> Entry | None:
     if status == "SUCCEEDED":
-        return told(subject, _succeed(edges, subject, number, output or "null"))
+        return _succeed(edges, subject, number, output or "null")
     if status == "ABORTED":
         run, reason = run_name(subject.key, number), "its execution was stopped in Step Functions"
         change(edges.index, subject, lambda stored: lifecycle.stop(stored, run, reason, now=edges.now()))
-        return told(subject, _kept(edges, subject))
-    failure = why or Failure("ExecutionEnded", f"its execution ended {status}")
-    return told(subject, fail(edges, subject, number, failure))
+        return _kept(edges, subject)
+    return fail(edges, subject, number, why or Failure("ExecutionEnded", f"its execution ended {status}"))
 
 
 def _succeed(edges: Edges, subject: Asked, number: int, output: str) -> Entry | None:

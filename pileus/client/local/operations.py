@@ -10,6 +10,7 @@ from pileus.backfills.status import find
 from pileus.client.local.partitions import moment
 from pileus.client.services import Services
 from pileus.client.upkeep_answers import DeadLetterAnswer
+from pileus.cumulus.received import Received
 from pileus.deploy.cost import Estimate, estimate
 from pileus.deploy.figures import latest_manifests, read_prices, work_of
 from pileus.edges.dead_letters import DeadLetter
@@ -17,6 +18,7 @@ from pileus.errors import Unknown, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.models import Partition
 from pileus.runs import Run
+from pileus.runs.from_message import start_all
 from pileus.subject import parse_subject
 
 if TYPE_CHECKING:
@@ -98,12 +100,17 @@ class LocalOperations:
     def redrive(self, id: str, *, command: str = "") -> "Backfill | Run":
         """Run what a message is about again, and delete the message: no workflow waits for its answer.
 
-        Return the new backfill of its partition, or the new run of its request. Raises Unknown when it is gone,
-        UsageError when it is no task of Pileus.
+        Return the new backfill of its partition, the new run of its request, or the run that a message starts now.
+        Raises Unknown when it is gone, UsageError when it is no task of Pileus.
         """
         edges, message = self.services.edges, self._message(id)
-        if message.request is not None:
-            run = runs.rerun(edges, self.services.workflows, message.request)
+        if (of := message.request or message.run) is not None:
+            run = runs.rerun(edges, self.services.workflows, of)
+            self.services.dead_letters.remove(id)
+            return run
+        if message.letter:
+            registry, received = read_registry(edges.store, edges.stack), Received.from_json(message.letter["message"])
+            run, *_ = start_all(edges, self.services.workflows, registry, received)
             self.services.dead_letters.remove(id)
             return run
         if message.partition is None or message.backfill is None:
@@ -127,9 +134,9 @@ class LocalOperations:
 
     def _facts(self, message: DeadLetter) -> DeadLetterAnswer:
         """Return what is known of a message. The reason of the failure comes from the index."""
-        why = None if message.key else "not a message of ours"
+        why = message.reason or (None if message.key else "not a message of ours")
         entry = self.services.edges.index.entry(parse_subject(message.key)) if message.key else None
-        if entry:
+        if entry and not message.reason:
             why = str(entry.failure) if entry.failure else f"by now {entry.state}"
         return DeadLetterAnswer(
             id=message.id,
