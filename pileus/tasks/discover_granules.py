@@ -25,7 +25,7 @@ from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.lifecycle.selection import Decision, decide
 from pileus.messages import INLINE, GroupTask, PointTask, RunDocuments, part
-from pileus.models import Group, Partition, State
+from pileus.models import Granule, Group, Partition, State
 from pileus.names import one_line
 from pileus.point_groups import list_point, of_group
 from pileus.wiring import Edges
@@ -57,7 +57,7 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
         failure = Failure(type(error).__name__, error.message, error.where)
         fail_point(edges, backfill, task.period, failure)
         return {"count": 0, "failure": {"type": failure.type, "message": str(error)}}
-    return _Point(edges, task, backfill, collections, provider, grouped).dealt_with()
+    return OnePoint(edges, task, backfill, collections, provider, grouped).dealt_with()
 
 
 def _documents(edges: Edges, task: PointTask) -> tuple[Mapping[str, Collection], Provider]:
@@ -83,7 +83,7 @@ def list_groups(
 
 
 @dataclass
-class _Point:
+class OnePoint:
     """One point in time of a run, after its files were listed."""
 
     edges: Edges
@@ -95,6 +95,8 @@ class _Point:
     grouped: Grouped
     aside: list[Outcome] = field(default_factory=list)
     """Groups that are not queued, with the reason of each."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """By name of a file, what a message said of it and the provider does not: `algorithm:hex`."""
 
     def dealt_with(self) -> dict[str, Any]:
         """Decide what to do with each group, and return the answer of the Lambda."""
@@ -222,10 +224,17 @@ class _Point:
             following or replace(wanted, state=State.queued),
             of_group(found, collections),
             provider,
-            found,
+            replace(found, granules=tuple(map(self._checked, found.granules))),
             again,
             rank=self.task.rank,
         )
+
+    def _checked(self, granule: Granule) -> Granule:
+        """Return a granule with the checksum that a message said."""
+        said = self.checksums.get(granule.file.name)
+        if said is None or granule.file.checksum is not None:
+            return granule
+        return replace(granule, file=replace(granule.file, checksum=said))
 
     def _put_aside(self, key: str, state: State, why: str) -> None:
         self.aside.append(Outcome(self.task.period, key, state, why))

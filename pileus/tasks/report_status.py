@@ -12,6 +12,7 @@ from pileus.lifecycle.partition import Failure
 from pileus.messages import GroupTask, PointTask, RequestTask, number, part, text
 from pileus.runs.end import execution_ended, fail, told
 from pileus.runs.executions import run_of_arn
+from pileus.tasks.ingested import ingested
 from pileus.wiring import Edges
 
 
@@ -22,7 +23,8 @@ def report_status(edges: Edges, workflows: Workflows, event: Mapping[str, Any]) 
     2. `point_failed`: the workflow gave a point in time up; `input` is its error.
     3. `run_failed`: the workflow gave a run of a request up; `input` is its error.
     4. `ended`: the workflow has finished every point of a backfill's run.
-    5. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions; or the run
+    5. `ingested`: the same, of what a message announced; with its partitions.
+    6. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions; or the run
        of a workflow has ended.
     """
     if isinstance(event, Mapping) and event.get("detail-type") == "Step Functions Execution Status Change":
@@ -36,7 +38,9 @@ def report_status(edges: Edges, workflows: Workflows, event: Mapping[str, Any]) 
         return _point_failed(edges, PointTask.from_json(part(config, "point")), explain(part(event, "input")))
     if what == "ended":
         return end(edges, text(config, "backfill"), number(config, "run"))
-    expected = "group_failed, point_failed, run_failed or ended"
+    if what == "ingested":
+        return ingested(edges, text(config, "backfill"), number(config, "run"))
+    expected = "group_failed, point_failed, run_failed, ended or ingested"
     raise UsageError(f"unknown event {str(what)[:200]!r}: expected {expected}")
 
 
