@@ -14,6 +14,7 @@ from aws_cdk import aws_sqs as sqs
 
 from infra.settings import Settings
 from pileus.backfills.control import TRIGGER
+from pileus.cumulus.start_document import INGEST as INGEST_NAME
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.keys import FILES
 
@@ -123,13 +124,47 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     allow_telling(role, settings, core)
 
 
+def allow_start(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow to take messages from the sources that the settings name, to start runs of workflows with them, and to put
+    aside what cannot start any.
+    """
+    allow(role, CHANGE, [core.tables.partitions.table_arn])
+    allow_objects(role, core.internal, read=("registry.json", "executions/*"), write=("executions/*", "messages/*"))
+    machines = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
+    allow(role, ["states:StartExecution", "states:DescribeStateMachine"], machines)
+    queues = [core.messages.queue.queue_arn, *(arn for arn in settings.message_sources if ":sqs:" in arn)]
+    taking = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
+    allow(role, [f"sqs:{verb}" for verb in taking], queues)
+    allow(role, ["sqs:SendMessage"], [core.messages.queue.queue_arn, core.messages.dead.queue_arn])
+    if streams := [arn for arn in settings.message_sources if ":kinesis:" in arn]:
+        reading = ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
+        allow(role, [f"kinesis:{verb}" for verb in reading], streams)
+
+
+def allow_queue_granules(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow to list the provider, to begin a backfill of what a message announces, and to record the decision about
+    each group.
+    """
+    partitions = core.tables.partitions.table_arn
+    allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
+    allow(role, CHANGE, [core.tables.backfills.table_arn])
+    allow(role, BUDGET, [core.tables.connections.table_arn])
+    noted = ("backfills/*", "announced/*")
+    allow_objects(role, core.internal, read=("registry.json", *noted), write=(*noted, "granules/*"))
+    allow_sources(role, settings)
+
+
 def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
     kept = ("backfills/*", "runs/*", "executions/*", MESSAGES)
-    allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*"))
-    ended = [core.workflow_arns[name][1] for name in (BULK_NAME, *core.applied)]  # what their runs have put out
+    allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*", "messages/*"))
+    allow(role, ["sqs:SendMessage"], [core.messages.dead.queue_arn])
+    if settings.response_topics:
+        allow(role, ["sns:Publish"], list(settings.response_topics))
+    runs = (BULK_NAME, INGEST_NAME, *core.applied)
+    ended = [core.workflow_arns[name][1] for name in runs]  # what their runs have put out
     allow(role, ["states:DescribeExecution"], ended, why=NAMED)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
@@ -167,7 +202,8 @@ def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     allow_telling(role, settings, core)
     _allow_workflows(role, core)
     _allow_schedules(role, settings, core)
-    dead = [queue.dead.queue_arn for queue in (core.ingest, core.backfill)]
+    _allow_message_sources(role, settings, core)
+    dead = [queue.dead.queue_arn for queue in (core.ingest, core.backfill, core.messages)]
     allow(role, ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage"], dead)
     logs = core.format_arn(
         service="logs",
@@ -194,6 +230,36 @@ def _allow_schedules(role: iam.IGrantable, settings: Settings, core: "Core") -> 
     allow(role, ["scheduler:ListSchedules"], ["*"], why="ListSchedules takes no resource.")
     to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
     allow(role, ["iam:PassRole"], [core.schedule_role.role_arn], only=to_scheduler)
+
+
+def _allow_message_sources(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow to connect the sources of rules with StartFromMessage, and to tell what runs that it started came to."""
+    function = core.format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=f"{settings.stack}-StartFromMessage",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    allow(role, ["lambda:AddPermission", "lambda:GetPolicy", "lambda:RemovePermission"], [function])
+    mine = {"ArnEquals": {"lambda:FunctionArn": function}}
+    why = "A mapping has no name before it is made; its function is the condition."
+    allow(role, ["lambda:CreateEventSourceMapping"], ["*"], why=why, only=mine)
+    allow(role, ["lambda:ListEventSourceMappings"], ["*"], why="ListEventSourceMappings takes no resource.")
+    mappings = core.format_arn(
+        service="lambda",
+        resource="event-source-mapping",
+        resource_name="*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    why = "Lambda names the mappings of rules."
+    changing = ["lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"]
+    allow(role, changing, [mappings], why=why, only=mine)
+    allow(role, ["lambda:ListTags", "lambda:TagResource"], [mappings], why=why)
+    if topics := [arn for arn in settings.message_sources if ":sns:" in arn]:
+        allow(role, ["sns:ListSubscriptionsByTopic", "sns:Subscribe", "sns:Unsubscribe"], topics)
+    allow(role, ["sqs:SendMessage"], [core.messages.dead.queue_arn])
+    if settings.response_topics:
+        allow(role, ["sns:Publish"], list(settings.response_topics))
 
 
 def allow_publishing(role: iam.IGrantable, core: "Core") -> None:

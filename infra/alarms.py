@@ -47,6 +47,12 @@ class Alarms(Construct):
             if task.queue:
                 self._queue(f"Task-{name}-", task.queue)
         self.alarm(
+            "MessagesDead",
+            core.messages.dead.metric_approximate_number_of_messages_visible(period=FIVE, statistic="Maximum"),
+            1,
+            "A message could not start its workflow, or its run has failed: `pileus dead-letters list` says why.",
+        )
+        self.alarm(
             "FailedPartitions",
             measured(settings, "PartitionsFailed", "Sum"),
             1,

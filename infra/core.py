@@ -15,6 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
+from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
 from infra import access, reasons
@@ -24,6 +25,7 @@ from infra.queue import FedQueue
 from infra.settings import Settings
 from infra.tasks import OwnTask, Task, tasks_folder
 from infra.workflow import Workflow, states_arn
+from pileus.cumulus.start_document import INGEST as INGEST_NAME
 from pileus.documents.task import TaskDefinition
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.product import WORKFLOW
@@ -36,11 +38,19 @@ LAMBDAS = {
     "DiscoverGranules": "discover_granules",
     "ReportStatus": "report_status",
     "ActOnGranules": "act_on_granules",
+    "StartFromMessage": "start_from_message",
+    "QueueGranules": "queue_granules",
 }
 """Folder by name of the Lambdas that come with Pileus."""
-TRIGGER, PROCESS, RUN, BULK = (
+TRIGGER, PROCESS, RUN, BULK, INGEST = (
     Path(__file__).parent / "workflows" / f"{name}{WORKFLOW}"
-    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules", "RunProcess", "BulkGranules")
+    for name in (
+        "GenerateCollectionsTriggerWorkflows",
+        "DiscoverAndProcessGranules",
+        "RunProcess",
+        "BulkGranules",
+        "IngestGranules",
+    )
 )
 
 
@@ -89,6 +99,7 @@ class Core(Stack):
         self.tables = Tables(self, settings=settings)
         self.ingest = FedQueue(self, "ingest", settings=settings)
         self.backfill = FedQueue(self, "backfill", settings=settings)
+        self.messages = FedQueue(self, "messages", settings=settings)
         self.topic = sns.Topic(self, "Reports", topic_name=f"{settings.stack}-reports", enforce_ssl=True)
         self.schedules = scheduler.CfnScheduleGroup(self, "Schedules", name=settings.stack)
 
@@ -150,6 +161,8 @@ class Core(Stack):
             "PILEUS_INGEST_DEAD": self.ingest.dead.queue_url,
             "PILEUS_BACKFILL": self.backfill.queue.queue_url,
             "PILEUS_BACKFILL_DEAD": self.backfill.dead.queue_url,
+            "PILEUS_MESSAGES": self.messages.queue.queue_url,
+            "PILEUS_MESSAGES_DEAD": self.messages.dead.queue_url,
             "PILEUS_TOPIC": self.topic.topic_arn,
             "PILEUS_WORKFLOWS": states_arn(self, "stateMachine", f"{settings.stack}-"),
             "PILEUS_VISIBILITY": str(settings.visibility_seconds),
@@ -172,7 +185,7 @@ class Core(Stack):
         }
         trigger, process, run, *others = (
             Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
-            for path in (TRIGGER, PROCESS, RUN, BULK, *own)
+            for path in (TRIGGER, PROCESS, RUN, BULK, INGEST, *own)
         )
         for workflow in (trigger, process, run, *others):
             self._let(workflow, [function for name, function in functions.items() if name in workflow.values])
@@ -187,8 +200,8 @@ class Core(Stack):
             )
             for name in names
         }
-        self.applied = [workflow.name for workflow in others if workflow.name != BULK_NAME]
-        """Workflows that a document is handed to."""
+        self.applied = [workflow.name for workflow in others if workflow.name not in (BULK_NAME, INGEST_NAME)]
+        """Workflows of the project that a document is handed to."""
 
         access.allow_generate(lambdas["GenerateCollections"], self)
         access.allow_discover(lambdas["DiscoverGranules"], settings, self)
@@ -196,7 +209,16 @@ class Core(Stack):
         access.allow_granules(lambdas["ActOnGranules"], self)
         self._stopped_executions(settings, (trigger, run), report)
         self._ended_runs(settings, others, report)
+        access.allow_queue_granules(lambdas["QueueGranules"], settings, self)
+        self._messages(settings, lambdas["StartFromMessage"])
         self._schedule_role(settings, trigger)
+
+    def _messages(self, settings: Settings, start: lambda_.Function) -> None:
+        """Let StartFromMessage take the stack's own messages, and those of the sources that the settings name;
+        `populate` connects the sources of rules.
+        """
+        access.allow_start(start, settings, self)
+        start.add_event_source(SqsEventSource(self.messages.queue, batch_size=10, report_batch_item_failures=True))
 
     def _let(self, workflow: Workflow, functions: Sequence[lambda_.Function]) -> None:
         """Allow a workflow what its states do with what the stack has."""

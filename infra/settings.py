@@ -39,6 +39,10 @@ STEPS = 20
 RETENTION = 14 * 24 * 3600
 """Seconds that SQS keeps a message: its most, and what our queues have."""
 SECRET = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]+:\d{12}:(secret:|parameter/)[^*?]+")
+TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+")
+MESSAGES = re.compile(
+    rf"{TOPIC.pattern}|arn:aws[a-z-]*:(sqs:[a-z0-9-]+:\d{{12}}:|kinesis:[a-z0-9-]+:\d{{12}}:stream/)[A-Za-z0-9_.-]+"
+)
 
 
 class Bucket(BaseModel):
@@ -133,6 +137,12 @@ class Settings(BaseModel):
     """Buckets that kept archives go to, by the key that `files[].bucket` of a collection names. `internal` and
     `protected` are the stack's own, unless they are named here. The buckets are there already; `pileus up` makes them.
     Example: `{"public": {"name": "archive-public", "type": "public"}}`."""
+    message_sources: tuple[str, ...] = ()
+    """ARNs of the queues, topics and streams whose messages rules of type `sqs`, `sns` and `kinesis` may take. Example:
+    `["arn:aws:sqs:us-east-1:123456789012:notifications"]`."""
+    response_topics: tuple[str, ...] = ()
+    """ARNs of the topics that a rule's `meta.cnmResponse` may name, beside the stack's own. Example:
+    `["arn:aws:sns:us-east-1:123456789012:cnm-responses"]`."""
     alarm_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
     """Address that is written to when an alarm goes off. Without it: the topic of alarms has no subscriber. Example:
     `"you@example.org"`."""
@@ -205,10 +215,18 @@ class Settings(BaseModel):
             if not re.fullmatch(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})", subnet):
                 raise wrong("subnet_ids", f"{subnet!r} is no subnet")
 
+        self._check_messages()
         for name in self.read_buckets:
             if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
                 raise wrong("read_buckets", f"{name!r} is no name of a bucket")
         return self
+
+    def _check_messages(self) -> None:
+        for setting in ("message_sources", "response_topics"):
+            for arn in getattr(self, setting):
+                if not (MESSAGES if setting == "message_sources" else TOPIC).fullmatch(arn):
+                    expected = "queue, topic or stream" if setting == "message_sources" else "topic"
+                    raise wrong(setting, f"{arn!r} is the ARN of no {expected}")
 
     def _check_times(self) -> None:
         if self.silence_seconds > self.timeout_seconds:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pileus import keys
 from pileus.backfills import record
 from pileus.backfills.control import read_registry, revive
+from pileus.backfills.message_rules import sync_sources
 from pileus.backfills.rules import fire_lost, sync
 from pileus.edges.index import change, new_tag
+from pileus.edges.message_sources import MessageSources
 from pileus.edges.schedules import Schedules
 from pileus.edges.store import load
 from pileus.edges.workflows import Workflows
@@ -62,8 +64,9 @@ def finish_publications(edges: Edges) -> None:
         clean(edges.place(partition), claim)
 
 
-def restore_rules(edges: Edges, workflows: Workflows, schedules: Schedules) -> None:
-    """Create the schedules of the populated rules again, and start the onetime rules whose backfill was never written.
+def restore_rules(edges: Edges, workflows: Workflows, schedules: Schedules, sources: MessageSources) -> None:
+    """Create the schedules and sources of the populated rules again, and start the onetime rules whose backfill was
+    never written.
 
     A onetime rule whose backfill is in S3 does not fire again.
     """
@@ -72,6 +75,7 @@ def restore_rules(edges: Edges, workflows: Workflows, schedules: Schedules) -> N
     except (UsageError, DamagedObject):
         return  # nothing is populated, or it is damaged: every command that reads it says so
     sync(edges, schedules, registry)
+    sync_sources(edges, sources, registry)
     fire_lost(edges, workflows, registry)
 
 

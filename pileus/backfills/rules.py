@@ -9,8 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pileus.backfills.control import TRIGGER, read_registry
+from pileus.backfills.message_rules import sync_sources
 from pileus.documents import Rule
 from pileus.documents.schedule import Rate, parse
+from pileus.edges.message_sources import MessageSources
 from pileus.edges.schedules import Schedule, Schedules
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, NotFound, Unknown, UsageError
@@ -131,18 +133,25 @@ def _fired(edges: Edges, mark: str) -> str | None:
         return None
 
 
-def apply(edges: Edges, workflows: Workflows, schedules: Schedules, registry: Registry) -> list[Change]:
-    """Update the schedules and start the onetime rules, as `populate` does; return what was done."""
-    return [*sync(edges, schedules, registry), *fire_onetime(edges, workflows, registry)]
+def apply(
+    edges: Edges, workflows: Workflows, schedules: Schedules, sources: MessageSources, registry: Registry
+) -> list[Change]:
+    """Update the schedules and the sources of messages, and start the onetime rules, as `populate` does; return what
+    was done. A source is named by its ARN.
+    """
+    kept = [*sync(edges, schedules, registry), *sync_sources(edges, sources, registry)]
+    return [*kept, *fire_onetime(edges, workflows, registry)]
 
 
-def switch(edges: Edges, workflows: Workflows, schedules: Schedules, name: str, *, enabled: bool) -> list[Change]:
+def switch(
+    edges: Edges, workflows: Workflows, schedules: Schedules, sources: MessageSources, name: str, *, enabled: bool
+) -> list[Change]:
     """Let a rule fire, or stop it; return what was done. Backfills that it started go on. Raises Unknown."""
     registry = read_registry(edges.store, edges.stack)
     rule = find(registry, name).model_copy(update={"state": "ENABLED" if enabled else "DISABLED"})
     changed = Registry(registry.collections, registry.providers, {**registry.rules, name: rule})
     edges.store.put(edges.internal("registry.json"), changed.to_json(), "application/json")
-    return apply(edges, workflows, schedules, changed)
+    return apply(edges, workflows, schedules, sources, changed)
 
 
 def run(edges: Edges, workflows: Workflows, rule: Rule) -> str:

@@ -1,7 +1,8 @@
-"""pileus rules: what starts backfills without a person."""
+"""pileus rules: what starts backfills and workflows without a person."""
 
 import json as js
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,10 +13,11 @@ from pileus.cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
-rules = typer.Typer(help="Rules that start backfills, once or on a schedule.", no_args_is_help=True)
+rules = typer.Typer(
+    help="Rules that start backfills and workflows: once, on a schedule or with messages.", no_args_is_help=True
+)
 app.add_typer(rules, name="rules")
 Name = Annotated[str, typer.Argument(autocompletion=complete.rules, help="Rule.")]
 
@@ -81,10 +83,41 @@ def _write_state(session: Session, name: str, state: str) -> "Iterator[Path]":
 
 
 @rules.command(epilog="Example: pileus rules run viirs_monthly")
-def run(name: Name, json: show.Json = False) -> None:
+def run(
+    name: Name,
+    message: Annotated[
+        Path | None,
+        typer.Option("--message", help="What a rule of type sqs, sns or kinesis gets: a JSON file."),
+    ] = None,
+    json: show.Json = False,
+) -> None:
     """Fire a rule now, in any state."""
-    fired = Session().client.documents.fire(name)
+    fired = Session().client.documents.fire(name, _message(message) if message else None)
     show.answer(json, {"rule": name, "execution": fired}, fired)
+
+
+def _message(path: Path) -> dict[str, Any]:
+    """Return the message of a file. Raises DocumentError for what is no JSON object."""
+    from pileus.errors import DocumentError
+    from pileus.strict_json import parse_json
+
+    try:
+        found = parse_json(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise DocumentError(f"cannot be read as JSON: {exc}", where=str(path)) from exc
+    if not isinstance(found, dict):
+        raise DocumentError("expected an object", where=str(path))
+    return found
+
+
+@rules.command("show", epilog="Example: pileus rules show viirs_monthly")
+def show_rule(name: Name, json: show.Json = False) -> None:
+    """Show a rule: its document, when it fires next, and the source of its messages."""
+    found = Session().client.documents.rule(name)
+    lines = [*js.dumps(found.document, indent=1).splitlines(), *(f"fires {moment}" for moment in found.next)]
+    if found.source:
+        lines.append(f"messages of {found.source}: {found.source_state}")
+    show.answer(json, found.model_dump(), *lines)
 
 
 @rules.command("next", epilog="Example: pileus rules next viirs_monthly -n 3")

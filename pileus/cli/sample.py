@@ -80,7 +80,7 @@ def _populate(session: Session) -> "Registry":
 
     registry, zones = validate(session.project, datetime.now(UTC).date())
     written, changes = populate(session.edges.store, session.stack.internal, registry, zones)
-    apply(session.edges, session.workflows, session.schedules, written)
+    apply(session.edges, session.workflows, session.schedules, session.sources, written)
     changed = sum(change != "unchanged" for _, _, change in changes)
     show.line(f"populated {len(changes)} documents, {changed} of them new or changed")
     return written

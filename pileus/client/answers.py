@@ -237,6 +237,8 @@ class RuleAnswer(Answer):
     state: str
     document: dict[str, Any]
     next: Annotated[list[str], Field(description="ISO 8601 UTC; empty for one that is disabled or fires once.")]
+    source: Annotated[str | None, Field(description="ARN of what its messages come from.")] = None
+    source_state: Annotated[str | None, Field(description="`enabled`, `disabled` or `missing`.")] = None
 
 
 class RuleChanged(RuleAnswer):

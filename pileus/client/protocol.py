@@ -109,8 +109,10 @@ class Documents(Protocol):
     def set_rule(self, name: str, *, enabled: bool) -> list[str]:
         """Let a rule fire, or stop it; return the onetime rules that began. Raises Unknown."""
 
-    def fire(self, name: str) -> str:
-        """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown."""
+    def fire(self, name: str, message: Mapping[str, Any] | None = None) -> str:
+        """Fire a rule now, in any state: one that fires with messages with this one. Return the ARN of the execution.
+        Raises Unknown, UsageError, and DocumentError for a message that is a wrong CNM.
+        """
 
 
 class Outputs(Protocol):

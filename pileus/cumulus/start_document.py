@@ -85,8 +85,8 @@ class Place:
     stack: str
     internal: str
     """Bucket; the system bucket."""
-    protected: str
-    """Bucket."""
+    buckets: Mapping[str, Mapping[str, str]]
+    """Name and type of each bucket by its key."""
     state_machine: str
     """ARN."""
     execution: str
@@ -120,10 +120,7 @@ def start_document(
             **rule.meta.model_dump(mode="json", exclude_defaults=True),
             "workflow_name": workflow_of(rule),
             "stack": place.stack,
-            "buckets": {
-                "internal": {"name": place.internal, "type": "internal"},
-                "protected": {"name": place.protected, "type": "protected"},
-            },
+            "buckets": {key: dict(one) for key, one in place.buckets.items()},
             "collection": collection.to_json() if collection else {},
             "provider": provider.model_dump(mode="json", exclude_defaults=True) if provider else {},
             "eventSource": {"rule": rule.name, **source},

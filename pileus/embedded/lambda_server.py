@@ -39,10 +39,12 @@ def _prepare() -> None:
     import pileus.tasks.discover_granules
     import pileus.tasks.generate_collections
     import pileus.tasks.own_task
-    import pileus.tasks.report_status  # noqa: F401
+    import pileus.tasks.queue_granules
+    import pileus.tasks.report_status
+    import pileus.tasks.start_from_message  # noqa: F401
     from pileus.edges.aws import Aws
 
-    for service in ("s3", "dynamodb", "sns", "stepfunctions"):
+    for service in ("s3", "dynamodb", "sns", "sqs", "stepfunctions"):
         Aws("http://127.0.0.1:9").unguarded(service)
     gc.collect()
     gc.freeze()

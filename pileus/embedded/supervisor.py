@@ -30,7 +30,7 @@ from pileus.project.folder import Project
 from pileus.runs.control import recover as recover_runs
 from pileus.task_folder import FOLDER
 from pileus.version import __version__
-from pileus.wiring import wire, wire_schedules, wire_workflows
+from pileus.wiring import wire, wire_schedules, wire_sources, wire_workflows
 
 MINISTACK = [sys.executable, "-m", "pileus.embedded.ministack"]
 PILEUS = [sys.executable, "-m", "pileus"]
@@ -119,7 +119,7 @@ class Supervisor:
         workflows = wire_workflows(aws, self._stack)
         recover(edges, workflows, self._tell)
         recover_runs(edges, workflows, self._tell)
-        restore_rules(edges, workflows, wire_schedules(aws, self._stack))
+        restore_rules(edges, workflows, wire_schedules(aws, self._stack), wire_sources(aws, self._stack))
         while len(self._workers) < self._count and not self._stopping.is_set():
             self._workers.append(self._start_worker(f"worker-{len(self._workers)}"))
         self._start_task_workers()

@@ -12,7 +12,13 @@ from pileus.near import unknown
 from pileus.project.workflow_tasks import CUMULUS, PREFIX, cumulus_name, tasks_of, value_name, with_names, with_tasks
 from pileus.strict_json import parse_json
 
-LAMBDAS = ("GenerateCollectionsArn", "DiscoverGranulesArn", "ReportStatusArn", "ActOnGranulesArn")
+LAMBDAS = (
+    "GenerateCollectionsArn",
+    "DiscoverGranulesArn",
+    "ReportStatusArn",
+    "ActOnGranulesArn",
+    "QueueGranulesArn",
+)
 NUMBERS = ("PointConcurrency", "GroupConcurrency", "SilenceSeconds", "TimeoutSeconds")
 VALUES = (*LAMBDAS, *NUMBERS)
 """What `${...}` may name in a definition; the stack puts its own values there."""

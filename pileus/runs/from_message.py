@@ -69,7 +69,7 @@ def _document(
     place = Place(
         stack.stack,
         stack.internal,
-        stack.protected,
+        stack.bucket_map,
         stack.workflow_arn(subject.name),
         name_of(subject, 1),
         stack.queue_url("ingest"),

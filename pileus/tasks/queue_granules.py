@@ -47,7 +47,7 @@ def queue_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     registry = read_registry(edges.store, edges.stack)
     template = registry.collection(text(message, "meta", "collection", "name"), _version(message))
     if template.options is None:
-        raise DocumentError("has no options: it is not a template of points in time", where=template.name)
+        raise DocumentError("has no options, so a message cannot tell its point in time", where=template.name)
     given = text_or_none(part(message, "meta", "provider"), "id")
     provider = registry.provider_of(template, given)
     files = announced(part(message, "payload"), lambda path: _folder_url(provider, path))

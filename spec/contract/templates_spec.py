@@ -163,20 +163,26 @@ def test_a_worker_answers_for_this_stacks_groups_only(settings: dict[str, Any]) 
     assert ends == [
         ":stateMachine:pileus-DiscoverAndProcessGranules",
         ":stateMachine:pileus-DiscoverAndProcessGranules/EachGroup",
+        ":stateMachine:pileus-IngestGranules",
+        ":stateMachine:pileus-IngestGranules/EachGroup",
         ":stateMachine:pileus-RunProcess",
     ]
 
 
 def test_an_execution_that_ends_without_a_report_is_told_of_backfills_and_of_runs() -> None:
-    (rule,) = (
-        one
+    rules = {
+        one["Name"]: one["EventPattern"]["detail"]
         for one in synthesize(EC2).core.all("AWS::Events::Rule").values()
         if one["EventPattern"].get("source") == ["aws.states"]
-    )
-    pattern = rule["EventPattern"]["detail"]
-    machines = [arn["Ref"] for arn in pattern["stateMachineArn"]]
-    assert [name[:10] for name in machines] == ["GenerateCo", "RunProcess"]
-    assert pattern["status"] == ["ABORTED", "FAILED", "TIMED_OUT"]
+    }
+    machines = {name: sorted(arn["Ref"][:10] for arn in pattern["stateMachineArn"]) for name, pattern in rules.items()}
+    assert machines == {
+        "pileus-stopped": ["GenerateCo", "RunProcess"],
+        "pileus-ended": ["BulkGranul", "IngestGran"],
+    }
+    stopped = ["ABORTED", "FAILED", "TIMED_OUT"]
+    assert rules["pileus-stopped"]["status"] == stopped
+    assert sorted(rules["pileus-ended"]["status"]) == sorted([*stopped, "SUCCEEDED"])
 
 
 def test_a_worker_reads_inputs_of_runs_and_the_registry_and_writes_no_documents() -> None:
@@ -223,7 +229,7 @@ def test_no_role_may_do_everything_or_on_everything(settings: dict[str, Any]) ->
 
 
 def test_who_tells_may_publish_on_the_topic_and_put_this_stacks_events_on_one_bus() -> None:
-    """Two Lambdas and the workers: who generates points in time tells nothing."""
+    """Two Lambdas and the workers: who generates points in time tells nothing, nor who takes messages."""
     made = synthesize(EC2)
     for template, roles in ((made.core, 2), (made.workers, 1)):
         events = [one for one in template.statements() if "events:PutEvents" in listed(one["Action"])]
@@ -240,7 +246,40 @@ def test_secrets_are_granted_by_name_and_only_where_named() -> None:
 
     without, with_ = synthesize(EC2), synthesize(EC2 | {"secret_arns": [SECRET]})
     assert grants(without.core) == grants(without.workers) == []
-    assert [one["Resource"] for one in [*grants(with_.core), *grants(with_.workers)]] == [SECRET, SECRET]
+    assert [one["Resource"] for one in [*grants(with_.core), *grants(with_.workers)]] == [SECRET] * 3
+
+
+MESSAGES = [
+    "arn:aws:sqs:eu-west-1:123456789012:notes",
+    "arn:aws:sns:eu-west-1:123456789012:notes",
+    "arn:aws:kinesis:eu-west-1:123456789012:stream/notes",
+]
+
+
+def test_messages_are_taken_from_the_sources_that_are_named_and_from_no_other() -> None:
+    def reached(**settings: Any) -> set[str]:
+        statements = synthesize(EC2 | settings).core.statements("StartFromMessageRole")
+        given = [arn for one in statements for arn in listed(one["Resource"])]
+        return {arn for arn in given if isinstance(arn, str)}
+
+    assert reached() == set()
+    assert reached(message_sources=MESSAGES) == {MESSAGES[0], MESSAGES[2]}, "a topic calls the Lambda by itself"
+
+
+def test_responses_are_published_on_the_topics_that_are_named() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:responses"
+    statements = synthesize(EC2 | {"response_topics": [topic]}).core.statements("ReportStatusRole")
+    assert topic in [arn for one in statements if "sns:Publish" in one["Action"] for arn in listed(one["Resource"])]
+
+
+def test_the_lambda_of_messages_takes_no_longer_than_a_queue_hides_a_message() -> None:
+    core = synthesize(EC2).core
+    (started,) = (
+        one for one in core.all("AWS::Lambda::Function").values() if one["FunctionName"] == "pileus-StartFromMessage"
+    )
+    assert started["Timeout"] <= 30, "the usual time of a queue; Lambda refuses a source with less"
+    mapping = core.one("AWS::Lambda::EventSourceMapping")
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
 def test_buckets_are_private_encrypted_versioned_and_survive() -> None:

@@ -55,6 +55,7 @@ CALLS: dict[str, list[str]] = {
     "rules enable": ["monthly"],
     "rules disable": ["monthly"],
     "rules next": ["monthly"],
+    "rules show": ["monthly"],
     "rules run": ["monthly"],
     "tasks list": [],
     "tasks show": ["process_group"],

@@ -4,6 +4,7 @@ That no call lacks a grant is checked for every stack of the specs, when it goes
 one stack goes through what uses every grant.
 """
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ NOT_BY_BOTO3 = {
     "ecs:GetTaskProtection": "Asked of the ECS agent by HTTP, which checks the role.",
 }
 """Grants that no call of boto3 uses, and why they are there all the same."""
+OF_MESSAGES = ("pileus-StartFromMessage",)
+POLLED = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl")
+"""What Lambda itself does to the queues of StartFromMessage, with the function's role."""
 RARE = """
 import os
 from pileus.documents import SecretRef
@@ -52,7 +56,7 @@ if role == "worker":
     queues = wire_queues(Aws(), edges.stack)
     for queue in ("ingest", "backfill"):  # in a run it takes 200 receipts
         queues.post_anew(Message(queue, "receipt", "{}", "", {}))
-fetches = role in ("worker", "pileus-DiscoverGranules")
+fetches = role in ("worker", "pileus-DiscoverGranules", "pileus-QueueGranules")
 if fetches:  # a provider with secrets, or in a bucket
     tried(edges.secrets.resolve, SecretRef(secretsmanager=SECRET), "provider")
     tried(list, edges.store.list("s3://open-archive/"))
@@ -70,7 +74,16 @@ if role == "pileus-ActOnGranules":  # a backfill that was stopped before its exe
         tried(workflows.stop, execution_arn(edges.stack.workflow_arn(name), "x"), "y")
     tried(list, workflows.running("DiscoverAndProcessGranules", "x"))
     raise SystemExit
-list(edges.index.briefs("a", "001", "0001", "9999"))  # in a run it takes a span of 150 years
+if role == "pileus-QueueGranules":  # a provider that counts connections, and a file that lies beside its folder
+    with edges.connections.acquire("rare", 1):
+        pass
+    kept = edges.internal("announced/rare/001/2015-01/a.json")
+    edges.store.put(kept, b"{}")
+    edges.store.get(kept)
+if role in ("pileus-StartFromMessage", "pileus-ReportStatus"):  # a message that no queue takes
+    edges.letters.put_aside({"message": {"id": "rare", "body": "x" * 300_000}})
+if role not in ("pileus-QueueGranules", "pileus-StartFromMessage"):
+    list(edges.index.briefs("a", "001", "0001", "9999"))  # in a run it takes a span of 150 years
 """
 
 
@@ -92,12 +105,15 @@ def test_every_grant_is_used(own: Project) -> None:
     runs_of_a_process(own)
     granules_are_worked_on(own)
     a_point_that_is_listed_late(own)
+    messages(own)
     dies_after_its_commit(own, "worker")
     dies_after_its_commit(own, "pileus-ReportStatus")
-    for role in ("worker", "pileus-DiscoverGranules", "pileus-ReportStatus", "pileus-ActOnGranules"):
+    roles = ("worker", "pileus-DiscoverGranules", "pileus-QueueGranules", "pileus-ReportStatus", *OF_MESSAGES)
+    for role in (*roles, "pileus-ActOnGranules"):
         rare(own, role)
     own.pileus("down")
     left = [one for one in unused(calls(own.calls), grants()) if one.partition(": ")[2].split()[0] not in NOT_BY_BOTO3]
+    left = [one for one in left if not one.startswith(tuple(f"{OF_MESSAGES[0]}: sqs:{verb} " for verb in POLLED))]
     assert not left, "no call uses these grants:\n" + "\n".join(left)
 
 
@@ -187,6 +203,35 @@ def own_backfill(own: Project) -> str:
 def own_ended(own: Project) -> bool:
     found = own.edges.index.backfill(own_backfill(own))
     return found is not None and found.closed
+
+
+def messages(own: Project) -> None:
+    """A CNM of a granule that is answered, of a month that could not be listed before; and two that start nothing."""
+    sqs, topic = own.aws.sqs, own.aws.sns.create_topic(Name="spec-grants")["TopicArn"]
+    queue = sqs.create_queue(QueueName="spec-grants", Attributes={"VisibilityTimeout": "30"})["QueueUrl"]
+    files = [{"regex": r"(?P<id>tiny)_(?P<month>\d{6})\.tgz"}]
+    ids = {"granuleIdExtraction": r"(tiny_\d{6})\.tgz", "granuleId": r"tiny_\d{6}"}
+    own.document("data/providers/nobody.json", {"id": "nobody", "protocol": "ftp", "host": "127.0.0.1", "port": 9})
+    tiny.collection(own, "told", "201501", "201501", files=files, provider="nobody", **ids)
+    own.pileus("populate")
+    own.pileus("backfill", "told", "--name", "told", "--wait", code=1)
+    tiny.collection(own, "told", "201501", "201501", files=files, **ids)
+    tiny.publish(own, "told", "201501")
+    meta = {"retries": 1, "visibilityTimeout": 1, "cnmResponse": {"topic": topic}}
+    collection = {"collection": {"name": "told"}, "workflow": "IngestGranules", "meta": meta}
+    for kind, value in (("sqs", queue), ("sns", topic)):
+        own.document(f"rules/{kind}.json", {"name": kind, "rule": {"type": kind, "value": value}} | collection)
+    own.pileus("populate")
+    path = own.path / "site/told/201501/tiny_201501.tgz"
+    for month in ("201501", "209912"):
+        file = {"type": "data", "uri": path.as_uri().replace("201501", month), "name": f"tiny_{month}.tgz"}
+        product = {"name": month, "dataVersion": "001", "files": [file | {"size": path.stat().st_size}]}
+        told = {"version": "1.5", "identifier": month, "submissionTime": "2015-02-01", "collection": "told"}
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(told | {"product": product}))
+    sqs.send_message(QueueUrl=queue, MessageBody="no json")
+    own.aws.sns.publish(TopicArn=topic, Message="no json")
+    own.wait_for(lambda: depth(own, own.edges.stack.messages_dead) >= 3)
+    own.wait_for(lambda: list(own.edges.store.list(own.edges.internal("granules/told/"))))
 
 
 def failures(own: Project) -> None:

@@ -35,6 +35,7 @@ PAGES = (
     "how-to/other-archives.md",
     "how-to/stac-api.md",
     "how-to/ogc-processes.md",
+    "how-to/messages.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )

@@ -17,7 +17,13 @@ from spec.support.synthesized import IMAGE, SECRET, Template, listed, synthesize
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 API = {"signed": ["read"]}
-SETTINGS = {"worker_image": IMAGE, "secret_arns": [SECRET], "read_buckets": ["open-archive"]}
+SETTINGS = {
+    "worker_image": IMAGE,
+    "secret_arns": [SECRET],
+    "read_buckets": ["open-archive"],
+    "message_sources": [f"arn:aws:sqs:{REGION}:{ACCOUNT}:spec-grants"],
+    "response_topics": [f"arn:aws:sns:{REGION}:{ACCOUNT}:spec-grants"],
+}
 BATCHES = {"DeleteMessageBatch": "DeleteMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
 S3 = {
     "HeadBucket": "ListBucket",
@@ -141,8 +147,8 @@ class Grants:
         return found | {"worker": tuple(self._statements(self.workers, worker))}
 
     def _statements(self, template: Template, role: str) -> Iterator[Statement]:
-        for policy in template.all("AWS::IAM::Policy").values():
-            if {"Ref": role} in policy["Roles"]:
+        for policy in template.policies.values():
+            if {"Ref": role} in policy.get("Roles", ()):
                 for one in policy["PolicyDocument"]["Statement"]:
                     assert one["Effect"] == "Allow"
                     resources = [self._shown(template, value) for value in listed(one["Resource"])]
@@ -200,9 +206,9 @@ ARNS = {
 }
 
 
-def grants(buckets: Mapping[str, Any] | None = None) -> Grants:
-    """The policies of the deployed stack. `buckets`: as the setting; None: none."""
-    made = synthesize(SETTINGS | ({"buckets": buckets} if buckets else {}))
+def grants(buckets: Mapping[str, Any] | None = None, **settings: Any) -> Grants:
+    """The policies of the deployed stack. `buckets`: as the setting; None: none. `settings`: in place of SETTINGS."""
+    made = synthesize(SETTINGS | settings | ({"buckets": buckets} if buckets else {}))
     return Grants(made.core, made.workers)
 
 

@@ -208,8 +208,8 @@ class Project:
 
 
 @contextmanager
-def project_of(folder: Path) -> Iterator[Project]:
-    """A project with no documents. What it starts is stopped at the end."""
+def project_of(folder: Path, **settings: Any) -> Iterator[Project]:
+    """A project with no documents. What it starts is stopped at the end. `settings`: those that its roles need."""
     (folder / "collections").mkdir(parents=True)
     synthesized_before(folder)
     project = Project(folder)
@@ -220,7 +220,7 @@ def project_of(folder: Path) -> Iterator[Project]:
         if project.home.running() is not None:
             project.pileus("down", code=None)
     if found := list(calls(project.calls)):
-        missing = ungranted(found, grants(project.buckets))
+        missing = ungranted(found, grants(project.buckets, **settings))
         assert not missing, "the roles of a deployed stack may not make these calls:\n" + "\n".join(missing)
 
 

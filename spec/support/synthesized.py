@@ -59,11 +59,16 @@ class Template:
         (found,) = self.all(kind).values()
         return found
 
+    @property
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """Policies by logical id. CDK puts what a role's own policy is too short for into a managed one."""
+        return self.all("AWS::IAM::Policy") | self.all("AWS::IAM::ManagedPolicy")
+
     def statements(self, role: str = "") -> list[dict[str, Any]]:
         """Policy statements of the roles whose logical id contains `role`."""
         return [
             statement
-            for name, policy in self.all("AWS::IAM::Policy").items()
+            for name, policy in self.policies.items()
             if role in name
             for statement in policy["PolicyDocument"]["Statement"]
         ]

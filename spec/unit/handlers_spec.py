@@ -65,6 +65,34 @@ def test_discover_granules_finds_one_group_of_six(port: int, tmp_path: Path) -> 
     assert json.loads(kept.read_text()) == [item], "and it is in the record of the run"
 
 
+def test_queue_granules_finds_the_group_of_an_announced_file(port: int, tmp_path: Path) -> None:
+    """Outside of a project: the registry is what the folder has."""
+    event = json.loads((ROOT / "lambdas/discover_granules/event.json").read_text())["config"]
+    template = event["collection"] | {"name": "viirs_sample", "provider_path": "/viirs/{{pointInTime}}/vcmcfg/"}
+    template |= {"templated_name": "viirs_sample_{{pointInTime}}"}
+    template |= {"options": {"spanUnit": "month", "spanStart": "201501", "spanEnd": "201502"}}
+    registry = {"collections": {"viirs_sample___001": template}, "rules": {}}
+    registry |= {"providers": {"sample": event["provider"] | {"port": port}}}
+    (tmp_path / "s3/internal").mkdir(parents=True)
+    (tmp_path / "s3/internal/registry.json").write_text(json.dumps(registry))
+    moved = tmp_path / "event.json"
+    moved.write_text((ROOT / "lambdas/queue_granules/event.json").read_text().replace("8737", str(port)))
+    handler = str(ROOT / "lambdas/queue_granules/handler.py")
+    done = run_forked(["run-task", handler, "--input", str(moved), "--folder", "s3"], tmp_path, os.environ, seconds=120)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["count"], answer["found"], answer["backfill"]) == (1, 1, "ingest-example-1")
+    assert len(answer["items"][0]["task"]["input"]["granules"]) == 6
+
+
+def test_start_from_message_leaves_a_message_of_no_rule_in_its_queue(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    answer = run("start_from_message", ROOT / "lambdas/start_from_message/event.json", port, tmp_path)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "6b0d3c4e"}]}
+
+
 def test_report_status_of_a_partition_that_nobody_knows_changes_nothing(port: int, tmp_path: Path) -> None:
     answer = run("report_status", ROOT / "lambdas/report_status/event.json", port, tmp_path)
     assert answer["state"] == "ended before"

@@ -11,6 +11,7 @@ from pileus.models import Partition
 from pileus.tasks.ingested import ingested
 from pileus.tasks.queue_granules import queue_granules
 from pileus.wiring import Edges, wire_folder
+from spec.servers.fixtures import Start
 
 NAMES = ("a_20150101_N.tgz", "a_20150101_S.tgz")
 TEMPLATE: dict[str, Any] = {
@@ -22,17 +23,22 @@ TEMPLATE: dict[str, Any] = {
     "meta": {"group": {"by": ["start"], "each": "tile", "expect": ["N", "S"]}},
 }
 
+ON_WEB = {"provider": "web", "provider_path": "/{{pointInTime}}/"}
+
 
 class Place:
     """A folder of the provider, and a stack in another."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int = 9) -> None:
         self.site, self.edges, self.runs = folder / "site", wire_folder(folder / "stack", {}), 0
         value = {
-            "collections": {"winds___001": TEMPLATE | {"provider_path": f"{self.site}/{{{{pointInTime}}}}"}},
+            "collections": {
+                "winds___001": TEMPLATE | {"provider_path": f"{self.site}/{{{{pointInTime}}}}"},
+                "waves___001": TEMPLATE | {"name": "waves", "templated_name": "w_{{pointInTime}}"} | ON_WEB,
+            },
             "providers": {
                 "site": {"id": "site", "protocol": "file"},
-                "web": {"id": "web", "protocol": "http", "host": "127.0.0.1", "port": 9, "attempts": 1},
+                "web": {"id": "web", "protocol": "http", "host": "127.0.0.1", "port": port, "attempts": 1},
             },
             "rules": {},
         }
@@ -48,11 +54,12 @@ class Place:
         url = (self.site / month / name).as_uri()
         return {"type": "data", "uri": url, "name": name, "size": 3} | changes
 
-    def queue(self, *files: dict[str, Any], provider: str = "site") -> dict[str, Any]:
+    def queue(self, *files: dict[str, Any], name: str = "winds") -> dict[str, Any]:
         self.runs += 1
-        payload = {"version": "1.5", "identifier": "i", "submissionTime": "2015-02-01", "collection": "winds"}
+        payload = {"version": "1.5", "identifier": "i", "submissionTime": "2015-02-01", "collection": name}
         payload |= {"product": {"name": "a", "files": list(files)}}
-        meta = {"collection": {"name": "winds", "version": "001"}, "provider": {"id": provider}}
+        provider = "site" if name == "winds" else "web"
+        meta = {"collection": {"name": name, "version": "001"}, "provider": {"id": provider}}
         config = {"execution": f"arn:{self.runs}", "name": f"run_{self.runs}_1"}
         return queue_granules(self.edges, {"config": config, "input": {"meta": meta, "payload": payload}})
 
@@ -120,6 +127,41 @@ def test_a_file_of_the_machine_that_is_in_no_listing_is_refused(place: Place) ->
     place.publish(*NAMES)
     with pytest.raises(DocumentError, match="not in the provider's folder"):
         place.queue(place.file("a_20150109_N.tgz", uri="file:///etc/a_20150109_N.tgz"))
+
+
+@pytest.fixture
+def web(tmp_path: Path, python_server: Start) -> Place:
+    """The same with a provider on the web, which has one tile in its folder of the month."""
+    place = Place(tmp_path, python_server(tmp_path / "site").port)
+    place.publish("a_20150101_N.tgz")
+    return place
+
+
+def beside(place: Place, name: str, host: str = "") -> dict[str, Any]:
+    """A file that is announced at the provider, and not in the folder of its month."""
+    provider = json.loads(place.edges.store.get(place.edges.internal("registry.json")))["providers"]["web"]
+    url = f"http://{host or '127.0.0.1'}:{provider['port']}/drop/{name}"
+    return {"type": "data", "name": name, "uri": url, "size": 3, "checksum": "ab01"}
+
+
+def test_a_file_that_is_announced_beside_the_folder_completes_the_group(web: Place) -> None:
+    (item,) = web.queue(beside(web, "a_20150101_S.tgz"), name="waves")["items"]
+    here, there = item["task"]["input"]["granules"]
+    assert (here["name"], here["url"].split("/")[-2]) == ("a_20150101_N.tgz", "201501")
+    assert (there["name"], there["url"].split("/")[-2], there["size"]) == ("a_20150101_S.tgz", "drop", 3)
+    assert there["checksum"] == "md5:ab01"
+
+
+def test_files_that_two_messages_announce_make_one_group(web: Place) -> None:
+    first = web.queue(beside(web, "a_20150109_N.tgz"), name="waves")
+    assert (first["count"], first["found"]) == (0, 1)
+    (item,) = web.queue(beside(web, "a_20150109_S.tgz"), name="waves")["items"]
+    assert [one["name"] for one in item["task"]["input"]["granules"]] == ["a_20150109_N.tgz", "a_20150109_S.tgz"]
+
+
+def test_an_address_at_another_host_is_refused(web: Place) -> None:
+    with pytest.raises(DocumentError, match="is not at provider web"):
+        web.queue(beside(web, "a_20150101_S.tgz", host="example.org"), name="waves")
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,13 @@ def disable(reach: Reached, name: Name) -> RuleChanged:
 
 
 @router.post("/rules/{name}/run", dependencies=OPERATE, summary="Fire a rule now")
-def run(reach: Reached, name: Name) -> dict[str, str]:
+def run(
+    reach: Reached,
+    name: Name,
+    message: Annotated[dict[str, Any] | None, Body(description="What a rule that fires with messages gets.")] = None,
+) -> dict[str, str]:
     """Fire it in any state."""
-    return {"rule": name, "execution": reach.documents.fire(name)}
+    return {"rule": name, "execution": reach.documents.fire(name, message)}
 
 
 @router.get("/registry", dependencies=READ, summary="Read all documents")

@@ -12,11 +12,13 @@ from typing import Any
 
 from pileus.backfills import rules
 from pileus.backfills.control import read_registry
+from pileus.backfills.message_rules import source_of
 from pileus.client.answers import ChangeAnswer, Populated, RuleAnswer, ZonesAnswer
 from pileus.client.services import Services
 from pileus.documents import Collection, Document, Rule
+from pileus.documents.rule import MESSAGES
 from pileus.edges.store import load
-from pileus.errors import DocumentError, NotFound, Unknown
+from pileus.errors import DocumentError, NotFound, Unknown, UsageError
 from pileus.names import FileName
 from pileus.project.registry import Registry, check
 
@@ -52,7 +54,7 @@ class LocalDocuments:
             _, changes = compare(edges.store, edges.stack.internal, registry)
             return Populated(changes=_told(changes), started=[])
         written, changes = populate(edges.store, edges.stack.internal, registry, zones or {})
-        fired = rules.apply(edges, self.services.workflows, self.services.schedules, written)
+        fired = rules.apply(edges, self.services.workflows, self.services.schedules, self.services.sources, written)
         return Populated(changes=_told(changes), started=[name for name, what in fired if what == "started"])
 
     def keep_zones(self, name: str, body: bytes) -> ZonesAnswer:
@@ -98,12 +100,24 @@ class LocalDocuments:
         Unknown.
         """
         services = self.services
-        done = rules.switch(services.edges, services.workflows, services.schedules, name, enabled=enabled)
+        done = rules.switch(
+            services.edges, services.workflows, services.schedules, services.sources, name, enabled=enabled
+        )
         return [rule for rule, what in done if what == "started"]
 
-    def fire(self, name: str) -> str:
-        """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown."""
-        return rules.run(self.services.edges, self.services.workflows, rules.find(self.registry(), name))
+    def fire(self, name: str, message: Mapping[str, Any] | None = None) -> str:
+        """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown, and UsageError for a rule
+        that fires with messages and is given none, or the other way round.
+        """
+        from pileus.runs.from_message import start_by_hand
+
+        edges, workflows, registry = self.services.edges, self.services.workflows, self.registry()
+        rule = rules.find(registry, name)
+        if message is None and rule.rule.type in MESSAGES:
+            raise UsageError(f"rule {name} fires with a message: give one, `pileus rules run {name} --message FILE`")
+        if message is None:
+            return rules.run(edges, workflows, rule)
+        return start_by_hand(edges, workflows, registry, rule, message)
 
     def _workflows(self, registry: Registry) -> set[str]:
         """Return those of the workflows that these documents name that the stack has."""
@@ -114,9 +128,23 @@ class LocalDocuments:
     def _rule(self, rule: Rule, firings: int) -> RuleAnswer:
         now = datetime.fromtimestamp(self.services.edges.now(), UTC)
         times = islice(rules.firings(rule, self.services.schedules, now), firings)
+        source, state = self._source(rule)
         return RuleAnswer(
-            name=rule.name, state=rule.state, document=plain(rule), next=[one.isoformat() for one in times]
+            name=rule.name,
+            state=rule.state,
+            document=plain(rule),
+            next=[one.isoformat() for one in times],
+            source=source,
+            source_state=state,
         )
+
+    def _source(self, rule: Rule) -> tuple[str | None, str | None]:
+        """Return the ARN and the state of what the rule's messages come from; None where it fires with none."""
+        if rule.rule.type not in MESSAGES:
+            return None, None
+        arn = source_of(self.services.edges, rule)
+        there = self.services.sources.all().get(arn)
+        return arn, "missing" if there is None else "enabled" if there.enabled else "disabled"
 
     def _zones_are_there(self, collection: Collection, given: Mapping[str, bytes]) -> None:
         process = collection.meta.process

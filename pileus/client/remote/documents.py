@@ -55,6 +55,9 @@ class RemoteDocuments:
         answer = self.http.change("POST", f"/v1/rules/{segment(name)}/{word}")
         return list(answer["started"])
 
-    def fire(self, name: str) -> str:
-        """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown."""
-        return str(self.http.change("POST", f"/v1/rules/{segment(name)}/run")["execution"])
+    def fire(self, name: str, message: Mapping[str, Any] | None = None) -> str:
+        """Fire a rule now, in any state: one that fires with messages with this one. Return the ARN of the execution.
+        Raises Unknown, UsageError, and DocumentError for a message that is a wrong CNM.
+        """
+        place = f"/v1/rules/{segment(name)}/run"
+        return str(self.http.change("POST", place, None if message is None else dict(message))["execution"])
