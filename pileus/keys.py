@@ -12,11 +12,12 @@ ZONES = "zones"
 ITEMS = "stac"
 
 
-_STATE = {"backfills", "executions", "granules", "indexes", "map-runs", "pileus.json", "registry.json", "rules"}
-_OUTPUTS = {"clips", "csv", "manifests", "pictures", "runs", "sezu-stats", "stac", "staged", "stats", "tasks", "zones"}
+_STATE = {"announced", "backfills", "events", "executions", "granules", "indexes", "map-runs", "messages", "rules"}
+_OUTPUTS = {"clips", "csv", "manifests", "pictures", "runs", "sezu-stats", "site", "stac", "staged", "stats", "tasks"}
+_FILES = {"pileus.json", "registry.json", "zones"}
 FILES = ("archives", "file-staging")
 """First parts of the keys of granules' files in the bucket `internal`."""
-OWN = frozenset(_STATE | _OUTPUTS)
+OWN = frozenset(_STATE | _OUTPUTS | _FILES)
 """First parts of the keys of what the stack itself writes into its buckets, but for archives."""
 LONGEST = 120
 """Characters of a zone in a key: S3 takes 1024 bytes for a whole key, most disks 255 for a name."""

@@ -23,12 +23,12 @@ def allowed(stacks: Stacks, part: str, action: str) -> str:
 
 def test_the_workflow_calls_the_foreign_task_s_lambda_and_sends_to_our_worker(stacks: Stacks) -> None:
     machines = stacks.core.all("AWS::StepFunctions::StateMachine").values()
-    (machine,) = (one for one in machines if one["StateMachineName"] == "pileus-IngestGranules")
+    (machine,) = (one for one in machines if one["StateMachineName"] == "pileus-IngestGranule")
     text = json.dumps(machine["DefinitionString"])
     assert "_task_arn" not in text
     assert "sqs:sendMessage.waitForTaskToken" in text
-    assert "Tasksyncgranule" in allowed(stacks, "IngestGranules", "lambda:InvokeFunction")
-    assert "Taskcountgranules" in allowed(stacks, "IngestGranules", "sqs:SendMessage")
+    assert "Tasksyncgranule" in allowed(stacks, "IngestGranule", "lambda:InvokeFunction")
+    assert "Taskcountgranules" in allowed(stacks, "IngestGranule", "sqs:SendMessage")
 
 
 @pytest.mark.parametrize("role", ["GenerateCollections", "DiscoverGranules", "ReportStatus", "Tasksyncgranule"])

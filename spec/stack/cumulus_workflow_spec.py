@@ -29,10 +29,10 @@ def ended(project: Project, meta: dict[str, Any], payload: Any = None) -> tuple[
     """A run of the workflow over a message whose collection has this meta; and its execution."""
     edges, stack = project.edges, Stack.from_env(project.running.stack)
     workflows = wire_workflows(project.aws, stack)
-    run = runs.start_workflow(edges, workflows, "IngestGranules", message(stack.internal, meta, payload))
+    run = runs.start_workflow(edges, workflows, "IngestGranule", message(stack.internal, meta, payload))
     found: Run = project.wait_for(lambda: (now := runs.find(edges, run.key)).state.ended and now)
     client = project.aws.stepfunctions
-    listed = client.list_executions(stateMachineArn=stack.workflow_arn("IngestGranules"))["executions"]
+    listed = client.list_executions(stateMachineArn=stack.workflow_arn("IngestGranule"))["executions"]
     newest = max(listed, key=lambda one: one["startDate"])
     return found, dict(client.describe_execution(executionArn=newest["executionArn"]))
 
@@ -87,6 +87,6 @@ def test_a_workflow_error_goes_on_with_the_exception(project: Project) -> None:
 
 
 def test_the_definition_is_listed_and_drawn(project: Project) -> None:
-    said = project.pileus("workflows", "show", "IngestGranules")
+    said = project.pileus("workflows", "show", "IngestGranule")
     assert "task sync-granule" in said
     assert "task count_granules" in said

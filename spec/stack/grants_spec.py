@@ -68,6 +68,11 @@ if fetches:  # two that want one connection, or one group, at once
     edges.index.entry(Partition("rare", "001", "2015-01", "g"))
 if role in ("worker", "pileus-ReportStatus"):  # a worker that died just after its commit, with outputs to delete
     clean(edges.place(Partition("dead", "001", "2015-01", role)), role)
+if role != "pileus-QueueGranules":  # the large part of a Cumulus message
+    tried(edges.store.put, edges.internal(f"events/{role}"), b"{}", "application/json")
+    tried(edges.store.get, edges.internal(f"events/{role}"))
+if role == "pileus-GenerateCollections":
+    raise SystemExit
 if role == "pileus-ActOnGranules":  # a backfill that was stopped before its execution was known
     workflows = wire_workflows(Aws(), edges.stack)
     for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules"):
@@ -109,7 +114,7 @@ def test_every_grant_is_used(own: Project) -> None:
     dies_after_its_commit(own, "worker")
     dies_after_its_commit(own, "pileus-ReportStatus")
     roles = ("worker", "pileus-DiscoverGranules", "pileus-QueueGranules", "pileus-ReportStatus", *OF_MESSAGES)
-    for role in (*roles, "pileus-ActOnGranules"):
+    for role in (*roles, "pileus-ActOnGranules", "pileus-GenerateCollections"):
         rare(own, role)
     own.pileus("down")
     left = [one for one in unused(calls(own.calls), grants()) if one.partition(": ")[2].split()[0] not in NOT_BY_BOTO3]

@@ -30,6 +30,7 @@ PAGES = (
     "how-to/own-archive.md",
     "how-to/own-zones.md",
     "how-to/runs.md",
+    "how-to/granules.md",
     "how-to/bands.md",
     "how-to/points-in-time.md",
     "how-to/other-archives.md",

@@ -128,7 +128,7 @@ WORKFLOW: dict[str, Any] = {
 
 
 def write_project(folder: Path) -> None:
-    """Write workflows/IngestGranules.asl.json and the two tasks."""
+    """Write workflows/IngestGranule.asl.json and the two tasks."""
     for name, (definition, code) in TASKS.items():
         task = folder / "tasks" / name
         task.mkdir(parents=True)
@@ -137,7 +137,7 @@ def write_project(folder: Path) -> None:
     (folder / "tasks/sync-granule/schemas").mkdir()
     (folder / "tasks/sync-granule/schemas/input.json").write_text(json.dumps(INPUT))
     (folder / "workflows").mkdir(exist_ok=True)
-    (folder / "workflows/IngestGranules.asl.json").write_text(json.dumps(WORKFLOW, indent=2))
+    (folder / "workflows/IngestGranule.asl.json").write_text(json.dumps(WORKFLOW, indent=2))
 
 
 def message(bucket: str, meta: dict[str, Any], payload: Any = None) -> dict[str, Any]:
