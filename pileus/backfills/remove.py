@@ -9,6 +9,7 @@ from pileus.backfills.control import cancel, settle
 from pileus.edges.store import delete_all
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, UsageError
+from pileus.granules.record import FOLDER as GRANULES
 from pileus.lifecycle.backfill import Backfill
 from pileus.models import safe
 from pileus.outputs.commit import STAGED
@@ -40,7 +41,8 @@ def remove(
     """
     quiet = _is_quiet(edges, workflows, backfill.id, clock() + seconds, clock, sleep)
     found = [url for url, _ in objects(edges.store, edges.stack.protected, backfill.collection)]
-    for prefix in (f"{STAGED}/{safe(backfill.collection)}/", f"backfills/{backfill.id}/"):
+    name = safe(backfill.collection)
+    for prefix in (f"{STAGED}/{name}/", f"{GRANULES}/{name}/", f"backfills/{backfill.id}/"):
         found += [url for url, _ in edges.store.list(edges.internal(prefix))]
     delete_all(edges.store, found)
     for entry in list(edges.index.entries(backfill.collection, backfill.version, backfill.first, backfill.last)):

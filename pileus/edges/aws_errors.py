@@ -50,6 +50,7 @@ DENIED = frozenset(
 """Codes of credentials without the right."""
 PASSING = frozenset(
     {
+        "ActivityWorkerLimitExceeded",
         "BandwidthLimitExceeded",
         "EC2ThrottledException",
         "ExecutionLimitExceeded",

@@ -19,12 +19,15 @@ from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.edges.functions import FunctionCode, LambdaFunctions
+from pileus.edges.letters import SqsLetters
 from pileus.edges.logs import CloudWatchLogs
+from pileus.edges.message_sources import LambdaSources, Source
 from pileus.edges.queues import Message, Queue, SqsQueues
 from pileus.edges.reports import AwsReports
 from pileus.edges.schedules import EventBridgeSchedules, Schedule
 from pileus.edges.secrets import Secrets
 from pileus.edges.store import S3Store
+from pileus.edges.topics import SnsTopics
 from pileus.edges.workflows import StepFunctions
 from pileus.errors import Unavailable
 from pileus.lifecycle.backfill import Backfill
@@ -43,6 +46,8 @@ SCHEDULE = Schedule("s", "rate(1 day)", "UTC", True, "arn", {})
 HOLDER = Holder("w", frozenset({1}), 1, "tag", False)
 FILE = Path(__file__)
 ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:a"
+SOURCE = "arn:aws:sqs:us-east-1:000000000000:q"
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:f"
 SPAN = ("viirs", "001", "2014-01", "2015-12")
 
 MAKES: dict[type, Callable[[Aws], Any]] = {
@@ -52,7 +57,16 @@ MAKES: dict[type, Callable[[Aws], Any]] = {
     DynamoBudgetTable: lambda aws: DynamoBudgetTable(aws.dynamodb, "connections"),
     DynamoIndex: lambda aws: DynamoIndex(aws.dynamodb, partitions="partitions", backfills="backfills"),
     EventBridgeSchedules: lambda aws: EventBridgeSchedules(aws.scheduler, "group", "role"),
+    LambdaSources: lambda aws: LambdaSources(aws.lambda_, aws.sns, function=FUNCTION, stack="pileus"),
     S3Store: lambda aws: S3Store(aws.s3),
+    SnsTopics: lambda aws: SnsTopics(lambda: aws.sns),
+    SqsLetters: lambda aws: SqsLetters(
+        lambda: aws.sqs,
+        S3Store(aws.s3),
+        queue=queue(aws).url,
+        dead=queue(aws).dead_url,
+        folder="s3://internal/messages",
+    ),
     SfnActivities: lambda aws: SfnActivities(aws.stepfunctions, ACTIVITY, "w"),
     LambdaFunctions: lambda aws: LambdaFunctions(aws.lambda_),
     Secrets: lambda aws: Secrets(environ={}, secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm),
@@ -90,6 +104,13 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (EventBridgeSchedules, "made"): lambda edge: edge.made("s"),
     (EventBridgeSchedules, "put"): lambda edge: edge.put(SCHEDULE, new=True),
     (EventBridgeSchedules, "delete"): lambda edge: edge.delete("s"),
+    (LambdaSources, "all"): lambda edge: edge.all(),
+    (LambdaSources, "put"): lambda edge: edge.put(Source(SOURCE, True)),
+    (LambdaSources, "delete"): lambda edge: edge.delete(SOURCE),
+    (SnsTopics, "publish"): lambda edge: edge.publish("arn:aws:sns:us-east-1:000000000000:t", {}, {}),
+    (SqsLetters, "put_aside"): lambda edge: edge.put_aside({}),
+    (SqsLetters, "fall_back"): lambda edge: edge.fall_back({}),
+    (SqsLetters, "hide"): lambda edge: edge.hide(SOURCE, "receipt", 1),
     (S3Store, "get"): lambda edge: edge.get(URL),
     (S3Store, "put"): lambda edge: edge.put(URL, b""),
     (S3Store, "tagged"): lambda edge: edge.tagged(URL),

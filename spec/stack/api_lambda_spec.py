@@ -30,11 +30,19 @@ NOT_BY_BOTO3 = {
     "secretsmanager:GetSecretValue": "A plan signs in at a provider; `grants_spec.py` has that call.",
     "s3:GetObject on arn:aws:s3:::open-archive/*": "A provider in a bucket is only listed; its zones are read.",
 }
+LETTERS = "Letters of messages: `messages_spec.py` runs one again, by the same code."
 RARE = {
     "s3:DeleteObject": "A worker that died after its commit: `grants_spec.py` has that, by the same code.",
     "s3:PutObject on arn:aws:s3:::pileus-internal-000000000000-us-east-1/archives/*": "The same.",
     "s3:GetObject on arn:aws:s3:::pileus-internal-000000000000-us-east-1/archives/*": "The same.",
     "s3:GetObject on arn:aws:s3:::pileus-internal-000000000000-us-east-1/staged/*": "The same.",
+    "s3:PutObject on arn:aws:s3:::pileus-internal-000000000000-us-east-1/granules/*": "An end that nobody told.",
+    "lambda:AddPermission on arn:aws:lambda:us-east-1:000000000000:function:pileus-StartFromMessage": "Topics.",
+    "lambda:RemovePermission on arn:aws:lambda:us-east-1:000000000000:function:pileus-StartFromMessage": "Topics.",
+    "sns:Publish on arn:aws:sns:us-east-1:000000000000:spec-grants": "An end that nobody told.",
+    "sqs:SendMessage on arn:aws:sqs:us-east-1:000000000000:pileus-messages-dead": "An end that nobody told.",
+    "sqs:ChangeMessageVisibility on arn:aws:sqs:us-east-1:000000000000:pileus-messages-dead": LETTERS,
+    "sqs:DeleteMessage on arn:aws:sqs:us-east-1:000000000000:pileus-messages-dead": LETTERS,
     "dynamodb:Scan on arn:aws:dynamodb:us-east-1:000000000000:table/pileus-partitions": "A span of 150 years.",
 }
 """Grants that the spec does not use, and who does."""
@@ -105,6 +113,7 @@ def documents(stack: Project, site: GatedSite, zones: str, *names: str) -> dict[
             "name": name,
             "templated_name": f"{name}_{{{{pointInTime}}}}",
             "files": regex,
+            "granuleIdExtraction": r"(.*)[.]tgz",
             "provider": "site",
             "provider_path": f"/{name}/{{{{pointInTime}}}}/",
             "options": options,
@@ -131,12 +140,18 @@ def test_what_a_role_may_is_what_the_api_does(stack: Project, site: GatedSite, a
     """A machine populates, plans, runs, looks, stops and mends, all by the API; then calls and grants are compared."""
     key = signed(ask, "admin", "/v1/zones/tiny.geojson", method="PUT", body=json.dumps(tiny.ZONE).encode()).json["key"]
     given = documents(stack, site, key, "night", "held")
+    queue = stack.aws.sqs.create_queue(QueueName="spec-grants")["QueueUrl"]
+    sqs = {"type": "sqs", "value": queue}
+    workflow = "DiscoverAndProcessGranules"
+    announced = {"name": "announced", "workflow": workflow, "collection": {"name": "night"}, "rule": sqs}
+    given["rules"]["announced"] = announced
     signed(ask, "admin", "/v1/registry", method="PUT", body=given, query={"check": "true"})
     assert "once" in signed(ask, "admin", "/v1/registry", method="PUT", body=given).json["started"]
     _runs(stack, ask)
     _rules(ask, given)
     _stops(stack, site, ask)
     _runs_of_a_process(stack, site, ask)
+    _granules(stack, ask)
     _mends(stack, ask)
     found = [call for call in calls(stack.calls) if call["role"] == NAME]
     assert len(found) > 100
@@ -181,9 +196,16 @@ def _rules(ask: Ask, given: dict[str, Any]) -> None:
     """Change a schedule, fire a rule, and leave one out."""
     for change in ("enable", "disable"):
         signed(ask, "admin", f"/v1/rules/weekly/{change}", method="POST")
+    for change in ("disable", "enable"):
+        signed(ask, "admin", f"/v1/rules/announced/{change}", method="POST")
     signed(ask, "operate", "/v1/rules/weekly/run", method="POST")
-    assert {one["name"] for one in ask("/v1/rules", token=fresh("readers")).json} == {"weekly", "gone", "once"}
-    rest = given | {"rules": {name: rule for name, rule in given["rules"].items() if name != "gone"}}
+    assert {one["name"] for one in ask("/v1/rules", token=fresh("readers")).json} == {
+        "weekly",
+        "gone",
+        "once",
+        "announced",
+    }
+    rest = given | {"rules": {name: rule for name, rule in given["rules"].items() if name not in ("gone", "announced")}}
     signed(ask, "admin", "/v1/registry", method="PUT", body=rest)
 
 
@@ -217,6 +239,20 @@ def _runs_of_a_process(stack: Project, site: GatedSite, ask: Ask) -> None:
     assert site.asked.wait(60)
     assert signed(ask, "operate", at, method="DELETE").json["state"] == "cancelled"
     site.gate.set()
+
+
+def _granules(stack: Project, ask: Ask) -> None:
+    """Look at granules, and process one again."""
+    (one, *_) = signed(ask, "read", "/v1/collections/night/granules").json["items"]
+    assert signed(ask, "read", f"/v1/collections/night/granules/{one['id']}").json["files"]
+    wanted = {"action": "reingest", "collection": "night", "ids": [one["id"]]}
+    asked = {"id": "again", "wanted": wanted}
+    key = signed(ask, "operate", "/v1/granules", method="POST", body=asked).json["key"]
+    at = f"/v1/runs/{quote(quote(key, safe=''), safe='')}"
+    stack.wait_for(lambda: signed(ask, "read", at).json["state"] == "succeeded", 60)
+    (backfill,) = signed(ask, "read", f"{at}/result").json["backfills"]
+    assert [found["done"] for found in signed(ask, "read", "/v1/granules/again/outcomes").json["items"]] == [True]
+    over(stack, ask, backfill)
 
 
 def _mends(stack: Project, ask: Ask) -> None:

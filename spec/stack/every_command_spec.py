@@ -16,7 +16,7 @@ from spec.support.forked import run_forked
 from spec.support.stack import ROOT, Project, synthesized_before
 
 LEAVES = dict(leaves())
-IN_FRONT = {"sample", "dashboard", "serve", "worker"}
+IN_FRONT = {"sample", "dashboard", "serve", "worker", "cma"}
 """Commands that run in front of a person until they end: they answer with lines."""
 FILES = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
 NOBODY = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PILEUS_"))}
@@ -93,6 +93,7 @@ CALLS: dict[str, list[str]] = {
     "stats": ["tile.light.tif", "--zones", "data/zones/tiny.geojson"],
     "run-task": ["generate_collections", "--input", "event.json"],
     "worker": ["--until-idle"],
+    "cma": ["loadNestedEvent"],
     "down": [],
 }
 """A call of each command that the project of these specs can answer."""

@@ -68,7 +68,7 @@ if fetches:  # two that want one connection, or one group, at once
     edges.index.entry(Partition("rare", "001", "2015-01", "g"))
 if role in ("worker", "pileus-ReportStatus"):  # a worker that died just after its commit, with outputs to delete
     clean(edges.place(Partition("dead", "001", "2015-01", role)), role)
-if role != "pileus-QueueGranules":  # the large part of a Cumulus message
+if role not in ("pileus-QueueGranules", "pileus-StartFromMessage"):  # the large part of a Cumulus message
     tried(edges.store.put, edges.internal(f"events/{role}"), b"{}", "application/json")
     tried(edges.store.get, edges.internal(f"events/{role}"))
 if role == "pileus-GenerateCollections":

@@ -57,7 +57,11 @@ def test_without_an_answer_connections_pass_and_credentials_do_not(error: Except
 
 REFUSED = {
     # The call is wrong, or what it names is not there or not as it must be: the same call will not succeed later.
+    "ActivityDoesNotExist",
     "AlreadyExistsException",
+    "FilterPolicyLimitExceeded",
+    "ReplayLimitExceeded",
+    "SubscriptionLimitExceeded",
     "BatchRequestTooLong",
     "BatchEntryIdsNotDistinct",
     "BucketAlreadyExists",
@@ -129,7 +133,7 @@ REFUSED = {
     "UnsupportedOperation",
     "ValidationException",
 }
-OTHERS = {("events", "CreateConnection"), ("ssm", "ListCommands")}
+OTHERS = {("events", "CreateConnection"), ("events", "RemovePermission"), ("ssm", "ListCommands")}
 """Calls that have the name of a method which is none of a client."""
 SERVICES = (
     "cloudformation",
