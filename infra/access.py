@@ -193,7 +193,7 @@ def allow_granules(role: iam.IGrantable, core: "Core") -> None:
 
 def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     """Allow what people and machines may do by the API: look at all, start and stop, change documents and rules."""
-    allow(role, [*CHANGE, "dynamodb:DeleteItem"], [core.tables.partitions.table_arn])
+    allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
     writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "executions/*", "granules/*", "zones/*")
     allow_objects(role, core.internal, read=writes, write=writes)

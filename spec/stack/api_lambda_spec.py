@@ -32,6 +32,7 @@ NOT_BY_BOTO3 = {
 }
 LETTERS = "Letters of messages: `messages_spec.py` runs one again, by the same code."
 RARE = {
+    "lambda:TagResource": "What CreateEventSourceMapping needs for the tags that it is given.",
     "s3:DeleteObject": "A worker that died after its commit: `grants_spec.py` has that, by the same code.",
     "s3:PutObject on arn:aws:s3:::pileus-internal-000000000000-us-east-1/archives/*": "The same.",
     "s3:GetObject on arn:aws:s3:::pileus-internal-000000000000-us-east-1/archives/*": "The same.",
