@@ -54,7 +54,9 @@ def work(
     timeout: Annotated[
         float, typer.Option("--timeoutSeconds", min=1, help="Seconds after which one task has failed.")
     ] = YEAR,
-    cache: Annotated[Path, typer.Option("--cache", help="Folder of unpacked code.")] = Path("/tmp/cumulus-ecs-task"),
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder of unpacked code, which nobody else may write.")
+    ] = Path("~/.cache/cumulus-ecs-task"),
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when a poll brings no task.")] = False,
 ) -> None:
     """Poll an activity until SIGTERM; then hand the running task back with the error HandedBack."""
@@ -66,7 +68,7 @@ def work(
 
     log_json_lines()
     region = region_of(activity)
-    found, theirs = _found(function, handler, activity, cma, cache)
+    found, theirs = _found(function, handler, activity, cma, cache.expanduser())
     name = f"{socket.gethostname()}-{os.getpid()}"
     activities = SfnActivities(Aws(region=region, patience=POLL_SECONDS).stepfunctions, activity, name)
     environ = {**theirs, **os.environ, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from pileus.edges.functions import FunctionCode
-from pileus.errors import ArchiveError
+from pileus.errors import ArchiveError, UsageError
 from pileus.unpack.member import Member, UnpackLimits
 from pileus.unpack.members import members
 
@@ -22,12 +22,15 @@ def code_folder(cache: Path, code: FunctionCode, download: Callable[[FunctionCod
 
     Its name is the zip's SHA-256, so another version has another folder; a half folder never has that name. Raises
     ArchiveError for a zip with a link, a path that leaves the folder, two files of one name, or more than a Lambda may
-    have; and what `download` raises.
+    have; UsageError where the folder cannot be made; and what `download` raises.
     """
     folder = cache / code.sha256
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(f"no folder can be made for unpacked code: {exc.strerror}", where=str(cache)) from exc
     with TemporaryDirectory(dir=cache, prefix=".new-") as made:
         zipped, fresh = Path(made) / "code.zip", Path(made) / "code"
         download(code, zipped)
