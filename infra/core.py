@@ -207,8 +207,10 @@ class Core(Stack):
         access.allow_discover(lambdas["DiscoverGranules"], settings, self)
         access.allow_report(report, settings, self)
         access.allow_granules(lambdas["ActOnGranules"], self)
-        self._stopped_executions(settings, (trigger, run), report)
-        self._ended_runs(settings, others, report)
+        stopped = ["ABORTED", "FAILED", "TIMED_OUT"]  # by somebody in Step Functions, or by an error there
+        self._executions_end(settings, "Stopped", (trigger, run), report, status=stopped)
+        runs = [{"prefix": "run_"}]
+        self._executions_end(settings, "Ended", others, report, name=runs, status=[*stopped, "SUCCEEDED"])
         access.allow_queue_granules(lambdas["QueueGranules"], settings, self)
         self._messages(settings, lambdas["StartFromMessage"])
         self._schedule_role(settings, trigger)
@@ -257,39 +259,21 @@ class Core(Stack):
         )
         return made
 
-    def _stopped_executions(self, settings: Settings, workflows: Sequence[Workflow], report: lambda_.Function) -> None:
-        """Send executions that fail, or that somebody stops in Step Functions, to ReportStatus, which ends them in the
-        index.
+    def _executions_end(
+        self, settings: Settings, id: str, workflows: Sequence[Workflow], report: lambda_.Function, **detail: Any
+    ) -> None:
+        """Send the ends of executions of these workflows to ReportStatus, which ends them in the index. `detail`: which
+        ends.
         """
+        machines = [workflow.machine.state_machine_arn for workflow in workflows]
         events.Rule(
             self,
-            "Stopped",
-            rule_name=f"{settings.stack}-stopped",
+            id,
+            rule_name=f"{settings.stack}-{id.lower()}",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
-                detail={
-                    "stateMachineArn": [workflow.machine.state_machine_arn for workflow in workflows],
-                    "status": ["ABORTED", "FAILED", "TIMED_OUT"],
-                },
-            ),
-            targets=[targets.LambdaFunction(report)],
-        )
-
-    def _ended_runs(self, settings: Settings, workflows: Sequence[Workflow], report: lambda_.Function) -> None:
-        """Send the executions that are runs, by their name, to ReportStatus when they end."""
-        events.Rule(
-            self,
-            "Ended",
-            rule_name=f"{settings.stack}-ended",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={
-                    "stateMachineArn": [workflow.machine.state_machine_arn for workflow in workflows],
-                    "name": [{"prefix": "run_"}],
-                    "status": ["ABORTED", "FAILED", "SUCCEEDED", "TIMED_OUT"],
-                },
+                detail={"stateMachineArn": machines, **detail},
             ),
             targets=[targets.LambdaFunction(report)],
         )

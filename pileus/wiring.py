@@ -110,7 +110,7 @@ def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:
 
 
 def wire_sources(aws: Aws, stack: Stack) -> MessageSources:
-    return LambdaSources(aws.lambdas, aws.sns, function=stack.starter, stack=stack.stack)
+    return LambdaSources(aws.lambda_, aws.sns, function=stack.starter, stack=stack.stack)
 
 
 def queues_of(stack: Stack) -> dict[str, Queue]:

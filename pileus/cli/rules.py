@@ -9,6 +9,7 @@ import typer
 
 from pileus.cli import complete, show
 from pileus.cli.app import app
+from pileus.cli.json_file import read_object
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
@@ -92,22 +93,8 @@ def run(
     json: show.Json = False,
 ) -> None:
     """Fire a rule now, in any state."""
-    fired = Session().client.documents.fire(name, _message(message) if message else None)
+    fired = Session().client.documents.fire(name, read_object(message, "an object") if message else None)
     show.answer(json, {"rule": name, "execution": fired}, fired)
-
-
-def _message(path: Path) -> dict[str, Any]:
-    """Return the message of a file. Raises DocumentError for what is no JSON object."""
-    from pileus.errors import DocumentError
-    from pileus.strict_json import parse_json
-
-    try:
-        found = parse_json(path.read_bytes())
-    except (OSError, ValueError) as exc:
-        raise DocumentError(f"cannot be read as JSON: {exc}", where=str(path)) from exc
-    if not isinstance(found, dict):
-        raise DocumentError("expected an object", where=str(path))
-    return found
 
 
 @rules.command("show", epilog="Example: pileus rules show viirs_monthly")

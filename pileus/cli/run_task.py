@@ -12,6 +12,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.json_file import read_json
 from pileus.product import DEFINITION
 
 if TYPE_CHECKING:
@@ -42,15 +43,10 @@ def run_task(
     A handler takes the event and the context. If its module has a function `edges`, as the handlers of lambdas/ have,
     it works on FOLDER; any other handler works on what the environment names.
     """
-    from pileus.errors import DocumentError
-    from pileus.strict_json import parse_json
     from pileus.wiring import wire_folder
 
     step = find_step(name, folder)
-    try:
-        event = parse_json(input.read_bytes())
-    except (OSError, ValueError) as exc:
-        raise DocumentError(f"cannot be read as JSON: {exc}", where=str(input)) from exc
+    event = read_json(input)
     edges = wire_folder(folder, os.environ)
     if isinstance(event, dict):
         _prepare(edges, event)

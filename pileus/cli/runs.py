@@ -8,6 +8,7 @@ import typer
 
 from pileus.cli import complete, show
 from pileus.cli.app import app
+from pileus.cli.json_file import read_object
 from pileus.cli.session import Session
 from pileus.cli.table_file import writer
 
@@ -35,15 +36,7 @@ def start(
     json: show.Json = False,
 ) -> None:
     """Start a run of a process, or of a workflow over a document, and print its key."""
-    from pileus.errors import DocumentError
-    from pileus.strict_json import parse_json
-
-    try:
-        inputs = parse_json(input.read_bytes())
-    except (OSError, ValueError) as exc:
-        raise DocumentError(f"cannot be read as JSON: {exc}", where=str(input)) from exc
-    if not isinstance(inputs, dict):
-        raise DocumentError("expected an object with the inputs", where=str(input))
+    inputs = read_object(input, "an object with the inputs")
     session = Session()
     told(session, session.client.runs.start(process, inputs, id), wait, json)
 

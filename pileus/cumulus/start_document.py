@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pileus.cumulus.cnm import is_cnm
+from pileus.cumulus.message import Place, cumulus_message
 from pileus.cumulus.received import Received, collection_of, is_queue
 from pileus.documents import Collection, Provider, Rule
 from pileus.documents.rule import MESSAGES
@@ -78,23 +78,6 @@ def run_id(rule: Rule, received: Received, message: Mapping[str, Any]) -> str:
     return f"{prefix}-{digest[:19]}" if prefix else digest[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What of the stack a Cumulus message names."""
-
-    stack: str
-    internal: str
-    """Bucket; the system bucket."""
-    buckets: Mapping[str, Mapping[str, str]]
-    """Name and type of each bucket by its key."""
-    state_machine: str
-    """ARN."""
-    execution: str
-    """Name of the execution."""
-    queue: str
-    """URL of the queue of the lane that the work goes to."""
-
-
 def start_document(
     rule: Rule,
     received: Received,
@@ -108,26 +91,15 @@ def start_document(
     All of it comes from the arguments, so that a message that is handed over again makes the same document.
     """
     source = {"type": received.kind, "arn": received.arn, "messageId": received.id, "sent": received.sent}
-    return {
-        "cumulus_meta": {
-            "execution_name": place.execution,
-            "state_machine": place.state_machine,
-            "queueUrl": place.queue,
-            "system_bucket": place.internal,
-            "workflow_start_time": round(received.sent * 1000),
-        },
-        "meta": {
-            **rule.meta.model_dump(mode="json", exclude_defaults=True),
-            "workflow_name": workflow_of(rule),
-            "stack": place.stack,
-            "buckets": {key: dict(one) for key, one in place.buckets.items()},
-            "collection": collection.to_json() if collection else {},
-            "provider": provider.model_dump(mode="json", exclude_defaults=True) if provider else {},
-            "eventSource": {"rule": rule.name, **source},
-        },
-        "payload": dict(message),
-        "exception": "None",
-    }
+    return cumulus_message(
+        place,
+        collection,
+        provider,
+        message,
+        meta=rule.meta.model_dump(mode="json", exclude_defaults=True),
+        told={"eventSource": {"rule": rule.name, **source}},
+        cumulus_meta={"workflow_start_time": round(received.sent * 1000)},
+    )
 
 
 def source_of(document: Mapping[str, Any]) -> tuple[str, Received] | None:

@@ -1,11 +1,10 @@
 """Step Functions activities: tasks that a worker asks for, and the answers to their tokens."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pileus.edges.aws_errors import translated
-from pileus.errors import StoreError
+from pileus.edges.task_tokens import answer
 from pileus.lifecycle.partition import Failure
 
 if TYPE_CHECKING:
@@ -55,22 +54,12 @@ class SfnActivities:
         return ActivityTask(token, found.get("input", "{}")) if token else None
 
     def beat(self, token: str) -> bool:
-        return self._answer(self._client.send_task_heartbeat, taskToken=token)
+        return answer(self._client.send_task_heartbeat, self._arn, taskToken=token)
 
     def succeed(self, token: str, output: str) -> bool:
-        return self._answer(self._client.send_task_success, taskToken=token, output=output)
+        return answer(self._client.send_task_success, self._arn, taskToken=token, output=output)
 
     def fail(self, token: str, failure: Failure) -> bool:
         cause = f"{failure.where}: {failure.message}" if failure.where else failure.message
         told = {"error": failure.type[:ERROR], "cause": cause[:CAUSE]}
-        return self._answer(self._client.send_task_failure, taskToken=token, **told)
-
-    def _answer(self, call: Callable[..., Any], **answer: str) -> bool:
-        try:
-            with translated(self._arn, "Step Functions"):
-                call(**answer)
-        except StoreError as exc:
-            if exc.code in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
-                return False
-            raise
-        return True
+        return answer(self._client.send_task_failure, self._arn, taskToken=token, **told)

@@ -106,7 +106,7 @@ class Stack:
     def bucket(self, key: str) -> str:
         """Return the name of the bucket of a key. Raises DocumentError with near keys."""
         if key not in self.bucket_map:
-            raise DocumentError(unknown("bucket", key, self.bucket_map), where="files[].bucket")
+            raise DocumentError(unknown("bucket", key, self.bucket_map))
         return self.bucket_map[key]["name"]
 
     def queue_url(self, name: str) -> str:
@@ -249,10 +249,6 @@ class Aws:
     @cached_property
     def scheduler(self) -> "EventBridgeSchedulerClient":
         return self._client("scheduler")  # type: ignore[return-value]
-
-    @cached_property
-    def lambdas(self) -> "LambdaClient":
-        return self._client("lambda")  # type: ignore[return-value]
 
     @cached_property
     def logs(self) -> Any:

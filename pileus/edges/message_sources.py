@@ -83,12 +83,12 @@ class LambdaSources:
                 self._unsubscribe(arn)
                 named = {"FunctionName": self._function, "StatementId": _sid(arn)}
                 self._forgive(lambda: self._client.remove_permission(**named))
-            elif (found := self._mappings().get(arn)) and found[2]:
+            elif (found := self._mappings(arn).get(arn)) and found[2]:
                 self._forgive(lambda: self._client.delete_event_source_mapping(UUID=found[0]))
 
     def _map(self, source: Source) -> None:
         options = OF_QUEUE if source.service == "sqs" else OF_STREAM
-        there = self._mappings().get(source.arn)
+        there = self._mappings(source.arn).get(source.arn)
         if there is None:
             self._client.create_event_source_mapping(
                 EventSourceArn=source.arn,
@@ -104,11 +104,16 @@ class LambdaSources:
         changes = {name: value for name, value in options.items() if name not in FIRST}
         self._client.update_event_source_mapping(UUID=id, Enabled=source.enabled, **changes)
 
-    def _mappings(self) -> dict[str, tuple[str, bool, bool]]:
-        """Return id, whether it is enabled and whether it is ours of each mapping of the Lambda, by source."""
+    def _mappings(self, source: str | None = None) -> dict[str, tuple[str, bool, bool]]:
+        """Return id, whether it is enabled and whether it is ours of each mapping of the Lambda, by source; of one
+        source alone where it is given.
+        """
+        only: Any = {"EventSourceArn": source} if source else {}
         found: dict[str, tuple[str, bool, bool]] = {}
         with translated(self._function, "Lambda"):
-            pages = self._client.get_paginator("list_event_source_mappings").paginate(FunctionName=self._function)
+            pages = self._client.get_paginator("list_event_source_mappings").paginate(
+                FunctionName=self._function, **only
+            )
             for one in (one for page in pages for one in page["EventSourceMappings"]):
                 if one["State"] == "Deleting":
                     continue

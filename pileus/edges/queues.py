@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pileus.edges import task_tokens
 from pileus.edges.aws_errors import translated
 from pileus.errors import StoreError
 from pileus.lifecycle.partition import Failure
@@ -274,14 +275,7 @@ class SqsQueues:
         return self._answer("send_task_failure", message, error=failure.type[:256], cause=cause)
 
     def _answer(self, call: str, message: Message, **answer: str) -> bool:
-        try:
-            with translated(call, "Step Functions"):
-                getattr(self._stepfunctions, call)(taskToken=message.token, **answer)
-        except StoreError as exc:
-            if exc.code in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken"):
-                return False
-            raise
-        return True
+        return task_tokens.answer(getattr(self._stepfunctions, call), call, taskToken=message.token, **answer)
 
 
 def _entries(messages: Sequence[Message]) -> list[dict[str, Any]]:

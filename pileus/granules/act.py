@@ -12,7 +12,7 @@ from pileus.edges.store import delete_all
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, NotNow
 from pileus.granules import record
-from pileus.granules.buckets import bucket_of, check_free
+from pileus.granules.buckets import check_free
 from pileus.granules.message import message_of
 from pileus.granules.read import kept_files
 from pileus.granules.record import GranuleFile, GranuleRecord
@@ -106,7 +106,7 @@ class Actor:
         granule = {"granuleId": found.id, "version": found.version}
         folder = url_path(destination.filepath, {"granule": granule, "file": {"fileName": file.name}})
         key = "/".join(part for part in (*folder.split("/"), file.name) if part)
-        return f"s3://{bucket_of(self.edges, destination.bucket)}/{key}"
+        return f"s3://{self.edges.stack.bucket(destination.bucket)}/{key}"
 
     def _remove(self, found: GranuleRecord) -> Acted:
         """Delete its kept files and its record. What was measured in them stays."""

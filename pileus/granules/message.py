@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from pileus.cumulus.message import cumulus_message
 from pileus.documents import Collection, Provider
 from pileus.granules.record import GranuleFile, GranuleRecord
-from pileus.runs.executions import arn_of, name_of
+from pileus.runs.executions import arn_of, place_of
 from pileus.subject import Execution
 from pileus.wiring import Edges
 
@@ -20,29 +21,18 @@ def message_of(
     meta: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the message of the first run of `subject` over a granule. `meta`: what is added to the message's own."""
-    stack = edges.stack
-    buckets = {name: {"name": getattr(stack, name), "type": name} for name in ("internal", "protected")}
     granule: dict[str, Any] = {"granuleId": found.id, "version": found.version}
     if collection.dataType:
         granule["dataType"] = collection.dataType
-    return {
-        "cumulus_meta": {
-            "execution_name": name_of(subject, 1),
-            "state_machine": stack.workflow_arn(subject.name),
-            "execution_arn": arn_of(edges, subject, 1),
-            "system_bucket": stack.internal,
-        },
-        "meta": {
-            **meta,
-            "workflow_name": subject.name,
-            "stack": stack.stack,
-            "buckets": buckets,
-            "collection": collection.to_json(),
-            "provider": provider.model_dump(mode="json", exclude_defaults=True) if provider else {},
-        },
-        "payload": {"granules": [granule | {"files": [_file(one) for one in found.files]}]},
-        "exception": "None",
-    }
+    return cumulus_message(
+        place_of(edges, subject),
+        collection,
+        provider,
+        {"granules": [granule | {"files": [_file(one) for one in found.files]}]},
+        meta=meta,
+        told={},
+        cumulus_meta={"execution_arn": arn_of(edges, subject, 1)},
+    )
 
 
 def _file(file: GranuleFile) -> dict[str, Any]:

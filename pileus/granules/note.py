@@ -75,7 +75,7 @@ def _whole(edges: Edges, message: Any) -> Any:
     """Return a message, also where its largest part was left in a bucket, as the message adapter does (`replace`)."""
     left = _part(message, "replace")
     bucket, key, path = left.get("Bucket"), left.get("Key"), left.get("TargetPath", "$")
-    if bucket not in buckets(edges).values() or not isinstance(key, str) or not isinstance(path, str):
+    if bucket not in buckets(edges) or not isinstance(key, str) or not isinstance(path, str):
         return message
     try:
         found = load(edges.store, f"s3://{bucket}/{key}", parse_json)

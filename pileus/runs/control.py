@@ -59,7 +59,7 @@ def _started(edges: Edges, workflows: Workflows, subject: Asked, document: Mappi
         return None if stored else lifecycle.queue(None, _wanted(edges, subject, 1), now=edges.now(), live=False)
 
     entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
-    return _begun(edges, workflows, entry, subject)
+    return _begun(edges, workflows, entry, subject, document)
 
 
 def rerun(edges: Edges, workflows: Workflows, key: str) -> Run:
@@ -154,10 +154,14 @@ def _recover(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, t
         _begun(edges, workflows, entry, subject)
 
 
-def _begun(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked) -> Run:
-    """Start the execution of a run that is queued, unless it was started, and return the run."""
+def _begun(
+    edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, document: Mapping[str, Any] | None = None
+) -> Run:
+    """Start the execution of a run that is queued, unless it was started, and return the run. `document`: its input
+    document, where it was written just before.
+    """
     if entry.state is State.queued:
-        executions.begin(edges, workflows, entry, subject)
+        executions.begin(edges, workflows, entry, subject, document)
         if isinstance(subject, Execution):
             entry = began(edges, subject, entry.number) or find_entry(edges, subject.key)
         record.keep(edges, subject)

@@ -5,7 +5,10 @@ workflow, as it was given.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from pileus.cumulus.message import Place
 from pileus.edges.workflows import Outcome, Workflows, execution_arn
 from pileus.errors import Unknown, UsageError
 from pileus.lifecycle.partition import Entry
@@ -64,14 +67,28 @@ def run_of(workflow: str, name: str) -> tuple[Asked, int] | None:
     return (Execution(workflow, found[1]), int(found[2])) if found else None
 
 
-def begin(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked) -> str:
-    """Start the execution of a queued run, and return its ARN. Where it was started before, that is returned."""
+def begin(
+    edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, document: Mapping[str, Any] | None = None
+) -> str:
+    """Start the execution of a queued run, and return its ARN. Where it was started before, that is returned.
+
+    `document`: of a workflow, its input document; None: it is read.
+    """
     name = name_of(subject, entry.number)
     if isinstance(subject, Request):
         task = RequestTask(subject, entry.number, input_url(edges, subject))
         value = {"queue": edges.stack.queue_url("ingest"), "task": task.to_json()}
         return workflows.start(WORKFLOW, name, value)
-    return workflows.start(subject.name, name, read_document(edges, input_url(edges, subject)))
+    if document is None:
+        document = read_document(edges, input_url(edges, subject))
+    return workflows.start(subject.name, name, document)
+
+
+def place_of(edges: Edges, subject: Execution) -> Place:
+    """Return what the Cumulus message of the first run of a workflow names of the stack."""
+    stack = edges.stack
+    machine, queue = stack.workflow_arn(subject.name), stack.queue_url("ingest")
+    return Place(stack.stack, stack.internal, stack.bucket_map, subject.name, machine, name_of(subject, 1), queue)
 
 
 def end(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, why: str) -> None:

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from pileus.cumulus.received import Received, collection_of
 from pileus.cumulus.start_document import (
-    Place,
     rules_of_message,
     rules_of_source,
     run_id,
@@ -19,7 +18,7 @@ from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, UsageError
 from pileus.project.registry import Registry
 from pileus.runs.control import start_workflow
-from pileus.runs.executions import arn_of, name_of
+from pileus.runs.executions import arn_of, place_of
 from pileus.runs.record import input_url, read_document
 from pileus.runs.view import Run
 from pileus.subject import Execution
@@ -31,20 +30,28 @@ def start_all(edges: Edges, workflows: Workflows, registry: Registry, received: 
     starts nothing.
 
     Raises DocumentError for what is no JSON object or a wrong CNM, Unknown for a message that no rule takes or that
-    names an unknown collection, and what `start_one` raises. Runs of other rules may have been started then.
+    names an unknown collection, and what `_start_one` raises. Runs of other rules may have been started then.
     """
     rules = rules_of_source(registry.rules.values(), received.kind, received.arn)
     message = received.message()
-    return [start_one(edges, workflows, registry, rule, received) for rule in rules_of_message(rules, message)]
+    return [
+        _start_one(edges, workflows, registry, rule, received, message) for rule in rules_of_message(rules, message)
+    ]
 
 
-def start_one(edges: Edges, workflows: Workflows, registry: Registry, rule: Rule, received: Received) -> Run:
+def _start_one(
+    edges: Edges,
+    workflows: Workflows,
+    registry: Registry,
+    rule: Rule,
+    received: Received,
+    message: Mapping[str, Any],
+) -> Run:
     """Start the workflow of one rule with a message, and return the run; where it was started, that run.
 
     Raises what `start_workflow` raises, Unknown for a collection or provider that is not populated, and Conflict for a
     CNM whose identifier another CNM had.
     """
-    message = received.message()
     subject = Execution(workflow_of(rule), run_id(rule, received, message))
     document = _document(edges, registry, rule, received, message, subject)
     try:
@@ -62,19 +69,9 @@ def _document(
 ) -> dict[str, Any]:
     name, version = (rule.collection.name, rule.collection.version) if rule.collection else collection_of(message)
     collection = registry.collection(name, version) if name else None
-    provider = None
-    if rule.provider or (collection and collection.provider):
-        provider = registry.provider_named(rule.provider or str(collection and collection.provider))
-    stack = edges.stack
-    place = Place(
-        stack.stack,
-        stack.internal,
-        stack.bucket_map,
-        stack.workflow_arn(subject.name),
-        name_of(subject, 1),
-        stack.queue_url("ingest"),
-    )
-    return start_document(rule, received, message, place, collection, provider)
+    named = rule.provider or (collection.provider if collection else None)
+    provider = registry.provider_named(named) if named else None
+    return start_document(rule, received, message, place_of(edges, subject), collection, provider)
 
 
 def start_by_hand(
@@ -82,12 +79,12 @@ def start_by_hand(
 ) -> str:
     """Fire a rule of any state with a message that a person gives, and return the ARN of the execution.
 
-    A CNM that the rule has had starts nothing new. Raises UsageError for a rule of another type, and what `start_one`
+    A CNM that the rule has had starts nothing new. Raises UsageError for a rule of another type, and what `_start_one`
     raises.
     """
     if rule.rule.type not in ("sqs", "sns", "kinesis"):
         raise UsageError(f"rule {rule.name} is of type {rule.rule.type}: only sqs, sns and kinesis take a message")
     body = json.dumps(message)
     received = Received(rule.rule.type, rule.rule.value or "", f"hand-{uuid4().hex}", body, edges.now())
-    run = start_one(edges, workflows, registry, rule, received)
+    run = _start_one(edges, workflows, registry, rule, received, received.message())
     return arn_of(edges, Execution(workflow_of(rule), run.key.rpartition("/")[2]), run.number)

@@ -19,8 +19,8 @@ from pileus.edges.queues import Message, SqsQueues
 from pileus.errors import HandedBack, PileusError, StoreError
 from pileus.lifecycle.partition import Failure
 from pileus.pace import Pace, Threads
+from pileus.worker.child_process import TaskFailed
 from pileus.worker.polling import poll
-from pileus.worker.task_process import TaskFailed
 
 log = logging.getLogger("pileus.worker")
 ANSWER = 256 * 1024

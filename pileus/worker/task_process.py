@@ -10,9 +10,7 @@ from typing import Any
 from pileus.edges import cma
 from pileus.task_context import TaskContext
 from pileus.task_folder import TaskFolder
-from pileus.worker.child_process import ChildProcess, TaskFailed, answer_events
-
-__all__ = ["TaskFailed", "TaskProcess", "main"]
+from pileus.worker.child_process import ChildProcess, answer_events
 
 
 class TaskProcess(ChildProcess):

@@ -24,7 +24,7 @@ class Account:
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w") as package:
             package.writestr("index.py", "def handler(event, context):\n    return {}\n")
-        self.function = self.aws.lambdas.create_function(
+        self.function = self.aws.lambda_.create_function(
             FunctionName=name,
             Runtime="python3.12",
             Role="arn:aws:iam::000000000000:role/spec",
@@ -40,7 +40,7 @@ class Account:
 
     @property
     def sources(self) -> LambdaSources:
-        return LambdaSources(self.aws.lambdas, self.aws.sns, function=self.function, stack="spec")
+        return LambdaSources(self.aws.lambda_, self.aws.sns, function=self.function, stack="spec")
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_what_is_deleted_is_gone_and_to_delete_it_again_is_no_error(sources: Mes
 
 
 def test_a_mapping_that_somebody_else_made_is_not_listed_changed_or_deleted(account: Account) -> None:
-    lambdas = account.aws.lambdas
+    lambdas = account.aws.lambda_
     made = lambdas.create_event_source_mapping(EventSourceArn=account.queue, FunctionName=account.function)
     assert account.sources.all() == {}
     with pytest.raises(Conflict, match="not ours"):

@@ -217,7 +217,7 @@ def test_a_record_that_fails_twice_goes_to_the_fallback_queue_and_holds_up_none_
 
 
 def test_sources_follow_the_documents_and_those_that_are_not_ours_stay(project: Project) -> None:
-    lambdas, stack = project.aws.lambdas, Stack.from_env(project.running.stack)
+    lambdas, stack = project.aws.lambda_, Stack.from_env(project.running.stack)
     foreign = f"arn:aws:sqs:{ACCOUNT}:spec-foreign"
     queue(project, "foreign")
     lambdas.create_event_source_mapping(EventSourceArn=foreign, FunctionName=stack.starter, Enabled=False)

@@ -16,8 +16,9 @@ from pileus.edges.store import FolderStore
 from pileus.errors import NotFound
 from pileus.lifecycle.partition import Failure
 from pileus.task_folder import FOREIGN, TaskFolder, offer_foreign_modules
+from pileus.worker.child_process import TaskFailed
 from pileus.worker.cumulus_queues import CumulusQueues
-from pileus.worker.task_process import TaskFailed, TaskProcess
+from pileus.worker.task_process import TaskProcess
 from spec.support.cma_messages import BUCKET, MESSAGES, STORED
 from spec.support.forked import run_forked
 

@@ -208,6 +208,16 @@ def test_a_workflow_is_applied_to_a_granule_once_and_is_then_what_worked_on_it(o
     assert (found.subject, found.state) == (acted[0].detail, State.running)
 
 
+def test_a_workflow_is_told_of_the_users_own_buckets_too(office: Office) -> None:
+    named = '{"public": {"name": "archive-public", "type": "public"}}'
+    office.edges = replace(office.edges, stack=replace(office.edges.stack, buckets=named))
+    office.note("light_201501_A.tgz")
+    office.act("light_201501_A", action="apply-workflow", workflow="Publish")
+    (value,) = office.workflows.started.values()
+    assert value["meta"]["buckets"]["public"] == {"name": "archive-public", "type": "public"}
+    assert value["meta"]["buckets"]["internal"] == {"name": "internal", "type": "internal"}
+
+
 def test_reingesting_owes_the_partition_or_runs_the_workflow_again(office: Office) -> None:
     office.note("light_201501_A.tgz")
     office.end(State.succeeded)

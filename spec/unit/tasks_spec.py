@@ -18,7 +18,8 @@ from pileus.errors import DocumentError, HandedBack, PileusError, UsageError
 from pileus.project.folder import Project
 from pileus.project.workflow_tasks import with_tasks
 from pileus.task_folder import TaskFolder
-from pileus.worker.task_process import TaskFailed, TaskProcess
+from pileus.worker.child_process import TaskFailed
+from pileus.worker.task_process import TaskProcess
 from spec.support.own_project import write_tasks, write_workflow
 
 WORKER = {"description": "x", "runs": "worker", "function": "task:do"}
