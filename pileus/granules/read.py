@@ -97,7 +97,7 @@ def page(
                     return GranulePage(tuple(found), place)
         if len(ids) < size:
             return GranulePage(tuple(found), None)
-        place, read = ids[-1], read + size
+        read += size
     return GranulePage(tuple(found), place)
 
 

@@ -208,6 +208,14 @@ def test_a_workflow_is_applied_to_a_granule_once_and_is_then_what_worked_on_it(o
     assert (found.subject, found.state) == (acted[0].detail, State.running)
 
 
+def test_a_bulk_that_is_repeated_after_the_documents_changed_starts_nothing_anew(office: Office) -> None:
+    office.note("light_201501_A.tgz")
+    first = office.act("light_201501_A", action="apply-workflow", workflow="Publish")
+    office.collection = office.collection.model_copy(update={"dataType": "OTHER"})
+    assert office.act("light_201501_A", action="apply-workflow", workflow="Publish") == first
+    assert len(office.workflows.started) == 1
+
+
 def test_a_workflow_is_told_of_the_users_own_buckets_too(office: Office) -> None:
     named = '{"public": {"name": "archive-public", "type": "public"}}'
     office.edges = replace(office.edges, stack=replace(office.edges.stack, buckets=named))

@@ -121,6 +121,27 @@ def test_an_end_that_nobody_told_is_found_by_who_looks(office: Office) -> None:
     assert runs.result(office.edges, KEY) == {"made": 3}
 
 
+def test_who_looks_at_a_run_that_goes_on_changes_nothing(office: Office) -> None:
+    started = office.start()
+    assert [runs.settle(office.edges, office.workflows, KEY) for _ in range(2)] == [started, started]
+
+
+def test_a_late_success_of_the_run_before_writes_nothing_down(office: Office) -> None:
+    office.start()
+    office.end("FAILED")
+    office.tell("FAILED")
+    runs.rerun(office.edges, office.workflows, KEY)
+    granules = {"granules": [{"granuleId": "old", "files": []}]}
+    message = {"meta": {"collection": {"name": "lights", "version": "001"}}, "payload": granules}
+    office.end(output=json.dumps(message))
+    office.tell()
+    assert not list(office.edges.store.list("s3://internal/granules/"))
+    assert not list(office.edges.store.list("s3://protected/executions/"))
+    office.end(number=2, output=json.dumps(message))
+    office.tell(number=2)
+    assert len(list(office.edges.store.list("s3://internal/granules/"))) == 1
+
+
 def test_a_starter_that_died_is_made_good_by_who_looks(office: Office) -> None:
     office.queued()
     assert runs.settle(office.edges, office.workflows, KEY).state is State.running
