@@ -5,6 +5,7 @@ embedded stack the events are counted.
 """
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -64,7 +65,10 @@ def test_nor_does_the_size_of_its_events(histories: dict[int, list[dict[str, Any
 def test_no_execution_comes_near_a_limit(stack: Project, histories: dict[int, Any]) -> None:
     client, most, largest, seen = stack.aws.stepfunctions, 0, 0, 0
     for machine in client.list_state_machines()["stateMachines"]:
-        for execution in client.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]:
+        pages = client.get_paginator("list_executions").paginate(stateMachineArn=machine["stateMachineArn"])
+        for execution in (one for page in pages for one in page["executions"]):
+            if not re.search(r"points-(3|36)\b|points-(3|36)_", execution["name"]):
+                continue  # of another file of specs, on the same stack
             events = history(stack, execution["executionArn"])
             seen += 1
             most = max(most, len(events))

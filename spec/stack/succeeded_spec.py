@@ -116,8 +116,8 @@ def test_a_regex_without_named_groups_takes_all_files_of_a_month_as_one_group(st
         for tile in "abcdef":
             (folder / f"tiny_{month}_{tile}.tgz").write_bytes(tiny.archive())
         (folder / f"tiny_{month}.tgz").unlink()
-    stack.pileus("backfill", "plain", "--name", "plain", "--wait")
-    partitions = stack.json("status", "plain")["partitions"]
+    stack.pileus("backfill", "plain", "--name", "unnamed-groups", "--wait")
+    partitions = stack.json("status", "unnamed-groups")["partitions"]
     assert [(one["state"], one["files"]) for one in partitions] == [("succeeded", 6)] * 3
 
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +46,31 @@ REGEX = (
 TILES = ["75N180W", "75N060W", "75N060E", "00N180W", "00N060W", "00N060E"]
 
 
+@dataclass(frozen=True)
+class Names:
+    """Names that files of specs gave to what they started: each belongs to one file, in whatever order they run.
+
+    Executions cannot be deleted, so a second file would find those of the first. All processes of one call of pytest
+    share the folder, so that a name taken twice is found also when the two files ran beside each other.
+    """
+
+    folder: Path
+    file: str
+
+    @classmethod
+    def of(cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Names":
+        base = tmp_path_factory.getbasetemp()
+        folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "names-of-runs"
+        folder.mkdir(exist_ok=True)
+        return cls(folder, request.node.name)
+
+    def take(self, name: str) -> None:
+        mark = self.folder / name.replace("/", "%2F")
+        with suppress(FileExistsError):
+            mark.symlink_to(self.file)  # made and told in one step
+        assert (other := str(mark.readlink())) == self.file, f"{other} started {name!r} too: give it another name"
+
+
 @dataclass
 class Project:
     """A project folder and the embedded stack in it."""
@@ -55,8 +80,8 @@ class Project:
     """Interpreter that has Pileus; another than that of the specs does not see this clone."""
     buckets: dict[str, Any] = field(default_factory=dict)
     """The setting `buckets` of its stack."""
-    taken: frozenset[str] = frozenset()
-    """Names of backfills that another file has used on the same stack."""
+    names: "Names | None" = None
+    """Of what was started here, where files of specs share a stack."""
 
     def environ(self, changes: dict[str, str] | None = None) -> dict[str, str]:
         """The environment of a command."""
@@ -89,10 +114,20 @@ class Project:
     def edges(self) -> Edges:
         return wire(os.environ, self.aws, Stack.from_env(self.running.stack))
 
+    def take_names(self) -> None:
+        """Take the names of all backfills and runs of workflows on this stack for the file that has it."""
+        assert self.names is not None
+        edges = self.edges
+        for backfill in edges.index.backfills():
+            self.names.take(backfill.id)
+        for url, _ in edges.store.list(edges.internal("executions/")):
+            self.names.take("/".join(url.partition("/executions/")[2].split("/")[:2]))
+
     def pileus(self, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         """Run a command here; its output. Fails when the exit code is not `code` (None: any)."""
         for option, value in pairwise(arguments):
-            assert option != "--name" or value not in self.taken, f"another file has a backfill {value!r}"
+            if option == "--name" and self.names is not None:
+                self.names.take(value)
         done = self._run(*arguments, env=env)
         assert code is None or done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}{self.logs()}"
         return done.stdout + done.stderr
@@ -241,14 +276,16 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 
 @pytest.fixture(scope="module")
-def stack(embedded: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def stack(
+    embedded: Project, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
     """A project that the specs of a file share, with no documents; its stack is up, and empty."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "collections").mkdir()
     (folder / ".pileus").symlink_to(embedded.home.path)
-    project = Project(folder, taken=embedded.taken)
+    project = Project(folder, names=Names.of(request, tmp_path_factory))
     yield project
-    embedded.taken |= {backfill.id for backfill in project.edges.index.backfills()}
+    project.take_names()
     embedded.empty()
 
 
