@@ -257,7 +257,7 @@ def _allow_message_sources(role: iam.IGrantable, settings: Settings, core: "Core
     allow(role, ["lambda:ListTags", "lambda:TagResource"], [mappings], why=why)
     if topics := [arn for arn in settings.message_sources if ":sns:" in arn]:
         allow(role, ["sns:ListSubscriptionsByTopic", "sns:Subscribe", "sns:Unsubscribe"], topics)
-    allow(role, ["sqs:SendMessage"], [core.messages.dead.queue_arn])
+    allow(role, ["sqs:SendMessage"], [core.messages.queue.queue_arn, core.messages.dead.queue_arn])
     if settings.response_topics:
         allow(role, ["sns:Publish"], list(settings.response_topics))
 

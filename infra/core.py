@@ -279,7 +279,9 @@ class Core(Stack):
         )
 
     def _schedule_role(self, settings: Settings, trigger: Workflow) -> None:
-        """Add the role with which EventBridge Scheduler starts a rule's workflow; `populate` makes the schedules."""
+        """Add the role with which EventBridge Scheduler starts a rule's backfill, or queues the message that starts its
+        workflow; `populate` makes the schedules.
+        """
         role = iam.Role(
             self,
             "ScheduleRole",
@@ -287,5 +289,6 @@ class Core(Stack):
             assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"),
         )
         trigger.machine.grant_start_execution(role)
+        access.allow(role, ["sqs:SendMessage"], [self.messages.queue.queue_arn])
         self.schedule_role = role
         CfnOutput(self, "PileusScheduleRole", value=role.role_arn)

@@ -1,16 +1,24 @@
-"""Rules: what starts backfills without a person. Schedules match the registry; a onetime rule fires once a content."""
+"""Rules: what starts work without a person. Schedules match the registry; a onetime rule fires once a content.
+
+A firing backfills the rule's collection. That of a rule without one is a message of the stack's own queue, which starts
+the rule's workflow as a message of any other source does.
+"""
 
 import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from pileus.backfills.control import TRIGGER, read_registry
 from pileus.backfills.message_rules import sync_sources
+from pileus.cumulus.received import Received, queue_arn
+from pileus.cumulus.start_document import run_id, workflow_of
 from pileus.documents import Rule
+from pileus.documents.rule import MESSAGES
 from pileus.documents.schedule import Rate, parse
 from pileus.edges.message_sources import MessageSources
 from pileus.edges.schedules import Schedule, Schedules
@@ -24,11 +32,13 @@ Change = tuple[str, str]
 
 
 def input_of(rule: Rule) -> dict[str, Any]:
-    """Return the event that GenerateCollections receives when the rule fires. Raises UsageError for one whose firing
-    is no backfill.
+    """Return what a firing of a rule says: the event that GenerateCollections receives, or the message with which a
+    rule without a collection starts its workflow. Raises UsageError for a rule that fires with messages.
     """
-    if rule.collection is None or not rule.backfills:
-        raise UsageError(f"rule {rule.name} begins no backfill: it starts workflow {rule.workflow}")
+    if rule.rule.type in MESSAGES:
+        raise UsageError(f"rule {rule.name} fires with messages of type {rule.rule.type} alone")
+    if rule.collection is None:
+        return _message(rule).to_json()
     value = {
         "rule": rule.name,
         "collection": {"name": rule.collection.name, "version": rule.collection.version},
@@ -49,19 +59,20 @@ def schedule_of(edges: Edges, rule: Rule) -> Schedule:
         rule.rule.value,
         rule.rule.timezone,
         rule.state == "ENABLED",
-        edges.stack.workflow_arn(TRIGGER),
+        edges.stack.workflow_arn(TRIGGER) if rule.backfills else _queue(edges),
         input_of(rule),
     )
+
+
+def _queue(edges: Edges) -> str:
+    """Return the ARN of the stack's own queue of messages."""
+    return queue_arn(edges.stack.messages, edges.stack.workflows.split(":")[3])
 
 
 def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]:
     """Create, change and delete schedules until they match the registry's rules. Return what was done."""
     there = schedules.all()
-    wanted = {
-        rule.name: schedule_of(edges, rule)
-        for rule in registry.rules.values()
-        if rule.backfills and rule.rule.type == "scheduled"
-    }
+    wanted = {rule.name: schedule_of(edges, rule) for rule in registry.rules.values() if rule.rule.type == "scheduled"}
     changes: list[Change] = []
     for name, schedule in wanted.items():
         if there.get(name) == schedule:
@@ -81,34 +92,54 @@ def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]
 def fire_onetime(edges: Edges, workflows: Workflows, registry: Registry) -> list[Change]:
     """Start each enabled onetime rule that has not fired with its present content. Return what was done."""
     changes: list[Change] = []
-    for rule in registry.rules.values():
-        if not rule.backfills or rule.rule.type != "onetime" or rule.state != "ENABLED":
-            continue
-        text = json.dumps(input_of(rule), sort_keys=True)
+    for rule in _onetime(registry):
+        text = _content(rule)
         mark = edges.internal(f"rules/{rule.name}/fired.json")
         if _fired(edges, mark) == text:
             continue
-        workflows.start(TRIGGER, _firing(rule), input_of(rule))
+        _fire(edges, workflows, rule)
         edges.store.put(mark, text.encode(), "application/json")
         changes.append((rule.name, "started"))
     return changes
 
 
 def fire_lost(edges: Edges, workflows: Workflows, registry: Registry) -> list[Change]:
-    """Start each onetime rule again whose firing was lost with the engine, before its backfill was written to S3.
+    """Start each onetime rule again whose firing was lost with the engine, before what it starts was written to S3.
 
     Return what was done.
     """
     changes: list[Change] = []
-    for rule in registry.rules.values():
-        if not rule.backfills or rule.rule.type != "onetime" or rule.state != "ENABLED":
-            continue
+    for rule in _onetime(registry):
         fired = _fired(edges, edges.internal(f"rules/{rule.name}/fired.json"))
-        begun = edges.internal(f"backfills/{backfill_id(rule.name, _firing(rule))}/backfill.json")
-        if fired == json.dumps(input_of(rule), sort_keys=True) and not any(edges.store.list(begun)):
-            workflows.start(TRIGGER, _firing(rule), input_of(rule))
+        if fired == _content(rule) and not any(edges.store.list(_begun(edges, rule))):
+            _fire(edges, workflows, rule)
             changes.append((rule.name, "started"))
     return changes
+
+
+def _onetime(registry: Registry) -> list[Rule]:
+    return [rule for rule in registry.rules.values() if rule.rule.type == "onetime" and rule.state == "ENABLED"]
+
+
+def _fire(edges: Edges, workflows: Workflows, rule: Rule) -> None:
+    """Let a onetime rule begin. What it starts is one thing for one content, however often it is told."""
+    if rule.backfills:
+        workflows.start(TRIGGER, _firing(rule), input_of(rule))
+    else:
+        edges.letters.fall_back(replace(_message(rule), id=_firing(rule), sent=edges.now()).to_json())
+
+
+def _begun(edges: Edges, rule: Rule) -> str:
+    """Return the address of the first object that a onetime rule's firing writes, or that of its folder."""
+    if rule.backfills:
+        return edges.internal(f"backfills/{backfill_id(rule.name, _firing(rule))}/backfill.json")
+    message = replace(_message(rule), id=_firing(rule))
+    return edges.internal(f"executions/{workflow_of(rule)}/{run_id(rule, message, rule.payload or {})}/")
+
+
+def _message(rule: Rule) -> Received:
+    """Return the message with which a rule without a collection starts its workflow."""
+    return Received("rule", rule.name, "", json.dumps(rule.payload or {}))
 
 
 def backfill_id(rule: str, execution: str) -> str:
@@ -122,8 +153,15 @@ def backfill_id(rule: str, execution: str) -> str:
 
 def _firing(rule: Rule) -> str:
     """Return the name of a onetime rule's execution, which comes from its content: a second start is the same one."""
-    text = json.dumps(input_of(rule), sort_keys=True)
-    return f"{rule.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"{rule.name}-{hashlib.sha256(_content(rule).encode()).hexdigest()[:12]}"
+
+
+def _content(rule: Rule) -> str:
+    """Return what a onetime rule says of its firing: as long as that stays, it fires once."""
+    told = (
+        {} if rule.backfills else {"workflow": rule.workflow, "provider": rule.provider, "meta": rule.meta.model_dump()}
+    )
+    return json.dumps(input_of(rule) | told, sort_keys=True)
 
 
 def _fired(edges: Edges, mark: str) -> str | None:

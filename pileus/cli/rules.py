@@ -88,7 +88,10 @@ def run(
     name: Name,
     message: Annotated[
         Path | None,
-        typer.Option("--message", help="What a rule of type sqs, sns or kinesis gets: a JSON file."),
+        typer.Option(
+            "--message",
+            help="Message, or payload in place of the rule's, of a firing that starts a workflow: a JSON file.",
+        ),
     ] = None,
     json: show.Json = False,
 ) -> None:

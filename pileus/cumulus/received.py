@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from pileus.errors import DocumentError, UsageError
 from pileus.messages import part, text
 from pileus.strict_json import parse_json
 
-Kind = Literal["sqs", "sns", "kinesis"]
+Kind = Literal["sqs", "sns", "kinesis", "rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,12 @@ class Received:
     """One message, whoever hands it over and how often."""
 
     kind: Kind
-    """Type of the source, as a rule names it."""
+    """Type of the source, as a rule names it; `rule`: a rule that fires by itself, once or on a schedule."""
     arn: str
-    """Of the queue, topic or stream."""
+    """Of the queue, topic or stream; the name of the rule that fires by itself."""
     id: str
-    """Unique in the source: of a queue or a topic the message's id, of a stream shard and sequence number."""
+    """Unique in the source: of a queue or a topic the message's id, of a stream shard and sequence number. Empty: that
+    of the queue that hands it over, as a schedule cannot number its firings."""
     body: str
     """As it was sent. Bytes that are no UTF-8 are written as escapes, so that it is no JSON."""
     sent: float = 0.0
@@ -113,9 +114,11 @@ def _of_queue(record: Any, fallback: str) -> Delivery:
     id, arn, body = text(record, "messageId"), text(record, "eventSourceARN"), text(record, "body")
     told = part(record, "attributes")
     held = id, int(told.get("ApproximateReceiveCount", 1)), arn, text(record, "receiptHandle")
-    if is_queue(fallback, arn):
-        return Delivery(Received.from_json(parse_json(body)), *held)
-    return Delivery(Received("sqs", arn, id, body, int(told.get("SentTimestamp", 0)) / 1000), *held)
+    sent = int(told.get("SentTimestamp", 0)) / 1000
+    if not is_queue(fallback, arn):
+        return Delivery(Received("sqs", arn, id, body, sent), *held)
+    kept = Received.from_json(parse_json(body))
+    return Delivery(kept if kept.id else replace(kept, id=id, sent=sent), *held)
 
 
 def _plain(data: str) -> str:

@@ -27,6 +27,8 @@ def workflow_of(rule: Rule) -> str:
 
 def is_source(rule: Rule, kind: str, arn: str) -> bool:
     """Return whether a rule fires with the messages of a source."""
+    if kind == "rule":
+        return rule.name == arn
     value = rule.rule.value or ""
     return rule.rule.type == kind and (is_queue(value, arn) if kind == "sqs" else value == arn)
 
@@ -108,7 +110,7 @@ def source_of(document: Mapping[str, Any]) -> tuple[str, Received] | None:
     """
     meta = document.get("meta")
     source = meta.get("eventSource") if isinstance(meta, Mapping) else None
-    if not isinstance(source, Mapping) or source.get("type") not in MESSAGES or "rule" not in source:
+    if not isinstance(source, Mapping) or source.get("type") not in (*MESSAGES, "rule") or "rule" not in source:
         return None
     body = json.dumps(document.get("payload"))
     kind, arn, id = (source[name] for name in ("type", "arn", "messageId"))

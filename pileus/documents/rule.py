@@ -97,12 +97,11 @@ class Rule(Document):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """Name of the rule, which commands use: up to 64 letters, digits, `_`, `.` and `-`. Example: `"viirs_monthly"`."""
     workflow: str | None = Field(default=None, pattern=NAME)
-    """Workflow that is started: for each point in time of the collection, or, with messages, for each of them. Without
-    it: the collection's. Example: `"DiscoverAndProcessGranules"`."""
+    """Workflow that is started: for each point in time of the collection, with messages for each of them, and without a
+    collection for each firing. Without it: the collection's. Example: `"DiscoverAndProcessGranules"`."""
     collection: CollectionRef | None = None
-    """The collection that a firing backfills; with messages, the one that they are about. Without it: each message
-    starts `workflow`, which is required then; `populate` refuses a rule that fires once or on a schedule, unless it is
-    `DISABLED`. Example: `{"name": "viirs_template", "version": "001"}`."""
+    """The collection that a firing backfills; with messages, the one that they are about. Without it: each firing, or
+    each message, starts `workflow`, which is required then. Example: `{"name": "viirs_template", "version": "001"}`."""
     provider: str | None = None
     """Id of a provider to use instead of the collection's. Without it: the collection's. Example: `"mirror"`."""
     rule: RuleOf
@@ -112,9 +111,9 @@ class Rule(Document):
     meta: RuleMeta = RuleMeta()
     """The span of one firing, and whether its failures are told; any other key is kept. Example:
     `{"spanStart": "-2 months", "spanEnd": "now"}`."""
-    payload: Any = None
-    """Kept and not used: payload of the workflow that Cumulus starts by a rule without a collection, once or on a
-    schedule. Without it: nothing. Example: `{"granules": []}`."""
+    payload: dict[str, Any] | None = None
+    """Payload of the message with which a rule without a collection starts its workflow, once or on a schedule. Without
+    it: an empty one. Example: `{"granules": []}`."""
     queueUrl: str | None = None
     """Kept and not used: the queue through which Cumulus starts executions. Without it: nothing. Example:
     `"https://sqs.us-east-1.amazonaws.com/123456789012/starts"`."""

@@ -26,7 +26,7 @@ class Schedule:
     timezone: str
     enabled: bool
     target: str
-    """ARN of a state machine."""
+    """ARN of a state machine, or of a queue."""
     input: Mapping[str, Any]
 
 

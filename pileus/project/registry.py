@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any, TypeVar
 
 from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_points
-from pileus.documents.rule import MESSAGES
 from pileus.errors import DocumentError, Unknown, UsageError
 from pileus.expand import expand
 from pileus.near import unknown
@@ -114,9 +113,6 @@ def check(
         _known(rule.provider, registry.providers, "provider", where)
         _known(rule.workflow, workflows, "workflow", where)
         if rule.collection is None:
-            if rule.state == "ENABLED" and rule.rule.type not in MESSAGES:
-                told = f"required for an enabled rule of type {rule.rule.type}, which backfills it"
-                raise DocumentError(f"collection: {told}: name one, or set state to DISABLED", where=where)
             continue
         names = {collection.name for collection in registry.collections.values()}
         _known(rule.collection.name, names, "collection.name", where)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from pileus.cumulus.received import Received, collection_of
+from pileus.cumulus.received import Kind, Received, collection_of
 from pileus.cumulus.start_document import (
     rules_of_message,
     rules_of_source,
@@ -75,16 +75,23 @@ def _document(
 
 
 def start_by_hand(
-    edges: Edges, workflows: Workflows, registry: Registry, rule: Rule, message: Mapping[str, Any]
+    edges: Edges, workflows: Workflows, registry: Registry, rule: Rule, message: Mapping[str, Any] | None
 ) -> str:
-    """Fire a rule of any state with a message that a person gives, and return the ARN of the execution.
+    """Fire a rule of any state with a message that a person gives, and return the ARN of the execution. Without one a
+    rule that fires by itself starts its workflow over its `payload`.
 
-    A CNM that the rule has had starts nothing new. Raises UsageError for a rule of another type, and what `_start_one`
-    raises.
+    A CNM that the rule has had starts nothing new. Raises UsageError for a rule that backfills, or that is given no
+    message and fires with one; and what `_start_one` raises.
     """
-    if rule.rule.type not in ("sqs", "sns", "kinesis"):
-        raise UsageError(f"rule {rule.name} is of type {rule.rule.type}: only sqs, sns and kinesis take a message")
-    body = json.dumps(message)
-    received = Received(rule.rule.type, rule.rule.value or "", f"hand-{uuid4().hex}", body, edges.now())
+    if rule.backfills:
+        raise UsageError(f"rule {rule.name} backfills a collection: it takes no message")
+    fires = rule.rule.type
+    kind: Kind = fires if fires == "sqs" or fires == "sns" or fires == "kinesis" else "rule"
+    if message is None and kind != "rule":
+        told = f"give one, `pileus rules run {rule.name} --message FILE`"
+        raise UsageError(f"rule {rule.name} fires with a message: {told}")
+    body = json.dumps(message if message is not None else rule.payload or {})
+    source = rule.name if kind == "rule" else rule.rule.value or ""
+    received = Received(kind, source, f"hand-{uuid4().hex}", body, edges.now())
     run = _start_one(edges, workflows, registry, rule, received, received.message())
     return arn_of(edges, Execution(workflow_of(rule), run.key.rpartition("/")[2]), run.number)

@@ -10,6 +10,7 @@ import pytest
 
 from pileus import runs
 from pileus.edges.aws import Stack
+from pileus.models import State
 from pileus.outputs.read import read_stats
 from pileus.project.registry import Registry
 from pileus.runs import Run
@@ -36,7 +37,7 @@ ROLES = {
     "message_sources": [f"arn:aws:sqs:{ACCOUNT}:spec-{name}" for name in QUEUES],
     "response_topics": [f"arn:aws:sns:{ACCOUNT}:spec-responses"],
 }
-SEVERAL = ("Note", "Disabled", "Topic", "Stream", "Race", "Kept")
+SEVERAL = ("Note", "Disabled", "Topic", "Stream", "Race", "Kept", "Once", "Clocked")
 """Workflows that do the same, so that each spec has runs of its own."""
 
 
@@ -48,6 +49,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         for name in SEVERAL:
             made.path.joinpath(f"workflows/{name}.asl.json").write_text(json.dumps(NOTE))
         tiny.collection(made, "tiny", "201501", "201502")
+        clocked = {"workflow": "Clocked", "rule": {"type": "scheduled", "value": "rate(1 minute)"}, "payload": {"n": 9}}
+        made.document("rules/clocked.json", {"name": "clocked", **clocked})
         made.up()
         yield made
 
@@ -306,3 +309,26 @@ def test_a_cnm_becomes_the_rows_that_a_backfill_would_have_made_and_is_answered(
     assert (row["zone"], row["period"], row["count"], row["mean"]) == ("square", "2015-01", 16, 1.0)
     (planned,) = project.json("plan", "tiny", "--from", "201501", "--to", "201501")["partitions"]
     assert (planned["partition"], planned["kind"]) == ("tiny/001/2015-01/201501", "up to date")
+
+
+def test_a_rule_without_a_collection_starts_its_workflow_once_a_content_and_by_hand(project: Project) -> None:
+    document = {"name": "once", "workflow": "Once", "rule": {"type": "onetime"}, "payload": {"n": 1}}
+    project.document("rules/once.json", document)
+    assert "rule once started" in project.pileus("populate")
+    (run,) = ended(project, "Once", 1)
+    assert runs.result(project.edges, run.key) == {"n": 1}
+    assert "started" not in project.pileus("populate")
+    project.document("rules/once.json", document | {"payload": {"fail": True}})
+    project.pileus("populate")
+    assert {run.state for run in ended(project, "Once", 2)} == {State.succeeded, State.failed}
+    assert any(one["why"].startswith("Boom") and one["rules"] == ["once"] for one in letters(project, 1))
+    project.pileus("rules", "run", "once")
+    assert len(ended(project, "Once", 3)) == 3
+    assert executions(project, "Once") == 3
+
+
+def test_a_schedule_without_a_collection_starts_its_workflow_each_time_it_fires(project: Project) -> None:
+    """It was made when the stack came up; the embedded scheduler looks every ten seconds."""
+    first = ended(project, "Clocked", 1, seconds=120)[0]
+    assert first.state is State.succeeded
+    assert runs.result(project.edges, first.key) == {"n": 9}

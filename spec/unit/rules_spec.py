@@ -1,6 +1,6 @@
 """Rules: when what starts by itself does."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from pileus.edges.schedules import KeptSchedules, Schedule
 from pileus.embedded.timezones import in_zones
 from pileus.errors import DocumentError, UsageError
 from pileus.lifecycle.backfill import Backfill
-from pileus.project.registry import Registry, check
+from pileus.project.registry import Registry
 from pileus.wiring import wire_folder
 from spec.simulation.alone import alone_workflows
 
@@ -143,14 +143,6 @@ def test_a_rule_that_says_nothing_to_start_is_refused() -> None:
         parse_value(Rule, {"name": "r", "rule": {"type": "onetime"}}, "rule.json")
     with pytest.raises(DocumentError, match="workflow: required for a rule of type sqs"):
         parse_value(Rule, {"name": "r", "collection": {"name": "x"}, "rule": QUEUE}, "rule.json")
-
-
-@pytest.mark.parametrize("fires", [{"type": "onetime"}, {"type": "scheduled", "value": "rate(1 day)"}])
-def test_an_enabled_rule_whose_firing_would_start_nothing_is_refused_by_populate(fires: dict[str, str]) -> None:
-    rule = parse_value(Rule, {"name": "r", "workflow": "w", "rule": fires}, "rule.json")
-    with pytest.raises(DocumentError, match=f"collection: required for an enabled rule of type {fires['type']}"):
-        check(Registry({}, {}, {"r": rule}), {}, ["w"], date(2026, 1, 1))
-    check(Registry({}, {}, {"r": rule.model_copy(update={"state": "DISABLED"})}), {}, ["w"], date(2026, 1, 1))
 
 
 def test_the_embedded_scheduler_is_shown_utc_while_it_ticks_and_only_then() -> None:

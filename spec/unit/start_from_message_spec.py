@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pileus import runs
+from pileus.backfills.rules import fire_lost, fire_onetime, input_of
 from pileus.cumulus.received import Received, is_queue
 from pileus.edges.letters import KeptLetters
 from pileus.errors import Conflict, Unavailable, Unknown, UsageError
@@ -95,6 +96,37 @@ def post(tmp_path: Path) -> Post:
     machines = "arn:aws:states:us-east-1:000000000000:stateMachine:p-"
     stack = replace(edges.stack, messages=FALLBACK, messages_dead=f"{FALLBACK}-dead", workflows=machines)
     return Post(replace(edges, stack=stack, letters=letters), Executions(), letters)
+
+
+@pytest.mark.parametrize("payload", [None, {"granules": [1]}])
+def test_a_rule_that_fires_by_itself_starts_its_workflow_over_its_payload(post: Post, payload: Any) -> None:
+    """As a schedule puts it into the stack's own queue: without a number of its own."""
+    once = {"name": "nightly", "workflow": "Note", "rule": {"type": "scheduled", "value": "rate(1 day)"}}
+    post.rules(once | {"payload": payload, "meta": {"mine": 7}})
+    fired = json.dumps(input_of(post.registry.rules["nightly"]))
+    own = "arn:aws:sqs:us-east-1:000000000000:p-messages"
+    assert post.hand(record(fired, arn=own)) == []
+    assert post.hand(record(fired, arn=own), record(fired, "m-2", arn=own)) == []
+    first, second = post.started
+    assert first["payload"] == second["payload"] == (payload or {})
+    assert first["meta"]["mine"] == 7
+    told = {"rule": "nightly", "type": "rule", "arn": "nightly", "messageId": "m-1", "sent": 1.0}
+    assert first["meta"]["eventSource"] == told
+
+
+def test_a_onetime_rule_starts_its_workflow_once_a_content(post: Post) -> None:
+    once = {"name": "once", "workflow": "Note", "rule": {"type": "onetime"}, "payload": {"n": 1}}
+    own = "arn:aws:sqs:us-east-1:000000000000:p-messages"
+    for document, runs_made in ((once, 1), (once, 1), (once | {"payload": {"n": 2}}, 2)):
+        post.rules(document)
+        fire_onetime(post.edges, post.workflows, post.registry)
+        for number, message in enumerate(post.letters.again):
+            post.hand(record(json.dumps(message), f"m-{number}", arn=own))
+        assert len(post.started) == runs_made
+    assert fire_lost(post.edges, post.workflows, post.registry) == [], "its run is written down"
+    post.rules(once | {"payload": {"n": 3}})
+    fire_onetime(post.edges, post.workflows, post.registry)
+    assert fire_lost(post.edges, post.workflows, post.registry) == [("once", "started")], "nobody took the message"
 
 
 def test_a_message_starts_its_rules_workflow_over_a_cumulus_message(post: Post) -> None:
@@ -252,13 +284,19 @@ def test_the_pipeline_is_entered_through_its_workflow_for_messages(post: Post) -
     assert run.key.startswith("workflow:IngestGranules/")
 
 
-def test_a_person_may_fire_a_disabled_rule_by_hand_and_none_of_another_type(post: Post) -> None:
-    post.rules(rule("notes", state="DISABLED"), {"name": "once", "workflow": "Note", "rule": {"type": "onetime"}})
+def test_a_person_may_fire_a_disabled_rule_by_hand_and_none_that_backfills(post: Post) -> None:
+    alone = {"name": "once", "workflow": "Note", "rule": {"type": "onetime"}, "payload": {"n": 2}}
+    post.rules(rule("notes", state="DISABLED"), alone, alone | {"name": "fills", "collection": {"name": "winds"}})
     registry = post.registry
     start_by_hand(post.edges, post.workflows, registry, registry.rules["notes"], {"n": 1})
     assert [one["payload"] for one in post.started] == [{"n": 1}]
-    with pytest.raises(UsageError, match="only sqs, sns and kinesis"):
-        start_by_hand(post.edges, post.workflows, registry, registry.rules["once"], {"n": 1})
+    start_by_hand(post.edges, post.workflows, registry, registry.rules["once"], None)
+    start_by_hand(post.edges, post.workflows, registry, registry.rules["once"], {"n": 3})
+    assert [one["payload"] for one in post.started] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    with pytest.raises(UsageError, match="rule notes fires with a message: give one"):
+        start_by_hand(post.edges, post.workflows, registry, registry.rules["notes"], None)
+    with pytest.raises(UsageError, match="rule fills backfills a collection: it takes no message"):
+        start_by_hand(post.edges, post.workflows, registry, registry.rules["fills"], {"n": 1})
 
 
 def test_what_is_not_populated_is_unknown(post: Post) -> None:

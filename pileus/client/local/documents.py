@@ -18,7 +18,7 @@ from pileus.client.services import Services
 from pileus.documents import Collection, Document, Rule
 from pileus.documents.rule import MESSAGES
 from pileus.edges.store import load
-from pileus.errors import DocumentError, NotFound, Unknown, UsageError
+from pileus.errors import DocumentError, NotFound, Unknown
 from pileus.names import FileName
 from pileus.project.registry import Registry, check
 
@@ -107,15 +107,13 @@ class LocalDocuments:
 
     def fire(self, name: str, message: Mapping[str, Any] | None = None) -> str:
         """Fire a rule now, in any state. Return the ARN of the execution. Raises Unknown, and UsageError for a rule
-        that fires with messages and is given none, or the other way round.
+        that fires with messages and is given none, or that backfills and is given one.
         """
         from pileus.runs.from_message import start_by_hand
 
         edges, workflows, registry = self.services.edges, self.services.workflows, self.registry()
         rule = rules.find(registry, name)
-        if message is None and rule.rule.type in MESSAGES:
-            raise UsageError(f"rule {name} fires with a message: give one, `pileus rules run {name} --message FILE`")
-        if message is None:
+        if message is None and rule.backfills:
             return rules.run(edges, workflows, rule)
         return start_by_hand(edges, workflows, registry, rule, message)
 
