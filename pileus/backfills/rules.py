@@ -1,7 +1,7 @@
 """Rules: what starts work without a person. Schedules match the registry; a onetime rule fires once a content.
 
-A firing backfills the rule's collection. That of a rule without one is a message of the stack's own queue, which starts
-the rule's workflow as a message of any other source does.
+A firing backfills the rule's collection, where that is a template. Any other is a message of the stack's own queue,
+which starts the rule's workflow as a message of any other source does.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ Change = tuple[str, str]
 """Name of a rule, and what was done: `created`, `updated`, `deleted` or `started`."""
 
 
-def input_of(rule: Rule) -> dict[str, Any]:
+def input_of(registry: Registry, rule: Rule) -> dict[str, Any]:
     """Return what a firing of a rule says: the event that GenerateCollections receives, or the message with which a
-    rule without a collection starts its workflow. Raises UsageError for a rule that fires with messages.
+    rule that backfills nothing starts its workflow. Raises UsageError for a rule that fires with messages.
     """
     if rule.rule.type in MESSAGES:
         raise UsageError(f"rule {rule.name} fires with messages of type {rule.rule.type} alone")
-    if rule.collection is None:
+    if rule.collection is None or not registry.backfills(rule):
         return _message(rule).to_json()
     value = {
         "rule": rule.name,
@@ -51,7 +51,7 @@ def input_of(rule: Rule) -> dict[str, Any]:
     return {key: item for key, item in value.items() if item is not None}
 
 
-def schedule_of(edges: Edges, rule: Rule) -> Schedule:
+def schedule_of(edges: Edges, registry: Registry, rule: Rule) -> Schedule:
     """Return the schedule of a scheduled rule."""
     assert rule.rule.value is not None  # the document was checked
     return Schedule(
@@ -59,8 +59,8 @@ def schedule_of(edges: Edges, rule: Rule) -> Schedule:
         rule.rule.value,
         rule.rule.timezone,
         rule.state == "ENABLED",
-        edges.stack.workflow_arn(TRIGGER) if rule.backfills else _queue(edges),
-        input_of(rule),
+        edges.stack.workflow_arn(TRIGGER) if registry.backfills(rule) else _queue(edges),
+        input_of(registry, rule),
     )
 
 
@@ -72,7 +72,11 @@ def _queue(edges: Edges) -> str:
 def sync(edges: Edges, schedules: Schedules, registry: Registry) -> list[Change]:
     """Create, change and delete schedules until they match the registry's rules. Return what was done."""
     there = schedules.all()
-    wanted = {rule.name: schedule_of(edges, rule) for rule in registry.rules.values() if rule.rule.type == "scheduled"}
+    wanted = {
+        rule.name: schedule_of(edges, registry, rule)
+        for rule in registry.rules.values()
+        if rule.rule.type == "scheduled"
+    }
     changes: list[Change] = []
     for name, schedule in wanted.items():
         if there.get(name) == schedule:
@@ -93,11 +97,11 @@ def fire_onetime(edges: Edges, workflows: Workflows, registry: Registry) -> list
     """Start each enabled onetime rule that has not fired with its present content. Return what was done."""
     changes: list[Change] = []
     for rule in _onetime(registry):
-        text = _content(rule)
+        text = _content(registry, rule)
         mark = edges.internal(f"rules/{rule.name}/fired.json")
         if _fired(edges, mark) == text:
             continue
-        _fire(edges, workflows, rule)
+        _fire(edges, workflows, registry, rule)
         edges.store.put(mark, text.encode(), "application/json")
         changes.append((rule.name, "started"))
     return changes
@@ -111,8 +115,8 @@ def fire_lost(edges: Edges, workflows: Workflows, registry: Registry) -> list[Ch
     changes: list[Change] = []
     for rule in _onetime(registry):
         fired = _fired(edges, edges.internal(f"rules/{rule.name}/fired.json"))
-        if fired == _content(rule) and not any(edges.store.list(_begun(edges, rule))):
-            _fire(edges, workflows, rule)
+        if fired == _content(registry, rule) and not any(edges.store.list(_begun(edges, registry, rule))):
+            _fire(edges, workflows, registry, rule)
             changes.append((rule.name, "started"))
     return changes
 
@@ -121,24 +125,24 @@ def _onetime(registry: Registry) -> list[Rule]:
     return [rule for rule in registry.rules.values() if rule.rule.type == "onetime" and rule.state == "ENABLED"]
 
 
-def _fire(edges: Edges, workflows: Workflows, rule: Rule) -> None:
+def _fire(edges: Edges, workflows: Workflows, registry: Registry, rule: Rule) -> None:
     """Let a onetime rule begin. What it starts is one thing for one content, however often it is told."""
-    if rule.backfills:
-        workflows.start(TRIGGER, _firing(rule), input_of(rule))
+    if registry.backfills(rule):
+        workflows.start(TRIGGER, _firing(registry, rule), input_of(registry, rule))
     else:
-        edges.letters.fall_back(replace(_message(rule), id=_firing(rule), sent=edges.now()).to_json())
+        edges.letters.fall_back(replace(_message(rule), id=_firing(registry, rule), sent=edges.now()).to_json())
 
 
-def _begun(edges: Edges, rule: Rule) -> str:
+def _begun(edges: Edges, registry: Registry, rule: Rule) -> str:
     """Return the address of the first object that a onetime rule's firing writes, or that of its folder."""
-    if rule.backfills:
-        return edges.internal(f"backfills/{backfill_id(rule.name, _firing(rule))}/backfill.json")
-    message = replace(_message(rule), id=_firing(rule))
+    if registry.backfills(rule):
+        return edges.internal(f"backfills/{backfill_id(rule.name, _firing(registry, rule))}/backfill.json")
+    message = replace(_message(rule), id=_firing(registry, rule))
     return edges.internal(f"executions/{workflow_of(rule)}/{run_id(rule, message, rule.payload or {})}/")
 
 
 def _message(rule: Rule) -> Received:
-    """Return the message with which a rule without a collection starts its workflow."""
+    """Return the message with which a rule that backfills nothing starts its workflow."""
     return Received("rule", rule.name, "", json.dumps(rule.payload or {}))
 
 
@@ -151,17 +155,18 @@ def backfill_id(rule: str, execution: str) -> str:
     return f"{re.sub('[^A-Za-z0-9_-]', '-', rule)[:47]}-{execution[-12:]}"
 
 
-def _firing(rule: Rule) -> str:
+def _firing(registry: Registry, rule: Rule) -> str:
     """Return the name of a onetime rule's execution, which comes from its content: a second start is the same one."""
-    return f"{rule.name}-{hashlib.sha256(_content(rule).encode()).hexdigest()[:12]}"
+    return f"{rule.name}-{hashlib.sha256(_content(registry, rule).encode()).hexdigest()[:12]}"
 
 
-def _content(rule: Rule) -> str:
+def _content(registry: Registry, rule: Rule) -> str:
     """Return what a onetime rule says of its firing: as long as that stays, it fires once."""
-    told = (
-        {} if rule.backfills else {"workflow": rule.workflow, "provider": rule.provider, "meta": rule.meta.model_dump()}
-    )
-    return json.dumps(input_of(rule) | told, sort_keys=True)
+    if registry.backfills(rule):
+        return json.dumps(input_of(registry, rule), sort_keys=True)
+    named = rule.collection.model_dump() if rule.collection else None
+    told = {"workflow": rule.workflow, "provider": rule.provider, "meta": rule.meta.model_dump(), "collection": named}
+    return json.dumps(input_of(registry, rule) | told, sort_keys=True)
 
 
 def _fired(edges: Edges, mark: str) -> str | None:
@@ -192,10 +197,10 @@ def switch(
     return apply(edges, workflows, schedules, sources, changed)
 
 
-def run(edges: Edges, workflows: Workflows, rule: Rule) -> str:
+def run(edges: Edges, workflows: Workflows, registry: Registry, rule: Rule) -> str:
     """Fire a rule now, in any state. Return the ARN of the execution."""
     moment = datetime.fromtimestamp(edges.now(), UTC)
-    return workflows.start(TRIGGER, f"{rule.name[:60]}-{moment:%d%H%M%S%f}", input_of(rule))
+    return workflows.start(TRIGGER, f"{rule.name[:60]}-{moment:%d%H%M%S%f}", input_of(registry, rule))
 
 
 def find(registry: Registry, name: str) -> Rule:

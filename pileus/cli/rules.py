@@ -26,21 +26,23 @@ Name = Annotated[str, typer.Argument(autocompletion=complete.rules, help="Rule."
 @rules.command("list", epilog="Example: pileus rules list")
 def list_rules(json: show.Json = False) -> None:
     """List the populated rules."""
-    found = sorted(Session().client.documents.registry().rules.values(), key=lambda rule: rule.name)
+    registry = Session().client.documents.registry()
+    found = sorted(registry.rules.values(), key=lambda rule: rule.name)
     if json:
         show.as_json([rule.model_dump(mode="json", exclude_defaults=True) for rule in found])
     elif not found:
         show.line("no rules: put one in rules/*.json and run `pileus populate`")
     else:
         span = {
-            rule.name: f"{rule.meta.spanStart or 'template'} to {rule.meta.spanEnd or 'now'}" if rule.backfills else ""
+            rule.name: f"{rule.meta.spanStart or 'template'} to {rule.meta.spanEnd or 'now'}"
             for rule in found
+            if registry.backfills(rule)
         }
         subject = {rule.name: rule.collection.name if rule.collection else "" for rule in found}
         show.table(
             ("rule", "state", "type", "when", "zone", "collection", "span"),
             [
-                (r.name, r.state, r.rule.type, r.rule.value, r.rule.timezone, subject[r.name], span[r.name])
+                (r.name, r.state, r.rule.type, r.rule.value, r.rule.timezone, subject[r.name], span.get(r.name, ""))
                 for r in found
             ],
         )

@@ -65,8 +65,7 @@ class CollectionRef(Document):
     """A collection by its name."""
 
     name: str
-    """Name of the collection; of a rule that fires once or on a schedule it must be a template. Example:
-    `"viirs_template"`."""
+    """Name of the collection. Example: `"viirs_template"`."""
     version: str = "001"
     """Version of the collection. Example: `"001"`."""
 
@@ -97,11 +96,12 @@ class Rule(Document):
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """Name of the rule, which commands use: up to 64 letters, digits, `_`, `.` and `-`. Example: `"viirs_monthly"`."""
     workflow: str | None = Field(default=None, pattern=NAME)
-    """Workflow that is started: for each point in time of the collection, with messages for each of them, and without a
-    collection for each firing. Without it: the collection's. Example: `"DiscoverAndProcessGranules"`."""
+    """Workflow that is started: for each point in time of a template, with messages for each of them, and else for each
+    firing. Without it: the collection's. Example: `"DiscoverAndProcessGranules"`."""
     collection: CollectionRef | None = None
-    """The collection that a firing backfills; with messages, the one that they are about. Without it: each firing, or
-    each message, starts `workflow`, which is required then. Example: `{"name": "viirs_template", "version": "001"}`."""
+    """The collection that a firing backfills, where it is a template; else the one that `workflow` is told about.
+    Without it: each firing, or each message, starts `workflow`, which is required then. Example: `{"name":
+    "viirs_template", "version": "001"}`."""
     provider: str | None = None
     """Id of a provider to use instead of the collection's. Without it: the collection's. Example: `"mirror"`."""
     rule: RuleOf
@@ -112,8 +112,8 @@ class Rule(Document):
     """The span of one firing, and whether its failures are told; any other key is kept. Example:
     `{"spanStart": "-2 months", "spanEnd": "now"}`."""
     payload: dict[str, Any] | None = None
-    """Payload of the message with which a rule without a collection starts its workflow, once or on a schedule. Without
-    it: an empty one. Example: `{"granules": []}`."""
+    """Payload of the message with which a rule that backfills nothing starts its workflow, once or on a schedule.
+    Without it: an empty one. Example: `{"granules": []}`."""
     queueUrl: str | None = None
     """Kept and not used: the queue through which Cumulus starts executions. Without it: nothing. Example:
     `"https://sqs.us-east-1.amazonaws.com/123456789012/starts"`."""
@@ -137,8 +137,3 @@ class Rule(Document):
         if self.rule.type in MESSAGES and self.workflow is None:
             raise ValueError(f"workflow: required for a rule of type {self.rule.type}")
         return self
-
-    @property
-    def backfills(self) -> bool:
-        """Return whether a firing is a backfill of its collection; else it starts its workflow."""
-        return self.collection is not None and self.rule.type not in MESSAGES

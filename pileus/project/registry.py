@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 from pileus.documents import Collection, Document, Provider, Rule, parse_value, resolve_points
+from pileus.documents.rule import MESSAGES
 from pileus.errors import DocumentError, Unknown, UsageError
 from pileus.expand import expand
 from pileus.near import unknown
@@ -43,6 +44,18 @@ class Registry:
         if name not in self.providers:
             raise Unknown(_unknown("provider", name, self.providers))
         return self.providers[name]
+
+    def backfills(self, rule: Rule) -> bool:
+        """Return whether a firing of a rule is a backfill of its collection; else it starts its workflow.
+
+        It is one where the collection is a template, or the rule gives a span or names no workflow of its own. So a
+        rule of Cumulus, for a collection that has no points in time, starts its workflow once a firing, as there.
+        """
+        if rule.collection is None or rule.rule.type in MESSAGES:
+            return False
+        named = self.collections.get(f"{rule.collection.name}___{rule.collection.version}")
+        spans = rule.meta.spanStart or rule.meta.spanEnd or (named is not None and named.options)
+        return bool(spans) or rule.workflow in (None, "DiscoverAndProcessGranules")
 
     def to_json(self) -> bytes:
         value = {

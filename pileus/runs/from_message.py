@@ -83,7 +83,7 @@ def start_by_hand(
     A CNM that the rule has had starts nothing new. Raises UsageError for a rule that backfills, or that is given no
     message and fires with one; and what `_start_one` raises.
     """
-    if rule.backfills:
+    if registry.backfills(rule):
         raise UsageError(f"rule {rule.name} backfills a collection: it takes no message")
     fires = rule.rule.type
     kind: Kind = fires if fires == "sqs" or fires == "sns" or fires == "kinesis" else "rule"

@@ -9,7 +9,7 @@ import pytest
 
 from pileus.backfills.control import record_started
 from pileus.backfills.rules import backfill_id, fire_lost, fire_onetime, sync
-from pileus.documents import Rule, parse_value
+from pileus.documents import Collection, Rule, parse_value
 from pileus.documents.schedule import Cron, Rate, parse
 from pileus.edges.schedules import KeptSchedules, Schedule
 from pileus.embedded.timezones import in_zones
@@ -122,20 +122,28 @@ def test_a_document_with_a_bad_rule_is_refused(rule: dict[str, str]) -> None:
 QUEUE = {"type": "sqs", "value": "https://sqs.us-east-1.amazonaws.com/123456789012/new"}
 
 
+TEMPLATE = {"templated_name": "x_{{pointInTime}}", "options": {"spanStart": "201501", "spanEnd": "201503"}}
+
+
 @pytest.mark.parametrize(
-    ("changes", "backfills"),
+    ("changes", "template", "backfills"),
     [
-        ({"rule": {"type": "onetime"}, "collection": {"name": "x"}}, True),
-        ({"rule": {"type": "scheduled", "value": "rate(1 day)"}, "collection": {"name": "x"}}, True),
-        ({"rule": {"type": "onetime"}, "workflow": "w", "payload": {"granules": []}}, False),
-        ({"rule": QUEUE, "workflow": "w"}, False),
-        ({"rule": QUEUE, "workflow": "w", "collection": {"name": "x"}}, False),
+        ({"rule": {"type": "onetime"}, "collection": {"name": "x"}}, True, True),
+        ({"rule": {"type": "scheduled", "value": "rate(1 day)"}, "collection": {"name": "x"}}, True, True),
+        ({"rule": {"type": "onetime"}, "collection": {"name": "x"}, "workflow": "w"}, True, True),
+        ({"rule": {"type": "onetime"}, "collection": {"name": "x"}, "workflow": "w"}, False, False),
+        ({"rule": {"type": "onetime"}, "collection": {"name": "x"}}, False, True),
+        ({"rule": {"type": "onetime"}, "workflow": "w", "payload": {"granules": []}}, False, False),
+        ({"rule": QUEUE, "workflow": "w"}, False, False),
+        ({"rule": QUEUE, "workflow": "w", "collection": {"name": "x"}}, True, False),
     ],
 )
-def test_a_firing_is_a_backfill_where_no_message_starts_it_and_a_collection_is_named(
-    changes: dict[str, object], backfills: bool
+def test_a_firing_is_a_backfill_of_a_template_and_else_it_starts_the_workflow(
+    changes: dict[str, object], template: bool, backfills: bool
 ) -> None:
-    assert parse_value(Rule, {"name": "r", **changes}, "rule.json").backfills == backfills
+    document = {"name": "x", "version": "001", "files": [{"regex": ".*"}], **(TEMPLATE if template else {})}
+    registry = Registry({"x___001": parse_value(Collection, document, "x.json")}, {}, {})
+    assert registry.backfills(parse_value(Rule, {"name": "r", **changes}, "rule.json")) == backfills
 
 
 def test_a_rule_that_says_nothing_to_start_is_refused() -> None:

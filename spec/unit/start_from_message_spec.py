@@ -98,12 +98,23 @@ def post(tmp_path: Path) -> Post:
     return Post(replace(edges, stack=stack, letters=letters), Executions(), letters)
 
 
+def test_a_rule_of_cumulus_for_a_collection_without_points_starts_its_workflow_about_it(post: Post) -> None:
+    """As its DiscoverGranules rules are: once, with a collection and a workflow."""
+    post.rules({"name": "mod", "collection": {"name": "winds"}, "workflow": "Note", "rule": {"type": "onetime"}})
+    fire_onetime(post.edges, post.workflows, post.registry)
+    (message,) = post.letters.again
+    post.hand(record(json.dumps(message), arn="arn:aws:sqs:us-east-1:000000000000:p-messages"))
+    (document,) = post.started
+    assert (document["payload"], document["meta"]["collection"]["name"]) == ({}, "winds")
+    assert document["meta"]["provider"]["id"] == "site"
+
+
 @pytest.mark.parametrize("payload", [None, {"granules": [1]}])
 def test_a_rule_that_fires_by_itself_starts_its_workflow_over_its_payload(post: Post, payload: Any) -> None:
     """As a schedule puts it into the stack's own queue: without a number of its own."""
     once = {"name": "nightly", "workflow": "Note", "rule": {"type": "scheduled", "value": "rate(1 day)"}}
     post.rules(once | {"payload": payload, "meta": {"mine": 7}})
-    fired = json.dumps(input_of(post.registry.rules["nightly"]))
+    fired = json.dumps(input_of(post.registry, post.registry.rules["nightly"]))
     own = "arn:aws:sqs:us-east-1:000000000000:p-messages"
     assert post.hand(record(fired, arn=own)) == []
     assert post.hand(record(fired, arn=own), record(fired, "m-2", arn=own)) == []
@@ -286,7 +297,11 @@ def test_the_pipeline_is_entered_through_its_workflow_for_messages(post: Post) -
 
 def test_a_person_may_fire_a_disabled_rule_by_hand_and_none_that_backfills(post: Post) -> None:
     alone = {"name": "once", "workflow": "Note", "rule": {"type": "onetime"}, "payload": {"n": 2}}
-    post.rules(rule("notes", state="DISABLED"), alone, alone | {"name": "fills", "collection": {"name": "winds"}})
+    post.rules(
+        rule("notes", state="DISABLED"),
+        alone,
+        {"name": "fills", "collection": {"name": "winds"}, "rule": {"type": "onetime"}},
+    )
     registry = post.registry
     start_by_hand(post.edges, post.workflows, registry, registry.rules["notes"], {"n": 1})
     assert [one["payload"] for one in post.started] == [{"n": 1}]

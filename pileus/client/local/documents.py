@@ -113,8 +113,8 @@ class LocalDocuments:
 
         edges, workflows, registry = self.services.edges, self.services.workflows, self.registry()
         rule = rules.find(registry, name)
-        if message is None and rule.backfills:
-            return rules.run(edges, workflows, rule)
+        if message is None and registry.backfills(rule):
+            return rules.run(edges, workflows, registry, rule)
         return start_by_hand(edges, workflows, registry, rule, message)
 
     def _workflows(self, registry: Registry) -> set[str]:
