@@ -27,6 +27,8 @@ WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 NAMED = "Executions are named as they start."
 READ = ("dynamodb:GetItem",)
 CHANGE = ("dynamodb:GetItem", "dynamodb:PutItem")
+STAGED = "file-staging/*"
+"""Where files of granules lie that a workflow has not moved yet."""
 MESSAGES = "events/*"
 """Where the Cumulus Message Adapter keeps large parts of messages."""
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
@@ -117,9 +119,9 @@ def allow_discover(role: iam.IGrantable, settings: Settings, core: "Core") -> No
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
     allow(role, CHANGE, [core.tables.backfills.table_arn])  # a point that cannot be listed counts as a failure
     allow(role, BUDGET, [core.tables.connections.table_arn])
-    # The archives of a smoke test lie with its backfill.
+    # The archives of a smoke test lie with its backfill. Cumulus's task looks up provider and granules.
     noted = ("backfills/*", MESSAGES)
-    allow_objects(role, core.internal, read=noted, write=(*noted, "granules/*"))
+    allow_objects(role, core.internal, read=("registry.json", "granules/*", *noted), write=(*noted, "granules/*"))
     allow_sources(role, settings)
     allow_telling(role, settings, core)
 
@@ -129,7 +131,8 @@ def allow_start(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     aside what cannot start any.
     """
     allow(role, CHANGE, [core.tables.partitions.table_arn])
-    allow_objects(role, core.internal, read=("registry.json", "executions/*"), write=("executions/*", "messages/*"))
+    told = ("executions/*", MESSAGES)
+    allow_objects(role, core.internal, read=("registry.json", *told), write=(*told, "messages/*"))
     machines = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine"], machines)
     queues = [core.messages.queue.queue_arn, *(arn for arn in settings.message_sources if ":sqs:" in arn)]
@@ -149,9 +152,34 @@ def allow_queue_granules(role: iam.IGrantable, settings: Settings, core: "Core")
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [partitions])
     allow(role, CHANGE, [core.tables.backfills.table_arn])
     allow(role, BUDGET, [core.tables.connections.table_arn])
-    noted = ("backfills/*", "announced/*")
-    allow_objects(role, core.internal, read=("registry.json", *noted), write=(*noted, "granules/*"))
+    noted = ("backfills/*", "announced/*", "executions/*", "granules/*", MESSAGES)
+    allow_objects(role, core.internal, read=("registry.json", *noted), write=noted)
+    # A granule that a partition has kept files of is handed to a workflow.
+    allow_objects(role, core.protected, read=("manifests/*",), write=())
+    machines = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
+    allow(role, ["states:StartExecution", "states:DescribeStateMachine"], machines)
     allow_sources(role, settings)
+
+
+def allow_sync(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
+    """Allow to fetch files of granules from providers, and to stage them in the internal bucket and in those that the
+    settings name.
+    """
+    allow(role, BUDGET, [core.tables.connections.table_arn])
+    kept = (STAGED, MESSAGES)
+    allow_objects(role, core.internal, read=("registry.json", *kept), write=kept)
+    for bucket in core.named:
+        allow_objects(role, bucket, read=("*",), write=("*",))
+    allow_sources(role, settings)
+
+
+def allow_move(role: iam.IGrantable, core: "Core") -> None:
+    """Allow to move staged files to where their collections keep them, and to tell the records of granules."""
+    kept = (STAGED, "granules/*", MESSAGES)
+    allow_objects(role, core.internal, read=("registry.json", *kept), write=kept, delete=(STAGED,))
+    allow_objects(role, core.protected, read=("*",), write=("*",))
+    for bucket in core.named:
+        allow_objects(role, bucket, read=("*",), write=("*",), delete=("*",))
 
 
 def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
@@ -292,7 +320,8 @@ def allow_objects(
     if read:
         allow(role, ["s3:GetObject"], [bucket.arn_for_objects(key) for key in read], why=why)
         allow(role, ["s3:ListBucket"], [bucket.bucket_arn])
-    allow(role, ["s3:PutObject"], [bucket.arn_for_objects(key) for key in write], why=why)
+    if write:
+        allow(role, ["s3:PutObject"], [bucket.arn_for_objects(key) for key in write], why=why)
     if delete:
         allow(role, ["s3:DeleteObject"], [bucket.arn_for_objects(key) for key in delete], why=why)
 

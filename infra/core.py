@@ -40,6 +40,8 @@ LAMBDAS = {
     "ActOnGranules": "act_on_granules",
     "StartFromMessage": "start_from_message",
     "QueueGranules": "queue_granules",
+    "SyncGranule": "sync_granule",
+    "MoveGranules": "move_granules",
 }
 """Folder by name of the Lambdas that come with Pileus."""
 TRIGGER, PROCESS, RUN, BULK, INGEST = (
@@ -212,6 +214,8 @@ class Core(Stack):
         runs = [{"prefix": "run_"}]
         self._executions_end(settings, "Ended", others, report, name=runs, status=[*stopped, "SUCCEEDED"])
         access.allow_queue_granules(lambdas["QueueGranules"], settings, self)
+        access.allow_sync(lambdas["SyncGranule"], settings, self)
+        access.allow_move(lambdas["MoveGranules"], self)
         self._messages(settings, lambdas["StartFromMessage"])
         self._schedule_role(settings, trigger)
 

@@ -25,6 +25,7 @@
     ├── StoreError              S3, DynamoDB, SQS or Step Functions refused
     │   ├── Conflict            a conditional write lost the race
     │   ├── Denied              these credentials may not, or there are none
+    │   ├── DuplicateFile       an object of this name is there, and `duplicateHandling` is `error`
     │   ├── Unavailable         throttled, overloaded, or out of reach                      (retried)
     │   └── Unpublished         a result is committed, and not all of it is published yet   (retried)
     ├── DamagedObject           an object that Pileus wrote holds something else now
@@ -173,6 +174,10 @@ class Denied(StoreError):
 
 
 class Conflict(StoreError):
+    pass
+
+
+class DuplicateFile(StoreError):
     pass
 
 

@@ -133,6 +133,6 @@ def wire_folder(folder: Path, environ: Mapping[str, str]) -> Edges:
         index=MemoryIndex(),
         secrets=Secrets(environ=environ),
         connections=LocalConnections(),
-        archives=StoreArchives(store),
+        archives=StoreArchives(store, store.written),
         reports=KeptReports(),
     )

@@ -4,8 +4,12 @@ import os
 from functools import cache
 from typing import Any
 
+from pileus.cumulus.task import run_cumulus_task
+from pileus.edges.aws import Aws
+from pileus.edges.cma import Cma
+from pileus.edges.workflows import Workflows
 from pileus.tasks.queue_granules import queue_granules
-from pileus.wiring import Edges, wire
+from pileus.wiring import Edges, wire, wire_workflows
 
 
 @cache
@@ -14,7 +18,16 @@ def edges() -> Edges:
     return wire(os.environ)
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+@cache
+def workflows() -> Workflows:
+    """Return the executions of the stack's workflows."""
+    return wire_workflows(Aws(), edges().stack)
+
+
+def handler(event: dict[str, Any], context: object) -> Any:
     """See `pileus.tasks.queue_granules`."""
-    del context
-    return queue_granules(edges(), event)
+
+    def task(told: Any) -> Any:
+        return queue_granules(edges(), workflows(), told)
+
+    return run_cumulus_task(task, event, context, lambda: Cma(edges().store))

@@ -4,7 +4,9 @@ import os
 from functools import cache
 from typing import Any
 
+from pileus.cumulus.task import run_cumulus_task
 from pileus.edges.aws import Aws
+from pileus.edges.cma import Cma
 from pileus.edges.workflows import Workflows
 from pileus.tasks.start_from_message import start_from_message
 from pileus.wiring import Edges, wire, wire_workflows
@@ -22,7 +24,10 @@ def workflows() -> Workflows:
     return wire_workflows(Aws(), edges().stack)
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: object) -> Any:
     """See `pileus.tasks.start_from_message`."""
-    del context
-    return start_from_message(edges(), workflows(), event)
+
+    def task(told: Any) -> Any:
+        return start_from_message(edges(), workflows(), told)
+
+    return run_cumulus_task(task, event, context, lambda: Cma(edges().store))

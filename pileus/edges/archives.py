@@ -10,6 +10,7 @@ The rules are Cumulus's:
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pileus.edges.aws_errors import translated
-from pileus.edges.store import Store
+from pileus.edges.store import Store, split
 from pileus.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
@@ -53,12 +54,19 @@ class Archives(Protocol):
     def stage(self, path: Path, url: str, kept: Kept) -> None:
         """Upload the file at `path` to the staging address `url`; the commit publishes it. Raises StoreError."""
 
+    def put(self, path: Path, url: str) -> None:
+        """Upload the file at `path` as `url`, in place of what is there. Raises StoreError."""
+
+    def written(self, url: str) -> datetime:
+        """Return when the object was written. Raises NotFound when there is none, StoreError."""
+
 
 class StoreArchives:
     """Archives in a Store without `duplicateHandling`: the new file replaces the old one. For work without AWS."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, written: Callable[[str], datetime] | None = None) -> None:
+        """`written`: tells when an object was written. None: each counts as written now."""
+        self._store, self._written = store, written
 
     def weigh(self, path: Path, url: str, handling: Handling) -> Kept:
         """See Archives."""
@@ -68,7 +76,15 @@ class StoreArchives:
     def stage(self, path: Path, url: str, kept: Kept) -> None:
         """See Archives."""
         del kept
+        self.put(path, url)
+
+    def put(self, path: Path, url: str) -> None:
+        """See Archives."""
         self._store.put(url, path.read_bytes())
+
+    def written(self, url: str) -> datetime:
+        """See Archives."""
+        return self._written(url) if self._written else datetime.now(UTC)
 
 
 class ArchiveStore:
@@ -97,10 +113,23 @@ class ArchiveStore:
 
     def stage(self, path: Path, url: str, kept: Kept) -> None:
         """See Archives."""
-        bucket, key = urlsplit(url).netloc, urlsplit(url).path.removeprefix("/")
+        self._upload(path, url, kept.sha256 or "")
+
+    def put(self, path: Path, url: str) -> None:
+        """See Archives."""
+        self._upload(path, url, _digest(path, "sha256"))
+
+    def written(self, url: str) -> datetime:
+        """See Archives."""
+        bucket, key = split(url)
+        with translated(url, "S3"):
+            return self._client.head_object(Bucket=bucket, Key=key)["LastModified"]
+
+    def _upload(self, path: Path, url: str, sha256: str) -> None:
+        bucket, key = split(url)
         try:
             with translated(url, "S3"):
-                self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": kept.sha256 or ""}})
+                self._client.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": {"sha256": sha256}})
         except NotFound as exc:
             raise StoreError("the archive cannot be kept: there is no such bucket", where=url) from exc
 

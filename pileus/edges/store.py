@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -326,6 +327,13 @@ class FolderStore:
         except FileNotFoundError as exc:
             raise NotFound("there is no such object", where=url) from exc
         return found.st_size, f'"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"'
+
+    def written(self, url: str) -> datetime:
+        """Return when the object was written. Raises NotFound when there is none."""
+        try:
+            return datetime.fromtimestamp(self._path(url).stat().st_mtime, UTC)
+        except FileNotFoundError as exc:
+            raise NotFound("there is no such object", where=url) from exc
 
     def part(self, url: str, start: int, stop: int, mark: str) -> bytes:
         if self.mark(url)[1] != mark:

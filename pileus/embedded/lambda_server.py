@@ -38,10 +38,12 @@ def _prepare() -> None:
 
     import pileus.tasks.discover_granules
     import pileus.tasks.generate_collections
+    import pileus.tasks.move_granules
     import pileus.tasks.own_task
     import pileus.tasks.queue_granules
     import pileus.tasks.report_status
-    import pileus.tasks.start_from_message  # noqa: F401
+    import pileus.tasks.start_from_message
+    import pileus.tasks.sync_granule  # noqa: F401
     from pileus.edges.aws import Aws
 
     for service in ("s3", "dynamodb", "sns", "sqs", "stepfunctions"):

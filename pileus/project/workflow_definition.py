@@ -18,6 +18,8 @@ LAMBDAS = (
     "ReportStatusArn",
     "ActOnGranulesArn",
     "QueueGranulesArn",
+    "SyncGranuleArn",
+    "MoveGranulesArn",
 )
 NUMBERS = ("PointConcurrency", "GroupConcurrency", "SilenceSeconds", "TimeoutSeconds")
 VALUES = (*LAMBDAS, *NUMBERS)

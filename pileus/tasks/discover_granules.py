@@ -1,4 +1,7 @@
-"""DiscoverGranules: list one point in time at the provider, group the files, and decide what to do with each group."""
+"""DiscoverGranules: list one point in time at the provider, group the files, and decide what to do with each group.
+
+A workflow of Cumulus has a task of the same name: see `pileus.tasks.cumulus_discover`.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +31,7 @@ from pileus.messages import INLINE, GroupTask, PointTask, RunDocuments, part
 from pileus.models import Granule, Group, Partition, State
 from pileus.names import one_line
 from pileus.point_groups import list_point, of_group
+from pileus.tasks.cumulus_discover import discover
 from pileus.wiring import Edges
 
 _KEPT: WeakKeyDictionary[Store, dict[str, RunDocuments]] = WeakKeyDictionary()
@@ -41,10 +45,14 @@ FEW = 20
 def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     """Queue the groups of one point in time that need work. Return the address of their list in S3 and their number.
 
-    `config`: a PointTask. A point that cannot be listed is marked as failed in the index, and the answer says so.
+    `config`: a PointTask. A point that cannot be listed is marked as failed in the index, and the answer says so. A
+    config with a provider and no backfill is that of Cumulus's task, whose answer is returned.
     Raises Cancelled when the backfill does not run any more, StoreError when the stack cannot be reached.
     """
-    task = PointTask.from_json(part(event, "config"))
+    config = part(event, "config")
+    if isinstance(config, Mapping) and "provider" in config and "backfill" not in config:
+        return discover(edges, event)
+    task = PointTask.from_json(config)
     collections, provider = _documents(edges, task)
     backfill = edges.index.backfill(task.backfill)
     if backfill is None or not backfill.runs(task.run_name):

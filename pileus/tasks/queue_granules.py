@@ -1,4 +1,7 @@
-"""QueueGranules: the files that a Cumulus message announces become groups of a point in time, for workers."""
+"""QueueGranules: the files that a Cumulus message announces become groups of a point in time, for workers.
+
+A workflow of Cumulus has a task of the same name: see `pileus.tasks.cumulus_queue`.
+"""
 
 import json
 import re
@@ -15,6 +18,7 @@ from pileus.documents import Collection, Provider
 from pileus.edges.providers import connect
 from pileus.edges.providers.address import base_of, origin_of, shown
 from pileus.edges.store import load
+from pileus.edges.workflows import Workflows
 from pileus.errors import DocumentError, UsageError
 from pileus.group import Grouped
 from pileus.lifecycle.backfill import Backfill
@@ -24,6 +28,7 @@ from pileus.periods import Period
 from pileus.point_collections import PointCollections
 from pileus.point_groups import list_point
 from pileus.project.registry import Registry
+from pileus.tasks.cumulus_queue import queue
 from pileus.tasks.discover_granules import PARALLEL, OnePoint
 from pileus.wiring import Edges
 
@@ -31,7 +36,16 @@ FILE = "file"
 """Protocol whose files are taken from listings alone: a message may not name any file of a machine."""
 
 
-def queue_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
+def queue_granules(edges: Edges, workflows: Workflows, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Queue the granules of an event, and return the answer: by `cumulus_queue.queue` where its `config` names a
+    `granuleIngestWorkflow`, as workflows of Cumulus do, else by `queue_announced`.
+    """
+    if "granuleIngestWorkflow" in part(event, "config"):
+        return queue(edges, workflows, event)
+    return queue_announced(edges, event)
+
+
+def queue_announced(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     """Queue the groups of the files that a message announces. Return them as DiscoverGranules does, with the backfill.
 
     `input`: a Cumulus message, with `meta.collection`, `meta.provider` and the files in `payload`, all of one point in

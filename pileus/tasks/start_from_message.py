@@ -28,10 +28,11 @@ def start_from_message(edges: Edges, workflows: Workflows, event: Mapping[str, A
     3. A message of a topic or a stream that failed twice goes to the stack's own queue, where 2 holds for it. So
        neither holds up what comes behind it.
 
-    Raises UsageError for another event, StoreError when neither the stack nor its queue can be reached.
+    Within a workflow of Cumulus the event is the task's `input`. Raises UsageError for another event, StoreError when
+    neither the stack nor its queue can be reached.
     """
     registry = read_registry(edges.store, edges.stack)
-    found = deliveries(event, edges.stack.messages)
+    found = deliveries(event.get("input", event), edges.stack.messages)
     return failed(one.item for one in found if not _Message(edges, workflows, registry, one).dealt_with())
 
 

@@ -9,7 +9,7 @@ import pytest
 from pileus.errors import DocumentError
 from pileus.models import Partition
 from pileus.tasks.ingested import ingested
-from pileus.tasks.queue_granules import queue_granules
+from pileus.tasks.queue_granules import queue_announced
 from pileus.wiring import Edges, wire_folder
 from spec.servers.fixtures import Start
 
@@ -61,7 +61,7 @@ class Place:
         provider = "site" if name == "winds" else "web"
         meta = {"collection": {"name": name, "version": "001"}, "provider": {"id": provider}}
         config = {"execution": f"arn:{self.runs}", "name": f"run_{self.runs}_1"}
-        return queue_granules(self.edges, {"config": config, "input": {"meta": meta, "payload": payload}})
+        return queue_announced(self.edges, {"config": config, "input": {"meta": meta, "payload": payload}})
 
 
 @pytest.fixture
