@@ -35,7 +35,8 @@ class Workflow(Construct):
         tasks: Mapping[str, OwnTask],
     ) -> None:
         name, text = path.name.removesuffix(WORKFLOW), with_names(path.read_text(), tasks, LAMBDAS)
-        super().__init__(scope, name)
+        # One of Cumulus is often called as the Lambda is that its first step names.
+        super().__init__(scope, f"{name}Workflow" if scope.node.try_find_child(name) else name)
         self.name = name
         used = [tasks[name] for name in tasks_of(text)]
         definition = with_tasks(text, {task.name: task.definition for task in used})

@@ -1,7 +1,7 @@
 """The execution of each run: its name tells the run, so that fifty who start it make one execution.
 
 A request is handed to a worker by the workflow RunProcess. What a workflow is carried out over is handed to that
-workflow, as it was given.
+workflow, as it was given; a Cumulus message is told the name of the execution.
 """
 
 import re
@@ -72,7 +72,8 @@ def begin(
 ) -> str:
     """Start the execution of a queued run, and return its ARN. Where it was started before, that is returned.
 
-    `document`: of a workflow, its input document; None: it is read.
+    `document`: of a workflow, its input document; None: it is read. It is handed over as it is, but that a Cumulus
+    message names this execution: tasks tell by that one execution from another.
     """
     name = name_of(subject, entry.number)
     if isinstance(subject, Request):
@@ -81,7 +82,19 @@ def begin(
         return workflows.start(WORKFLOW, name, value)
     if document is None:
         document = read_document(edges, input_url(edges, subject))
-    return workflows.start(subject.name, name, document)
+    return workflows.start(subject.name, name, _of_execution(edges, subject, name, document))
+
+
+def _of_execution(edges: Edges, subject: Asked, name: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an input document that names its execution, where it is a Cumulus message."""
+    meta = document.get("cumulus_meta")
+    if not isinstance(meta, Mapping):
+        return document
+    machine = edges.stack.workflow_arn(subject.name)
+    told = {"execution_name": name, "state_machine": machine}
+    if "execution_arn" in meta:
+        told["execution_arn"] = execution_arn(machine, name)
+    return {**document, "cumulus_meta": {**meta, **told}}
 
 
 def place_of(edges: Edges, subject: Execution) -> Place:

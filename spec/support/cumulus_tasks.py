@@ -75,3 +75,104 @@ class Stack:
         """Keys of the files of granules in a bucket."""
         found = (url.removeprefix(f"s3://{bucket}/") for url, _ in self.edges.store.list(f"s3://{bucket}/"))
         return [key for key in found if not key.startswith(("granules/", "registry.json", "executions/"))]
+
+
+CATCH = [{"ErrorEquals": ["States.ALL"], "Next": "WorkflowFailed", "ResultPath": "$.exception"}]
+ENDS = {
+    "WorkflowSucceeded": {"Type": "Succeed"},
+    "WorkflowFailed": {"Type": "Fail", "CausePath": "$.exception.Cause", "ErrorPath": "$.exception.Error"},
+}
+
+
+def _step(task: str, then: str, **config: Any) -> dict[str, Any]:
+    """A step as workflows of Cumulus have it."""
+    return {
+        "Type": "Task",
+        "Resource": f"${{{task}_task_arn}}",
+        "Parameters": {"cma": {"event.$": "$", "task_config": config}},
+        "Retry": [{"ErrorEquals": ["Lambda.ServiceException"], "MaxAttempts": 2, "BackoffRate": 2}],
+        "Catch": CATCH,
+        "Next": then,
+    }
+
+
+SHARED = {"provider": "{$.meta.provider}", "collection": "{$.meta.collection}", "buckets": "{$.meta.buckets}"}
+DISCOVER: dict[str, Any] = {
+    "Comment": "Discover granules, and queue each",
+    "StartAt": "DiscoverGranules",
+    "States": {
+        "DiscoverGranules": _step(
+            "discover_granules",
+            "QueueGranules",
+            **SHARED,
+            provider_path="{$.meta.provider_path}",
+            duplicateGranuleHandling="{$.meta.granules}",
+            useList=True,
+        ),
+        "QueueGranules": _step(
+            "queue_granules",
+            "WorkflowSucceeded",
+            provider="{$.meta.provider}",
+            queueUrl="{$.meta.queues.startSF}",
+            internalBucket="{$.cumulus_meta.system_bucket}",
+            stackName="{$.meta.stack}",
+            granuleIngestWorkflow="{$.meta.template}",
+            childWorkflowMeta={"handling": "{$.meta.handling}"},
+        ),
+        **ENDS,
+    },
+}
+INGEST: dict[str, Any] = {
+    "Comment": "Stage the files of a granule, and move them",
+    "StartAt": "SyncGranule",
+    "States": {
+        "SyncGranule": _step(
+            "sync_granule",
+            "MoveGranules",
+            **SHARED,
+            stack="{$.meta.stack}",
+            downloadBucket="{$.cumulus_meta.system_bucket}",
+            duplicateHandling="{$.meta.handling}",
+            cumulus_message={
+                "outputs": [
+                    {"source": "{$.granules}", "destination": "{$.meta.input_granules}"},
+                    {"source": "{$}", "destination": "{$.payload}"},
+                ]
+            },
+        ),
+        "MoveGranules": _step(
+            "move_granules",
+            "WorkflowSucceeded",
+            bucket="{$.cumulus_meta.system_bucket}",
+            buckets="{$.meta.buckets}",
+            collection="{$.meta.collection}",
+            distribution_endpoint="https://data.example.org/",
+            duplicateHandling="{$.meta.handling}",
+        ),
+        **ENDS,
+    },
+}
+
+
+def message(edges: Edges, **meta: Any) -> dict[str, Any]:
+    """The message that starts the discovery."""
+    stack = edges.stack
+    return {
+        "cumulus_meta": {
+            "system_bucket": stack.internal,
+            "execution_name": "as in the file of whoever starts it",
+            "state_machine": stack.workflow_arn("DiscoverGranules"),
+        },
+        "meta": {
+            "stack": stack.stack,
+            "buckets": stack.bucket_map,
+            "collection": COLLECTION,
+            "provider": {"id": "site"},
+            "provider_path": "a",
+            "queues": {"startSF": "https://sqs.example.org/1/start"},
+            "template": "IngestGranule",
+            **meta,
+        },
+        "payload": {},
+        "exception": None,
+    }
