@@ -90,8 +90,11 @@ def _tasks(folder: Path) -> dict[str, Step]:
     from pileus.tasks.act_on_granules import act_on_granules
     from pileus.tasks.discover_granules import discover_granules
     from pileus.tasks.generate_collections import generate_collections
+    from pileus.tasks.move_granules import move_granules
     from pileus.tasks.process_group import WorkerState, process_group
+    from pileus.tasks.queue_granules import queue_granules
     from pileus.tasks.report_status import report_status
+    from pileus.tasks.sync_granule import sync_granule
     from pileus.wiring import wire_workflows
 
     def worked(edges: "Edges", event: Any) -> Any:
@@ -104,11 +107,17 @@ def _tasks(folder: Path) -> dict[str, Step]:
     def acted(edges: "Edges", event: Any) -> Any:
         return act_on_granules(edges, wire_workflows(Aws(), edges.stack), event)
 
+    def queued(edges: "Edges", event: Any) -> Any:
+        return queue_granules(edges, wire_workflows(Aws(), edges.stack), event)
+
     steps: dict[str, Step] = {
         "generate_collections": generate_collections,
         "discover_granules": discover_granules,
         "report_status": reported,
         "act_on_granules": acted,
+        "queue_granules": queued,
+        "sync_granule": sync_granule,
+        "move_granules": move_granules,
         "process_group": worked,
     }
     return {name: _wrapped(step) for name, step in steps.items()}

@@ -13,9 +13,8 @@ from pileus.edges.archives import Handling
 from pileus.edges.providers import connect
 from pileus.errors import Conflict, DocumentError, NotFound
 from pileus.granules import record
-from pileus.messages import part
 from pileus.models import Listed
-from pileus.tasks.cumulus_event import checked_handling, collection_of, kind_of, kinds_of, provider_of
+from pileus.tasks.cumulus_event import checked_handling, collection_of, config_of, kind_of, kinds_of, provider_of
 from pileus.wiring import Edges
 
 CONCURRENCY = 3
@@ -32,7 +31,7 @@ def discover(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     A granule is known when it has a record. Raises Conflict for one that is, where duplicates are an error; Unknown,
     DocumentError, and what listing raises.
     """
-    config = part(event, "config")
+    config = config_of(event)
     registry = read_registry(edges.store, edges.stack)
     provider, collection = provider_of(edges, registry, event), collection_of(registry, event)
     handling = checked_handling(config.get("duplicateGranuleHandling"), "duplicateGranuleHandling") or "replace"

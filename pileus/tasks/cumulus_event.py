@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pileus.documents import Collection, File, Provider, parse_value
 from pileus.edges.archives import Handling
 from pileus.edges.providers.address import base_of
-from pileus.errors import Denied, DocumentError
+from pileus.errors import Denied, DocumentError, UsageError
 from pileus.messages import part, text, text_or_none
 from pileus.models import Listed
 from pileus.names import FileName, one_line
@@ -24,6 +24,14 @@ ALGORITHMS = {"md5": "md5", "sha1": "sha1", "sha256": "sha256", "sha384": "sha38
 """Our algorithm by Cumulus's `checksumType`, in small letters and without `-`."""
 CKSUM = "cksum"
 """The algorithm whose value Cumulus writes as a decimal number."""
+
+
+def config_of(event: Any) -> Mapping[str, Any]:
+    """Return the config of an event. Raises UsageError where it is no object."""
+    config = part(event, "config")
+    if not isinstance(config, Mapping):
+        raise UsageError("not an event of this task: config is no object")
+    return config
 
 
 def provider_of(edges: Edges, registry: Registry, event: Mapping[str, Any]) -> Provider:
@@ -46,7 +54,7 @@ def collection_of(registry: Registry, event: Mapping[str, Any], granule: Mapping
 
     Raises DocumentError with the path of what is wrong, Unknown.
     """
-    config = part(event, "config")
+    config = config_of(event)
     if config.get("collection") is not None:
         return parse_value(Collection, config["collection"], "config.collection")
     return registry.collection(*named(granule or {}))
@@ -93,7 +101,7 @@ def handling_of(event: Mapping[str, Any], collection: Collection) -> Handling:
         context = context.get(name) if isinstance(context, Mapping) else {}  # type: ignore[assignment]
     if isinstance(context, Mapping) and context.get("forceDuplicateOverwrite") is True:
         return "replace"
-    return checked_handling(part(event, "config").get("duplicateHandling"), "duplicateHandling") or (
+    return checked_handling(config_of(event).get("duplicateHandling"), "duplicateHandling") or (
         collection.duplicateHandling
     )
 

@@ -22,7 +22,7 @@ from pileus.runs.control import start_workflow
 from pileus.runs.executions import arn_of, place_of
 from pileus.runs.record import input_url, read_document
 from pileus.subject import Execution
-from pileus.tasks.cumulus_event import granules_of, listed_of, named, provider_of
+from pileus.tasks.cumulus_event import config_of, granules_of, listed_of, named, provider_of
 from pileus.wiring import Edges
 
 CONCURRENCY = 3
@@ -42,7 +42,7 @@ def queue(edges: Edges, workflows: Workflows, event: Mapping[str, Any]) -> dict[
     A step that is repeated in one execution starts nothing anew. Raises DocumentError, Unknown for a collection, a
     provider or a workflow that is not there, and UsageError for granules that are too large for one execution.
     """
-    config, granules = part(event, "config"), granules_of(event)
+    config, granules = config_of(event), granules_of(event)
     task = _Queue(edges, workflows, event, read_registry(edges.store, edges.stack))
     batches = list(_batches(granules, config.get("preferredQueueBatchSize")))
     wanted = config.get("concurrency")

@@ -13,12 +13,13 @@ from pileus.edges.archives import Handling
 from pileus.errors import DocumentError, NotFound
 from pileus.granules import record
 from pileus.granules.record import GranuleFile
-from pileus.messages import part, text, text_or_none
+from pileus.messages import text, text_or_none
 from pileus.names import one_line
 from pileus.patterns import SearchPattern
 from pileus.tasks.cumulus_event import (
     checksum_of,
     collection_of,
+    config_of,
     granules_of,
     handling_of,
     key_of,
@@ -43,7 +44,7 @@ def move_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     Raises DuplicateFile, NotFound for a file that is nowhere, Denied for a place that is not for such files, and
     DocumentError for a file that is not of exactly one kind, or a template that cannot be resolved.
     """
-    config, granules = part(event, "config"), granules_of(event)
+    config, granules = config_of(event), granules_of(event)
     if config.get("moveStagedFiles", True) is False:
         return {"granules": [dict(granule) for granule in granules], "granuleDuplicates": {}}
     bucket = staging_bucket(edges, text(event, "config", "bucket"))

@@ -40,7 +40,8 @@ def queue_granules(edges: Edges, workflows: Workflows, event: Mapping[str, Any])
     """Queue the granules of an event, and return the answer: by `cumulus_queue.queue` where its `config` names a
     `granuleIngestWorkflow`, as workflows of Cumulus do, else by `queue_announced`.
     """
-    if "granuleIngestWorkflow" in part(event, "config"):
+    config = part(event, "config")
+    if isinstance(config, Mapping) and "granuleIngestWorkflow" in config:
         return queue(edges, workflows, event)
     return queue_announced(edges, event)
 

@@ -32,7 +32,8 @@ def start_from_message(edges: Edges, workflows: Workflows, event: Mapping[str, A
     neither the stack nor its queue can be reached.
     """
     registry = read_registry(edges.store, edges.stack)
-    found = deliveries(event.get("input", event), edges.stack.messages)
+    told = event["input"] if isinstance(event, Mapping) and "input" in event else event
+    found = deliveries(told, edges.stack.messages)
     return failed(one.item for one in found if not _Message(edges, workflows, registry, one).dealt_with())
 
 

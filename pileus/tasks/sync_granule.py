@@ -18,11 +18,12 @@ from pileus.download.transfer import SIDECAR_BYTES
 from pileus.edges.archives import Handling
 from pileus.edges.providers import ProviderEdge, connect
 from pileus.errors import DocumentError, NotFound
-from pileus.messages import part, text, text_or_none
+from pileus.messages import text, text_or_none
 from pileus.models import Granule, Listed
 from pileus.patterns import SearchPattern
 from pileus.tasks.cumulus_event import (
     collection_of,
+    config_of,
     granules_of,
     handling_of,
     key_of,
@@ -53,7 +54,7 @@ def sync_granule(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     Raises DuplicateFile, Denied for a bucket or a folder that is not for such files, Corrupt for a wrong size or
     checksum, what a download raises, and DocumentError, UnsafeName or Unknown for what the event says.
     """
-    config = part(event, "config")
+    config = config_of(event)
     registry = read_registry(edges.store, edges.stack)
     provider = provider_of(edges, registry, event)
     folder = key_of(text_or_none(config, "fileStagingDir") or STAGING, text_or_none(config, "stack") or "")

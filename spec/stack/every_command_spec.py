@@ -344,6 +344,7 @@ EVENTS += ['{"config": {"backfill": "b", "run": "x", "period": [], "collection":
 
 def test_a_wrong_payload_is_one_line(copied: Project) -> None:
     tasks = ("generate_collections", "discover_granules", "report_status", "process_group", "act_on_granules")
+    tasks += ("queue_granules", "sync_granule", "move_granules")
     lines = []
     for number, text in enumerate(EVENTS):
         (copied.path / f"event-{number}.json").write_text(text)

@@ -6,14 +6,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 
 from hypothesis import strategies as st
 
 from pileus.errors import DocumentError, NotFound, PileusError
 from pileus.messages import GroupTask, PointTask
 from pileus.strict_json import parse_json
-from pileus.tasks import act_on_granules, discover_granules, generate_collections, report_status
+from pileus.tasks import (
+    act_on_granules,
+    cumulus_discover,
+    discover_granules,
+    generate_collections,
+    move_granules,
+    queue_granules,
+    report_status,
+    start_from_message,
+    sync_granule,
+)
 from pileus.wiring import Edges, wire_folder
 from spec.support.runs import Executions
 
@@ -40,6 +50,13 @@ def _event(name: str) -> Any:
     return json.loads((ROOT / "lambdas" / name / "event.json").read_text())
 
 
+def _cumulus(name: str, **config: Any) -> Any:
+    """An event of a task of Cumulus, with a provider that the registry has."""
+    event = _event(name)
+    event["config"] |= {"provider": {"id": "web"}, **config}
+    return event
+
+
 POINT = _event("discover_granules")
 OF_RULE = {"rule": "r", "collection": {"name": "v", "version": "001"}, "spanStart": "2015-01", "spanEnd": "2015-02"}
 RULE = {"config": {"name": "x", "execution": "e"}, "input": OF_RULE}
@@ -49,6 +66,9 @@ BASES: list[Any] = [
     GROUP, GROUP, LEFT, POINT, RULE, _event("generate_collections"), _event("report_status"), FAILED,
     {"config": {"event": "point_failed", "point": POINT["config"]}, "input": {"Error": "X", "Cause": CAUSE}},
     {"config": {"event": "ended", "backfill": "b", "run": 1}},
+    _event("start_from_message"), _cumulus("sync_granule"), _cumulus("sync_granule"), _cumulus("move_granules"),
+    _cumulus("sync_granule", granuleIngestWorkflow="w", preferredQueueBatchSize=2, childWorkflowMeta={"a": 1}),
+    _cumulus("sync_granule", provider_path="a", duplicateGranuleHandling="skip", concurrency=2, useList=True),
     {"detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": "e", "status": "FAILED"}},
 ]  # fmt: skip
 LEAVES: list[Any] = [
@@ -97,6 +117,10 @@ def read_message(body: bytes) -> None:
             discover_granules.discover_granules,
             _reported,
             _acted,
+            _queued,
+            _started,
+            sync_granule.sync_granule,
+            move_granules.move_granules,
         ):
             step: Callable[[Edges, Any], object]
             try:
@@ -104,7 +128,7 @@ def read_message(body: bytes) -> None:
             except PileusError as error:
                 refused.append(error)
     assert all(str(error).isprintable() and len(str(error)) < 2000 for error in refused)
-    if len(refused) == 6:
+    if len(refused) == 10:
         raise refused[0]
 
 
@@ -114,6 +138,14 @@ def _reported(edges: Edges, event: Any) -> None:
 
 def _acted(edges: Edges, event: Any) -> None:
     act_on_granules.act_on_granules(edges, Executions(), event)
+
+
+def _queued(edges: Edges, event: Any) -> None:
+    queue_granules.queue_granules(edges, Executions(), event)
+
+
+def _started(edges: Edges, event: Any) -> None:
+    start_from_message.start_from_message(edges, Executions(), event)
 
 
 def _as_point(_: Edges, event: Any) -> None:
@@ -136,6 +168,11 @@ def _folder() -> Any:
     with (
         TemporaryDirectory() as folder,
         patch.object(discover_granules, "connect", nobody),
+        patch.object(cumulus_discover, "connect", nobody),
+        patch.object(queue_granules, "connect", nobody),
+        patch.object(sync_granule, "connect", lambda *_, **__: MagicMock()),
+        patch.object(sync_granule, "download", nobody),
+        patch.object(sync_granule, "open_stream", nobody),
     ):
         edges = wire_folder(Path(folder), {})
         edges.store.put(f"s3://{edges.stack.internal}/registry.json", REGISTRY)
@@ -154,7 +191,10 @@ REGISTRY = json.dumps(
                 "provider": "x",
             }
         },
-        "providers": {"x": {"id": "x", "protocol": "file", "host": "nowhere"}},
+        "providers": {
+            "x": {"id": "x", "protocol": "file", "host": "nowhere"},
+            "web": {"id": "web", "protocol": "http", "host": "127.0.0.1"},
+        },
         "rules": {},
     }
 ).encode()

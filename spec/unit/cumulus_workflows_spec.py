@@ -49,7 +49,7 @@ def test_a_step_names_a_task_as_cumulus_does(resource: str, what: str, tmp_path:
 @pytest.mark.parametrize(
     ("resource", "why"),
     [
-        ("${sync_granules_task_arn}", "unknown task 'sync_granules': did you mean sync-granule?"),
+        ("${sync_granules_task_arn}", "unknown task 'sync_granules': did you mean sync_granule, sync-granule or"),
         ("arn:aws:lambda:us-west-2:123456789012:function:sync", "Do: a workflow may not use arn:aws:lambda:us-west-2"),
         ("arn:aws:states:us-west-2:123456789012:activity:", "Do: a workflow may not use arn:aws:states"),
     ],

@@ -85,6 +85,21 @@ def test_queue_granules_finds_the_group_of_an_announced_file(port: int, tmp_path
     assert len(answer["items"][0]["task"]["input"]["granules"]) == 6
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("sync_granule", "takes no files of a disk"), ("move_granules", "neither where it was staged nor where it goes")],
+)
+def test_tasks_of_cumulus_read_what_is_populated(name: str, why: str, tmp_path: Path) -> None:
+    """Outside of a project: the registry is what the folder has."""
+    registry = {"collections": {}, "providers": {"sample": {"id": "sample", "protocol": "file"}}, "rules": {}}
+    (tmp_path / "s3/internal").mkdir(parents=True)
+    (tmp_path / "s3/internal/registry.json").write_text(json.dumps(registry))
+    words = ["run-task", name, "--input", str(ROOT / f"lambdas/{name}/event.json"), "--folder", "s3"]
+    done = run_forked(words, tmp_path, os.environ, seconds=120)
+    assert done.returncode != 0
+    assert why in done.stderr
+
+
 def test_start_from_message_leaves_a_message_of_no_rule_in_its_queue(
     port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
