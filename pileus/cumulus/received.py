@@ -92,7 +92,10 @@ def deliveries(event: Any, fallback: str) -> list[Delivery]:
     records = part(event, "Records")
     if not isinstance(records, list):
         raise UsageError("not an event of a queue, a topic or a stream: Records is no list")
-    return [_delivery(record, fallback) for record in records]
+    try:
+        return [_delivery(record, fallback) for record in records]
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as exc:
+        raise UsageError("not an event of a queue, a topic or a stream: a record is of another form") from exc
 
 
 def _delivery(record: Any, fallback: str) -> Delivery:

@@ -22,6 +22,8 @@ from pileus.wiring import Edges
 HANDLINGS: tuple[str, ...] = get_args(Handling)
 ALGORITHMS = {"md5": "md5", "sha1": "sha1", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
 """Our algorithm by Cumulus's `checksumType`, in small letters and without `-`."""
+LONGEST = 1024
+"""Bytes of a key."""
 CKSUM = "cksum"
 """The algorithm whose value Cumulus writes as a decimal number."""
 
@@ -128,7 +130,8 @@ def kind_of(kinds: Sequence[tuple[SearchPattern, File]], name: str) -> File | No
 
 
 def key_of(*parts: str) -> str:
-    """Return the key of an object from its parts. Raises DocumentError for one that leads upwards or cannot be shown.
+    """Return the key of an object from its parts. Raises DocumentError for one that leads upwards, cannot be shown or is
+    longer than S3 takes.
 
     >>> key_of("file-staging/", "mine", "", "a.hdf")
     'file-staging/mine/a.hdf'
@@ -136,7 +139,10 @@ def key_of(*parts: str) -> str:
     found = [step for one in parts for step in one.split("/") if step]
     if any(step in (".", "..") or not step.isprintable() for step in found):
         raise DocumentError("leads out of its folder, or cannot be shown", where=one_line("/".join(found)))
-    return "/".join(found)
+    key = "/".join(found)
+    if len(key.encode()) > LONGEST:
+        raise DocumentError(f"is longer than {LONGEST:,} bytes, the most of a key", where=one_line(key))
+    return key
 
 
 def url_of(provider: Provider, path: str, name: str) -> str:

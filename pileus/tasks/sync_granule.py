@@ -200,7 +200,9 @@ class _Sync:
         wanted = SearchPattern(kind.checksumFor)
         about = next((one for one in files if one is not file and wanted.first(one.name) is not None), None)
         if about is None:
-            raise DocumentError(f"no file of its granule matches checksumFor {kind.checksumFor!r}", where=file.name)
+            raise DocumentError(
+                f"no file of its granule matches checksumFor {kind.checksumFor[:80]!r}", where=file.name
+            )
         return about
 
     def _read(self, file: Listed, about: Listed) -> str:

@@ -80,6 +80,8 @@ MAKES: dict[type, Callable[[Aws], Any]] = {
 }
 CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (ArchiveStore, "weigh"): lambda edge: edge.weigh(FILE, URL, "replace"),
+    (ArchiveStore, "put"): lambda edge: edge.put(FILE, URL),
+    (ArchiveStore, "written"): lambda edge: edge.written(URL),
     (ArchiveStore, "stage"): lambda edge: edge.stage(FILE, URL, Kept(URL, 1, "", "written")),
     (CloudWatchLogs, "lines"): lambda edge: list(edge.lines("b", PARTITION.key)),
     (DeadLetters, "all"): lambda edge: edge.all(),

@@ -127,7 +127,8 @@ def read_message(body: bytes) -> None:
                 step(edges, event)
             except PileusError as error:
                 refused.append(error)
-    assert all(str(error).isprintable() and len(str(error)) < 2000 for error in refused)
+    odd = [repr(error) for error in refused if not (str(error).isprintable() and len(str(error)) < 2000)]
+    assert not odd, odd
     if len(refused) == 10:
         raise refused[0]
 

@@ -197,6 +197,7 @@ def test_the_collection_says_how_duplicates_are_handled_where_the_config_does_no
         ({}, {"downloadBucket": "elsewhere"}, Denied, "expected the internal bucket"),
         ({}, {"fileStagingDir": "backfills"}, Denied, "is the stack's own"),
         ({}, {"fileStagingDir": "file-staging/../backfills"}, DocumentError, "leads out of its folder"),
+        ({}, {"fileStagingDir": f"file-staging/{'x' * 1024}"}, DocumentError, "is longer than 1,024 bytes"),
         ({}, {"fileStagingDir": "archives"}, Denied, "is what a partition keeps"),
         ({}, {"downloadBucket": "open", "fileStagingDir": "manifests"}, Denied, "is the stack's own"),
         ({}, {"provider": {"id": "disk"}}, DocumentError, "takes no files of a disk"),
