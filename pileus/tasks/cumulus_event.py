@@ -130,8 +130,8 @@ def kind_of(kinds: Sequence[tuple[SearchPattern, File]], name: str) -> File | No
 
 
 def key_of(*parts: str) -> str:
-    """Return the key of an object from its parts. Raises DocumentError for one that leads upwards, cannot be shown or is
-    longer than S3 takes.
+    """Return the key of an object from its parts. Raises DocumentError for one that leads upwards, cannot be shown or
+    is longer than S3 takes.
 
     >>> key_of("file-staging/", "mine", "", "a.hdf")
     'file-staging/mine/a.hdf'

@@ -13,7 +13,9 @@ import pytest
 
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import fence
+from spec.servers.web import python_server
 from spec.support import tiny
+from spec.support.cumulus_tasks import COLLECTION, DISCOVER, INGEST, message, provider, publish
 from spec.support.gated import GatedSite, published
 from spec.support.grants import SETTINGS, calls, grants, unused
 from spec.support.stack import Project, project_of
@@ -56,7 +58,8 @@ if role == "worker":
     queues = wire_queues(Aws(), edges.stack)
     for queue in ("ingest", "backfill"):  # in a run it takes 200 receipts
         queues.post_anew(Message(queue, "receipt", "{}", "", {}))
-fetches = role in ("worker", "pileus-DiscoverGranules", "pileus-QueueGranules")
+fetches = role in ("worker", "pileus-DiscoverGranules", "pileus-QueueGranules", "pileus-SyncGranule")
+of_cumulus = role in ("pileus-SyncGranule", "pileus-MoveGranules")
 if fetches:  # a provider with secrets, or in a bucket
     tried(edges.secrets.resolve, SecretRef(secretsmanager=SECRET), "provider")
     tried(list, edges.store.list("s3://open-archive/"))
@@ -65,13 +68,16 @@ if fetches:  # two that want one connection, or one group, at once
     table = DynamoBudgetTable(Aws().dynamodb, edges.stack.connections)
     for token in ("one", "other"):
         tried(table.take, "rare", 7, role, token)
-    edges.index.entry(Partition("rare", "001", "2015-01", "g"))
+    if not of_cumulus:
+        edges.index.entry(Partition("rare", "001", "2015-01", "g"))
 if role in ("worker", "pileus-ReportStatus"):  # a worker that died just after its commit, with outputs to delete
     clean(edges.place(Partition("dead", "001", "2015-01", role)), role)
-if role not in ("pileus-QueueGranules", "pileus-StartFromMessage"):  # the large part of a Cumulus message
-    tried(edges.store.put, edges.internal(f"events/{role}"), b"{}", "application/json")
-    tried(edges.store.get, edges.internal(f"events/{role}"))
-if role == "pileus-GenerateCollections":
+tried(edges.store.put, edges.internal(f"events/{role}"), b"{}", "application/json")  # of a Cumulus message
+tried(edges.store.get, edges.internal(f"events/{role}"))
+if role == "pileus-SyncGranule":  # a provider that counts connections
+    with edges.connections.acquire("rare", 1):
+        pass
+if role == "pileus-GenerateCollections" or of_cumulus:
     raise SystemExit
 if role == "pileus-ActOnGranules":  # a backfill that was stopped before its execution was known
     workflows = wire_workflows(Aws(), edges.stack)
@@ -85,6 +91,7 @@ if role == "pileus-QueueGranules":  # a provider that counts connections, and a 
     kept = edges.internal("announced/rare/001/2015-01/a.json")
     edges.store.put(kept, b"{}")
     edges.store.get(kept)
+    tried(edges.store.get, edges.protected("manifests/rare"))  # of a granule that a partition has kept files of
 if role in ("pileus-StartFromMessage", "pileus-ReportStatus"):  # a message that no queue takes
     edges.letters.put_aside({"message": {"id": "rare", "body": "x" * 300_000}})
 if role not in ("pileus-QueueGranules", "pileus-StartFromMessage"):
@@ -97,6 +104,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with project_of(tmp_path_factory.mktemp("grants")) as project:
         (project.path / "site").mkdir()
         project.document("workflows/Sent.asl.json", SENT)
+        project.document("workflows/DiscoverGranules.asl.json", DISCOVER)
+        project.document("workflows/IngestGranule.asl.json", INGEST)
         project.up(workers=2, visibility_seconds=6)
         yield project
 
@@ -111,9 +120,11 @@ def test_every_grant_is_used(own: Project) -> None:
     granules_are_worked_on(own)
     a_point_that_is_listed_late(own)
     messages(own)
+    tasks_of_cumulus(own)
     dies_after_its_commit(own, "worker")
     dies_after_its_commit(own, "pileus-ReportStatus")
     roles = ("worker", "pileus-DiscoverGranules", "pileus-QueueGranules", "pileus-ReportStatus", *OF_MESSAGES)
+    roles += ("pileus-SyncGranule", "pileus-MoveGranules")
     for role in (*roles, "pileus-ActOnGranules", "pileus-GenerateCollections"):
         rare(own, role)
     own.pileus("down")
@@ -237,6 +248,31 @@ def messages(own: Project) -> None:
     own.aws.sns.publish(TopicArn=topic, Message="no json")
     own.wait_for(lambda: depth(own, own.edges.stack.messages_dead) >= 3)
     own.wait_for(lambda: list(own.edges.store.list(own.edges.internal("granules/told/"))))
+
+
+def tasks_of_cumulus(own: Project) -> None:
+    """Granules that are discovered, queued, staged and moved: twice, into both buckets."""
+    kinds = [{"regex": "hdf$", "bucket": "protected"}, {"regex": "jpg$", "bucket": "internal"}]
+    folders = ("mod", "file-staging/kept")
+    files = [kind | {"url_path": folder} for kind, folder in zip(kinds, folders, strict=True)]
+    collection = {"name": "MOD09GQ", "version": "006", "granuleIdExtraction": COLLECTION["granuleIdExtraction"]}
+    own.document("collections/mod.json", collection | {"files": files})
+    publish(own.path / "mod/a", "g1")
+    with python_server(own.path / "mod", own.path) as server:
+        own.document("data/providers/mod.json", provider(server.port, id="mod"))
+        own.pileus("populate")
+        told, place = collection | {"files": files}, own.edges.internal("executions/IngestGranule/")
+        for number, granules in enumerate(("skip", "replace")):
+            meta = {"handling": "version", "granules": granules, "collection": told, "provider": {"id": "mod"}}
+            own.document("message.json", message(own.edges, **meta))
+            start = ("runs", "start", "workflow:DiscoverGranules", "--input", "message.json", "--wait")
+            own.pileus(*start, "--id", f"mod-{number}")
+            own.wait_for(lambda: all_ended(own, "workflow:IngestGranule"))
+    assert len(list(own.edges.store.list(place))) == 4, "input and run of two executions"
+
+
+def all_ended(own: Project, process: str) -> bool:
+    return all(run["ended"] for run in own.json("runs", "list", process))
 
 
 def failures(own: Project) -> None:
