@@ -26,8 +26,8 @@ class File(Document):
     """Template of the folder in the bucket that tasks of Cumulus keep the file in; kept archives have keys of their
     own. Without it: the collection's. Example: `"{granule.collection}/{substring(file.fileName, 0, 3)}"`."""
     type: str | None = None
-    """Kind of file in Cumulus's notifications, such as `data`, `metadata` or `browse`; kept. Without it: not said.
-    Example: `"data"`."""
+    """Kind of file, such as `data`, `metadata` or `browse`, as tasks and notifications of Cumulus tell it. Without it:
+    not said. Example: `"data"`."""
     checksumFor: str | None = None
     """The `regex` of the files whose checksums these files hold, each beside the file that it is named after; the file
     is then verified against it. Without it: it holds no checksum. Example: `"(?P<day>[0-9]{8})[.]nc"`."""

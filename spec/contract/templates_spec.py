@@ -246,7 +246,7 @@ def test_secrets_are_granted_by_name_and_only_where_named() -> None:
 
     without, with_ = synthesize(EC2), synthesize(EC2 | {"secret_arns": [SECRET]})
     assert grants(without.core) == grants(without.workers) == []
-    assert [one["Resource"] for one in [*grants(with_.core), *grants(with_.workers)]] == [SECRET] * 3
+    assert [one["Resource"] for one in [*grants(with_.core), *grants(with_.workers)]] == [SECRET] * 4
 
 
 MESSAGES = [

@@ -1,12 +1,14 @@
 """Workflows of Cumulus as they stand: how they name tasks, and what the check lets pass."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pileus.documents import parse_value
+from pileus.cumulus.url_path import url_path
+from pileus.documents import Collection, parse_value
 from pileus.documents.task import TaskDefinition
 from pileus.errors import DocumentError
 from pileus.project.workflow_definition import Definition, read_definition
@@ -63,6 +65,18 @@ def test_a_name_of_cumulus_anywhere_else_is_refused_as_any_other(tmp_path: Path)
     value = one("pileus:task:hello", Parameters={"cma": {"event.$": "$", "task_config": {"a": "${system_bucket}"}}})
     with pytest.raises(DocumentError, match=r"\$\{system_bucket\}: expected one of GenerateCollectionsArn"):
         read(tmp_path, value, "hello")
+
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/cumulus-tasks.md"
+
+
+def test_the_workflows_of_the_page_pass_and_name_the_four_tasks(tmp_path: Path) -> None:
+    blocks = [json.loads(found) for found in re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)]
+    steps = [step for value in blocks if "States" in value for step in read(tmp_path, value).steps]
+    assert [step.what for step in steps] == ["DiscoverGranules", "QueueGranules", "SyncGranule", "MoveGranules"]
+    (collection,) = (parse_value(Collection, value, "page") for value in blocks if "granuleIdExtraction" in value)
+    granule = {"createdAt": 1496275200000}
+    assert url_path(collection.url_path or "", {"granule": granule}) == "mod/2017"
 
 
 def test_a_whole_workflow_passes_and_its_retries_may_have_whole_numbers(tmp_path: Path) -> None:

@@ -74,6 +74,24 @@ def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
 
 
+def test_a_cumulus_message_names_the_execution_that_it_is_handed_to(office: Office) -> None:
+    """Of each run, whatever it said; what was given is kept as it is."""
+    given = {"cumulus_meta": {"execution_name": "x", "execution_arn": "y", "system_bucket": "b"}, "payload": {}}
+    office.start(given)
+    office.end()
+    runs.settle(office.edges, office.workflows, KEY)
+    runs.rerun(office.edges, office.workflows, KEY)
+    first, second = (one["cumulus_meta"] for one in office.workflows.started.values())
+    assert first == {
+        "execution_name": "run_mine_1",
+        "execution_arn": arn_of(office.edges, SUBJECT, 1),
+        "state_machine": f"{MACHINES}SyncGranules",
+        "system_bucket": "b",
+    }
+    assert second["execution_name"] == "run_mine_2"
+    assert record.read_document(office.edges, record.input_url(office.edges, SUBJECT)) == given
+
+
 def test_a_workflow_gets_the_document_as_it_is_and_its_execution_has_the_run(office: Office) -> None:
     run = office.start()
     assert (run.key, run.kind, run.state, run.number, run.attempt) == (KEY, "workflow", State.running, 1, 1)
