@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pileus.api import problems
 from pileus.api.access import Authority
 from pileus.api.audit import Audit
+from pileus.api.cumulus.router import router as cumulus
 from pileus.api.etags import ETags
 from pileus.api.first import SignedInFirst
 from pileus.api.guard import LONGEST, Guard, Lockout
@@ -75,6 +76,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     app.include_router(v1)
     app.include_router(ogc)
     app.include_router(stac)
+    app.include_router(cumulus)
     app.include_router(page)
     app.add_middleware(ETags)
     app.add_middleware(SignedInFirst)

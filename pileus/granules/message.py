@@ -28,14 +28,14 @@ def message_of(
         place_of(edges, subject),
         collection,
         provider,
-        {"granules": [granule | {"files": [_file(one) for one in found.files]}]},
+        {"granules": [granule | {"files": [told_file(one) for one in found.files]}]},
         meta=meta,
         told={},
         cumulus_meta={"execution_arn": arn_of(edges, subject, 1)},
     )
 
 
-def _file(file: GranuleFile) -> dict[str, Any]:
+def told_file(file: GranuleFile) -> dict[str, Any]:
     """Return a file as Cumulus's tasks name it: by bucket and key where it is in one, else by its path there."""
     at = urlsplit(file.url)
     value: dict[str, Any] = {"fileName": file.name, "name": file.name, "source": file.url}

@@ -1,0 +1,71 @@
+"""Errors as Cumulus tells them: `{statusCode, error, message}`. Those of signing in stay as everywhere."""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from pileus.api.access import Forbidden, NotSignedIn, TooMany
+from pileus.api.bad_requests import first_of
+from pileus.api.problems import responses_of, status_of
+from pileus.errors import PileusError
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "CumulusError",
+    "description": "An error as Cumulus's API tells it.",
+    "required": ["statusCode", "error", "message"],
+    "properties": {
+        "statusCode": {"type": "integer", "examples": [404]},
+        "error": {"type": "string", "examples": ["Not Found"]},
+        "message": {"type": "string", "examples": ["there is no such granule"]},
+    },
+}
+RESPONSES = responses_of(
+    (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    "application/json",
+    SCHEMA,
+)
+
+
+def answer(status: HTTPStatus, message: str) -> JSONResponse:
+    """Return an error. What Pileus finds in a document is a bad request there."""
+    if status is HTTPStatus.UNPROCESSABLE_ENTITY:
+        status = HTTPStatus.BAD_REQUEST
+    headers = {"Retry-After": "2"} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+    body = {"statusCode": int(status), "error": status.phrase, "message": message}
+    return JSONResponse(body, status_code=int(status), headers=headers)
+
+
+class CumulusRoute(APIRoute):
+    """A route that answers every error in Cumulus's shape, but for those of signing in."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        handle = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return answer(HTTPStatus.BAD_REQUEST, first_of(error.errors()))
+            except HTTPException as error:
+                return answer(HTTPStatus(error.status_code), str(error.detail))
+            except (NotSignedIn, Forbidden, TooMany):
+                raise
+            except PileusError as error:
+                where = f"{error.where}: " if error.where else ""
+                return answer(status_of(error), f"{where}{error.message}")
+
+        return answered
