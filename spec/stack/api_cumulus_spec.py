@@ -1,4 +1,4 @@
-"""Routes under /cumulus over the embedded stack: three granules are listed, reingested, handed to a workflow, removed."""
+"""Routes under /cumulus over the embedded stack: granules are listed, reingested, handed to a workflow, removed."""
 
 import json
 from collections.abc import Iterator
