@@ -47,6 +47,7 @@ def test_three_granules_are_listed_and_one_is_shown(ask: Asking) -> None:
     assert (told["meta"]["table"], told["meta"]["count"]) == ("granule", 3)
     assert [one["granuleId"] for one in told["results"]] == ["tiny_201501", "tiny_201502"]
     assert ask("/cumulus/granules?status=failed").json["meta"]["count"] == 0
+    assert ask("/cumulus/stats/aggregate?type=granules").json["count"] == [{"key": "completed", "count": 3}]
     one = ask(f"/cumulus/granules/{LIGHTS}/tiny_201503").json
     assert one == ask("/cumulus/granules/tiny_201503").json
     assert [file["fileName"] for file in one["files"]] == ["tiny_201503.tgz"]

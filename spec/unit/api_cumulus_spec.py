@@ -85,6 +85,7 @@ def test_no_secret_of_a_provider_is_told(ask: Asking) -> None:
         ("/cumulus/granules/none", 404, "Not Found"),
         ("/cumulus/collections/none/001", 404, "Not Found"),
         ("/cumulus/executions", 400, "Bad Request"),
+        ("/cumulus/stats/aggregate", 400, "Bad Request"),
         ("/cumulus/executions/none", 404, "Not Found"),
         ("/cumulus/asyncOperations/none", 404, "Not Found"),
     ],

@@ -28,10 +28,7 @@ LISTED = {"ids", "granules", "workflowName", "meta", "collectionId", "queueUrl",
 @router.get("/granules", dependencies=READ, summary="List granules, as Cumulus does")
 def granules(reach: Reached, asked: Listing) -> dict[str, Any]:
     """Return `{meta, results}`. With `collectionId` only that collection is read."""
-    only = asked.equals.get("collectionId")
-    there = reach.documents.registry().collections
-    chosen = [one for key, one in sorted(there.items()) if only in (None, key)]
-    rows = (told(view) for one in chosen for view in reach.granules.all(one.name, one.version, begins=asked.prefix))
+    rows = rows_of(reach, asked.equals.get("collectionId"), asked.prefix)
     return listed(asked, reach.services.stack.stack, "granule", rows, "granuleId")
 
 
@@ -95,6 +92,13 @@ def bulk_reingest(reach: Reached, given: Given) -> dict[str, Any]:
 def bulk_delete(reach: Reached, given: Given) -> dict[str, Any]:
     """Take `{granules: [{granuleId, collectionId}]}`, or `ids` with `collectionId`."""
     return _begun(reach, "remove", given, "Bulk Granule Delete", {})
+
+
+def rows_of(reach: Reach, collection_id: str | None, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """Yield granules in Cumulus's words. `collection_id`: only of this collection. `prefix`: how their ids begin."""
+    for key, one in sorted(reach.documents.registry().collections.items()):
+        if collection_id in (None, key):
+            yield from map(told, reach.granules.all(one.name, one.version, begins=prefix))
 
 
 def told(one: GranuleView) -> dict[str, Any]:
