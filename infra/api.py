@@ -98,6 +98,7 @@ class Api(Stack):
         settings, sign_in = self.settings, self.api.sign_in
         environment = {
             **core.names,
+            **core.named_workflows,
             "PILEUS_SCHEDULE_ROLE": core.schedule_role.role_arn,
             "PILEUS_API_HOSTS": Fn.join(",", self.names),
             "PILEUS_SIGN_IN": sign_in.model_dump_json(exclude_defaults=True) if sign_in else "",

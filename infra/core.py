@@ -124,7 +124,8 @@ class Core(Stack):
             CfnOutput(self, "PileusRepository", value=self.repository.repository_uri)
             self.alarms = Alarms(self, settings=settings, core=self)
             reasons.give(self)
-        for name, value in self.names.items():
+        self.named_workflows = {"PILEUS_WORKFLOW_NAMES": ",".join(sorted(self.workflow_arns))}
+        for name, value in (self.names | self.named_workflows).items():
             CfnOutput(self, name.title().replace("_", ""), value=value)
 
     def _lambda(

@@ -66,6 +66,10 @@ class Stack:
     """Queue address: of messages of topics and streams that could not start their workflow at once."""
     messages_dead: str = ""
     """Queue address: of messages that could not start theirs at all, or whose run has failed."""
+    workflow_names: str = ""
+    """Names of the workflows with commas between them. The Lambdas and workers of the stack are not told them, but the
+    API is.
+    """
 
     @property
     def starter(self) -> str:

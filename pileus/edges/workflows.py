@@ -36,6 +36,9 @@ class Workflows(Protocol):
     def exists(self, workflow: str) -> bool:
         """Return whether the stack has a workflow of this name."""
 
+    def definition(self, workflow: str) -> dict[str, Any] | None:
+        """Return what the stack's workflow of this name is made of, as Amazon States Language; None for no such."""
+
     def status(self, execution: str) -> Status:
         """Return the status of an execution; `GONE` when Step Functions knows no such execution."""
 
@@ -72,14 +75,17 @@ class StepFunctions:
         return started["executionArn"]
 
     def exists(self, workflow: str) -> bool:
+        return self.definition(workflow) is not None
+
+    def definition(self, workflow: str) -> dict[str, Any] | None:
         try:
             with translated(workflow, "Step Functions"):
-                self._client.describe_state_machine(stateMachineArn=self._prefix + workflow)
+                found = self._client.describe_state_machine(stateMachineArn=self._prefix + workflow)
         except StoreError as exc:
             if exc.code in ("StateMachineDoesNotExist", "InvalidArn"):
-                return False
+                return None
             raise
-        return True
+        return dict(json.loads(found["definition"]))
 
     def status(self, execution: str) -> Status:
         return self.outcome(execution).status

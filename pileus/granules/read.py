@@ -70,6 +70,13 @@ def find(edges: Edges, collection: str, version: str, id: str) -> GranuleView:
     return seen
 
 
+def several(edges: Edges, collection: str, version: str, ids: list[str]) -> list[GranuleView]:
+    """Return the granules of these ids, in their order, with their files where they were found; those that are not
+    there are left out.
+    """
+    return _views(edges, _records(edges, collection, version, ids))
+
+
 def page(
     edges: Edges,
     collection: str,
@@ -89,7 +96,7 @@ def page(
     while read < MOST_READ:
         size = limit - len(found) if state is None else max(limit, PARALLEL)
         ids = [*islice(record.ids(edges, collection, version, begins=begins, after=place), size)]
-        for one in _views(edges, _records(edges, collection, version, ids)):
+        for one in several(edges, collection, version, ids):
             place = one.id
             if state in (None, one.state):
                 found.append(one)

@@ -44,18 +44,23 @@ def _pinned(project: Project, collection: Collection, source: str, zones: dict[s
 
 
 def populate(
-    store: Store, bucket: str, registry: Registry, zones: Mapping[str, bytes]
+    store: Store, bucket: str, registry: Registry, zones: Mapping[str, bytes], tag: str | None = None
 ) -> tuple[Registry, list[tuple[str, str, str]]]:
-    """Write what `validate` gave: zones by their content, then the registry as one object.
+    """Write what `validate` gave: zones by their content, then the registry as one object. `tag`: the entity tag that
+    the registry must still have, empty where there must be none; None: whatever is there is replaced.
 
     The answer: the registry as written, and (kind, name, `added`, `changed`, `unchanged` or `removed`) of each
-    document. When nothing changed nothing is written. A registry that is damaged counts as an empty one.
+    document. When nothing changed nothing is written. A registry that is damaged counts as an empty one. Raises
+    Conflict where its tag is another.
     """
     registry, changes = compare(store, bucket, registry)
     if any(change != "unchanged" for _, _, change in changes):
         for key, body in zones.items():
             store.put(f"s3://{bucket}/{key}", body)
-        store.put(_url(bucket), registry.to_json(), "application/json")
+        if tag is None:
+            store.put(_url(bucket), registry.to_json(), "application/json")
+        else:
+            store.swap(_url(bucket), registry.to_json(), tag or None, "application/json")
     return registry, changes
 
 

@@ -97,6 +97,20 @@ def key_of(collection: Collection) -> str:
     return f"{collection.name}___{collection.version}"
 
 
+def place_of(document: Document) -> tuple[str, str]:
+    """Return which of a registry's mappings a document is in, and its key there.
+
+    >>> place_of(Provider(id="site", protocol="https", host="example.org"))
+    ('providers', 'site')
+    """
+    if isinstance(document, Collection):
+        return "collections", key_of(document)
+    if isinstance(document, Provider):
+        return "providers", document.id
+    assert isinstance(document, Rule)
+    return "rules", document.name
+
+
 def check(
     registry: Registry,
     sources: Mapping[str, str],

@@ -9,8 +9,21 @@
 """
 
 from pileus.runs.control import rerun, settle, start, start_workflow, stop
-from pileus.runs.read import Page, find, result, rows
+from pileus.runs.read import Page, find, input_of, result, rows
 from pileus.runs.read import list_runs as list
 from pileus.runs.view import Run
 
-__all__ = ["Page", "Run", "find", "list", "rerun", "result", "rows", "settle", "start", "start_workflow", "stop"]
+__all__ = [
+    "Page",
+    "Run",
+    "find",
+    "input_of",
+    "list",
+    "rerun",
+    "result",
+    "rows",
+    "settle",
+    "start",
+    "start_workflow",
+    "stop",
+]

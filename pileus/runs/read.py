@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pileus.edges.store import load
-from pileus.errors import Conflict, NotFound
+from pileus.errors import Conflict, NotFound, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
+from pileus.runs.record import input_url, read_document
 from pileus.runs.view import Run, view
-from pileus.subject import Execution, Request, asks, parse_subject
+from pileus.subject import Asked, Execution, Request, asks, parse_subject
 from pileus.wiring import Edges
 
 if TYPE_CHECKING:
@@ -71,6 +72,17 @@ def list_runs(edges: Edges, of: str, *, state: State | None = None, limit: int =
             return Page(tuple(found), None)
         read += size
     return Page(tuple(found), place)
+
+
+def input_of(edges: Edges, key: str) -> dict[str, Any]:
+    """Return the input document of a run: as its workflow was given it; of a request, process and inputs.
+
+    Raises NotFound where there is none, UsageError for a partition, DamagedObject.
+    """
+    subject = parse_subject(key)
+    if not isinstance(subject, Asked):
+        raise UsageError("a partition has no input document", where=key)
+    return read_document(edges, input_url(edges, subject))
 
 
 def result(edges: Edges, key: str) -> Any:

@@ -79,6 +79,14 @@ def test_what_is_started_runs_and_what_is_stopped_does_not(engine: Engine) -> No
     assert workflows.status(one) == "ABORTED"
 
 
+def test_a_workflow_tells_what_it_is_made_of_and_one_that_is_not_there_nothing(engine: Engine) -> None:
+    found = engine.workflows.definition(NAME)
+    assert found is not None
+    assert found["StartAt"] in found["States"]
+    assert engine.workflows.definition("None") is None
+    assert (engine.workflows.exists(NAME), engine.workflows.exists("None")) == (True, False)
+
+
 def test_asked_twice_with_one_name_it_is_one_execution(engine: Engine) -> None:
     workflows = engine.workflows
     one = workflows.start(NAME, "b-1", VALUE)

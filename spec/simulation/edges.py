@@ -100,6 +100,12 @@ class SimulatedWorkflows:
         found: bool = self._schedule.effect(f"look for {workflow}", lambda: self.machines.exists(workflow), self._down)
         return found
 
+    def definition(self, workflow: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._schedule.effect(
+            f"read {workflow}", lambda: self.machines.definition(workflow), self._down
+        )
+        return found
+
     def status(self, execution: str) -> Status:
         found: Status = self._schedule.effect(
             f"status of {execution}", lambda: self.machines.status(execution), self._down

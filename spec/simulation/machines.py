@@ -79,6 +79,10 @@ class Machines:
         """See Workflows."""
         return workflow in self._definitions
 
+    def definition(self, workflow: str) -> dict[str, Any] | None:
+        """See Workflows."""
+        return self._definitions.get(workflow)
+
     def status(self, arn: str) -> Status:
         """See Workflows."""
         return self.executions[arn].status if arn in self.executions else "GONE"

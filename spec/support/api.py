@@ -28,6 +28,9 @@ class NoWorkflows:
     def exists(self, workflow: str) -> bool:
         return False
 
+    def definition(self, workflow: str) -> dict[str, Any] | None:
+        return None
+
     def status(self, execution: str) -> str:
         return "RUNNING"
 

@@ -33,6 +33,9 @@ class Executions:
     def exists(self, workflow: str) -> bool:
         return True
 
+    def definition(self, workflow: str) -> dict[str, Any] | None:
+        return {}
+
     def outcome(self, execution: str) -> Outcome:
         return self.ended.get(execution) or Outcome(self.status(execution))
 

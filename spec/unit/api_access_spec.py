@@ -17,8 +17,9 @@ from spec.support.tiny import folder_edges
 STANDARDS = {"/", "/conformance", "/openapi-3.0.json", "/stac", "/stac/", "/stac/conformance"}
 PUBLIC = {"/health", "/app/sign-in", "/app/{name:path}"} | STANDARDS
 """Routes that anybody may ask: the page's own files hold nothing of the stack."""
-CHANGES_NOTHING = {"/app/sign-out", "/stac/search"}
-"""What is POST, and for everybody who may read: the standard's search by a body."""
+SEARCHES = {f"/cumulus/executions/{what}-by-granules" for what in ("search", "workflows")}
+CHANGES_NOTHING = {"/app/sign-out", "/stac/search"} | SEARCHES
+"""What is POST, and for everybody who may read: searches by a body."""
 
 
 @pytest.fixture(scope="module")

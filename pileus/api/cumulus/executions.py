@@ -1,97 +1,133 @@
-"""Executions and asynchronous operations as Cumulus's API has them: both are runs of workflows."""
+"""Executions as Cumulus's API has them: each is the latest run of a workflow over a document, or of a process."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Body, Path
 
 from pileus.api.access import allow
 from pileus.api.cumulus import states
+from pileus.api.cumulus.asked import Asked, Row, Table, asked_of
 from pileus.api.cumulus.errors import RESPONSES, CumulusRoute
-from pileus.api.cumulus.lists import Listing, listed
+from pileus.api.cumulus.lists import listed
+from pileus.api.cumulus.named import pairs_of, read
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
-from pileus.errors import NotFound, UsageError
-from pileus.granules.bulk import WORKFLOW as BULK
+from pileus.errors import NotFound
 from pileus.models import State
 from pileus.runs import Run
-from pileus.runs.executions import arn_of, run_of_arn
-from pileus.subject import Execution
+from pileus.runs.executions import WORKFLOW, arn_of, run_of_arn
+from pileus.subject import Asked as Subject
+from pileus.subject import Execution, parse_subject
 
 router = APIRouter(tags=["cumulus"], route_class=CumulusRoute, responses=RESPONSES)
 READ = [allow(Role.read)]
-OPERATIONS = {"remove": "Bulk Granule Delete", "reingest": "Bulk Granule Reingest"}
-"""Type of an asynchronous operation, by how ids begin that Pileus gives itself; any other is Bulk Granules."""
+TABLE = Table.whole(
+    "execution", "name", frozenset({"arn", "name", "type", "status", "createdAt", "updatedAt", "timestamp", "error"})
+)
+MOST = 500
+"""Granules that one search names."""
+NO_HISTORY = "The execution is told by the records of its run; Step Functions itself has the history of its states."
+Arn = Annotated[str, Path(max_length=500)]
+Granules = Annotated[dict[str, Any], Body(description="`{granules: [{granuleId, collectionId}]}`")]
 
 
 @router.get("/executions", dependencies=READ, summary="List executions, as Cumulus does")
-def executions(reach: Reached, asked: Listing) -> dict[str, Any]:
-    """Return `{meta, results}` of the executions of one workflow, newest first: `type` must name it."""
-    workflow = asked.equals.get("type")
-    if not workflow:
-        raise UsageError("type: expected the name of a workflow: executions are listed by workflow")
-    rows = (_execution(reach, run) for run in _runs(reach, workflow))
-    return listed(asked, reach.services.stack.stack, "execution", rows, "name")
+def executions(reach: Reached, asked: Annotated[Asked, asked_of(TABLE)]) -> dict[str, Any]:
+    """Return `{meta, results}`, workflow by workflow, of each the newest first. With `type` only that workflow's."""
+    return listed(asked, reach.services.stack.stack, TABLE, rows_of(reach, asked))
+
+
+@router.get("/executions/status/{arn}", dependencies=READ, summary="Show where an execution stands, as Cumulus does")
+def status(reach: Reached, arn: Arn) -> dict[str, Any]:
+    """Return it with its input and its output, as Cumulus does where Step Functions has forgotten it."""
+    run = _found(reach, arn)
+    word = states.of_execution(run.state)
+    value: dict[str, Any] = {
+        "executionArn": arn,
+        "stateMachineArn": reach.services.stack.workflow_arn(_type(run)),
+        "name": arn.rpartition(":")[2],
+        "status": "SUCCEEDED" if word == "completed" else word.upper(),
+        "startDate": run.started or run.created,
+        "stopDate": run.ended,
+        "input": reach.runs.input(run.key),
+    }
+    if run.state is State.succeeded:
+        value["output"] = reach.runs.result(run.key)
+    return {"warning": NO_HISTORY, "execution": value}
 
 
 @router.get("/executions/{arn}", dependencies=READ, summary="Show an execution, as Cumulus does")
-def execution(reach: Reached, arn: Annotated[str, Path(max_length=500)]) -> dict[str, Any]:
-    """Return the execution of a run, with what it has put out as `finalPayload`."""
-    found = run_of_arn(reach.services.edges, arn)
-    run = reach.runs.show(found[0].key) if found and isinstance(found[0], Execution) else None
-    if found is None or run is None or run.number != found[1]:
-        raise NotFound("there is no such execution, or its run has had another since", where=arn[:200])
-    value = _execution(reach, run)
+def execution(reach: Reached, arn: Arn) -> dict[str, Any]:
+    """Return it, with its input as `originalPayload` and what it has put out as `finalPayload`."""
+    run = _found(reach, arn)
+    value = {**_told(reach, run), "originalPayload": reach.runs.input(run.key)}
     return value | ({"finalPayload": reach.runs.result(run.key)} if run.state is State.succeeded else {})
 
 
-@router.get("/asyncOperations", dependencies=READ, summary="List asynchronous operations, as Cumulus does")
-def operations(reach: Reached, asked: Listing) -> dict[str, Any]:
-    """Return `{meta, results}` of the work on many granules, newest first, without its output."""
-    rows = map(_operation, _runs(reach, BULK))
-    return listed(asked, reach.services.stack.stack, "asyncOperation", rows, "id")
+@router.post("/executions/search-by-granules", dependencies=READ, summary="Find executions by granules")
+def search(reach: Reached, given: Granules, asked: Annotated[Asked, asked_of(TABLE)]) -> dict[str, Any]:
+    """Return `{meta, results}` of the executions that last worked on these granules. A backfill's work has none."""
+    subjects = dict.fromkeys(one.subject for one in read(reach, pairs_of(given, most=MOST)))
+    keys = (key for key in subjects if isinstance(parse_subject(key), Subject))
+    return listed(asked, reach.services.stack.stack, TABLE, (_told(reach, run) for run in _shown(reach, keys)))
 
 
-@router.get("/asyncOperations/{id}", dependencies=READ, summary="Show an asynchronous operation, as Cumulus does")
-def operation(reach: Reached, id: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
-    """Return it with its output, which is JSON as text."""
-    run = reach.runs.show(f"{Execution.kind}:{BULK}/{id}")
-    value = _operation(run)
-    if run.state is State.succeeded:
-        value["output"] = json.dumps(reach.runs.result(run.key))
-    return value
+@router.post("/executions/workflows-by-granules", dependencies=READ, summary="Find workflows by granules")
+def workflows(reach: Reached, given: Granules) -> list[str]:
+    """Return the names of the workflows that last worked on all of these granules, as Cumulus does: one, or none."""
+    subjects = [parse_subject(one.subject) for one in read(reach, pairs_of(given, most=MOST))]
+    names = {one.name if isinstance(one, Execution) else "" for one in subjects}
+    return sorted(names) if len(names) == 1 and "" not in names else []
 
 
-def _runs(reach: Reach, workflow: str) -> Iterator[Run]:
-    return reach.runs.all(f"{Execution.kind}:{workflow}")
+def rows_of(reach: Reach, asked: Asked) -> Iterator[Row]:
+    """Yield the executions that may be of a list."""
+    for name in reach.services.stack.workflow_names.split(","):
+        if name and asked.may_keep(type=name):
+            for of in _scopes(reach, name):
+                yield from (_told(reach, run) for run in reach.runs.all(of))
 
 
-def _execution(reach: Reach, run: Run) -> dict[str, Any]:
-    assert isinstance(run.subject, Execution)
+def _scopes(reach: Reach, workflow: str) -> list[str]:
+    """Return what `runs.all` is asked for to see all executions of a workflow."""
+    if workflow == WORKFLOW:
+        return [one.id for one in reach.runs.processes()]
+    return [f"{Execution.kind}:{workflow}"]
+
+
+def _shown(reach: Reach, keys: Iterable[str]) -> Iterator[Run]:
+    for key in keys:
+        try:
+            yield reach.runs.show(key)
+        except NotFound:
+            continue
+
+
+def _found(reach: Reach, arn: str) -> Run:
+    """Return the run that an execution is of. Raises NotFound."""
+    found = run_of_arn(reach.services.edges, arn)
+    run = reach.runs.show(found[0].key) if found else None
+    if found is None or run is None or run.number != found[1]:
+        raise NotFound("there is no such execution of a run, or its run has had another since", where=arn[:200])
+    return run
+
+
+def _type(run: Run) -> str:
+    assert isinstance(run.subject, Subject)  # of which alone executions are told
+    return run.subject.name if isinstance(run.subject, Execution) else WORKFLOW
+
+
+def _told(reach: Reach, run: Run) -> dict[str, Any]:
+    assert isinstance(run.subject, Subject)
     arn = arn_of(reach.services.edges, run.subject, run.number)
     value: dict[str, Any] = {
         "arn": arn,
         "name": arn.rpartition(":")[2],
-        "type": run.subject.name,
+        "type": _type(run),
         "status": states.of_execution(run.state),
         "createdAt": states.milliseconds(run.created),
         "updatedAt": states.milliseconds(run.updated),
         "timestamp": states.milliseconds(run.updated),
     }
-    if run.failure:
-        value["error"] = {"Error": run.failure.type, "Cause": str(run.failure)}
-    return value
-
-
-def _operation(run: Run) -> dict[str, Any]:
-    assert isinstance(run.subject, Execution)
-    value: dict[str, Any] = {
-        "id": run.subject.id,
-        "status": states.OPERATION[states.of_execution(run.state)],
-        "operationType": OPERATIONS.get(run.subject.id.partition("-")[0], "Bulk Granules"),
-        "description": f"Work on granules, by the workflow {BULK}",
-        "createdAt": states.milliseconds(run.created),
-        "updatedAt": states.milliseconds(run.updated),
-    }
-    return value | ({"output": str(run.failure)} if run.failure else {})
+    return value | ({"error": {"Error": run.failure.type, "Cause": str(run.failure)}} if run.failure else {})

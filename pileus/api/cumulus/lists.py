@@ -1,96 +1,103 @@
-"""Lists as Cumulus has them: `{meta, results}`, cut, filtered and ordered by what the query says."""
+"""Lists as Cumulus has them: `{meta, results}`. Rows are looked at one after the other, and so many at most.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from typing import Annotated, Any, Literal
+A list is right or refused: where there are more rows than are looked at, `meta.count` is how many were found so far and
+`meta.more` says so; a page that these rows do not fill, and an order of all of them, are refused.
+"""
 
-from fastapi import Depends, Query, Request
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cmp_to_key
+from heapq import nsmallest
+from itertools import chain, islice
+from typing import Any
 
-MOST = 10_000
-"""Rows that are looked at for one list; `meta.count` of a longer one is at most this."""
-RESERVED = {"limit", "page", "order", "sort_by", "sort_key", "fields", "prefix", "infix", "countOnly"}
-"""Words of a query that name no field."""
+from pileus.api.cumulus.asked import Asked, Row, Table, at
+from pileus.errors import UsageError
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a query says of a list."""
-
-    limit: int
-    page: int
-    """From 1."""
-    sort_by: str | None
-    """Field; None: the order that the stack keeps them in."""
-    descending: bool
-    fields: tuple[str, ...]
-    """Fields that are told; empty: all."""
-    prefix: str
-    infix: str
-    count_only: bool
-    equals: Mapping[str, str]
-    """Fields, with dots for those inside, and what each must be."""
+LOOKED = 5000
+"""Rows that are looked at for one list."""
+CHUNK = 250
+"""Rows that are read at once."""
+Read = Callable[[Sequence[Row]], Iterable[Row]]
+"""Returns rows whole, by what is known of each; those that are gone are left out."""
 
 
-def _asked(
-    request: Request,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 10,
-    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
-    order: Annotated[Literal["asc", "desc"], Query()] = "desc",
-    sort_by: Annotated[str | None, Query(max_length=100)] = None,
-    sort_key: Annotated[str | None, Query(max_length=100, description="A field; -FIELD: descending.")] = None,
-    fields: Annotated[str, Query(max_length=1000, description="Only these, joined by commas.")] = "",
-    prefix: Annotated[str, Query(max_length=240, description="Only what is named so at its beginning.")] = "",
-    infix: Annotated[str, Query(max_length=240, description="Only what is named so anywhere.")] = "",
-    countOnly: Annotated[bool, Query()] = False,  # noqa: N803 - Cumulus's name
-) -> Asked:
-    by = sort_key.lstrip("-") if sort_key else sort_by
-    descending = sort_key.startswith("-") if sort_key else order == "desc"
-    wanted = tuple(one for one in fields.split(",") if one)
-    equals = {name: value for name, value in request.query_params.items() if name not in RESERVED}
-    return Asked(limit, page, by, descending, wanted, prefix, infix, countOnly, equals)
+class _Bounded:
+    """The first rows of a list."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = iter(rows)
+        self.more = False
+        """Whether there are others, once these were looked at."""
+
+    def __iter__(self) -> Iterator[Row]:
+        yield from islice(self._rows, LOOKED)
+        self.more = next(self._rows, None) is not None
 
 
-Listing = Annotated[Asked, Depends(_asked)]
+def listed(asked: Asked, stack: str, table: Table, rows: Iterable[Row], read: Read = iter) -> dict[str, Any]:
+    """Return a list. `rows`: what is known of each, in the order of the stack. Raises UsageError."""
+    bounded, begin, end = _Bounded(rows), (asked.page - 1) * asked.limit, asked.page * asked.limit
+    shown: list[Row] = []
+    count = 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal count
+        for row in _matching(asked, table, bounded, read):
+            count += 1
+            yield row
+
+    if asked.sort:
+        shown = nsmallest(min(end, LOOKED), counted(), key=cmp_to_key(_order(asked)))[begin:]
+    else:
+        shown = [row for row in counted() if begin < count <= end]
+    if bounded.more and not asked.count_only and (asked.sort or len(shown) < asked.limit):
+        raise UsageError(_too_many("for this page"))
+    if not asked.uses(table.name) - table.known:
+        shown = [*read(shown)]
+    meta = {"name": "cumulus-api", "stack": stack, "table": table.word, "limit": asked.limit, "page": asked.page}
+    meta |= {"count": count} | ({"more": True} if bounded.more else {})
+    return {"meta": meta, "results": [] if asked.count_only else [_cut(asked, row) for row in shown]}
 
 
-def listed(asked: Asked, stack: str, table: str, rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, Any]:
-    """Return a list. `table`: what it is of, in one word. `name`: the field that prefix and infix look at."""
-    kept = [one for one in islice(rows, MOST) if _matches(asked, one, name)]
-    if asked.sort_by:
-        by = asked.sort_by
-        kept.sort(key=lambda one: _sortable(_at(one, by)), reverse=asked.descending)
-    begin = (asked.page - 1) * asked.limit
-    shown = [] if asked.count_only else [_cut(asked, one) for one in kept[begin : begin + asked.limit]]
-    meta = {
-        "name": "cumulus-api",
-        "stack": stack,
-        "table": table,
-        "limit": asked.limit,
-        "page": asked.page,
-        "count": len(kept),
-    }
-    return {"meta": meta, "results": shown}
+def matching(asked: Asked, table: Table, rows: Iterable[Row], read: Read = iter) -> Iterator[Row]:
+    """Yield all rows of a list, whole. Raises UsageError, at the end, where there are more than are looked at."""
+    bounded = _Bounded(rows)
+    found = _matching(asked, table, bounded, read)
+    if asked.uses(table.name) <= table.known:
+        found = chain.from_iterable(map(read, _chunks(found)))
+    yield from found
+    if bounded.more:
+        raise UsageError(_too_many("to count all"))
 
 
-def _matches(asked: Asked, row: Mapping[str, Any], name: str) -> bool:
-    told = str(row.get(name, ""))
-    if not told.startswith(asked.prefix) or asked.infix not in told:
-        return False
-    return all(_text(_at(row, field)) == value for field, value in asked.equals.items())
+def _matching(asked: Asked, table: Table, rows: Iterable[Row], read: Read) -> Iterator[Row]:
+    """Yield the rows of a list: as they are known where that is enough to tell, else whole."""
+    if asked.uses(table.name) - table.known:
+        rows = chain.from_iterable(map(read, _chunks(rows)))
+    return (row for row in rows if asked.keeps(row, table.name))
 
 
-def _at(row: Mapping[str, Any], field: str) -> Any:
-    value: Any = row
-    for part in field.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield the rows, so many at once."""
+    left = iter(rows)
+    while chunk := [*islice(left, CHUNK)]:
+        yield chunk
 
 
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return None if value is None else str(value)
+def _too_many(why: str) -> str:
+    narrow = "name a collectionId, a type or a longer prefix, or read page by page under /v1"
+    return f"there are more than {LOOKED:,} rows to look at {why}: {narrow}"
+
+
+def _order(asked: Asked) -> Callable[[Row, Row], int]:
+    def compare(one: Row, other: Row) -> int:
+        for field, descending in asked.sort:
+            a, b = _sortable(at(one, field)), _sortable(at(other, field))
+            if a != b:
+                return 1 if (a > b) != descending else -1
+        return 0
+
+    return compare
 
 
 def _sortable(value: Any) -> tuple[int, float, str]:
@@ -100,5 +107,8 @@ def _sortable(value: Any) -> tuple[int, float, str]:
     return (0, 0.0, "") if value is None else (2, 0.0, str(value))
 
 
-def _cut(asked: Asked, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in asked.fields if name in row} if asked.fields else dict(row)
+def _cut(asked: Asked, row: Row) -> dict[str, Any]:
+    if not asked.fields:
+        return dict(row)
+    heads = dict.fromkeys(field.partition(".")[0] for field in asked.fields)
+    return {name: row[name] for name in heads if name in row}

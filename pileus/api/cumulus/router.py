@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 
 from pileus.api.access import allow
-from pileus.api.cumulus import documents, executions, granules, stats, undone
+from pileus.api.cumulus import bulk, documents, executions, granules, letters, operations, stats, undone, workflows
 from pileus.api.cumulus.errors import RESPONSES, CumulusRoute
 from pileus.api.reach import Reached
 from pileus.api.roles import Role
@@ -37,5 +37,6 @@ def document_schema(type: Annotated[Literal["collection", "provider", "rule"], P
 
 
 router = APIRouter(prefix="/cumulus")
-for _room in (undone.router, about, documents.router, granules.router, executions.router, stats.router):
+_WORK = (bulk.router, granules.router, executions.router, operations.router, letters.router)
+for _room in (undone.router, about, documents.router, workflows.router, *_WORK, stats.router, undone.last):
     router.include_router(_room)

@@ -5,7 +5,7 @@ What reads polygons is imported where they are read: GDAL is heavy, and a server
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -17,10 +17,10 @@ from pileus.client.answers import ChangeAnswer, Populated, RuleAnswer, ZonesAnsw
 from pileus.client.services import Services
 from pileus.documents import Collection, Document, Rule
 from pileus.documents.rule import MESSAGES
-from pileus.edges.store import load
-from pileus.errors import DocumentError, NotFound, Unknown
+from pileus.edges.store import load, parsed
+from pileus.errors import DocumentError, NotFound, NotNow, Unknown
 from pileus.names import FileName
-from pileus.project.registry import Registry, check
+from pileus.project.registry import Registry, check, place_of
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,57 @@ class LocalDocuments:
 
         `zones`: files by the key that collections name them by; others are in the stack, or addresses.
         """
+        return self._populate(registry, zones or {}, None, only_check=only_check)
+
+    def add(self, document: Document) -> None:
+        """Populate one more document. Raises NotNow where there is one of its key, Conflict where somebody else
+        populates at the same time, and DocumentError.
+        """
+        before, tag = self._tagged()
+        kind, key = place_of(document)
+        if key in getattr(before, kind):
+            raise NotNow(f"there is a {kind.removesuffix('s')} {key} already")
+        self._populate(_with(before, kind, {**getattr(before, kind), key: document}), {}, tag)
+
+    def replace(self, document: Document) -> None:
+        """Populate a document in place of the one of its key. Raises Unknown where there is none, Conflict where
+        somebody else populates at the same time, and DocumentError.
+        """
+        before, tag = self._tagged()
+        kind, key = place_of(document)
+        self._populate(_with(before, kind, {**_there(before, kind, key), key: document}), {}, tag)
+
+    def remove(self, kind: str, key: str) -> None:
+        """Take a document away; `kind` and `key`: as a Registry has them. Raises Unknown where there is none, Conflict
+        where somebody else populates at the same time, and DocumentError where another names it.
+        """
+        before, tag = self._tagged()
+        left = {name: one for name, one in _there(before, kind, key).items() if name != key}
+        self._populate(_with(before, kind, left), {}, tag)
+
+    def _tagged(self) -> tuple[Registry, str]:
+        """Return all that is populated, and the entity tag of its object; empty where there is none."""
+        edges = self.services.edges
+        url = edges.internal("registry.json")
+        try:
+            body, tag = edges.store.tagged(url)
+        except NotFound:
+            return Registry(), ""
+        return parsed(url, body, Registry.from_json), tag
+
+    def _populate(
+        self, registry: Registry, zones: Mapping[str, bytes], tag: str | None, *, only_check: bool = False
+    ) -> Populated:
         from pileus.project.populate import compare, populate
 
         edges, today = self.services.edges, datetime.fromtimestamp(self.services.edges.now(), UTC).date()
         check(registry, {}, self._workflows(registry), today, self.services.stack.bucket_map)
         for collection in registry.collections.values():
-            self._zones_are_there(collection, zones or {})
+            self._zones_are_there(collection, zones)
         if only_check:
             _, changes = compare(edges.store, edges.stack.internal, registry)
             return Populated(changes=_told(changes), started=[])
-        written, changes = populate(edges.store, edges.stack.internal, registry, zones or {})
+        written, changes = populate(edges.store, edges.stack.internal, registry, zones, tag)
         fired = rules.apply(edges, self.services.workflows, self.services.schedules, self.services.sources, written)
         return Populated(changes=_told(changes), started=[name for name, what in fired if what == "started"])
 
@@ -156,6 +197,19 @@ class LocalDocuments:
 def plain(document: Document) -> dict[str, Any]:
     """Return a document as JSON, without what is default."""
     return document.model_dump(mode="json", exclude_defaults=True)
+
+
+def _with(registry: Registry, kind: str, documents: Mapping[str, Document]) -> Registry:
+    changed: dict[str, Any] = {kind: documents}
+    return replace(registry, **changed)
+
+
+def _there(registry: Registry, kind: str, key: str) -> Mapping[str, Document]:
+    """Return the documents of a kind. Raises Unknown where none has this key."""
+    found: Mapping[str, Document] = getattr(registry, kind)
+    if key not in found:
+        raise Unknown(f"there is no {kind.removesuffix('s')} {key[:200]!r}")
+    return found
 
 
 def _told(changes: list[tuple[str, str, str]]) -> list[ChangeAnswer]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pileus.backfills.control import read_registry
 from pileus.client.services import Services
-from pileus.granules import bulk, read
+from pileus.granules import bulk, read, record
 from pileus.granules.act import Acted
 from pileus.granules.read import GranulePage, GranuleView
 from pileus.models import State
@@ -40,6 +40,14 @@ class LocalGranules:
         """Return some of them. `after`: as the page before told it."""
         edges, version = self.services.edges, self._version(collection, version)
         return read.page(edges, collection, version, state=state, begins=begins, limit=limit, after=after)
+
+    def ids(self, collection: str, version: str | None = None, *, begins: str = "") -> Iterator[str]:
+        """Yield the ids of the granules of a collection in order, without a look at their records."""
+        return record.ids(self.services.edges, collection, self._version(collection, version), begins=begins)
+
+    def several(self, collection: str, version: str | None, ids: list[str]) -> list[GranuleView]:
+        """Return those of these granules that are there, with their files where they were found."""
+        return read.several(self.services.edges, collection, self._version(collection, version), ids)
 
     def act(self, wanted: Mapping[str, Any], id: str | None = None) -> Run:
         """Have something done with granules, and return the run that does it."""

@@ -14,7 +14,7 @@ from pileus.cumulus.received import Received
 from pileus.deploy.cost import Estimate, estimate
 from pileus.deploy.figures import latest_manifests, read_prices, work_of
 from pileus.edges.dead_letters import DeadLetter
-from pileus.errors import Unknown, UsageError
+from pileus.errors import Conflict, NotFound, PileusError, Unknown, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.models import Partition
 from pileus.runs import Run
@@ -131,6 +131,16 @@ class LocalOperations:
         started = start(edges, self.services.workflows, planned)
         self.services.dead_letters.remove(id)
         return started
+
+    def redrive_all(self, most: int, *, command: str = "") -> list[tuple[str, "Backfill | Run | PileusError"]]:
+        """Redrive the oldest messages, and return of each its id and what it led to, or why it stays."""
+        found: list[tuple[str, Backfill | Run | PileusError]] = []
+        for letter in self.services.dead_letters.all()[:most]:
+            try:
+                found.append((letter.id, self.redrive(letter.id, command=command)))
+            except (UsageError, Conflict, NotFound) as error:
+                found.append((letter.id, error))
+        return found
 
     def _facts(self, message: DeadLetter) -> DeadLetterAnswer:
         """Return what is known of a message. The reason of the failure comes from the index."""

@@ -65,6 +65,10 @@ class LocalRuns:
         """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
         return runs.rerun(self.services.edges, self.services.workflows, key)
 
+    def input(self, key: str) -> dict[str, Any]:
+        """Return the input document of a run. Raises NotFound where there is none, UsageError for a partition."""
+        return runs.input_of(self.services.edges, key)
+
     def result(self, key: str) -> Any:
         """Return the result document: of a partition the manifest, of a workflow what it put out.
 
