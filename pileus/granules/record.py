@@ -62,14 +62,21 @@ class GranuleRecord:
 
 
 def is_id(id: Any) -> bool:
-    """Return whether a granule may be called so."""
-    return isinstance(id, str) and len(id) > 0 and len(safe(id)) <= LONGEST
+    """Return whether a granule may be called so. Half of a surrogate pair, which JSON can write, is no character.
+
+    >>> is_id("tiny_201501"), is_id(""), is_id(json.loads('"\\\\ud800"'))
+    (True, False, False)
+    """
+    if not isinstance(id, str) or any("\ud800" <= one <= "\udfff" for one in id):
+        return False
+    return len(id) > 0 and len(safe(id)) <= LONGEST
 
 
 def check_id(id: str) -> None:
     """Raise DocumentError for an id that no granule may have."""
     if not is_id(id):
-        raise DocumentError(f"its granule id {id[:80]!r} is empty, or too long: {LONGEST} characters are the most")
+        told = f"is empty, no text, or too long: {LONGEST} characters are the most"
+        raise DocumentError(f"its granule id {id[:80]!r} {told}")
 
 
 def write(edges: Edges, record: GranuleRecord) -> None:

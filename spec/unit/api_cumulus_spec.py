@@ -234,6 +234,7 @@ def test_executions_and_workflows_are_found_by_the_granules_that_they_last_worke
     assert [one["arn"] for one in asked("search", "g1", "g3")["results"]] == [ARN]
     assert asked("workflows", "g3") == ["Publish"]
     assert asked("workflows", "g1", "g3") == []
+    assert asked("search", "g1", "g4")["message"] == f"there is no granule 'g4' of '{LIGHTS}'"
 
 
 def test_statistics_count_granules_and_rows_of_lists(office: Office) -> None:

@@ -40,11 +40,14 @@ RESPONSES = responses_of(
 
 
 def answer(status: HTTPStatus, message: str) -> JSONResponse:
-    """Return an error. What Pileus finds in a document is a bad request there."""
+    """Return an error. What Pileus finds in a document is a bad request there. Half of a surrogate pair, which a body
+    may have, is told by its number.
+    """
     if status is HTTPStatus.UNPROCESSABLE_ENTITY:
         status = HTTPStatus.BAD_REQUEST
     headers = {"Retry-After": "2"} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
-    body = {"statusCode": int(status), "error": status.phrase, "message": message}
+    told = message.encode("utf-8", "backslashreplace").decode()
+    body = {"statusCode": int(status), "error": status.phrase, "message": told}
     return JSONResponse(body, status_code=int(status), headers=headers)
 
 

@@ -67,16 +67,15 @@ def execution(reach: Reached, arn: Arn) -> dict[str, Any]:
 
 @router.post("/executions/search-by-granules", dependencies=READ, summary="Find executions by granules")
 def search(reach: Reached, given: Granules, asked: Annotated[Asked, asked_of(TABLE)]) -> dict[str, Any]:
-    """Return `{meta, results}` of the executions that last worked on these granules. A backfill's work has none."""
-    subjects = dict.fromkeys(one.subject for one in read(reach, pairs_of(given, most=MOST)))
-    keys = (key for key in subjects if isinstance(parse_subject(key), Subject))
+    """Return `{meta, results}` of the executions that last worked on these granules; a backfill's work has none."""
+    keys = (key for key in _subjects(reach, given) if isinstance(parse_subject(key), Subject))
     return listed(asked, reach.services.stack.stack, TABLE, (_told(reach, run) for run in _shown(reach, keys)))
 
 
 @router.post("/executions/workflows-by-granules", dependencies=READ, summary="Find workflows by granules")
 def workflows(reach: Reached, given: Granules) -> list[str]:
     """Return the names of the workflows that last worked on all of these granules, as Cumulus does: one, or none."""
-    subjects = [parse_subject(one.subject) for one in read(reach, pairs_of(given, most=MOST))]
+    subjects = map(parse_subject, _subjects(reach, given))
     names = {one.name if isinstance(one, Execution) else "" for one in subjects}
     return sorted(names) if len(names) == 1 and "" not in names else []
 
@@ -87,6 +86,19 @@ def rows_of(reach: Reach, asked: Asked) -> Iterator[Row]:
         if name and asked.may_keep(type=name):
             for of in _scopes(reach, name):
                 yield from (_told(reach, run) for run in reach.runs.all(of))
+
+
+def _subjects(reach: Reach, given: dict[str, Any]) -> list[str]:
+    """Return the keys of what last worked on the granules of a body, each once. Raises NotFound where one is not there,
+    UsageError.
+    """
+    pairs = pairs_of(given, most=MOST)
+    found = read(reach, pairs)
+    there = {(f"{one.collection}___{one.version}", one.id) for one in found}
+    for pair in pairs:
+        if pair not in there:
+            raise NotFound(f"there is no granule {pair[1][:80]!r} of {pair[0][:80]!r}")
+    return [*dict.fromkeys(one.subject for one in found)]
 
 
 def _scopes(reach: Reach, workflow: str) -> list[str]:
