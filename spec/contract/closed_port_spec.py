@@ -143,6 +143,7 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (StepFunctions, "start"): lambda edge: edge.start("workflow", "name", {}),
     (SqsQueues, "post_anew"): lambda edge: edge.post_anew(MESSAGE),
     (StepFunctions, "exists"): lambda edge: edge.exists("workflow"),
+    (StepFunctions, "definition"): lambda edge: edge.definition("workflow"),
     (StepFunctions, "status"): lambda edge: edge.status("execution"),
     (StepFunctions, "outcome"): lambda edge: edge.outcome("execution"),
     (StepFunctions, "stop"): lambda edge: edge.stop("execution", "cause"),
