@@ -64,7 +64,7 @@ def test_the_page_tells_the_role_of_every_route() -> None:
     app = create_app(folder_services(None, Path()), None)  # type: ignore[arg-type]
     for route in app.routes:
         for one in route.effective_route_contexts() if hasattr(route, "effective_route_contexts") else ():
-            path = one.path.removeprefix("/cumulus").replace(":path", "")
+            path = one.path.removeprefix("/cumulus").replace(":rest", "")
             for method in one.methods or ():
                 if one.path.startswith("/cumulus/") and f"{method} {path}" in told:
                     role, note = role_of(one), told.pop(f"{method} {path}")

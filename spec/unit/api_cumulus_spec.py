@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -208,9 +209,10 @@ def test_a_granule_is_shown_by_its_id_alone_where_one_collection_has_it(office: 
     assert (answer.status, answer.json["message"].partition(": ")[2]) == (400, f"name one of {LIGHTS}, rain___001")
 
 
-def test_an_id_with_a_slash_is_shown_with_its_collection(office: Office) -> None:
-    office.granule("a/b", "lights/001/2015-01/all")
-    assert office(f"/granules/{LIGHTS}/a%2Fb").json["granuleId"] == "a/b"
+@pytest.mark.parametrize("id", ["a/b", "a\nb", "a b", "é", "a%2Fb"])
+def test_an_id_of_any_letters_is_shown_with_its_collection(office: Office, id: str) -> None:
+    office.granule(id, "lights/001/2015-01/all")
+    assert office(f"/granules/{LIGHTS}/{quote(id, safe='')}").json["granuleId"] == id
 
 
 def test_an_execution_is_listed_and_told_with_its_input(office: Office) -> None:

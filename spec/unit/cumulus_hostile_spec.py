@@ -19,7 +19,22 @@ from pileus.project.registry import Registry
 from spec.support.api import Answer, Asking, folder_services, serving
 from spec.support.tiny import folder_edges
 
-WORDS = ["a", "lights___001", "x___", "___", "../..", "%2e%2e", "\x00", "é", "\u202e", "a" * 300, "1e999", "-1", "null"]
+WORDS = [
+    "a",
+    "lights___001",
+    "x___",
+    "___",
+    "../..",
+    "%2e%2e",
+    "\x00",
+    "a\nb",
+    "é",
+    "\u202e",
+    "a" * 300,
+    "1e999",
+    "-1",
+    "null",
+]
 TEXT = st.one_of(st.sampled_from(WORDS), st.text(max_size=30))
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXT),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path
 
 from pileus.api.access import allow
-from pileus.api.cumulus import states
+from pileus.api.cumulus import rest, states
 from pileus.api.cumulus.asked import Asked, Row, Table, asked_of
 from pileus.api.cumulus.errors import RESPONSES, CumulusRoute
 from pileus.api.cumulus.lists import listed
@@ -24,6 +24,7 @@ KNOWN = frozenset({"granuleId", "collectionId"})
 TABLE = Table(
     "granule", "granuleId", KNOWN | {"status", "published", "files", "updatedAt", "timestamp", "error"}, KNOWN
 )
+WITH_COLLECTION = f"/granules/{{collection_id}}/{{id:{rest.NAME}}}"
 Id = Annotated[str, Path(min_length=1, max_length=1000)]
 Given = Annotated[dict[str, Any], Body(description="As Cumulus has it.")]
 ACTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -40,7 +41,7 @@ def granules(reach: Reached, asked: Annotated[Asked, asked_of(TABLE)]) -> dict[s
     return listed(asked, reach.services.stack.stack, TABLE, known(reach, asked), partial(whole, reach))
 
 
-@router.get("/granules/{collection_id}/{id:path}", dependencies=READ, summary="Show a granule, as Cumulus does")
+@router.get(WITH_COLLECTION, dependencies=READ, summary="Show a granule, as Cumulus does")
 def show(reach: Reached, collection_id: Id, id: Id) -> dict[str, Any]:
     """Return it, with its files where they are kept."""
     name, version = split(collection_id)
@@ -53,7 +54,7 @@ def show_any(reach: Reached, id: Id) -> dict[str, Any]:
     return told(named(reach, id))
 
 
-@router.patch("/granules/{collection_id}/{id:path}", dependencies=OPERATE, summary="Work on a granule, as Cumulus does")
+@router.patch(WITH_COLLECTION, dependencies=OPERATE, summary="Work on a granule, as Cumulus does")
 def patch(reach: Reached, collection_id: Id, id: Id, given: Given) -> dict[str, Any]:
     """Take `{action: reingest | applyWorkflow | move}`, begin it, and return which asynchronous operation it is."""
     name, version = split(collection_id)
@@ -66,7 +67,7 @@ def patch_any(reach: Reached, id: Id, given: Given) -> dict[str, Any]:
     return _patched(reach, named(reach, id), given)
 
 
-@router.delete("/granules/{collection_id}/{id:path}", dependencies=OPERATE, summary="Remove a granule, as Cumulus does")
+@router.delete(WITH_COLLECTION, dependencies=OPERATE, summary="Remove a granule, as Cumulus does")
 def delete(reach: Reached, collection_id: Id, id: Id) -> dict[str, Any]:
     """Begin to remove its record and its files, and return which asynchronous operation it is."""
     name, version = split(collection_id)

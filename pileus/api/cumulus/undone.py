@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from pileus.api.access import allow
+from pileus.api.cumulus import rest
 from pileus.api.cumulus.errors import CumulusRoute, answer
 from pileus.api.roles import Role
 from pileus.errors import NotFound
@@ -78,20 +79,21 @@ def _refusal(why: str) -> Callable[[], JSONResponse]:
 
 for (_method, _path), _why in ROUTES.items():
     _role = Role.read if _method == "GET" else Role.operate
-    _path = _path.replace("{key}", "{key:path}")
+    _path = _path.replace("{key}", f"{{key:{rest.NAME}}}")
     router.add_api_route(_path, _refusal(_why), methods=[_method], dependencies=[allow(_role)])
 for _path, _why in AREAS.items():
-    for _place in (_path, f"{_path}/{{rest:path}}"):
+    for _place in (_path, f"{_path}/{{rest:{rest.NAME}}}"):
         router.add_api_route(_place, _refusal(_why), methods=["GET"], dependencies=[allow(Role.read)])
         router.add_api_route(_place, _refusal(_why), methods=CHANGES, dependencies=[allow(Role.operate)])
 
 last = APIRouter(route_class=CumulusRoute, include_in_schema=False)
 
 
-def _unknown(rest: str) -> None:
+def _unknown(place: str) -> None:
     """Say that neither Cumulus nor Pileus has such a route."""
-    raise NotFound("Cumulus's API has no such route, or not with this method", where=rest[:200])
+    raise NotFound("Cumulus's API has no such route, or not with this method", where=place[:200])
 
 
-last.add_api_route("/{rest:path}", _unknown, methods=["GET"], dependencies=[allow(Role.read)])
-last.add_api_route("/{rest:path}", _unknown, methods=CHANGES, dependencies=[allow(Role.operate)])
+ANYTHING = f"/{{place:{rest.NAME}}}"
+last.add_api_route(ANYTHING, _unknown, methods=["GET"], dependencies=[allow(Role.read)])
+last.add_api_route(ANYTHING, _unknown, methods=CHANGES, dependencies=[allow(Role.operate)])
