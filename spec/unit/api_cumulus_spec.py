@@ -239,6 +239,13 @@ def test_executions_and_workflows_are_found_by_the_granules_that_they_last_worke
     assert asked("search", "g1", "g4")["message"] == f"there is no granule 'g4' of '{LIGHTS}'"
 
 
+def test_without_the_names_of_its_workflows_a_stack_lists_no_executions_as_if_there_were_none(tmp_path: Path) -> None:
+    with serving(folder_services(folder_edges(tmp_path), tmp_path / "logs"), tmp_path / "own") as ask:
+        for path in ("/executions", "/workflows", "/stats/aggregate?type=executions"):
+            answer = ask(f"/cumulus{path}")
+            assert (answer.status, "deploy it again" in answer.json["message"]) == (409, True)
+
+
 def test_statistics_count_granules_and_rows_of_lists(office: Office) -> None:
     told = office("/stats").json
     assert {name: told[name]["value"] for name in told} == {"errors": 1, "granules": 3, "collections": 1}

@@ -11,6 +11,7 @@ from pileus.api.cumulus.asked import Asked, Row, Table, asked_of
 from pileus.api.cumulus.errors import RESPONSES, CumulusRoute
 from pileus.api.cumulus.lists import listed
 from pileus.api.cumulus.named import pairs_of, read
+from pileus.api.cumulus.workflows import names_of
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
 from pileus.errors import NotFound
@@ -34,7 +35,9 @@ Granules = Annotated[dict[str, Any], Body(description="`{granules: [{granuleId, 
 
 @router.get("/executions", dependencies=READ, summary="List executions, as Cumulus does")
 def executions(reach: Reached, asked: Annotated[Asked, asked_of(TABLE)]) -> dict[str, Any]:
-    """Return `{meta, results}`, workflow by workflow, of each the newest first. With `type` only that workflow's."""
+    """Return `{meta, results}`, workflow by workflow, of each by the ids of runs, the last first. With `type` only that
+    workflow's.
+    """
     return listed(asked, reach.services.stack.stack, TABLE, rows_of(reach, asked))
 
 
@@ -82,8 +85,8 @@ def workflows(reach: Reached, given: Granules) -> list[str]:
 
 def rows_of(reach: Reach, asked: Asked) -> Iterator[Row]:
     """Yield the executions that may be of a list."""
-    for name in reach.services.stack.workflow_names.split(","):
-        if name and asked.may_keep(type=name):
+    for name in names_of(reach):
+        if asked.may_keep(type=name):
             for of in _scopes(reach, name):
                 yield from (_told(reach, run) for run in reach.runs.all(of))
 

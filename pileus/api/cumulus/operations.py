@@ -38,7 +38,7 @@ PARALLEL = 16
 
 @router.get("/asyncOperations", dependencies=READ, summary="List asynchronous operations, as Cumulus does")
 def operations(reach: Reached, asked: Annotated[Asked, asked_of(TABLE)]) -> dict[str, Any]:
-    """Return `{meta, results}` of the work on granules, newest first where ids were not chosen; without its output."""
+    """Return `{meta, results}` of the work on granules by its ids, the last first; without its output."""
     return listed(asked, reach.services.stack.stack, TABLE, _all(reach), partial(_read, reach))
 
 

@@ -16,7 +16,7 @@ router = APIRouter(route_class=CumulusRoute, include_in_schema=False)
 AREAS: dict[str, str] = {
     "/pdrs": "Pileus reads no PDRs: a rule of type sqs, sns or kinesis takes CNM messages in their place.",
     "/orca": "Pileus keeps no ORCA archive: lifecycle rules of a bucket move its objects to colder storage.",
-    "/ems": "Pileus reports nothing to EMS, which NASA has retired.",
+    "/ems": "Pileus reports nothing to EMS, as newer versions of Cumulus do not either.",
     "/lzards": "Pileus makes no backups in LZARDS, which is a service inside NASA.",
     "/cmr": "Pileus does not publish to the CMR: its collections are published as STAC.",
     "/elasticsearch": "Pileus has no Elasticsearch: what it lists is read from its table and its buckets.",
