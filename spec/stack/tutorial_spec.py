@@ -38,6 +38,7 @@ PAGES = (
     "how-to/ogc-processes.md",
     "how-to/messages.md",
     "how-to/cumulus-tasks.md",
+    "how-to/cumulus-api.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )
