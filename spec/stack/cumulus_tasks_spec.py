@@ -151,3 +151,19 @@ def test_granules_are_discovered_queued_staged_and_moved_and_again_by_each_handl
     assert run.state is State.failed
     assert run.failure
     assert run.failure.type == "Conflict"
+
+
+def test_a_rule_starts_the_discovery(site: Site) -> None:
+    meta = {"provider_path": "a", "handling": "skip", "granules": "replace", "template": "IngestGranule"}
+    rule = {"name": "mod_once", "workflow": "DiscoverGranules", "provider": "site", "rule": {"type": "onetime"}}
+    rule["collection"] = {"name": "MOD09GQ", "version": "006"}
+    site.project.document("rules/mod.json", rule | {"meta": meta | {"queues": {"startSF": "none"}}})
+    before = {run.key for run in runs.list(site.project.edges, "workflow:DiscoverGranules").runs}
+    site.project.pileus("populate")
+
+    def fired() -> set[str]:
+        return {run.key for run in runs.list(site.project.edges, "workflow:DiscoverGranules").runs} - before
+
+    (key,) = site.project.wait_for(fired)
+    assert site.ended(key).state is State.succeeded
+    assert len(runs.result(site.project.edges, key)["payload"]["running"]) == 3

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pileus.cumulus.url_path import url_path
-from pileus.documents import Collection, parse_value
+from pileus.documents import Collection, Rule, parse_value
 from pileus.documents.task import TaskDefinition
 from pileus.errors import DocumentError
 from pileus.project.workflow_definition import Definition, read_definition
@@ -75,6 +75,7 @@ def test_the_workflows_of_the_page_pass_and_name_the_four_tasks(tmp_path: Path) 
     steps = [step for value in blocks if "States" in value for step in read(tmp_path, value).steps]
     assert [step.what for step in steps] == ["DiscoverGranules", "QueueGranules", "SyncGranule", "MoveGranules"]
     (collection,) = (parse_value(Collection, value, "page") for value in blocks if "granuleIdExtraction" in value)
+    assert [parse_value(Rule, value, "page").workflow for value in blocks if "rule" in value] == ["DiscoverGranules"]
     granule = {"createdAt": 1496275200000}
     assert url_path(collection.url_path or "", {"granule": granule}) == "mod/2017"
 

@@ -131,6 +131,12 @@ def test_a_handler_is_at_most_fifteen_lines_and_has_an_event_and_a_page(folder: 
 
 
 @pytest.mark.parametrize("folder", HANDLERS, ids=lambda folder: folder.name)
+def test_a_handler_takes_cumulus_messages(folder: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse((folder / "handler.py").read_text())) if isinstance(node, ast.Call)]
+    assert "run_cumulus_task" in {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+
+
+@pytest.mark.parametrize("folder", HANDLERS, ids=lambda folder: folder.name)
 def test_importing_a_handler_touches_nothing_outside(folder: Path) -> None:
     """No client, no environment: what it needs is looked for at the first event."""
     code = f"import socket; socket.socket = None; import lambdas.{folder.name}.handler"

@@ -98,6 +98,14 @@ def post(tmp_path: Path) -> Post:
     return Post(replace(edges, stack=stack, letters=letters), Executions(), letters)
 
 
+def test_within_a_workflow_of_cumulus_the_event_is_the_input(post: Post) -> None:
+    post.rules({"name": "mod", "workflow": "Note", "rule": {"type": "sqs", "value": QUEUE}})
+    event = {"Records": [record('{"any": 1}')]}
+    told = start_from_message(post.edges, post.workflows, {"config": {}, "input": event})
+    assert told == {"batchItemFailures": []}
+    assert [one["payload"] for one in post.started] == [{"any": 1}]
+
+
 def test_a_rule_of_cumulus_for_a_collection_without_points_starts_its_workflow_about_it(post: Post) -> None:
     """As its DiscoverGranules rules are: once, with a collection and a workflow."""
     post.rules({"name": "mod", "collection": {"name": "winds"}, "workflow": "Note", "rule": {"type": "onetime"}})
