@@ -42,6 +42,8 @@ RARE = {
     "lambda:RemovePermission on arn:aws:lambda:us-east-1:000000000000:function:pileus-StartFromMessage": "Topics.",
     "sns:Publish on arn:aws:sns:us-east-1:000000000000:spec-grants": "An end that nobody told.",
     "sqs:SendMessage on arn:aws:sqs:us-east-1:000000000000:pileus-messages-dead": "An end that nobody told.",
+    "sqs:SendMessage on arn:aws:sqs:us-east-1:000000000000:pileus-messages": "A rule without a collection: "
+    "`messages_spec.py` fires one, by the same code.",
     "sqs:ChangeMessageVisibility on arn:aws:sqs:us-east-1:000000000000:pileus-messages-dead": LETTERS,
     "sqs:DeleteMessage on arn:aws:sqs:us-east-1:000000000000:pileus-messages-dead": LETTERS,
     "dynamodb:Scan on arn:aws:dynamodb:us-east-1:000000000000:table/pileus-partitions": "A span of 150 years.",
