@@ -1,11 +1,11 @@
 """What is written down of a granule, an object each: internal, granules/COLLECTION/VERSION/ID.json."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pileus.edges.store import load
+from pileus.edges.store import load, parsed, revise
 from pileus.errors import DocumentError, NotFound
 from pileus.models import safe, unsafe
 from pileus.wiring import Edges
@@ -83,6 +83,19 @@ def write(edges: Edges, record: GranuleRecord) -> None:
     """Write a record. What is told last counts."""
     url = _url(edges, record.collection, record.version, record.id)
     edges.store.put(url, json.dumps(record.to_json()).encode(), "application/json")
+
+
+def change(
+    edges: Edges, collection: str, version: str, id: str, step: Callable[[GranuleRecord | None], GranuleRecord]
+) -> None:
+    """Write what `step` makes of a record (None: there is none), though others write it at the same time."""
+    url = _url(edges, collection, version, id)
+
+    def body(before: bytes | None) -> bytes:
+        there = None if before is None else parsed(url, before, lambda text: GranuleRecord.from_json(json.loads(text)))
+        return json.dumps(step(there).to_json()).encode()
+
+    revise(edges.store, url, body)
 
 
 def read(edges: Edges, collection: str, version: str, id: str) -> GranuleRecord:

@@ -124,16 +124,18 @@ class _Queue:
         """Write down which run works on a granule, which keeps the files that it has."""
         name, version, id = collection.name, collection.version, granule["granuleId"]
         record.check_id(id)
-        try:
-            before = record.read(self.edges, name, version, id)
-        except NotFound:
-            files = tuple(_file(provider, file) for file in granule["files"])
-            before = GranuleRecord(name, version, id, "", files, 0)
-        if before.subject == subject:
-            return
-        with suppress(NotFound):
-            before = replace(before, files=kept_files(self.edges, before) if before.subject else before.files)
-        record.write(self.edges, replace(before, subject=subject, updated=self.edges.now()))
+
+        def step(before: GranuleRecord | None) -> GranuleRecord:
+            if before is None:
+                files = tuple(_file(provider, file) for file in granule["files"])
+                return GranuleRecord(name, version, id, subject, files, self.edges.now())
+            if before.subject == subject:
+                return before  # the run was so quick that it has written what it made
+            with suppress(NotFound):
+                before = replace(before, files=kept_files(self.edges, before))
+            return replace(before, subject=subject, updated=self.edges.now())
+
+        record.change(self.edges, name, version, id, step)
 
 
 def _file(provider: Provider, file: Mapping[str, Any]) -> GranuleFile:

@@ -7,6 +7,7 @@ import pytest
 
 from pileus.errors import DocumentError, Unknown, UsageError
 from pileus.granules import record
+from pileus.granules.note import note_message
 from pileus.tasks.queue_granules import queue_granules
 from spec.support.cumulus_tasks import Stack, provider
 from spec.support.runs import Executions
@@ -109,3 +110,23 @@ def test_what_cannot_be_started_is_refused(
     with pytest.raises(error, match=why):
         queue(stack, started, granule("g1", **facts), **config)
     assert not started.started
+
+
+class Quick(Executions):
+    """Executions that end, and write down what they made, before their starter goes on."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__()
+        self.stack = stack
+
+    def start(self, workflow: str, name: str, value: Any) -> str:
+        made = {"granuleId": "g1", "files": [{"bucket": "open", "key": "mod/g1.hdf", "size": 7}]}
+        message = {**value, "payload": {"granules": [made]}}
+        note_message(self.stack.edges, f"workflow:{workflow}/{name.split('_')[1]}", message)
+        return super().start(workflow, name, value)
+
+
+def test_what_a_quick_execution_has_written_down_stays(stack: Stack) -> None:
+    queue(stack, Quick(stack), granule("g1"))
+    found = record.read(stack.edges, "MOD09GQ", "006", "g1")
+    assert [file.url for file in found.files] == ["s3://open/mod/g1.hdf"]
