@@ -31,6 +31,8 @@ STAGED = "file-staging/*"
 """Where files of granules lie that a workflow has not moved yet."""
 MESSAGES = "events/*"
 """Where the Cumulus Message Adapter keeps large parts of messages."""
+PAYLOADS = "cirrus/*"
+"""Payloads of Cirrus, and what came of them."""
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
@@ -131,11 +133,15 @@ def allow_start(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     aside what cannot start any.
     """
     allow(role, CHANGE, [core.tables.partitions.table_arn])
-    told = ("executions/*", MESSAGES)
+    told = ("executions/*", PAYLOADS, MESSAGES)
     allow_objects(role, core.internal, read=("registry.json", *told), write=(*told, "messages/*"))
     machines = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine"], machines)
-    queues = [core.messages.queue.queue_arn, *(arn for arn in settings.message_sources if ":sqs:" in arn)]
+    queues = [
+        core.messages.queue.queue_arn,
+        core.payloads.queue.queue_arn,
+        *(arn for arn in settings.message_sources if ":sqs:" in arn),
+    ]
     taking = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility")
     allow(role, [f"sqs:{verb}" for verb in taking], queues)
     allow(role, ["sqs:SendMessage"], [core.messages.queue.queue_arn, core.messages.dead.queue_arn])
@@ -186,7 +192,7 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    kept = ("backfills/*", "runs/*", "executions/*", MESSAGES)
+    kept = ("backfills/*", "runs/*", "executions/*", PAYLOADS, MESSAGES)
     allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*", "messages/*"))
     allow(role, ["sqs:SendMessage"], [core.messages.dead.queue_arn])
     if settings.response_topics:
@@ -194,6 +200,11 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     runs = (BULK_NAME, INGEST_NAME, *core.applied)
     ended = [core.workflow_arns[name][1] for name in runs]  # what their runs have put out
     allow(role, ["states:DescribeExecution"], ended, why=NAMED)
+    # What a payload has made is published, and the next process started.
+    allow(role, ["sns:Publish"], [core.published.topic_arn])
+    following = [core.workflow_arns[name][0] for name in core.applied]
+    if following:
+        allow(role, ["states:StartExecution", "states:DescribeStateMachine"], following)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
 

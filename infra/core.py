@@ -102,6 +102,8 @@ class Core(Stack):
         self.ingest = FedQueue(self, "ingest", settings=settings)
         self.backfill = FedQueue(self, "backfill", settings=settings)
         self.messages = FedQueue(self, "messages", settings=settings)
+        self.payloads = FedQueue(self, "process", settings=settings)
+        self.published = sns.Topic(self, "Published", topic_name=f"{settings.stack}-published", enforce_ssl=True)
         self.topic = sns.Topic(self, "Reports", topic_name=f"{settings.stack}-reports", enforce_ssl=True)
         self.schedules = scheduler.CfnScheduleGroup(self, "Schedules", name=settings.stack)
 
@@ -166,6 +168,8 @@ class Core(Stack):
             "PILEUS_BACKFILL_DEAD": self.backfill.dead.queue_url,
             "PILEUS_MESSAGES": self.messages.queue.queue_url,
             "PILEUS_MESSAGES_DEAD": self.messages.dead.queue_url,
+            "PILEUS_PROCESS": self.payloads.queue.queue_url,
+            "PILEUS_PUBLISH": self.published.topic_arn,
             "PILEUS_TOPIC": self.topic.topic_arn,
             "PILEUS_WORKFLOWS": states_arn(self, "stateMachine", f"{settings.stack}-"),
             "PILEUS_VISIBILITY": str(settings.visibility_seconds),
@@ -212,7 +216,7 @@ class Core(Stack):
         access.allow_granules(lambdas["ActOnGranules"], self)
         stopped = ["ABORTED", "FAILED", "TIMED_OUT"]  # by somebody in Step Functions, or by an error there
         self._executions_end(settings, "Stopped", (trigger, run), report, status=stopped)
-        runs = [{"prefix": "run_"}]
+        runs = [{"prefix": "run_"}, {"wildcard": "*-*-5*-*-*"}]  # payloads: Cirrus names executions by a UUID
         self._executions_end(settings, "Ended", others, report, name=runs, status=[*stopped, "SUCCEEDED"])
         access.allow_queue_granules(lambdas["QueueGranules"], settings, self)
         access.allow_sync(lambdas["SyncGranule"], settings, self)
@@ -221,11 +225,12 @@ class Core(Stack):
         self._schedule_role(settings, trigger)
 
     def _messages(self, settings: Settings, start: lambda_.Function) -> None:
-        """Let StartFromMessage take the stack's own messages, and those of the sources that the settings name;
-        `populate` connects the sources of rules.
+        """Let StartFromMessage take the stack's own messages, payloads, and messages of the sources that the settings
+        name; `populate` connects the sources of rules.
         """
         access.allow_start(start, settings, self)
-        start.add_event_source(SqsEventSource(self.messages.queue, batch_size=10, report_batch_item_failures=True))
+        for fed in (self.messages, self.payloads):
+            start.add_event_source(SqsEventSource(fed.queue, batch_size=10, report_batch_item_failures=True))
 
     def _let(self, workflow: Workflow, functions: Sequence[lambda_.Function]) -> None:
         """Allow a workflow what its states do with what the stack has."""

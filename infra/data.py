@@ -72,6 +72,7 @@ def _passing() -> list[s3.LifecycleRule]:
     """Return rules that delete what Distributed Maps wrote, and replaced versions, after a month; all else stays."""
     return [
         s3.LifecycleRule(id="maps", prefix="map-runs/", expiration=Duration.days(30)),
+        s3.LifecycleRule(id="payloads", prefix="cirrus/tmp/", expiration=Duration.days(10)),
         s3.LifecycleRule(
             id="overwritten",
             noncurrent_version_expiration=Duration.days(30),

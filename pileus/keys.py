@@ -12,7 +12,18 @@ ZONES = "zones"
 ITEMS = "stac"
 
 
-_STATE = {"announced", "backfills", "events", "executions", "granules", "indexes", "map-runs", "messages", "rules"}
+_STATE = {
+    "announced",
+    "backfills",
+    "cirrus",
+    "events",
+    "executions",
+    "granules",
+    "indexes",
+    "map-runs",
+    "messages",
+    "rules",
+}
 _OUTPUTS = {"clips", "csv", "manifests", "pictures", "runs", "sezu-stats", "site", "stac", "staged", "stats", "tasks"}
 _FILES = {"pileus.json", "registry.json", "zones"}
 FILES = ("archives", "file-staging")

@@ -4,16 +4,17 @@
     partition   viirs/001/2015          2015-01/20150101    viirs/001/2015-01/20150101
     request     request:PROCESS         ID                  request:PROCESS/ID
     workflow    workflow:WORKFLOW       ID                  workflow:WORKFLOW/ID
+    payload     payload:COLLS_WORKFLOW  ITEMIDS             payload:COLLS/workflow-WORKFLOW/ITEMIDS
 
-The index keeps every subject under (scope, item). No key of a partition begins with `request:` or `workflow:`, because
-`safe` encodes the colon.
+The index keeps every subject under (scope, item). No key of a partition begins with a kind and a colon, because `safe`
+encodes the colon.
 """
 
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
-from pileus.errors import UsageError
+from pileus.errors import DocumentError, UsageError
 from pileus.models import Partition
 
 PROCESS_ID = re.compile(r"[a-z][a-z0-9-]{0,29}")
@@ -27,7 +28,7 @@ class Subject(Protocol):
 
     @property
     def kind(self) -> str:
-        """`partition`, `request` or `workflow`."""
+        """`partition`, `request`, `workflow` or `payload`."""
         ...
 
     @property
@@ -112,7 +113,77 @@ class Execution(Asked):
     expected = "up to 80 letters, digits, - and _"
 
 
-KINDS: dict[str, type[Request] | type[Execution]] = {one.kind: one for one in (Request, Execution)}
+class PayloadId(Asked):
+    """A payload of Cirrus, by its id: of which items it is, and by which workflow it is carried out. The execution
+    itself has the run. `str` is the id.
+
+    `name` is the hash key of Cirrus's table, `COLLECTIONS_WORKFLOW`, and `id` its range key: the ids of the items,
+    sorted and joined by slashes.
+    """
+
+    __slots__ = ()
+    kind = "payload"
+    form = re.compile(r".+_[^_/]+")
+    expected = "{collections}_{workflow}"
+
+    def __post_init__(self) -> None:
+        text = str(self)
+        if not self.form.fullmatch(self.name) or _PAYLOAD.fullmatch(text) is None or "/workflow-" in self.collections:
+            raise DocumentError(f"id {text[:200]!r}: {PAYLOAD}, where neither of the first two holds /workflow-")
+        if not text.isprintable():
+            raise DocumentError(f"id {text[:200]!r}: holds a character that cannot be printed")
+        if {".", "..", ""} & set(text.split("/")):
+            raise DocumentError(f"id {text[:200]!r}: has an empty part, or one of a dot or two, between slashes")
+        if (size := len(text.encode())) > LONGEST_PAYLOAD:
+            raise DocumentError(f"id {text[:60]!r}...: has {size:,} bytes, and {LONGEST_PAYLOAD} are the most")
+
+    def __str__(self) -> str:
+        return f"{self.collections}/workflow-{self.workflow}/{self.id}"
+
+    @property
+    def collections(self) -> str:
+        """Names of collections, joined by slashes; `none` where no item has one."""
+        return self.name.rpartition("_")[0]
+
+    @property
+    def workflow(self) -> str:
+        """No workflow of Cirrus has an underscore."""
+        return self.name.rpartition("_")[2]
+
+    @property
+    def key(self) -> str:
+        """As the index and commands name it.
+
+        >>> PayloadId.of("viirs/workflow-publish/a/b").key
+        'payload:viirs/workflow-publish/a/b'
+        """
+        return f"{self.kind}:{self}"
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the payload of an id. Raises DocumentError for anything that is none.
+
+        >>> PayloadId.of("viirs/modis/workflow-publish/a/b")
+        PayloadId(name='viirs/modis_publish', id='a/b')
+        """
+        found = _PAYLOAD.fullmatch(text)
+        if found is None:
+            raise DocumentError(f"id {text[:200]!r}: {PAYLOAD}")
+        return cls(f"{found['collections']}_{found['workflow']}", found["itemids"])
+
+    @classmethod
+    def parse(cls, key: str) -> Self:
+        return cls.of(key.removeprefix(f"{cls.kind}:"))
+
+
+PAYLOAD = "expected {collections}/workflow-{workflow}/{itemids}"
+LONGEST_PAYLOAD = 900
+"""Bytes of an id in UTF-8: with its folder, the execution's name and `output.json` it is a key of S3, of 1024."""
+_PAYLOAD = re.compile(r"(?P<collections>.+?)/workflow-(?P<workflow>[^/]+)/(?P<itemids>.+)")
+"""The first `/workflow-` counts, so that the parts of an id name it and no other."""
+KINDS: dict[str, type[Request] | type[Execution] | type[PayloadId]] = {
+    one.kind: one for one in (Request, Execution, PayloadId)
+}
 
 
 def parse_subject(key: str) -> Subject:
@@ -142,5 +213,10 @@ def key_of(scope: str, item: str) -> str:
 
     >>> key_of("viirs/001/2015", "2015-01/20150101"), key_of("request:zonal-statistics", "mine")
     ('viirs/001/2015-01/20150101', 'request:zonal-statistics/mine')
+    >>> key_of("payload:black_marble_publish", "a/b")
+    'payload:black_marble/workflow-publish/a/b'
     """
+    kind, _, name = scope.partition(":")
+    if kind == PayloadId.kind:
+        return PayloadId(name, item).key
     return f"{scope}/{item}" if asks(scope) else f"{scope.rpartition('/')[0]}/{item}"

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pileus.cirrus.definition import ProcessDefinition, warnings_of
-from pileus.cirrus.ids import PayloadId, derive_id
+from pileus.cirrus.ids import derive_id
 from pileus.documents.base import LONGEST_MESSAGE, violations
 from pileus.errors import DocumentError
 from pileus.names import one_line
+from pileus.subject import PayloadId
 
 INLINE = 120_000
 """Most bytes of a payload, as a text within a text, that an execution is given itself; it gets the address of more."""
@@ -55,6 +56,23 @@ def read_payload(value: object, source: str | None = None) -> Payload:
     return Payload(document, definition, named, tuple(warnings))
 
 
+def id_of(value: object) -> PayloadId:
+    """Return the id that a value has or would have, be it a payload or not. Raises DocumentError where that cannot be
+    told.
+    """
+    if not isinstance(value, Mapping):
+        raise DocumentError("expected a payload, an object with features and process")
+    if isinstance(given := value.get("id"), str):
+        return PayloadId.of(given)
+    process = value.get("process")
+    first = process[0] if isinstance(process, list) and process else process
+    workflow = first.get("workflow") if isinstance(first, Mapping) else None
+    features, collections = value.get("features"), first.get("collections") if isinstance(first, Mapping) else None
+    if not (isinstance(workflow, str) and isinstance(features, list) and all(_is_object(one) for one in features)):
+        raise DocumentError("id: cannot be told")
+    return derive_id(features, workflow, collections if isinstance(collections, str) else None)
+
+
 def address_of(value: object) -> str | None:
     """Return the address of a payload that lies elsewhere; None for a payload itself.
 
@@ -78,7 +96,7 @@ def _id_of(document: Mapping[str, Any], definition: ProcessDefinition) -> Payloa
         return derive_id(document.get("features", []), definition.workflow, definition.collections)
     if not isinstance(given, str):
         raise DocumentError("id: expected a text")
-    return PayloadId.parse(given)
+    return PayloadId.of(given)
 
 
 def _wrong_collection(document: Mapping[str, Any]) -> list[str]:

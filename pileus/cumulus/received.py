@@ -13,7 +13,7 @@ from pileus.errors import DocumentError, UsageError
 from pileus.messages import part, text
 from pileus.strict_json import parse_json
 
-Kind = Literal["sqs", "sns", "kinesis", "rule"]
+Kind = Literal["sqs", "sns", "kinesis", "rule", "payload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,9 @@ class Received:
     """One message, whoever hands it over and how often."""
 
     kind: Kind
-    """Type of the source, as a rule names it; `rule`: a rule that fires by itself, once or on a schedule."""
+    """Type of the source, as a rule names it; `rule`: a rule that fires by itself, once or on a schedule; `payload`:
+    the stack's own queue of payloads of Cirrus.
+    """
     arn: str
     """Of the queue, topic or stream; the name of the rule that fires by itself."""
     id: str
@@ -54,10 +56,23 @@ class Received:
         {'a': 1}
         """
         found = self._object(self.body)
+        if self.kind == "payload":
+            return self._payload(found)
         if self.kind == "sqs" and found.get("Type") == "Notification" and "TopicArn" in found:
             found = self._object(found.get("Message"))
         if is_cnm(found):
             read_cnm(found)
+        return found
+
+    def _payload(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return a payload, or its address, of what Cirrus takes for one: also in SNS's envelope, or as AWS Batch tells
+        of a job that wrote it.
+        """
+        if "Message" in found:
+            found = self._object(found["Message"])
+        told = found.get("Parameters")
+        if "url" not in found and isinstance(told, Mapping) and "url_out" in told:
+            return {"url": told["url_out"]}
         return found
 
     def _object(self, body: object) -> dict[str, Any]:
@@ -84,8 +99,9 @@ class Delivery:
     receipt: str = ""
 
 
-def deliveries(event: Any, fallback: str) -> list[Delivery]:
-    """Return the messages of an event of Lambda. `fallback`: URL of the stack's own queue, whose messages hold others.
+def deliveries(event: Any, fallback: str, payloads: str = "") -> list[Delivery]:
+    """Return the messages of an event of Lambda. `fallback`: URL of the stack's own queue, whose messages hold others;
+    `payloads`: of that of payloads.
 
     Raises UsageError for an event of no queue, topic or stream.
     """
@@ -93,15 +109,15 @@ def deliveries(event: Any, fallback: str) -> list[Delivery]:
     if not isinstance(records, list):
         raise UsageError("not an event of a queue, a topic or a stream: Records is no list")
     try:
-        return [_delivery(record, fallback) for record in records]
+        return [_delivery(record, fallback, payloads) for record in records]
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as exc:
         raise UsageError("not an event of a queue, a topic or a stream: a record is of another form") from exc
 
 
-def _delivery(record: Any, fallback: str) -> Delivery:
+def _delivery(record: Any, fallback: str, payloads: str) -> Delivery:
     kind = text(record, "EventSource" if isinstance(record, dict) and "EventSource" in record else "eventSource")
     if kind == "aws:sqs":
-        return _of_queue(record, fallback)
+        return _of_queue(record, fallback, payloads)
     if kind == "aws:sns":
         id, arn, body, when = (text(record, "Sns", name) for name in ("MessageId", "TopicArn", "Message", "Timestamp"))
         return Delivery(Received("sns", arn, id, body, datetime.fromisoformat(when).timestamp()), id)
@@ -113,11 +129,13 @@ def _delivery(record: Any, fallback: str) -> Delivery:
     raise UsageError(f"not an event of a queue, a topic or a stream: {kind[:60]!r}")
 
 
-def _of_queue(record: Any, fallback: str) -> Delivery:
+def _of_queue(record: Any, fallback: str, payloads: str) -> Delivery:
     id, arn, body = text(record, "messageId"), text(record, "eventSourceARN"), text(record, "body")
     told = part(record, "attributes")
     held = id, int(told.get("ApproximateReceiveCount", 1)), arn, text(record, "receiptHandle")
     sent = int(told.get("SentTimestamp", 0)) / 1000
+    if is_queue(payloads, arn):
+        return Delivery(Received("payload", arn, id, body, sent), *held)
     if not is_queue(fallback, arn):
         return Delivery(Received("sqs", arn, id, body, sent), *held)
     kept = Received.from_json(parse_json(body))

@@ -71,6 +71,11 @@ class Stack:
     API is.
     """
 
+    process: str = ""
+    """Queue address: of payloads of Cirrus that are to be processed."""
+    publish: str = ""
+    """ARN of the topic on which items are published that payloads have made."""
+
     @property
     def starter(self) -> str:
         """ARN of the Lambda that messages start workflows through."""

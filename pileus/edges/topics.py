@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Topics(Protocol):
     """Raises StoreError when the topic refuses."""
 
-    def publish(self, topic: str, message: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
-        """Publish a message on a topic (ARN), with attributes for its subscribers' filters."""
+    def publish(self, topic: str, message: Mapping[str, Any], attributes: Mapping[str, str | float]) -> None:
+        """Publish a message on a topic (ARN), with attributes for its subscribers' filters: texts and numbers."""
 
 
 class SnsTopics:
@@ -23,8 +23,11 @@ class SnsTopics:
     def __init__(self, sns: "Callable[[], SNSClient]") -> None:
         self._sns = sns
 
-    def publish(self, topic: str, message: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
-        told: Any = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    def publish(self, topic: str, message: Mapping[str, Any], attributes: Mapping[str, str | float]) -> None:
+        told: Any = {
+            name: {"DataType": "String" if isinstance(value, str) else "Number", "StringValue": str(value)}
+            for name, value in attributes.items()
+        }
         with translated(topic, "SNS"):
             self._sns().publish(TopicArn=topic, Message=json.dumps(message), MessageAttributes=told)
 
@@ -33,7 +36,7 @@ class KeptTopics:
     """Messages in a list, for work without AWS."""
 
     def __init__(self) -> None:
-        self.published: list[tuple[str, Mapping[str, Any], Mapping[str, str]]] = []
+        self.published: list[tuple[str, Mapping[str, Any], Mapping[str, str | float]]] = []
 
-    def publish(self, topic: str, message: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+    def publish(self, topic: str, message: Mapping[str, Any], attributes: Mapping[str, str | float]) -> None:
         self.published.append((topic, message, attributes))

@@ -25,6 +25,8 @@ class Outcome:
     error: str | None = None
     """Name of the error; None where none was told."""
     cause: str | None = None
+    input: str | None = None
+    """JSON; None where there is no execution."""
 
 
 class Workflows(Protocol):
@@ -99,7 +101,7 @@ class StepFunctions:
                 return Outcome("GONE")
             raise
         output = found.get("output") if found["status"] == "SUCCEEDED" else None
-        return Outcome(found["status"], output, found.get("error"), found.get("cause"))
+        return Outcome(found["status"], output, found.get("error"), found.get("cause"), found.get("input"))
 
     def stop(self, execution: str, cause: str) -> None:
         try:

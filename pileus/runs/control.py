@@ -17,10 +17,12 @@ from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
 from pileus.runs import executions, record
-from pileus.runs.end import began, execution_ended
+from pileus.runs.end import execution_ended
+from pileus.runs.owned import began
+from pileus.runs.payloads import again
 from pileus.runs.read import find_entry
 from pileus.runs.view import Run, view
-from pileus.subject import Asked, Execution, Request, parse_subject
+from pileus.subject import Asked, Execution, PayloadId, Request, parse_subject
 from pileus.wiring import Edges
 
 
@@ -68,6 +70,8 @@ def rerun(edges: Edges, workflows: Workflows, key: str) -> Run:
     Raises NotFound where there is no such run, Conflict while it goes on, UsageError for a partition.
     """
     subject = _asked(key, "rerun", "`pileus retry` runs it again with its backfill")
+    if isinstance(subject, PayloadId):
+        return again(edges, workflows, subject)
     before = find_entry(edges, subject.key)
     if not before.state.ended:
         raise Conflict(f"is {before.state}: only a run that has ended is run again", where=key)
@@ -97,7 +101,7 @@ def stop(edges: Edges, workflows: Workflows, key: str, reason: str = "stopped by
     if entry.state is not State.cancelled:
         raise Conflict(f"is {entry.state}: only a run that goes on can be stopped", where=key)
     record.keep(edges, subject)
-    executions.end(edges, workflows, entry, subject, reason)
+    executions.end(edges, workflows, entry, reason)
     return view(edges, entry)
 
 
@@ -112,14 +116,14 @@ def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
     entry, subject = find_entry(edges, key), parse_subject(key)
     if not isinstance(subject, Asked) or entry.state.ended:
         return view(edges, entry)
-    found = executions.outcome(edges, workflows, entry, subject)
+    found = executions.outcome(edges, workflows, entry)
     if found.status == "GONE":
         return _begun(edges, workflows, entry, subject)
-    if found.status == "RUNNING" and isinstance(subject, Execution):
-        began(edges, subject, entry.number)
+    if found.status == "RUNNING" and not isinstance(subject, Request):
+        began(edges, entry)
     elif found.status in ("ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"):
         why = explain({"Error": found.error, "Cause": found.cause}) if found.error else None
-        execution_ended(edges, subject, entry.number, found.status, why, found.output)
+        execution_ended(edges, workflows, subject, entry.number, found.status, why, found.output)
     return view(edges, find_entry(edges, key))
 
 
@@ -140,6 +144,9 @@ def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> 
 
 def _recover(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, tell: Callable[[str], None]) -> None:
     """Put a subject into the index. Where its execution was lost with the engine, its next run is queued."""
+    if isinstance(subject, PayloadId):
+        _recover_payload(edges, workflows, entry, tell)
+        return
     if not entry.state.ended and (made := record.result_of(edges, subject, entry.number)):
         entry = replace(entry, state=State.succeeded, manifest=made)  # the worker could not record that
     if not entry.state.ended:
@@ -154,6 +161,21 @@ def _recover(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, t
         _begun(edges, workflows, entry, subject)
 
 
+def _recover_payload(edges: Edges, workflows: Workflows, entry: Entry, tell: Callable[[str], None]) -> None:
+    """Put a payload into the index. One whose execution was lost with the engine is processed again."""
+    if lost := not entry.state.ended:
+        stopped = lifecycle.stop(entry, entry.run, "its execution was lost with the engine", now=edges.now())
+        entry = stopped or entry
+    try:
+        edges.index.put(entry)
+    except Conflict:
+        return  # somebody has handed it in since
+    assert isinstance(entry.subject, PayloadId)
+    if lost:
+        tell(f"going on with run {entry.subject.key}")
+        again(edges, workflows, entry.subject)
+
+
 def _begun(
     edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, document: Mapping[str, Any] | None = None
 ) -> Run:
@@ -162,8 +184,8 @@ def _begun(
     """
     if entry.state is State.queued:
         executions.begin(edges, workflows, entry, subject, document)
-        if isinstance(subject, Execution):
-            entry = began(edges, subject, entry.number) or find_entry(edges, subject.key)
+        if not isinstance(subject, Request):
+            entry = began(edges, entry) or find_entry(edges, subject.key)
         record.keep(edges, subject)
     return view(edges, entry)
 

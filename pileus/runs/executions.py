@@ -1,20 +1,23 @@
 """The execution of each run: its name tells the run, so that fifty who start it make one execution.
 
 A request is handed to a worker by the workflow RunProcess. What a workflow is carried out over is handed to that
-workflow, as it was given; a Cumulus message is told the name of the execution.
+workflow, as it was given; a Cumulus message is told the name of the execution. A payload is handed to the workflow that
+it names; of a large one, its address.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from pileus.cirrus.payload import is_inline
 from pileus.cumulus.message import Place
 from pileus.edges.workflows import Outcome, Workflows, execution_arn
-from pileus.errors import Unknown, UsageError
+from pileus.errors import DocumentError, Unknown, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.messages import RequestTask
-from pileus.runs.record import input_url, read_document
-from pileus.subject import Asked, Execution, Request
+from pileus.runs.record import FOLDERS, input_of, input_url, read_document
+from pileus.subject import Asked, Execution, PayloadId, Request
 from pileus.wiring import Edges
 
 WORKFLOW = "RunProcess"
@@ -28,6 +31,8 @@ LONGEST = 256 * 1024
 """Most bytes of the input of an execution (a quota of Step Functions)."""
 _REQUEST = re.compile(r"([a-z][a-z0-9-]*)_(.+)_([0-9]+)")
 _RUN = re.compile(r"run_(.+)_([0-9]+)")
+_OF_PAYLOAD = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""Name of the execution of a payload: `pileus.cirrus.ids.execution_name` makes it."""
 
 
 def check(workflows: Workflows, workflow: str, size: int) -> None:
@@ -75,13 +80,15 @@ def begin(
     `document`: of a workflow, its input document; None: it is read. It is handed over as it is, but that a Cumulus
     message names this execution: tasks tell by that one execution from another.
     """
+    if isinstance(subject, PayloadId):
+        return _begin_payload(edges, workflows, entry)
     name = name_of(subject, entry.number)
     if isinstance(subject, Request):
         task = RequestTask(subject, entry.number, input_url(edges, subject))
         value = {"queue": edges.stack.queue_url("ingest"), "task": task.to_json()}
         return workflows.start(WORKFLOW, name, value)
     if document is None:
-        document = read_document(edges, input_url(edges, subject))
+        document = read_document(edges, input_of(edges, entry))
     return workflows.start(subject.name, name, _of_execution(edges, subject, name, document))
 
 
@@ -97,6 +104,14 @@ def _of_execution(edges: Edges, subject: Asked, name: str, document: Mapping[str
     return {**document, "cumulus_meta": {**meta, **told}}
 
 
+def _begin_payload(edges: Edges, workflows: Workflows, entry: Entry) -> str:
+    arn, url = arn_of_entry(edges, entry), input_of(edges, entry)
+    document = read_document(edges, url)
+    machine, _, name = arn.rpartition(":")
+    workflow = machine.removeprefix(execution_arn(edges.stack.workflow_arn(""), "").removesuffix(":"))
+    return workflows.start(workflow, name, document if is_inline(document) else {"url": url})
+
+
 def place_of(edges: Edges, subject: Execution) -> Place:
     """Return what the Cumulus message of the first run of a workflow names of the stack."""
     stack = edges.stack
@@ -104,24 +119,60 @@ def place_of(edges: Edges, subject: Execution) -> Place:
     return Place(stack.stack, stack.internal, stack.bucket_map, subject.name, machine, name_of(subject, 1), queue)
 
 
-def end(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked, why: str) -> None:
+def end(edges: Edges, workflows: Workflows, entry: Entry, why: str) -> None:
     """Stop the execution of a run. It is no error when it has ended."""
-    workflows.stop(arn_of(edges, subject, entry.number), why)
+    workflows.stop(arn_of_entry(edges, entry), why)
 
 
-def outcome(edges: Edges, workflows: Workflows, entry: Entry, subject: Asked) -> Outcome:
+def outcome(edges: Edges, workflows: Workflows, entry: Entry) -> Outcome:
     """Return where the execution of a run stands."""
-    return workflows.outcome(arn_of(edges, subject, entry.number))
+    return workflows.outcome(arn_of_entry(edges, entry))
+
+
+def arn_of_entry(edges: Edges, entry: Entry) -> str:
+    """Return the ARN of the execution of the run that an entry of what was asked for is about."""
+    subject = entry.subject
+    assert isinstance(subject, Asked)
+    if isinstance(subject, PayloadId):
+        return str(entry.extra["executions"][-1])
+    return arn_of(edges, subject, entry.number)
 
 
 def arn_of(edges: Edges, subject: Asked, number: int) -> str:
-    """Return the ARN of the execution of a run."""
+    """Return the ARN of the execution of a run of a request or a workflow."""
     workflow = WORKFLOW if isinstance(subject, Request) else subject.name
     return execution_arn(edges.stack.workflow_arn(workflow), name_of(subject, number))
 
 
-def run_of_arn(edges: Edges, arn: str) -> tuple[Asked, int] | None:
-    """Return the subject and the number of the run that an execution is of; None for that of no run."""
+def run_of_arn(edges: Edges, workflows: Workflows, arn: str) -> tuple[Asked, int] | None:
+    """Return the subject and the number of the run that an execution is of; None for that of no run.
+
+    The name of a payload's execution tells nothing: its input is read.
+    """
     prefix = execution_arn(edges.stack.workflow_arn(""), "").removesuffix(":")
     workflow, colon, name = arn.removeprefix(prefix).partition(":")
-    return run_of(workflow, name) if arn.startswith(prefix) and colon else None
+    if not (arn.startswith(prefix) and colon):
+        return None
+    if _OF_PAYLOAD.fullmatch(name):
+        return _payload_run(edges, arn, workflows.outcome(arn).input)
+    return run_of(workflow, name)
+
+
+def _payload_run(edges: Edges, arn: str, given: str | None) -> tuple[Asked, int] | None:
+    """Return the payload, and the number of its run, of an execution that was given this as its input."""
+    value = json.loads(given or "null")
+    if not isinstance(value, Mapping):
+        return None
+    try:
+        subject = PayloadId.of(str(value.get("id") or _id_in(edges, arn, str(value.get("url")))))
+    except DocumentError:
+        return None
+    entry = edges.index.entry(subject)
+    known = entry.extra.get("executions", []) if entry else []
+    return (subject, known.index(arn) + 1) if arn in known else None
+
+
+def _id_in(edges: Edges, arn: str, url: str) -> str:
+    """Return the id of a payload whose execution was given its address; empty for that of anything else."""
+    head, tail = edges.internal(f"{FOLDERS['payload']}/"), f"/{arn.rpartition(':')[2]}/input.json"
+    return url[len(head) : -len(tail)] if url.startswith(head) and url.endswith(tail) else ""

@@ -19,6 +19,7 @@ from pileus.errors import Conflict, UsageError
 from pileus.project.registry import Registry
 from pileus.runs.control import start_workflow
 from pileus.runs.executions import arn_of, place_of
+from pileus.runs.payloads import process
 from pileus.runs.record import input_url, read_document
 from pileus.runs.view import Run
 from pileus.subject import Execution
@@ -30,8 +31,11 @@ def start_all(edges: Edges, workflows: Workflows, registry: Registry, received: 
     starts nothing.
 
     Raises DocumentError for what is no JSON object or a wrong CNM, Unknown for a message that no rule takes or that
-    names an unknown collection, and what `_start_one` raises. Runs of other rules may have been started then.
+    names an unknown collection, and what `_start_one` raises. Runs of other rules may have been started then. A payload
+    starts the workflow that it names, and raises what `process` does.
     """
+    if received.kind == "payload":
+        return [process(edges, workflows, received.message()).run]
     rules = rules_of_source(registry.rules.values(), received.kind, received.arn)
     message = received.message()
     return [

@@ -7,6 +7,12 @@ protected  runs/PROCESS/ID/run-N/rows.parquet    the rows that it names
 
 Those of the run of a workflow are the same, without rows, under `executions/WORKFLOW/ID/`: `input.json` is the document
 as it was given, and `result.json` what the execution put out.
+
+Those of a payload lie where Cirrus has them, each execution with its own:
+
+internal   cirrus/executions/ID/run.json               the entry of its latest run
+internal   cirrus/executions/ID/EXECUTION/input.json   the payload, written once
+internal   cirrus/executions/ID/EXECUTION/output.json  what the execution put out
 """
 
 import json
@@ -17,10 +23,10 @@ from pileus.edges.store import load, revise
 from pileus.errors import Conflict, NotFound, StoreError, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.processes import RegisteredProcess, process_of
-from pileus.subject import Asked, Request
+from pileus.subject import Asked, PayloadId, Request
 from pileus.wiring import Edges
 
-FOLDERS = {"request": "runs", "workflow": "executions"}
+FOLDERS = {"request": "runs", "workflow": "executions", "payload": "cirrus/executions"}
 """By kind of subject."""
 LARGEST = 10 << 20
 """Most bytes of an input document: of zones that are given by value, above all."""
@@ -28,12 +34,28 @@ LARGEST = 10 << 20
 
 def folder(subject: Asked) -> str:
     """Return the folder of its objects, in each bucket."""
+    if isinstance(subject, PayloadId):
+        return f"{FOLDERS[subject.kind]}/{subject}"
     return f"{FOLDERS[subject.kind]}/{subject.name}/{subject.id}"
 
 
 def input_url(edges: Edges, subject: Asked) -> str:
     """Return the address of the input document."""
     return edges.internal(f"{folder(subject)}/input.json")
+
+
+def execution_url(edges: Edges, subject: PayloadId, execution: str, name: str) -> str:
+    """Return the address of the input or the output of an execution (ARN) of a payload."""
+    return edges.internal(f"{folder(subject)}/{execution.rpartition(':')[2]}/{name}")
+
+
+def input_of(edges: Edges, entry: Entry) -> str:
+    """Return the address of the input document of the run that an entry of what was asked for is about."""
+    subject = entry.subject
+    assert isinstance(subject, Asked)
+    if isinstance(subject, PayloadId):
+        return execution_url(edges, subject, entry.extra["executions"][-1], "input.json")
+    return input_url(edges, subject)
 
 
 def entry_url(edges: Edges, subject: Asked) -> str:

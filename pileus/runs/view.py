@@ -8,7 +8,7 @@ from typing import Any
 from pileus.backfills.record import run_url
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
-from pileus.runs.record import input_url
+from pileus.runs.record import input_of
 from pileus.subject import Asked, Request, Subject, parse_subject
 from pileus.wiring import Edges
 
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """`partition`, `request` or `workflow`."""
+        """`partition`, `request`, `workflow` or `payload`."""
         return self.subject.kind
 
     @property
@@ -92,7 +92,7 @@ def view(edges: Edges, entry: Entry) -> Run:
         ended=updated if entry.state.ended else None,
         seconds=entry.seconds,
         downloaded=entry.downloaded,
-        input=input_url(edges, subject) if isinstance(subject, Asked) else _groups(edges, entry),
+        input=input_of(edges, entry) if isinstance(subject, Asked) else _groups(edges, entry),
         output=entry.manifest if subject.kind == "partition" or entry.state is State.succeeded else None,
     )
 

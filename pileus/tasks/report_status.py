@@ -58,9 +58,9 @@ def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, 
 def _execution_ended(edges: Edges, workflows: Workflows, detail: Mapping[str, Any]) -> dict[str, Any]:
     execution, status = text(detail, "executionArn"), text(detail, "status")
     why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
-    if of := run_of_arn(edges, execution):
+    if of := run_of_arn(edges, workflows, execution):
         output = workflows.outcome(execution).output if status == "SUCCEEDED" else None  # the event has no long ones
-        return execution_ended(edges, *of, status, why, output)
+        return execution_ended(edges, workflows, *of, status, why, output)
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
             return end(edges, backfill.id, backfill.run, stopped=status, why=why)

@@ -1,4 +1,6 @@
-"""StartFromMessage: a message of a queue, a topic or a stream starts the workflows of the rules that it belongs to."""
+"""StartFromMessage: a message of a queue, a topic or a stream starts the workflows of the rules that it belongs to; one
+of the stack's queue of payloads, the workflow that it names.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ def start_from_message(edges: Edges, workflows: Workflows, event: Mapping[str, A
     """
     registry = read_registry(edges.store, edges.stack)
     told = event["input"] if isinstance(event, Mapping) and "input" in event else event
-    found = deliveries(told, edges.stack.messages)
+    found = deliveries(told, edges.stack.messages, edges.stack.process)
     return failed(one.item for one in found if not _Message(edges, workflows, registry, one).dealt_with())
 
 
@@ -69,6 +71,8 @@ class _Message:
         """Put a message aside that was tried often enough. Return whether it was; else its queue has it again."""
         rules = self._rules()
         retries, seconds = patience(rules)
+        if self.delivery.message.kind == "payload":
+            retries = 0  # what is wrong with it stays wrong
         if self.delivery.count <= retries or error.retryable:
             if seconds is not None:
                 self.edges.letters.hide(self.delivery.queue, self.delivery.receipt, seconds)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pileus.cirrus.ids import LONGEST, PayloadId, derive_id, execution_name
+from pileus.cirrus.ids import derive_id, execution_name
 from pileus.cirrus.payload import address_of, is_inline, read_payload
 from pileus.errors import DocumentError
+from pileus.subject import LONGEST_PAYLOAD, PayloadId, parse_subject
 from spec.support.cirrus import judged
 
 ITEMS = [{"type": "Feature", "id": "b", "collection": "viirs"}, {"type": "Feature", "id": "a", "collection": "modis"}]
@@ -111,9 +112,9 @@ REFUSED: list[tuple[Any, str]] = [
     (PLAIN | {"features": [{"id": "a", "collection": 1}]}, "features[0].collection: expected a text"),
     (PLAIN | {"id": "publish"}, "id 'publish': expected {collections}/workflow-{workflow}/{itemids}"),
     (PLAIN | {"id": 3}, "id: expected a text"),
-    (PLAIN | {"id": "a/workflow-b/../c"}, "id 'a/workflow-b/../c': a part between slashes is a dot or two"),
+    (PLAIN | {"id": "a/workflow-b/../c"}, "id 'a/workflow-b/../c': has an empty part, or one of a dot or two"),
     (PLAIN | {"id": "a/workflow-b/\x1bc"}, "holds a character that cannot be printed"),
-    (PLAIN | {"id": "a/workflow-b/" + "x" * LONGEST}, "bytes, and 950 are the most"),
+    (PLAIN | {"id": "a/workflow-b/" + "x" * LONGEST_PAYLOAD}, "bytes, and 900 are the most"),
 ]
 
 
@@ -163,8 +164,8 @@ def test_an_id_names_its_parts_and_its_row(collections: str, workflow: str, item
         found = derive_id([{"id": one} for one in items], workflow, collections)
     except DocumentError:  # a dot or two between slashes, or too long
         return
-    assert found == PayloadId(collections, workflow, "/".join(sorted(items)))
-    assert PayloadId.parse(str(found)) == found == PayloadId.of_key(found.scope, found.itemids)
+    assert found == PayloadId(f"{collections}_{workflow}", "/".join(sorted(items)))
+    assert PayloadId.of(str(found)) == found == parse_subject(found.key)
 
 
 @given(st.permutations(["d", "b", "c", "a"]))
