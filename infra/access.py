@@ -202,9 +202,8 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     allow(role, ["states:DescribeExecution"], ended, why=NAMED)
     # What a payload has made is published, and the next process started.
     allow(role, ["sns:Publish"], [core.published.topic_arn])
-    following = [core.workflow_arns[name][0] for name in core.applied]
-    if following:
-        allow(role, ["states:StartExecution", "states:DescribeStateMachine"], following)
+    following = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
+    allow(role, ["states:StartExecution", "states:DescribeStateMachine"], following)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
 

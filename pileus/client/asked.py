@@ -58,6 +58,18 @@ class NewRun(Asked):
     id: Annotated[str | None, Field(max_length=40, description="The same id and inputs start it once.")] = None
 
 
+class NewPayload(Asked):
+    """A payload of Cirrus to be processed."""
+
+    payload: dict[str, Any] = Field(
+        description="As JSON, or `url`, its address in S3.",
+        examples=[
+            {"type": "FeatureCollection", "features": [], "id": "a/workflow-b/c", "process": [{"workflow": "b"}]}
+        ],
+    )
+    replace: bool = Field(default=False, description="Also where it has succeeded or is invalid.")
+
+
 class Again(Asked):
     """Which partitions of a backfill to run again."""
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pileus.granules.read import GranuleView
     from pileus.models import Manifest
     from pileus.runs import Run
+    from pileus.runs.payloads import Processed
 
 
 class Backfills(Protocol):
@@ -167,12 +168,19 @@ class Runs(Protocol):
         Raises Unknown for the process, DocumentError for wrong inputs, Conflict where the id has other inputs.
         """
 
+    def process(self, payload: Mapping[str, Any], *, replace: bool = False) -> "Processed":
+        """Start the workflow of a payload of Cirrus over it, where its state allows that. `payload`: as JSON, or
+        `{"url": ...}`, its address in S3. `replace`: also where it has succeeded or is invalid.
+
+        Raises DocumentError for one that is wrong, and Unknown for its workflow; both are written down.
+        """
+
     def show(self, key: str) -> "Run":
         """Return a run as it is now. Raises NotFound, and UsageError for what is no key."""
 
     def all(self, of: str, *, state: State | None = None) -> Iterator["Run"]:
-        """Yield the runs of a process or of `workflow:NAME`, newest first, or of partitions by their scope, such as
-        `viirs/001/2015`.
+        """Yield the runs of a process, of `workflow:NAME` or `payload:COLLECTIONS_WORKFLOW`, newest first, or of
+        partitions by their scope, such as `viirs/001/2015`.
         """
 
     def stop(self, key: str) -> "Run":

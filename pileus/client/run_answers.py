@@ -22,8 +22,10 @@ class RunAnswer(Answer):
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.RUN]})
 
-    key: Annotated[str, Field(description="request:PROCESS/ID, workflow:NAME/ID, or COLLECTION/VERSION/PERIOD/GROUP.")]
-    kind: Annotated[str, Field(description="`partition`, `request` or `workflow`.")]
+    key: Annotated[
+        str, Field(description="request:PROCESS/ID, workflow:NAME/ID, payload:ID, or COLLECTION/VERSION/PERIOD/GROUP.")
+    ]
+    kind: Annotated[str, Field(description="`partition`, `request`, `workflow` or `payload`.")]
     state: State
     run: str
     number: int
@@ -38,6 +40,14 @@ class RunAnswer(Answer):
     downloaded: int
     input: str
     output: str | None
+
+
+class ProcessedAnswer(Answer):
+    """What came of handing in a payload."""
+
+    run: RunAnswer
+    started: Annotated[bool, Field(description="Else its state did not allow a run.")]
+    warnings: Annotated[list[str], Field(description="What it has of older forms.")]
 
 
 class ProcessAnswer(Answer):

@@ -11,8 +11,10 @@ from pileus.cirrus.ids import execution_name
 from pileus.cirrus.payload import Payload, address_of, id_of, read_payload
 from pileus.cirrus.states import INVALID, cirrus_state, may_start
 from pileus.edges.index import change
+from pileus.edges.store import split
 from pileus.edges.workflows import Workflows, execution_arn
 from pileus.errors import Conflict, DocumentError, UsageError
+from pileus.keys import is_own
 from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
@@ -39,7 +41,11 @@ class Processed:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"started": self.started, "warnings": list(self.warnings), **self.run.to_json()}
+        return {"run": self.run.to_json(), "started": self.started, "warnings": list(self.warnings)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Processed":
+        return cls(Run.from_json(value["run"]), value["started"], tuple(value["warnings"]))
 
 
 def process(edges: Edges, workflows: Workflows, value: object, *, replace: bool = False) -> Processed:
@@ -78,6 +84,9 @@ def fetched(edges: Edges, value: object) -> object:
         return value
     if not url.startswith("s3://"):
         raise UsageError("expected a payload or its address in S3, s3://BUCKET/KEY", where=url[:200])
+    bucket, key = split(url)
+    if bucket in (edges.stack.internal, edges.stack.protected) and is_own(key) and not key.startswith("cirrus/"):
+        raise UsageError("is the stack's own, and no payload", where=url[:200])
     body = edges.store.get(url)
     try:
         return parse_json(body.decode())

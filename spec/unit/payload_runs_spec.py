@@ -15,15 +15,17 @@ import pytest
 from pileus import runs
 from pileus.cirrus.states import cirrus_state
 from pileus.edges.index import MemoryIndex
+from pileus.edges.letters import KeptLetters
 from pileus.edges.topics import KeptTopics
 from pileus.edges.workflows import Outcome
-from pileus.errors import Conflict, DocumentError, NotFound, Unknown
+from pileus.errors import Conflict, DocumentError, NotFound, Unavailable, Unknown, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.runs import control, record
 from pileus.runs.payloads import Processed, process
 from pileus.subject import PayloadId
 from pileus.tasks.report_status import report_status
+from pileus.tasks.start_from_message import start_from_message
 from pileus.wiring import Edges, wire_folder
 from spec.support.runs import Executions
 
@@ -137,8 +139,16 @@ def test_a_payload_may_be_handed_in_by_its_address(office: Office) -> None:
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "https://example.org/payload.json", "/etc/passwd"])
 def test_an_address_elsewhere_is_refused(office: Office, url: str) -> None:
-    with pytest.raises(Exception, match="expected a payload or its address in S3"):
+    with pytest.raises(UsageError, match="expected a payload or its address in S3"):
         office.hand_in({"url": url})
+
+
+def test_the_stacks_own_objects_are_no_payloads(office: Office) -> None:
+    url = office.edges.internal("registry.json")
+    office.edges.store.put(url, b"{}")
+    with pytest.raises(UsageError, match="is the stack's own, and no payload"):
+        office.hand_in({"url": url})
+    assert list(office.edges.store.list(office.edges.internal("cirrus/"))) == []
 
 
 STATES = {
@@ -317,3 +327,66 @@ def test_runs_of_one_workflow_over_some_collections_are_listed_together(office: 
     assert [run.key for run in page.runs] == ["payload:viirs/workflow-publish/c", "payload:viirs/workflow-publish/b"]
     (last,) = runs.list(office.edges, "payload:viirs_publish", state=None, limit=2, after=page.after).runs
     assert last.key == "payload:viirs/workflow-publish/a"
+
+
+PROCESS = "http://127.0.0.1:1/000000000000/p-process"
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:p-process"
+
+
+def record_of(body: object, id: str) -> dict[str, Any]:
+    return {
+        "eventSource": "aws:sqs",
+        "eventSourceARN": QUEUE,
+        "messageId": id,
+        "receiptHandle": id,
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1000"},
+    }
+
+
+def test_the_queue_takes_payloads_in_each_form_and_puts_bad_ones_aside(office: Office) -> None:
+    """Raw, in SNS's envelope, by address, and as AWS Batch tells of a job; beside two that cannot be processed."""
+    letters = KeptLetters()
+    stack = replace(office.edges.stack, process=PROCESS, messages=f"{PROCESS}-messages")
+    edges = replace(office.edges, stack=stack, letters=letters)
+    edges.store.put(edges.internal("registry.json"), b'{"collections": {}, "providers": {}, "rules": {}}')
+    url = edges.internal("mine/payload.json")
+    edges.store.put(url, json.dumps(PAYLOAD | {"features": [ITEM | {"id": "by-url"}]}).encode())
+    batch = edges.internal("mine/batch.json")
+    edges.store.put(batch, json.dumps(PAYLOAD | {"features": [ITEM | {"id": "batch"}]}).encode())
+    bodies = {
+        "raw": PAYLOAD,
+        "sns": {"Message": json.dumps(PAYLOAD | {"features": [ITEM | {"id": "sns"}]}), "TopicArn": "arn:t"},
+        "url": {"url": url},
+        "batch": {"Parameters": {"url_out": batch}},
+        "wrong": PAYLOAD | {"process": []},
+        "text": "no JSON",
+    }
+    event = {"Records": [record_of(body, id) for id, body in bodies.items()]}
+    assert start_from_message(edges, office.workflows, event) == {"batchItemFailures": []}
+    started = {str(given["features"][0]["id"]) for given in office.workflows.started.values()}
+    assert started == {"a", "sns", "by-url", "batch"}
+    assert [letter["message"]["id"] for letter in letters.dead] == ["wrong", "text"]
+    assert [letter["reason"]["type"] for letter in letters.dead] == ["DocumentError", "DocumentError"]
+
+
+def test_a_payload_whose_address_cannot_be_read_yet_comes_again(office: Office) -> None:
+    stack = replace(office.edges.stack, process=PROCESS)
+    edges = replace(office.edges, stack=stack, letters=KeptLetters(), store=Refusing(office.edges.store))
+    event = {"Records": [record_of({"url": edges.internal("mine/payload.json")}, "m-1")]}
+    assert start_from_message(edges, office.workflows, event) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+
+
+class Refusing:
+    """A store that knows the registry, and refuses every other object for now."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, url: str) -> bytes:
+        if url.endswith("/registry.json"):
+            return b'{"collections": {}, "providers": {}, "rules": {}}'
+        raise Unavailable("SlowDown", where=url)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)

@@ -378,5 +378,5 @@ def test_an_end_that_comes_late_leaves_the_next_run_alone(office: Office) -> Non
     office.finish(State.failed)
     runs.rerun(office.edges, office.workflows, KEY)
     fail(office.edges, SUBJECT, 1, Failure("Late", "late"))
-    execution_ended(office.edges, SUBJECT, 1, "ABORTED", None)
+    execution_ended(office.edges, office.workflows, SUBJECT, 1, "ABORTED", None)
     assert runs.find(office.edges, KEY).state is State.queued

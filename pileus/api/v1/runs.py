@@ -14,13 +14,14 @@ from pileus.api.roles import Role
 from pileus.api.tables import CONTENT, answer
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.client.answers import Page
-from pileus.client.asked import NewRun
+from pileus.client.asked import NewPayload, NewRun
 from pileus.client.paging import read_cursor, write_cursor
-from pileus.client.run_answers import ProcessAnswer, RunAnswer
+from pileus.client.run_answers import ProcessAnswer, ProcessedAnswer, RunAnswer
 from pileus.models import State
 from pileus.runs import Run
 
 router = APIRouter(tags=["runs"])
+OF = "Process, workflow:NAME, payload:COLLECTIONS_WORKFLOW, or COLLECTION/VERSION/YEAR."
 READ, OPERATE = [allow(Role.read)], [allow(Role.operate)]
 Key = Annotated[
     str,
@@ -40,7 +41,13 @@ def processes(reach: Reached) -> list[ProcessAnswer]:
 @router.get("/runs", dependencies=READ, summary="List runs")
 def list_runs(
     reach: Reached,
-    of: Annotated[str, Query(max_length=600, description="Process, workflow:NAME, or COLLECTION/VERSION/YEAR.")],
+    of: Annotated[
+        str,
+        Query(
+            max_length=600,
+            description="Process, workflow:NAME, payload:COLLECTIONS_WORKFLOW, or COLLECTION/VERSION/YEAR.",
+        ),
+    ],
     state: Annotated[State | None, Query()] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -55,6 +62,13 @@ def list_runs(
 def start(reach: Reached, asked: NewRun) -> RunAnswer:
     """Start a process over its inputs, or a workflow over a document. The same id and inputs start it once."""
     return told(reach.runs.start(asked.process, asked.inputs, asked.id))
+
+
+@router.post("/payloads", dependencies=OPERATE, summary="Process a payload")
+def process(reach: Reached, asked: NewPayload) -> ProcessedAnswer:
+    """Start the workflow of a payload of Cirrus over it, where its state allows that."""
+    found = reach.runs.process(asked.payload, replace=asked.replace)
+    return ProcessedAnswer(run=told(found.run), started=found.started, warnings=list(found.warnings))
 
 
 @router.get("/runs/{key}", dependencies=READ, summary="Show a run")

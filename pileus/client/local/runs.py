@@ -12,6 +12,7 @@ from pileus.processes import registered
 from pileus.processes.registry import RegisteredProcess
 from pileus.project.schemas import input_schema
 from pileus.runs import Run
+from pileus.runs.payloads import Processed, process
 from pileus.subject import Execution
 
 if TYPE_CHECKING:
@@ -38,13 +39,17 @@ class LocalRuns:
             return runs.start_workflow(edges, workflows, workflow, inputs, id)
         return runs.start(edges, workflows, process, inputs, id)
 
+    def process(self, payload: Mapping[str, Any], *, replace: bool = False) -> Processed:
+        """Start the workflow of a payload over it, where its state allows that."""
+        return process(self.services.edges, self.services.workflows, payload, replace=replace)
+
     def show(self, key: str) -> Run:
         """Return a run as it is now. One whose start or end nobody recorded is settled first."""
         return runs.settle(self.services.edges, self.services.workflows, key)
 
     def all(self, of: str, *, state: State | None = None) -> Iterator[Run]:
-        """Yield the runs of a process or of `workflow:NAME`, newest first, or of partitions by their scope, such as
-        `viirs/001/2015`.
+        """Yield the runs of a process, of `workflow:NAME` or `payload:COLLECTIONS_WORKFLOW`, newest first, or of
+        partitions by their scope, such as `viirs/001/2015`.
         """
         after: str | None = None
         while True:

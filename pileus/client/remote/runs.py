@@ -9,6 +9,7 @@ from pileus.client.remote.http import Http
 from pileus.client.run_answers import ProcessAnswer
 from pileus.models import State
 from pileus.runs import Run
+from pileus.runs.payloads import Processed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,13 +32,18 @@ class RemoteRuns:
         asked = {"process": process, "inputs": dict(inputs), "id": id}
         return Run.from_json(self.http.change("POST", "/v1/runs", asked))
 
+    def process(self, payload: Mapping[str, Any], *, replace: bool = False) -> Processed:
+        """Start the workflow of a payload over it, where its state allows that."""
+        asked = {"payload": dict(payload), "replace": replace}
+        return Processed.from_json(self.http.change("POST", "/v1/payloads", asked))
+
     def show(self, key: str) -> Run:
         """Return a run as it is now. Raises NotFound, and UsageError for what is no key."""
         return Run.from_json(self.http.json(_at(key)))
 
     def all(self, of: str, *, state: State | None = None) -> Iterator[Run]:
-        """Yield the runs of a process or of `workflow:NAME`, newest first, or of partitions by their scope, such as
-        `viirs/001/2015`.
+        """Yield the runs of a process, of `workflow:NAME` or `payload:COLLECTIONS_WORKFLOW`, newest first, or of
+        partitions by their scope, such as `viirs/001/2015`.
         """
         yield from map(Run.from_json, self.http.pages("/v1/runs", of=of, state=state))
 
