@@ -62,6 +62,7 @@ ENTRIES = [
     Entry("download", TOOLS, "Download files: parallel, resumed, verified."),
     Entry("stats", TOOLS, "Compute zonal statistics of rasters and archives."),
     Entry("run-task", TOOLS, "Run one Lambda or worker task here, on one event."),
+    Entry("payload", TOOLS, "Payloads of Cirrus: their ids, checks, templates, what follows."),
     Entry("cma", TOOLS, "Do what the Cumulus Message Adapter does, for Cumulus's own clients."),
     Entry("worker", TOOLS, "Poll the queues and process groups until SIGTERM."),
 ]

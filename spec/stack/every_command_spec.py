@@ -93,6 +93,10 @@ CALLS: dict[str, list[str]] = {
     "stats": ["tile.light.tif", "--zones", "data/zones/tiny.geojson"],
     "run-task": ["generate_collections", "--input", "event.json"],
     "worker": ["--until-idle"],
+    "payload get-id": ["payload.json"],
+    "payload validate": ["payload.json"],
+    "payload template": ["payload.json"],
+    "payload next": ["payload.json"],
     "cma": ["loadNestedEvent"],
     "down": [],
 }
@@ -120,6 +124,10 @@ ALONE = {
     "download",
     "stats",
     "run-task",
+    "payload get-id",
+    "payload validate",
+    "payload template",
+    "payload next",
 }
 """Commands that read nothing of the stack that is up."""
 REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy", "runs stop"}
@@ -148,6 +156,7 @@ def done(stack: Project) -> Project:
     (stack.path / "data/prices.json").write_text((ROOT / "data/prices.json").read_text())
     (stack.path / "tile.light.tif").write_bytes(tiny.raster())
     stack.document("inputs.json", {"zones": ZONES, "collection": "lights", "periods": ["2015-01"]})
+    stack.document("payload.json", {"features": [{"id": "a"}], "process": [{"workflow": "w"}, {"workflow": "x"}]})
     stack.document("event.json", {"config": {"execution": "arn:e", "name": "by-hand"}, "input": EVENT})
     stack.pileus("populate")
     stack.pileus("backfill", "lights", "--name", "walked", "--wait")
@@ -276,7 +285,7 @@ def copied(done: Project, tmp_path: Path) -> Iterator[Project]:
     synthesized_before(tmp_path)
     for name in ("collections", "data", "rules", "infra", "lambdas"):
         (tmp_path / name).symlink_to(done.path / name)
-    for name in ("event.json", "inputs.json", "tile.light.tif"):
+    for name in ("event.json", "inputs.json", "payload.json", "tile.light.tif"):
         (tmp_path / name).write_bytes((done.path / name).read_bytes())
     yield Project(tmp_path)
     Project(tmp_path).pileus("down", code=None)
