@@ -1,4 +1,4 @@
-"""pileus payload: look at a payload of Cirrus, with no stack and no AWS."""
+"""pileus payload: look at a payload of Cirrus, with no stack and no AWS; and hand one to the stack."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,13 +16,41 @@ app.add_typer(payload, name="payload")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A file; - for standard input.", allow_dash=True)]
 
 
+@payload.command(epilog="Example: pileus payload process payload.json --wait")
+def process(
+    file: File,
+    replace: Annotated[bool, typer.Option("--replace", help="Also where it has succeeded or is invalid.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until its run ends; the exit code is 1 unless it has succeeded.")
+    ] = False,
+    json: show.Json = False,
+) -> None:
+    """Start the workflow of a payload over it, where its state allows that, and print the key of its run."""
+    from pileus.cli.json_file import read_json
+    from pileus.cli.runs import told
+    from pileus.cli.session import Session
+    from pileus.errors import DocumentError
+    from pileus.names import one_line
+
+    value = read_json(file)
+    if not isinstance(value, dict):
+        raise DocumentError("expected a payload, an object with features and process", where=str(file))
+    session = Session()
+    found = session.client.runs.process(value, replace=replace)
+    for warning in found.warnings:
+        show.errors.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    if not found.started:
+        again = "" if replace else "; `--replace` starts it again once it has ended"
+        show.errors.print(one_line(f"not started: it is {found.run.state}{again}", 200), markup=False, soft_wrap=True)
+    told(session, found.run, wait, json)
+
+
 @payload.command("get-id", epilog="Example: pileus payload get-id payload.json")
 def get_id(file: File, json: show.Json = False) -> None:
     """Print the id of a payload: its own, else the one that is made of its collections, workflow and items."""
-    from dataclasses import asdict
-
-    found = _read(file)
-    show.answer(json, {"id": str(found.id), **asdict(found.id)}, str(found.id))
+    id = _read(file).id
+    told = {"id": str(id), "collections": id.collections, "workflow": id.workflow, "itemids": id.id}
+    show.answer(json, told, str(id))
 
 
 @payload.command(epilog="Example: pileus payload validate payload.json")
@@ -57,7 +85,7 @@ def next_(
     file: File,
     json: show.Json = True,  # noqa: ARG001 - payloads are JSON; the option is there for those who ask for it
 ) -> None:
-    """Print the payloads that follow one that has succeeded, as a list. What is not started is said on standard error."""
+    """Print the list of payloads that follow one that has succeeded; standard error says what is not started."""
     from pileus.cirrus.chain import next_payloads
 
     found = next_payloads(_read(file).document)

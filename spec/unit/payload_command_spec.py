@@ -39,7 +39,7 @@ def test_the_id_is_one_line_and_its_parts_are_json(file: str) -> None:
 
 def test_a_payload_may_come_through_standard_input(file: str) -> None:
     assert said("get-id", "-", given=Path(file).read_text())[0] == f"{ID}\n"
-    with pytest.raises(DocumentError, match="^standard input: process: required, and missing"):
+    with pytest.raises(DocumentError, match=r"^standard input: process: required, and missing"):
         said("validate", "-", given="{}")
 
 
