@@ -133,8 +133,9 @@ def allow_start(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     aside what cannot start any.
     """
     allow(role, CHANGE, [core.tables.partitions.table_arn])
-    told = ("executions/*", PAYLOADS, MESSAGES)
+    told = ("executions/*", MESSAGES)
     allow_objects(role, core.internal, read=("registry.json", *told), write=(*told, "messages/*"))
+    allow_payloads(role, core)
     machines = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine"], machines)
     queues = [
@@ -192,7 +193,7 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     """Allow to record ends and failures."""
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
-    kept = ("backfills/*", "runs/*", "executions/*", PAYLOADS, MESSAGES)
+    kept = ("backfills/*", "runs/*", "executions/*", MESSAGES)
     allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*", "messages/*"))
     allow(role, ["sqs:SendMessage"], [core.messages.dead.queue_arn])
     if settings.response_topics:
@@ -200,12 +201,19 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     runs = (BULK_NAME, INGEST_NAME, *core.applied)
     ended = [core.workflow_arns[name][1] for name in runs]  # what their runs have put out
     allow(role, ["states:DescribeExecution"], ended, why=NAMED)
-    # What a payload has made is published, and the next process started.
+    # A payload that has succeeded starts the next.
+    allow_payloads(role, core)
     allow(role, ["sns:Publish"], [core.published.topic_arn])
     following = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine"], following)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
+
+
+def allow_payloads(role: iam.IGrantable, core: "Core") -> None:
+    """Allow to keep payloads, and to tell what becomes of them."""
+    allow_objects(role, core.internal, read=(PAYLOADS,), write=(PAYLOADS,))
+    allow(role, ["sns:Publish"], [core.payload_events.topic_arn])
 
 
 def allow_granules(role: iam.IGrantable, core: "Core") -> None:
@@ -235,6 +243,8 @@ def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
     writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "executions/*", "granules/*", "zones/*")
     allow_objects(role, core.internal, read=writes, write=writes)
+    allow_payloads(role, core)
+    allow(role, ["sns:Publish"], [core.published.topic_arn])  # of a run that had ended, and nobody was told
     allow_publishing(role, core)
     allow_sources(role, settings)
     allow_telling(role, settings, core)

@@ -104,6 +104,9 @@ class Core(Stack):
         self.messages = FedQueue(self, "messages", settings=settings)
         self.payloads = FedQueue(self, "process", settings=settings)
         self.published = sns.Topic(self, "Published", topic_name=f"{settings.stack}-published", enforce_ssl=True)
+        self.payload_events = sns.Topic(
+            self, "PayloadEvents", topic_name=f"{settings.stack}-payload-events", enforce_ssl=True
+        )
         self.topic = sns.Topic(self, "Reports", topic_name=f"{settings.stack}-reports", enforce_ssl=True)
         self.schedules = scheduler.CfnScheduleGroup(self, "Schedules", name=settings.stack)
 
@@ -170,6 +173,7 @@ class Core(Stack):
             "PILEUS_MESSAGES_DEAD": self.messages.dead.queue_url,
             "PILEUS_PROCESS": self.payloads.queue.queue_url,
             "PILEUS_PUBLISH": self.published.topic_arn,
+            "PILEUS_PAYLOAD_EVENTS": self.payload_events.topic_arn,
             "PILEUS_TOPIC": self.topic.topic_arn,
             "PILEUS_WORKFLOWS": states_arn(self, "stateMachine", f"{settings.stack}-"),
             "PILEUS_VISIBILITY": str(settings.visibility_seconds),

@@ -75,6 +75,8 @@ class Stack:
     """Queue address: of payloads of Cirrus that are to be processed."""
     publish: str = ""
     """ARN of the topic on which items are published that payloads have made."""
+    payload_events: str = ""
+    """ARN of the topic on which is told what becomes of payloads."""
 
     @property
     def starter(self) -> str:

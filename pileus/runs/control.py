@@ -19,6 +19,7 @@ from pileus.processes import process_of
 from pileus.runs import executions, record
 from pileus.runs.end import execution_ended
 from pileus.runs.owned import began
+from pileus.runs.payload_events import announce_end
 from pileus.runs.payloads import again
 from pileus.runs.read import find_entry
 from pileus.runs.view import Run, view
@@ -97,9 +98,12 @@ def stop(edges: Edges, workflows: Workflows, key: str, reason: str = "stopped by
     def step(stored: Entry | None) -> Entry | None:
         return lifecycle.stop(stored, stored.run, reason, now=edges.now()) if stored else None
 
-    entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
+    stopped = change(edges.index, subject, step)
+    entry = stopped or find_entry(edges, subject.key)
     if entry.state is not State.cancelled:
         raise Conflict(f"is {entry.state}: only a run that goes on can be stopped", where=key)
+    if stopped and isinstance(subject, PayloadId):
+        announce_end(edges, stopped)
     record.keep(edges, subject)
     executions.end(edges, workflows, entry, reason)
     return view(edges, entry)

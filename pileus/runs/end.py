@@ -15,6 +15,7 @@ from pileus.runs.executions import arn_of_entry
 from pileus.runs.message_end import tell_end
 from pileus.runs.owned import taken
 from pileus.runs.payload_end import follow
+from pileus.runs.payload_events import announce_end
 from pileus.runs.record import execution_url, keep, output_url
 from pileus.subject import Asked, Execution, PayloadId
 from pileus.wiring import Edges
@@ -42,7 +43,10 @@ def execution_ended(
     """End a run whose execution has ended in Step Functions: `ABORTED`, `FAILED`, `TIMED_OUT`, or `SUCCEEDED` with its
     output as JSON. Return the JSON of its state. The success of a request is told by its worker.
     """
+    before = edges.index.entry(subject) if isinstance(subject, PayloadId) else None
     entry = _ended(edges, workflows, subject, number, status, why, output)
+    if before and entry and entry.number == number and entry.state.ended and not before.state.ended:
+        announce_end(edges, entry, timed_out=status == "TIMED_OUT")
     if isinstance(subject, Execution) and entry and entry.number == number:
         tell_end(edges, subject, entry)
     return told(subject, entry)

@@ -15,10 +15,11 @@ from pileus.cumulus.start_document import (
 )
 from pileus.documents import Rule
 from pileus.edges.workflows import Workflows
-from pileus.errors import Conflict, UsageError
+from pileus.errors import Conflict, DocumentError, UsageError
 from pileus.project.registry import Registry
 from pileus.runs.control import start_workflow
 from pileus.runs.executions import arn_of, place_of
+from pileus.runs.payload_events import announce
 from pileus.runs.payloads import process
 from pileus.runs.record import input_url, read_document
 from pileus.runs.view import Run
@@ -35,12 +36,20 @@ def start_all(edges: Edges, workflows: Workflows, registry: Registry, received: 
     starts the workflow that it names, and raises what `process` does.
     """
     if received.kind == "payload":
-        return [process(edges, workflows, received.message()).run]
+        return [process(edges, workflows, _payload(edges, received)).run]
     rules = rules_of_source(registry.rules.values(), received.kind, received.arn)
     message = received.message()
     return [
         _start_one(edges, workflows, registry, rule, received, message) for rule in rules_of_message(rules, message)
     ]
+
+
+def _payload(edges: Edges, received: Received) -> dict[str, Any]:
+    try:
+        return received.message()
+    except DocumentError as exc:
+        announce(edges, "RECORD_EXTRACT_FAILED", None, error=exc.message)
+        raise
 
 
 def _start_one(

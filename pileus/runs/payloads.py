@@ -20,6 +20,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
 from pileus.runs import executions, record
 from pileus.runs.owned import began
+from pileus.runs.payload_events import announce, announce_end, announce_entry, announce_skipped
 from pileus.runs.read import find_entry
 from pileus.runs.view import Run, view
 from pileus.strict_json import parse_json
@@ -73,7 +74,10 @@ def process(edges: Edges, workflows: Workflows, value: object, *, replace: bool 
     entry, started = _queued(edges, payload, replace=replace)
     if started:
         _write_input(edges, entry, payload.document)
+        announce_entry(edges, "CLAIMED_PROCESSING", entry)
         entry = begun(edges, workflows, entry)
+    else:
+        announce_skipped(edges, entry)
     return Processed(view(edges, entry), started, payload.warnings)
 
 
@@ -99,9 +103,10 @@ def begun(edges: Edges, workflows: Workflows, entry: Entry) -> Entry:
     subject = entry.subject
     assert isinstance(subject, PayloadId)
     executions.begin(edges, workflows, entry, subject)
-    entry = began(edges, entry) or find_entry(edges, subject.key)
+    if processing := began(edges, entry):
+        announce_entry(edges, "STARTED_PROCESSING", processing)
     record.keep(edges, subject)
-    return entry
+    return processing or find_entry(edges, subject.key)
 
 
 def again(edges: Edges, workflows: Workflows, subject: PayloadId) -> Run:
@@ -171,6 +176,7 @@ def _refuse(edges: Edges, subject: PayloadId, document: Mapping[str, Any], failu
     if entry is not None:
         _write_input(edges, entry, document)
         record.keep(edges, subject)
+        announce_end(edges, entry)
 
 
 def _keep_invalid(edges: Edges, value: object, error: DocumentError) -> None:
@@ -179,7 +185,9 @@ def _keep_invalid(edges: Edges, value: object, error: DocumentError) -> None:
         subject = id_of(value)
     except DocumentError:
         told = json.dumps({"reason": error.message, "payload": value}).encode()
-        edges.store.put(edges.internal(f"{KEPT_INVALID}/{uuid4().hex}.json"), told, "application/json")
+        url = edges.internal(f"{KEPT_INVALID}/{uuid4().hex}.json")
+        edges.store.put(url, told, "application/json")
+        announce(edges, "NOT_A_PROCESS_PAYLOAD", None, input=url, error=error.message)
         return
     document = value if isinstance(value, Mapping) else {}
     _refuse(edges, subject, document, Failure(INVALID, error.message))

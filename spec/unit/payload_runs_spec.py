@@ -67,7 +67,7 @@ class Office:
 
     def __post_init__(self) -> None:
         edges = wire_folder(self.folder, {})
-        stack = replace(edges.stack, workflows=MACHINES, publish="arn:topic")
+        stack = replace(edges.stack, workflows=MACHINES, publish="arn:topic", payload_events="arn:events")
         self.edges: Edges = replace(edges, stack=stack, topics=self.topics)
 
     def hand_in(self, payload: object = PAYLOAD, *, replace: bool = False) -> Processed:
@@ -94,6 +94,16 @@ class Office:
         report_status(
             self.edges, self.workflows, {"detail-type": "Step Functions Execution Status Change", "detail": detail}
         )
+
+    @property
+    def published(self) -> list[Any]:
+        """Items and their attributes."""
+        return [(item, told) for topic, item, told in self.topics.published if topic == "arn:topic"]
+
+    @property
+    def events(self) -> list[str]:
+        """Names of the events."""
+        return [str(event["event_type"]) for topic, event, _ in self.topics.published if topic == "arn:events"]
 
     @property
     def state(self) -> str:
@@ -226,7 +236,7 @@ def test_what_it_has_made_is_kept_published_and_handed_on(office: Office) -> Non
     assert runs.result(office.edges, KEY)["features"] == [ITEM]
     attributes = {"collection": "viirs", "bbox.ll_lon": 1, "bbox.ll_lat": 2, "bbox.ur_lon": 3, "bbox.ur_lat": 4}
     attributes |= dict.fromkeys(("start_datetime", "end_datetime", "datetime"), "2015-01-01T00:00:00Z")
-    assert office.topics.published == [("arn:topic", ITEM, attributes | {"cloud_cover": 7})]
+    assert office.published == [(ITEM, attributes | {"cloud_cover": 7})]
     following = runs.find(office.edges, "payload:viirs/workflow-map/a")
     assert following.state is State.running
     assert json.loads(office.edges.store.get(following.input))["process"] == [{"workflow": "map"}]
@@ -243,7 +253,7 @@ def test_an_event_that_is_told_twice_hands_on_once(office: Office) -> None:
     office.end(output=PAYLOAD | {"process": chain})
     office.tell("SUCCEEDED")
     assert len(office.workflows.started) == 2
-    assert len(office.topics.published) == 1
+    assert len(office.published) == 1
 
 
 @pytest.mark.parametrize("output", [[1], "text", {"process": [{"workflow": "publish"}, 7], "features": [ITEM]}])
@@ -306,7 +316,7 @@ def test_one_whose_end_nobody_told_is_settled_by_who_looks(office: Office) -> No
     office.hand_in()
     office.workflows.ended[office.arn()] = Outcome("SUCCEEDED", json.dumps(PAYLOAD))
     assert control.settle(office.edges, office.workflows, KEY).state is State.succeeded
-    assert len(office.topics.published) == 1
+    assert len(office.published) == 1
 
 
 def test_after_the_engine_was_lost_what_went_on_is_processed_again(office: Office) -> None:
@@ -327,6 +337,46 @@ def test_runs_of_one_workflow_over_some_collections_are_listed_together(office: 
     assert [run.key for run in page.runs] == ["payload:viirs/workflow-publish/c", "payload:viirs/workflow-publish/b"]
     (last,) = runs.list(office.edges, "payload:viirs_publish", state=None, limit=2, after=page.after).runs
     assert last.key == "payload:viirs/workflow-publish/a"
+
+
+ENDS = {
+    "SUCCEEDED": lambda office: office.end(),
+    "FAILED": lambda office: office.end("FAILED"),
+    "TIMED_OUT": lambda office: office.end("TIMED_OUT"),
+    "INVALID": lambda office: office.end("FAILED", error="stactask.exceptions.InvalidInput"),
+    "ABORTED": lambda office: runs.stop(office.edges, office.workflows, KEY),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_each_change_is_told_once_with_the_name_that_cirrus_gives_it(office: Office, end: str) -> None:
+    office.hand_in()
+    office.hand_in()
+    ENDS[end](office)
+    office.tell("ABORTED")
+    assert office.events == ["CLAIMED_PROCESSING", "STARTED_PROCESSING", "ALREADY_PROCESSING", end]
+
+
+def test_an_event_tells_what_it_is_about(office: Office) -> None:
+    office.hand_in()
+    office.end("FAILED")
+    _, event, attributes = office.topics.published[-1]
+    assert event["payload_id"] == ID
+    assert event["input_payload_url"] == runs.find(office.edges, KEY).input
+    assert event["error"] == "Boom: it broke"
+    assert event["execution"].rpartition("/")[2] == office.arn()
+    told = {"event_type": "FAILED", "workflow": "publish", "collections": "viirs", "error": "Boom: it broke"}
+    assert attributes == told
+
+
+def test_what_was_done_before_and_what_is_wrong_are_told_too(office: Office) -> None:
+    office.hand_in()
+    office.end()
+    office.hand_in()
+    for wrong in (PAYLOAD | {"process": [{"workflow": "publish", "replace": "yes"}]}, {"features": "none"}):
+        with pytest.raises(DocumentError):
+            office.hand_in(wrong)
+    assert office.events[2:] == ["SUCCEEDED", "ALREADY_SUCCEEDED", "INVALID", "NOT_A_PROCESS_PAYLOAD"]
 
 
 PROCESS = "http://127.0.0.1:1/000000000000/p-process"
