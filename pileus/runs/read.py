@@ -10,7 +10,7 @@ from pileus.errors import Conflict, NotFound, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
-from pileus.runs.record import input_url, read_document
+from pileus.runs import record
 from pileus.runs.view import Run, view
 from pileus.subject import Asked, Execution, Request, asks, parse_subject
 from pileus.wiring import Edges
@@ -79,10 +79,10 @@ def input_of(edges: Edges, key: str) -> dict[str, Any]:
 
     Raises NotFound where there is none, UsageError for a partition, DamagedObject.
     """
-    subject = parse_subject(key)
-    if not isinstance(subject, Asked):
+    entry = find_entry(edges, key)
+    if not isinstance(entry.subject, Asked):
         raise UsageError("a partition has no input document", where=key)
-    return read_document(edges, input_url(edges, subject))
+    return record.read_document(edges, record.input_of(edges, entry))
 
 
 def result(edges: Edges, key: str) -> Any:

@@ -57,7 +57,7 @@ class Site:
         assert run.state is State.succeeded, run
         found = {}
         for arn in output["payload"]["running"]:
-            of = run_of_arn(edges, arn)
+            of = run_of_arn(edges, self.workflows, arn)
             assert of
             run = self.ended(of[0].key)
             (granule,) = read_document(edges, input_url(edges, of[0]))["payload"]["granules"]

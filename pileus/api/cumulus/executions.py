@@ -19,7 +19,7 @@ from pileus.models import State
 from pileus.runs import Run
 from pileus.runs.executions import WORKFLOW, arn_of, run_of_arn
 from pileus.subject import Asked as Subject
-from pileus.subject import Execution, parse_subject
+from pileus.subject import Execution, PayloadId, parse_subject
 
 router = APIRouter(tags=["cumulus"], route_class=CumulusRoute, responses=RESPONSES)
 READ = [allow(Role.read)]
@@ -121,8 +121,8 @@ def _shown(reach: Reach, keys: Iterable[str]) -> Iterator[Run]:
 
 def _found(reach: Reach, arn: str) -> Run:
     """Return the run that an execution is of. Raises NotFound."""
-    found = run_of_arn(reach.services.edges, arn)
-    run = reach.runs.show(found[0].key) if found else None
+    found = run_of_arn(reach.services.edges, reach.services.workflows, arn)
+    run = reach.runs.show(found[0].key) if found and not isinstance(found[0], PayloadId) else None
     if found is None or run is None or run.number != found[1]:
         raise NotFound("there is no such execution of a run, or its run has had another since", where=arn[:200])
     return run
