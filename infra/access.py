@@ -204,6 +204,8 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     # A payload that has succeeded starts the next.
     allow_payloads(role, core)
     allow(role, ["sns:Publish"], [core.published.topic_arn])
+    if settings.stac_api and settings.stac_api.token:
+        allow_secrets(role, settings)
     following = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine"], following)
     allow_publishing(role, core)
@@ -376,13 +378,18 @@ def _object_arn(core: "Core", place: str) -> str:
 
 def allow_sources(role: iam.IGrantable, settings: Settings) -> None:
     """Allow the providers' credentials by name, and the buckets that are providers or have zones."""
+    allow_secrets(role, settings)
+    if settings.read_buckets:
+        arns = [f"arn:aws:s3:::{name}" for name in settings.read_buckets]
+        allow(role, ["s3:ListBucket"], arns)
+        allow(role, ["s3:GetObject"], [f"{arn}/*" for arn in arns], why="The provider chooses the keys of its objects.")
+
+
+def allow_secrets(role: iam.IGrantable, settings: Settings) -> None:
+    """Allow the secrets that the settings name."""
     secrets = [arn for arn in settings.secret_arns if ":secretsmanager:" in arn]
     parameters = [arn for arn in settings.secret_arns if ":ssm:" in arn]
     if secrets:
         allow(role, ["secretsmanager:GetSecretValue"], secrets)
     if parameters:
         allow(role, ["ssm:GetParameter"], parameters)
-    if settings.read_buckets:
-        arns = [f"arn:aws:s3:::{name}" for name in settings.read_buckets]
-        allow(role, ["s3:ListBucket"], arns)
-        allow(role, ["s3:GetObject"], [f"{arn}/*" for arn in arns], why="The provider chooses the keys of its objects.")

@@ -158,6 +158,7 @@ class Core(Stack):
         """Return the names that every entry point needs of the stack; `pileus.edges.aws.Stack` reads them."""
         named = {key: one.model_dump() for key, one in settings.buckets.items()}
         return {
+            **({"PILEUS_STAC_API": settings.stac_api.model_dump_json(exclude_none=True)} if settings.stac_api else {}),
             **({"PILEUS_BUCKETS": json.dumps(named, sort_keys=True)} if named else {}),
             "PILEUS_STACK": settings.stack,
             "PILEUS_INTERNAL": self.internal.bucket_name,

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from pileus.cell.settings import SHARE
 from pileus.deploy.api_settings import ApiSettings
+from pileus.documents import SecretRef
 from pileus.documents.task import is_fixed
 
 FARGATE_MEMORY = {
@@ -55,6 +56,18 @@ class Bucket(BaseModel):
     type: str = Field("private", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """What the bucket is for, in words of Cumulus: `private`, `protected`, `public` and so on; kept. Example:
     `"public"`."""
+
+
+class StacApi(BaseModel):
+    """A STAC API that takes items."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[^\s?#@]+$")
+    """Address of its landing page. Example: `"https://stac.example.org"`."""
+    token: SecretRef | None = None
+    """Where its bearer token is kept; on AWS `secret_arns` names the secret too. Without it: it wants none. Example:
+    `{"secretsmanager": "stac"}`."""
 
 
 class Settings(BaseModel):
@@ -143,6 +156,9 @@ class Settings(BaseModel):
     response_topics: tuple[str, ...] = ()
     """ARNs of the topics that a rule's `meta.cnmResponse` may name, beside the stack's own. Example:
     `["arn:aws:sns:us-east-1:123456789012:cnm-responses"]`."""
+    stac_api: StacApi | None = None
+    """Catalogue of others that the items go into which payloads of Cirrus have made: a STAC API with the transaction
+    extension. Without it: none. Example: `{"url": "https://stac.example.org", "token": {"secretsmanager": "stac"}}`."""
     alarm_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
     """Address that is written to when an alarm goes off. Without it: the topic of alarms has no subscriber. Example:
     `"you@example.org"`."""

@@ -1,11 +1,13 @@
 """The edges that an entry point works with, wired once: to a stack, or to a folder with no AWS at all."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pileus import keys
+from pileus.documents import SecretRef
 from pileus.edges.archives import Archives, ArchiveStore, StoreArchives
 from pileus.edges.aws import Aws, Stack
 from pileus.edges.budget_table import DynamoBudgetTable
@@ -20,6 +22,7 @@ from pileus.edges.reports import AwsReports, KeptReports, Reports
 from pileus.edges.schedules import EventBridgeSchedules, Schedules
 from pileus.edges.secrets import Secrets
 from pileus.edges.shared_connections import SharedConnections
+from pileus.edges.stac_items import HttpStacItems, NoStacItems, StacItems
 from pileus.edges.store import FolderStore, S3Store, Store
 from pileus.edges.topics import KeptTopics, SnsTopics, Topics
 from pileus.edges.workflows import StepFunctions, Workflows
@@ -41,6 +44,8 @@ class Edges:
     reports: Reports
     letters: Letters = field(default_factory=KeptLetters)
     """Where messages go that could not start their workflow."""
+    items: StacItems = field(default_factory=NoStacItems)
+    """Where items go that payloads have made."""
     topics: Topics = field(default_factory=KeptTopics)
     """Where messages ask for an answer."""
     now: Callable[[], float] = time.time
@@ -63,6 +68,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
     aws = aws or Aws()
     bring_tasks(environ)
     store = S3Store(aws.s3)
+    secrets = Secrets(secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm, environ=environ)
     return Edges(
         stack=stack,
         store=store,
@@ -72,7 +78,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
             backfills=stack.backfills,
             manifests=f"s3://{stack.protected}/{keys.MANIFESTS}/",
         ),
-        secrets=Secrets(secretsmanager=lambda: aws.secretsmanager, ssm=lambda: aws.ssm, environ=environ),
+        secrets=secrets,
         connections=SharedConnections(DynamoBudgetTable(aws.dynamodb, stack.connections)),
         archives=ArchiveStore(aws.s3),
         reports=AwsReports(lambda: aws.sns, lambda: aws.events, topic=stack.topic, source=f"pileus.{stack.stack}"),
@@ -84,7 +90,17 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
             folder=f"s3://{stack.internal}/messages/dead",
         ),
         topics=SnsTopics(lambda: aws.sns),
+        items=_stac_items(stack, secrets),
     )
+
+
+def _stac_items(stack: Stack, secrets: Secrets) -> StacItems:
+    """Return the catalogue that the setting `stac_api` names."""
+    if not stack.stac_api:
+        return NoStacItems()
+    told = json.loads(stack.stac_api)
+    token = SecretRef(**told["token"]) if told.get("token") else None
+    return HttpStacItems(told["url"], lambda: secrets.resolve(token, "stac_api.token") if token else None)
 
 
 def wire_workflows(aws: Aws, stack: Stack) -> Workflows:

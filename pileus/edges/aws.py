@@ -75,6 +75,8 @@ class Stack:
     """Queue address: of payloads of Cirrus that are to be processed."""
     publish: str = ""
     """ARN of the topic on which items are published that payloads have made."""
+    stac_api: str = ""
+    """The setting `stac_api` as JSON; empty where there is none."""
     payload_events: str = ""
     """ARN of the topic on which is told what becomes of payloads."""
 

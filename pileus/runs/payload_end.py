@@ -13,7 +13,8 @@ from pileus.wiring import Edges
 
 
 def follow(edges: Edges, workflows: Workflows, output: str) -> tuple[bytes, tuple[str, ...]]:
-    """Publish the items of what an execution has put out, and start the processes that come next.
+    """Publish the items of what an execution has put out, to the topic and the catalogue of the settings, and start the
+    processes that come next.
 
     `output`: JSON of a payload, or of its address. Return the payload as JSON, to be kept, and a sentence for each
     process that started nothing. Done again after a crash, it publishes again, and starts no process that has succeeded
@@ -37,8 +38,9 @@ def follow(edges: Edges, workflows: Workflows, output: str) -> tuple[bytes, tupl
 
 def _publish(edges: Edges, document: Mapping[str, Any]) -> None:
     items = document.get("features")
-    if not edges.stack.publish or not isinstance(items, list):
-        return
-    for item in items:
-        if isinstance(item, Mapping):
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, Mapping):
+            continue
+        edges.items.put(item)
+        if edges.stack.publish:
             edges.topics.publish(edges.stack.publish, item, attributes_of(item))

@@ -16,6 +16,7 @@ from pileus import runs
 from pileus.cirrus.states import cirrus_state
 from pileus.edges.index import MemoryIndex
 from pileus.edges.letters import KeptLetters
+from pileus.edges.stac_items import KeptStacItems
 from pileus.edges.topics import KeptTopics
 from pileus.edges.workflows import Outcome
 from pileus.errors import Conflict, DocumentError, NotFound, Unavailable, Unknown, UsageError
@@ -254,6 +255,26 @@ def test_an_event_that_is_told_twice_hands_on_once(office: Office) -> None:
     office.tell("SUCCEEDED")
     assert len(office.workflows.started) == 2
     assert len(office.published) == 1
+
+
+def test_items_go_into_the_catalogue_and_one_that_is_refused_fails_the_run(office: Office) -> None:
+    items = KeptStacItems()
+    office.edges = replace(office.edges, items=items)
+    office.hand_in()
+    office.end()
+    assert items.kept == {("viirs", "a"): ITEM}
+    office.edges = replace(office.edges, items=Strict())
+    office.hand_in(replace=True)
+    office.end(number=2)
+    assert office.state == "FAILED"
+    assert str(office.entry.failure) == "DocumentError: refused item 'a': 400"
+
+
+class Strict:
+    """A catalogue that takes nothing."""
+
+    def put(self, item: Any) -> None:
+        raise DocumentError(f"refused item {item['id']!r}: 400")
 
 
 @pytest.mark.parametrize("output", [[1], "text", {"process": [{"workflow": "publish"}, 7], "features": [ITEM]}])
