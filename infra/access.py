@@ -14,6 +14,7 @@ from aws_cdk import aws_sqs as sqs
 
 from infra.settings import Settings
 from pileus.backfills.control import TRIGGER
+from pileus.cirrus.rows import BY_CHANGE, BY_STATE
 from pileus.cumulus.start_document import INGEST as INGEST_NAME
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.keys import FILES
@@ -214,6 +215,7 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
 
 def allow_payloads(role: iam.IGrantable, core: "Core") -> None:
     """Allow to keep payloads, and to tell what becomes of them."""
+    allow(role, CHANGE, [core.tables.payloads.table_arn])
     allow_objects(role, core.internal, read=(PAYLOADS,), write=(PAYLOADS,))
     allow(role, ["sns:Publish"], [core.payload_events.topic_arn])
 
@@ -243,6 +245,9 @@ def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     """Allow what people and machines may do by the API: look at all, start and stop, change documents and rules."""
     allow(role, [*CHANGE, "dynamodb:BatchGetItem", "dynamodb:DeleteItem"], [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
+    payloads = core.tables.payloads.table_arn
+    allow(role, ["dynamodb:Query"], [payloads])
+    allow(role, ["dynamodb:Query"], [f"{payloads}/index/{name}" for name in (BY_CHANGE, BY_STATE)])
     writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "executions/*", "granules/*", "zones/*")
     allow_objects(role, core.internal, read=writes, write=writes)
     allow_payloads(role, core)

@@ -20,6 +20,7 @@ from constructs import Construct
 
 from infra import access, reasons
 from infra.alarms import Alarms
+from infra.cirrus import CirrusPointer, payload_table
 from infra.data import bucket_name
 from infra.queue import FedQueue
 from infra.settings import Settings
@@ -62,6 +63,7 @@ class Tables(Construct):
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(scope, "Tables")
         self.partitions = self._table(settings, "partitions", "collection", "partition")
+        self.payloads = payload_table(self, settings)
         self.backfills = self._table(settings, "backfills", "id")
         self.connections = self._table(settings, "connections", "provider", "lease")
 
@@ -111,6 +113,7 @@ class Core(Stack):
         self.schedules = scheduler.CfnScheduleGroup(self, "Schedules", name=settings.stack)
 
         self.names = self._names(settings)
+        CirrusPointer(self, names=self.names)
         environment = self.names | (tasks_folder(settings, str(tasks)) if tasks else {})
         definitions = product_tasks()
         lambdas = {
@@ -164,6 +167,7 @@ class Core(Stack):
             "PILEUS_INTERNAL": self.internal.bucket_name,
             "PILEUS_PROTECTED": self.protected.bucket_name,
             "PILEUS_PARTITIONS": self.tables.partitions.table_name,
+            "PILEUS_PAYLOADS": self.tables.payloads.table_name,
             "PILEUS_BACKFILLS": self.tables.backfills.table_name,
             "PILEUS_CONNECTIONS": self.tables.connections.table_name,
             "PILEUS_INGEST": self.ingest.queue.queue_url,

@@ -75,6 +75,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
         index=DynamoIndex(
             aws.dynamodb,
             partitions=stack.partitions,
+            payloads=stack.payloads,
             backfills=stack.backfills,
             manifests=f"s3://{stack.protected}/{keys.MANIFESTS}/",
         ),

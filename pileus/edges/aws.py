@@ -73,6 +73,8 @@ class Stack:
 
     process: str = ""
     """Queue address: of payloads of Cirrus that are to be processed."""
+    payloads: str = ""
+    """Table: of payloads of Cirrus, with its schema."""
     publish: str = ""
     """ARN of the topic on which items are published that payloads have made."""
     stac_api: str = ""

@@ -8,74 +8,111 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pileus.edges.aws_errors import translated
-from pileus.edges.index import Brief, new_tag, why
+from pileus.edges.dynamo_items import Items, Keys, brief_of, is_ours
+from pileus.edges.index import Brief, PayloadQuery, new_tag
 from pileus.edges.store import parsed
 from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
-from pileus.models import State, safe, unsafe
-from pileus.subject import Subject, asks, key_of
+from pileus.models import safe
+from pileus.subject import Subject
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T")
-NUMBERS = ("lease", "size", "downloaded")
 BATCH = 100
 """Most items of one BatchGetItem."""
 PARALLEL = 8
 """Years that are read in parallel."""
 YEARS = 150
 """Longest span that is read year by year."""
-STATES = {str(state): state for state in State}
 QUICK = "pileus-quick"
-USUAL = "-"
-"""Stored in place of a manifest's usual address."""
 
 
 class DynamoIndex:
-    """The index in DynamoDB. An item holds its keys and what a brief needs as attributes, the rest as JSON in `body`.
+    """The index in DynamoDB; `pileus.edges.dynamo_items` says what an item is.
 
-    The hash key, `collection`, is the subject's scope, and the range key, `partition`, its item. Of partitions the
-    scope has the year, so that a query for one month does not read all others, and years are read in parallel.
+    Of partitions the scope has the year, so that a query for one month does not read all others, and years are read in
+    parallel.
     """
 
-    def __init__(self, client: "DynamoDBClient", *, partitions: str, backfills: str, manifests: str = "") -> None:
+    def __init__(
+        self, client: "DynamoDBClient", *, partitions: str, payloads: str, backfills: str, manifests: str = ""
+    ) -> None:
         """`manifests`: beginning of the address of every manifest, which is then not stored with each."""
         self._client = client
         self._partitions = partitions
         self._backfills = backfills
-        self._manifests = manifests
+        self._items = Items.of_tables(partitions, payloads, manifests)
 
     def entry(self, subject: Subject) -> Entry | None:
+        keys = self._items.keys(subject.scope)
         with translated(subject.key, "DynamoDB"):
-            found = self._client.get_item(TableName=self._partitions, Key=_key(subject), ConsistentRead=True)
-        return self._entry(found["Item"]) if "Item" in found else None
+            found = self._client.get_item(TableName=keys.table, Key=keys.of(subject), ConsistentRead=True)
+        return self._items.entry(found["Item"], keys) if "Item" in found else None
 
     def several(self, subjects: Collection[Subject]) -> list[Entry]:
-        keys, found = [_key(subject) for subject in subjects], []
-        for start in range(0, len(keys), BATCH):
-            wanted: Any = {self._partitions: {"Keys": keys[start : start + BATCH], "ConsistentRead": True}}
-            while wanted:
-                with translated(self._partitions, "DynamoDB"):
-                    answer = self._client.batch_get_item(RequestItems=wanted)
-                found += answer["Responses"].get(self._partitions, [])
-                wanted = answer.get("UnprocessedKeys")
-        return [self._entry(item) for item in found]
+        found: list[Entry] = []
+        for keys in (self._items.partitions, self._items.payloads):
+            mine = [keys.of(subject) for subject in subjects if self._items.keys(subject.scope) is keys]
+            for start in range(0, len(mine), BATCH):
+                items = self._batch(keys.table, mine[start : start + BATCH])
+                found += [self._items.entry(item, keys) for item in items]
+        return found
+
+    def _batch(self, table: str, keys: list[Any]) -> list[Any]:
+        found: list[Any] = []
+        wanted: Any = {table: {"Keys": keys, "ConsistentRead": True}}
+        while wanted:
+            with translated(table, "DynamoDB"):
+                answer = self._client.batch_get_item(RequestItems=wanted)
+            found += answer["Responses"].get(table, [])
+            wanted = answer.get("UnprocessedKeys")
+        return found
 
     def listing(self, scope: str, *, limit: int, after: str = "", backwards: bool = False) -> list[Entry]:
-        wanted = {"collection": _is("EQ", scope)}
+        keys = self._items.keys(scope)
+        wanted = {keys.hash: {"ComparisonOperator": "EQ", "AttributeValueList": [keys.scope(scope)]}}
         if after:
-            wanted["partition"] = _is("LT" if backwards else "GT", after)
-        request = {"TableName": self._partitions, "KeyConditions": wanted, "ConsistentRead": True}
-        items = (item for page in self._pages(request | _first(limit, backwards)) for item in page)
-        return [self._entry(item) for item in islice(items, limit)]
+            wanted[keys.range] = _is("LT" if backwards else "GT", after)
+        request = {"TableName": keys.table, "KeyConditions": wanted, "ConsistentRead": True}
+        return self._first(request | _order(limit, backwards), keys, limit)
+
+    def payloads(self, wanted: PayloadQuery, *, limit: int, after: tuple[str, str] | None = None) -> list[Entry]:
+        keys, by = self._items.payloads, wanted.sorted_by
+        request = self._of_payloads(wanted) | _order(limit, not wanted.ascending)
+        if after:
+            place = {by: {"S": wanted.within(after[0])}, keys.range: {"S": after[1]}}
+            request["ExclusiveStartKey"] = {keys.hash: keys.scope(wanted.scope)} | place
+        return self._first(request, keys, limit)
+
+    def count_payloads(self, wanted: PayloadQuery, *, limit: int) -> int:
+        request, counted = self._of_payloads(wanted) | {"Select": "COUNT"}, 0
+        for page in self._answers(request):
+            counted += page["Count"]
+            if counted > limit:
+                break
+        return counted
+
+    def _of_payloads(self, wanted: PayloadQuery) -> dict[str, Any]:
+        keys, by = self._items.payloads, wanted.sorted_by
+        conditions: dict[str, Any] = {keys.hash: _is("EQ", keys.scope(wanted.scope)["S"])}
+        if span := wanted.span:
+            conditions[by] = _is("BETWEEN", *span)
+        return {"TableName": keys.table, "IndexName": by, "KeyConditions": conditions, "ConsistentRead": True}
+
+    def _first(self, request: dict[str, Any], keys: Keys, limit: int) -> list[Entry]:
+        """Return the first entries of a query. What Pileus has not written is left out."""
+        items = (item for page in self._pages(request) for item in page if is_ours(item))
+        return [self._items.entry(item, keys) for item in islice(items, limit)]
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
-        yield from self._found(collection, version, first, last, self._entry)
+        keys = self._items.partitions
+        yield from self._found(collection, version, first, last, lambda item: self._items.entry(item, keys))
 
     def briefs(self, collection: str, version: str, first: str, last: str) -> Iterator[Brief]:
-        yield from self._found(collection, version, first, last, _brief)
+        yield from self._found(collection, version, first, last, brief_of)
 
     def _found(self, collection: str, version: str, first: str, last: str, make: Callable[[Any], T]) -> Iterator[T]:
         """Yield what `make` makes of each item, in order of key; the years are read in parallel. A projection would not
@@ -104,11 +141,15 @@ class DynamoIndex:
 
     def _pages(self, request: dict[str, Any]) -> Iterator[list[Any]]:
         _parse_quickly(self._client)
+        for page in self._answers(request):
+            yield page["Items"]
+
+    def _answers(self, request: dict[str, Any]) -> Iterator[Any]:
         more: dict[str, Any] = {}
         while True:
-            with translated(self._partitions, "DynamoDB"):
-                page: Any = self._client.query(**request, **more)
-            yield page["Items"]
+            with translated(request["TableName"], "DynamoDB"):
+                page: Any = self._client.query(**(request | more))
+            yield page
             if "LastEvaluatedKey" not in page:
                 return
             more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -136,13 +177,14 @@ class DynamoIndex:
             yield found.pop()[1]
 
     def put(self, entry: Entry) -> Entry:
-        stored = replace(entry, tag=new_tag())
-        self._swap(self._partitions, self._item(stored), _key(entry.subject), entry.tag, entry.subject.key)
+        stored, keys = replace(entry, tag=new_tag()), self._items.keys(entry.subject.scope)
+        self._swap(keys.table, self._items.item(stored), keys.of(entry.subject), entry.tag, entry.subject.key)
         return stored
 
     def remove(self, entry: Entry) -> None:
+        keys = self._items.keys(entry.subject.scope)
         with translated(entry.subject.key, "DynamoDB"):
-            self._client.delete_item(TableName=self._partitions, Key=_key(entry.subject), **_follows(entry.tag))
+            self._client.delete_item(TableName=keys.table, Key=keys.of(entry.subject), **_follows(entry.tag, keys.hash))
 
     def backfill(self, id: str) -> Backfill | None:
         with translated(id, "DynamoDB"):
@@ -168,14 +210,14 @@ class DynamoIndex:
     def remove_backfill(self, backfill: Backfill) -> None:
         with translated(backfill.id, "DynamoDB"):
             self._client.delete_item(
-                TableName=self._backfills, Key={"id": {"S": backfill.id}}, **_follows(backfill.tag)
+                TableName=self._backfills, Key={"id": {"S": backfill.id}}, **_follows(backfill.tag, "id")
             )
 
     def _swap(self, table: str, item: Any, key: Any, tag: str, where: str) -> None:
         """Store `item` if the stored tag is still `tag`. Raises Conflict."""
         try:
             with translated(where, "DynamoDB"):
-                self._client.put_item(TableName=table, Item=item, **_follows(tag))
+                self._client.put_item(TableName=table, Item=item, **_follows(tag, next(iter(key))))
         except Conflict:
             with translated(where, "DynamoDB"):
                 found = self._client.get_item(TableName=table, Key=key, ConsistentRead=True)
@@ -184,68 +226,17 @@ class DynamoIndex:
             ):  # else the first try was stored, and only its answer was lost
                 raise
 
-    def _item(self, entry: Entry) -> dict[str, Any]:
-        """Return the item of an entry. The body leaves out what the attributes hold: small items are read faster."""
-        body, subject = entry.to_json(), entry.subject
-        del body["partition" if subject.kind == "partition" else "subject"]
-        item: dict[str, Any] = {**_key(subject)}
-        for name in ("state", "run", "tag", *NUMBERS):
-            if value := body.pop(name, None):
-                item[name] = {"N" if name in NUMBERS else "S": str(value)}
-        if line := why(entry):
-            item["why"] = {"S": line[:300]}
-        if entry.manifest == self._manifest(subject.key):
-            body["manifest"] = USUAL
-        said = {name: value for name, value in body.items() if value}  # a missing attribute has its default
-        return item | {"body": {"S": json.dumps(said, separators=(",", ":"))}}
-
     def _backfill(self, item: Any) -> Backfill:
         where = f"{self._backfills}: {item['id']['S']}"
         return parsed(where, item["body"]["S"].encode(), lambda body: Backfill.from_json(json.loads(body)))
 
-    def _entry(self, item: Any) -> Entry:
-        value = json.loads(item["body"]["S"])
-        scope = item["collection"]["S"]
-        key = key_of(scope, item["partition"]["S"])
-        value["subject" if asks(scope) else "partition"] = key
-        value |= {name: item[name]["S"] for name in ("state", "run", "tag")}
-        value |= {name: _number(item[name]["N"]) for name in NUMBERS if name in item}
-        if value.get("manifest") == USUAL:
-            value["manifest"] = self._manifest(key)
-        return Entry.from_json(value)
 
-    def _manifest(self, key: str) -> str:
-        return f"{self._manifests}{key}/manifest.json"
-
-
-def _key(subject: Subject) -> dict[str, Any]:
-    return {"collection": {"S": subject.scope}, "partition": {"S": subject.item}}
-
-
-def _first(limit: int, backwards: bool) -> dict[str, Any]:
+def _order(limit: int, backwards: bool) -> dict[str, Any]:
     return {"Limit": limit, "ScanIndexForward": not backwards}
 
 
 def _is(operator: str, *values: str) -> dict[str, Any]:
     return {"ComparisonOperator": operator, "AttributeValueList": [{"S": value} for value in values]}
-
-
-def _number(text: str) -> int | float:
-    return int(text) if text.isdecimal() else float(text)
-
-
-def _brief(item: Any) -> Brief:
-    period, _, group = item["partition"]["S"].partition("/")
-    return Brief(
-        period,
-        unsafe(group) if "%" in group else group,
-        STATES[item["state"]["S"]],
-        item["run"]["S"],
-        float(item["lease"]["N"]) if "lease" in item else 0,
-        int(item["size"]["N"]) if "size" in item else 0,
-        int(item["downloaded"]["N"]) if "downloaded" in item else 0,
-        item["why"]["S"] if "why" in item else "",
-    )
 
 
 def _parse_quickly(client: "DynamoDBClient") -> None:
@@ -260,8 +251,8 @@ def _parse_quickly(client: "DynamoDBClient") -> None:
     client.meta.events.register("before-parse.dynamodb.Query", items_only, unique_id=QUICK)
 
 
-def _follows(tag: str) -> Any:
-    """Return the condition that the stored tag is `tag`; an empty tag: nothing is stored."""
+def _follows(tag: str, key: str) -> Any:
+    """Return the condition that the stored tag is `tag`; an empty tag: nothing is stored, so there is no `key`."""
     if not tag:
-        return {"ConditionExpression": "attribute_not_exists(tag)"}
+        return {"ConditionExpression": "attribute_not_exists(#key)", "ExpressionAttributeNames": {"#key": key}}
     return {"ConditionExpression": "tag = :then", "ExpressionAttributeValues": {":then": {"S": tag}}}

@@ -5,10 +5,11 @@ A tag is random and used once. So an index that was lost and rebuilt refuses eve
 
 import threading
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, cast
 from uuid import uuid4
 
+from pileus.cirrus.rows import BY_CHANGE, BY_STATE, moment, places
 from pileus.errors import Conflict, StoreError
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry
@@ -36,6 +37,39 @@ class Brief(NamedTuple):
         return backfill_of(self.run)
 
 
+@dataclass(frozen=True, slots=True)
+class PayloadQuery:
+    """Which payloads of Cirrus, and in which order."""
+
+    scope: str
+    """Of their subjects."""
+    state: str = ""
+    """As Cirrus names it; empty: all."""
+    since: float | None = None
+    """Unix time of the earliest last change; None: all."""
+    by_state: bool = False
+    """Sorted by state first, and only then by last change; needless with a state."""
+    ascending: bool = False
+    """Oldest change first, and not newest."""
+
+    @property
+    def sorted_by(self) -> str:
+        """The attribute that they are sorted by."""
+        return BY_STATE if self.state or (self.by_state and self.since is None) else BY_CHANGE
+
+    @property
+    def span(self) -> tuple[str, str] | None:
+        """First and last value of that attribute; None: all."""
+        if not self.state and self.since is None:
+            return None
+        head = f"{self.state}_" if self.state else ""
+        return head + (moment(self.since) if self.since is not None else ""), f"{head}~"
+
+    def within(self, place: str) -> str:
+        """Return the value nearest to this one within the span: a span that begins a day ago moves between pages."""
+        return min(max(place, self.span[0]), self.span[1]) if self.span else place
+
+
 class Index(Protocol):
     """Every method raises StoreError when the store refuses."""
 
@@ -50,6 +84,14 @@ class Index(Protocol):
 
         `after`: the item after which the page begins; empty: at the first. Fewer than `limit`: there are no more.
         """
+
+    def payloads(self, wanted: PayloadQuery, *, limit: int, after: tuple[str, str] | None = None) -> list[Entry]:
+        """Return the first `limit` payloads that are wanted. `after`: value of the attribute that they are sorted by,
+        and item, of the one after which the page begins. Fewer than `limit`: there are no more.
+        """
+
+    def count_payloads(self, wanted: PayloadQuery, *, limit: int) -> int:
+        """Return how many payloads are wanted; about `limit`, and more than it, where there are more."""
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
         """Yield the entries with a period (ISO 8601) from `first` to `last`, both included, in order of key."""
@@ -161,6 +203,20 @@ class MemoryIndex:
         items = sorted(mine, reverse=backwards)
         left = [item for item in items if not after or (item < after if backwards else item > after)]
         return [mine[item] for item in left[:limit]]
+
+    def payloads(self, wanted: PayloadQuery, *, limit: int, after: tuple[str, str] | None = None) -> list[Entry]:
+        found = sorted(self._wanted(wanted), key=lambda pair: pair[0], reverse=not wanted.ascending)
+        left = [e for at, e in found if after is None or (at > after if wanted.ascending else at < after)]
+        return left[:limit]
+
+    def count_payloads(self, wanted: PayloadQuery, *, limit: int) -> int:
+        return min(len(self._wanted(wanted)), limit + 1)
+
+    def _wanted(self, wanted: PayloadQuery) -> list[tuple[tuple[str, str], Entry]]:
+        mine = [entry for entry in [*self._entries.values()] if entry.subject.scope == wanted.scope]
+        found = [((places(entry)[wanted.sorted_by], entry.subject.item), entry) for entry in mine]
+        span = wanted.span
+        return [(at, entry) for at, entry in found if span is None or span[0] <= at[0] <= span[1]]
 
     def entries(self, collection: str, version: str, first: str, last: str) -> Iterator[Entry]:
         head = f"{safe(collection)}/{safe(version)}/"

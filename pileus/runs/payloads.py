@@ -150,7 +150,9 @@ class _Queue:
         before = list(stored.extra.get("executions", ())) if stored else []
         arn = execution_arn(self.edges.stack.workflow_arn(self.workflow), execution_name(self.subject, before))
         number = stored.number + 1 if stored else 1
-        extra = {"created": self.edges.now(), "executions": [*before, arn]}
+        now = self.edges.now()
+        first = stored.extra.get("first", stored.extra.get("created", now)) if stored else now
+        extra = {"created": now, "first": first, "executions": [*before, arn]}
         return Entry(self.subject, State.planned, run_name(self.subject.key, number), extra=extra)
 
 

@@ -55,7 +55,9 @@ MAKES: dict[type, Callable[[Aws], Any]] = {
     CloudWatchLogs: lambda aws: CloudWatchLogs(aws.logs, "group"),
     DeadLetters: lambda aws: DeadLetters(aws.sqs, dict.fromkeys(("ingest", "backfill"), queue(aws))),
     DynamoBudgetTable: lambda aws: DynamoBudgetTable(aws.dynamodb, "connections"),
-    DynamoIndex: lambda aws: DynamoIndex(aws.dynamodb, partitions="partitions", backfills="backfills"),
+    DynamoIndex: lambda aws: DynamoIndex(
+        aws.dynamodb, partitions="partitions", payloads="payloads", backfills="backfills"
+    ),
     EventBridgeSchedules: lambda aws: EventBridgeSchedules(aws.scheduler, "group", "role"),
     LambdaSources: lambda aws: LambdaSources(aws.lambda_, aws.sns, function=FUNCTION, stack="pileus"),
     S3Store: lambda aws: S3Store(aws.s3),

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from pileus import lifecycle
+from pileus.cirrus.rows import places
 from pileus.edges.dynamo_index import DynamoIndex
-from pileus.edges.index import Index, MemoryIndex, change
+from pileus.edges.index import Index, MemoryIndex, PayloadQuery, change
 from pileus.errors import Conflict
 from pileus.lifecycle.backfill import Backfill
-from pileus.lifecycle.partition import Entry
+from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
-from pileus.subject import Request
+from pileus.subject import PayloadId, Request
 from spec.servers.sessions import aws_client
 
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
@@ -27,17 +28,30 @@ def index(request: pytest.FixtureRequest) -> Iterator[Index]:
         yield MemoryIndex()
         return
     client: Any = aws_client(request.getfixturevalue("aws"), "dynamodb")
-    tables: dict[str, tuple[str, ...]] = {"partitions": ("collection", "partition"), "backfills": ("id",)}
+    tables: dict[str, tuple[str, ...]] = {
+        "partitions": ("collection", "partition"),
+        "payloads": ("collections_workflow", "itemids"),
+        "backfills": ("id",),
+    }
     for name, keys in tables.items():
+        sorts = ("updated", "state_updated") if name == "payloads" else ()
+        local = [
+            {"IndexName": s, "KeySchema": _keys(keys[0], s), "Projection": {"ProjectionType": "ALL"}} for s in sorts
+        ]
         client.create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ("HASH", "RANGE"), strict=False)],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in (*keys, *sorts)],
+            KeySchema=_keys(*keys),
+            **({"LocalSecondaryIndexes": local} if local else {}),
         )
-    yield DynamoIndex(client, partitions="partitions", backfills="backfills")
+    yield DynamoIndex(client, partitions="partitions", payloads="payloads", backfills="backfills")
     for name in tables:
         client.delete_table(TableName=name)
+
+
+def _keys(*names: str) -> list[dict[str, str]]:
+    return [{"AttributeName": k, "KeyType": t} for k, t in zip(names, ("HASH", "RANGE"), strict=False)]
 
 
 def queued(period: str = "2015-01", group: str = "g") -> Entry:
@@ -88,6 +102,88 @@ def test_a_request_is_kept_beside_partitions_and_in_no_list_of_them(index: Index
         index.put(REQUESTS[0])
     index.remove(stored)
     assert index.entry(stored.subject) is None
+
+
+def payload(item: str, state: State = State.running, updated: float = 0, error: str = "Boom") -> Entry:
+    failure = Failure(error, "it broke") if state is State.failed else None
+    subject = PayloadId("viirs_publish", item)
+    return Entry(subject, state, f"{subject.key}/1", failure=failure, updated=updated, extra={"executions": ["a:1"]})
+
+
+PAYLOADS = [
+    payload("a", State.succeeded, 30),
+    payload("b", State.failed, 10),
+    payload("c", State.failed, 20, "InvalidInput"),
+    payload("d", State.succeeded, 30),
+    payload("e", State.succeeded, 40),
+]
+
+
+def items(found: list[Entry]) -> str:
+    return "".join(entry.subject.item for entry in found)
+
+
+def test_a_payload_is_kept_beside_partitions_with_its_executions(index: Index) -> None:
+    stored = index.put(replace(payload("a/b"), extra={"executions": ["x:1", "x:2"], "created": 1.5}))
+    assert index.entry(stored.subject) == stored
+    index.put(queued())
+    assert {entry.subject.kind for entry in index.several([stored.subject, queued().subject])} == {
+        "payload",
+        "partition",
+    }
+    assert index.listing("payload:viirs_publish", limit=9) == [stored]
+    with pytest.raises(Conflict):
+        index.put(payload("a/b"))
+    index.remove(stored)
+    assert index.entry(stored.subject) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, "edacb"),
+        ({"ascending": True}, "bcade"),
+        ({"state": "SUCCEEDED"}, "eda"),
+        ({"state": "SUCCEEDED", "ascending": True}, "ade"),
+        ({"state": "INVALID"}, "c"),
+        ({"state": "PROCESSING"}, ""),
+        ({"since": 20}, "edac"),
+        ({"since": 30, "state": "SUCCEEDED"}, "eda"),
+        ({"since": 31, "state": "SUCCEEDED"}, "e"),
+        ({"by_state": True}, "edacb"),
+        ({"by_state": True, "ascending": True}, "bcade"),
+    ],
+)
+def test_payloads_come_by_change_or_state_in_pages_of_any_size(
+    index: Index, wanted: dict[str, Any], found: str
+) -> None:
+    """`a` and `d` changed at the same moment, and neither is lost between two pages."""
+    for entry in (*PAYLOADS, replace(PAYLOADS[0], subject=PayloadId("viirs_other", "z"))):
+        index.put(entry)
+    query = PayloadQuery("payload:viirs_publish", **wanted)
+    assert items(index.payloads(query, limit=9)) == found
+    assert index.count_payloads(query, limit=9) == len(found)
+    for limit in (1, 2, 3):
+        told, after = "", None
+        while page := index.payloads(query, limit=limit, after=after):
+            told += items(page)
+            after = (places(page[-1])[query.sorted_by], page[-1].subject.item)
+        assert told == found
+
+
+def test_a_page_may_begin_where_the_span_does_not_reach_any_more(index: Index) -> None:
+    for entry in PAYLOADS:
+        index.put(entry)
+    late = PayloadQuery("payload:viirs_publish", since=35)
+    place = places(PAYLOADS[1])["updated"]
+    assert items(index.payloads(late, limit=9, after=(place, "b"))) == ""
+    assert items(index.payloads(replace(late, ascending=True), limit=9, after=(place, "b"))) == "e"
+
+
+def test_of_more_payloads_than_the_limit_it_is_told_that_there_are_more(index: Index) -> None:
+    for entry in PAYLOADS:
+        index.put(entry)
+    assert index.count_payloads(PayloadQuery("payload:viirs_publish"), limit=2) > 2
 
 
 @pytest.mark.parametrize("backwards", [False, True])

@@ -219,7 +219,7 @@ def test_an_index_out_of_reach_is_our_error_with_its_place(monkeypatch: pytest.M
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)  # it tries again five times
     nowhere = Aws(f"http://127.0.0.1:{free_port()}").dynamodb
     with pytest.raises(StoreError) as caught:
-        DynamoIndex(nowhere, partitions="p", backfills="b").entry(ENTRIES[0].partition)
+        DynamoIndex(nowhere, partitions="p", payloads="y", backfills="b").entry(ENTRIES[0].partition)
     assert caught.value.where == ENTRIES[0].partition.key
 
 
