@@ -274,7 +274,8 @@ def _allow_workflows(role: iam.IGrantable, core: "Core") -> None:
     machines = [machine for machine, _ in core.workflow_arns.values()]
     executions = [execution for _, execution in core.workflow_arns.values()]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine", "states:ListExecutions"], machines)
-    allow(role, ["states:DescribeExecution", "states:StopExecution"], executions, why=NAMED)
+    looks = ["states:DescribeExecution", "states:GetExecutionHistory"]
+    allow(role, [*looks, "states:StopExecution"], executions, why=NAMED)
 
 
 def _allow_schedules(role: iam.IGrantable, settings: Settings, core: "Core") -> None:

@@ -10,6 +10,7 @@ from pileus.api import problems
 from pileus.api.access import Authority
 from pileus.api.audit import Audit
 from pileus.api.cumulus.router import router as cumulus
+from pileus.api.cirrus import router as cirrus
 from pileus.api.etags import ETags
 from pileus.api.first import SignedInFirst
 from pileus.api.guard import LONGEST, Guard, Lockout
@@ -29,6 +30,7 @@ from pileus.client.local.items import LocalItems
 from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
+from pileus.client.local.payloads import LocalPayloads
 from pileus.client.local.runs import LocalRuns
 from pileus.client.services import Services
 from pileus.outputs.read import read_stats
@@ -77,6 +79,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     app.include_router(ogc)
     app.include_router(stac)
     app.include_router(cumulus)
+    app.include_router(cirrus)
     app.include_router(page)
     app.add_middleware(ETags)
     app.add_middleware(SignedInFirst)
@@ -101,4 +104,5 @@ def reach_of(services: Services, deployment: Callable[[], Any]) -> Reach:
         LocalGranules(services),
         LocalItems(services),
         LocalJobs(services),
+        LocalPayloads(services),
     )

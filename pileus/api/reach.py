@@ -13,6 +13,7 @@ from pileus.client.local.items import LocalItems
 from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
 from pileus.client.local.outputs import LocalOutputs
+from pileus.client.local.payloads import LocalPayloads
 from pileus.client.local.runs import LocalRuns
 from pileus.client.services import Services
 
@@ -31,6 +32,7 @@ class Reach:
     granules: LocalGranules
     items: LocalItems
     jobs: LocalJobs
+    payloads: LocalPayloads
 
 
 def _of(request: Request) -> Reach:

@@ -1,6 +1,6 @@
 """The states of a payload as Cirrus names them, and what each allows."""
 
-from pileus.lifecycle.partition import Entry, Failure
+from pileus.lifecycle.partition import Entry, Failure, Step
 from pileus.models import State
 
 INVALID = "InvalidInput"
@@ -28,6 +28,17 @@ def cirrus_state(entry: Entry) -> str:
     if entry.state is State.failed and is_invalid(entry.failure):
         return "INVALID"
     return _NAMES.get(entry.state, str(entry.state).upper())
+
+
+def step_state(step: Step) -> str | None:
+    """Return the state, as Cirrus names it, that a step of a payload's past came to; None for one that it has not.
+
+    >>> step_state(Step(0, 1, "failed", "stactask.exceptions.InvalidInput: no items"))
+    'INVALID'
+    """
+    if step.state == State.failed and is_invalid(Failure(step.text.partition(":")[0], "")):
+        return "INVALID"
+    return _NAMES.get(State(step.state))
 
 
 def may_start(entry: Entry | None, *, replace: bool) -> bool:

@@ -31,11 +31,15 @@ def logs(
     if follow:
         _follow(session, id, partition)
         return
-    lines = _lines(session, id, _chosen(session, id, partition))
+    told(_lines(session, id, _chosen(session, id, partition)), json, "no worker has written about it in this backfill")
+
+
+def told(lines: list[dict[str, Any]], json: bool, none: str) -> None:
+    """Print lines of a log. `none`: what is said where there are none."""
     if json:
         show.as_json(lines)
     elif not lines:
-        show.line("no worker has written about it in this backfill")
+        show.line(none)
     else:
         for line in lines:
             _show(line)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pileus.cli import complete, show
+from pileus.cli import logs as log
 from pileus.cli.app import app
 from pileus.cli.json_file import read_object
 from pileus.cli.session import Session
@@ -101,6 +102,34 @@ def show_run(key: Key, json: show.Json = False) -> None:
         show.line(f"failure     {run.failure}", "red")
 
 
+@commands.command("input", epilog="Example: pileus runs input payload:viirs/workflow-publish/a")
+def input_document(key: Key, json: show.Json = True) -> None:  # noqa: ARG001 - a document is JSON
+    """Show the input document of a run: of a payload, the payload."""
+    show.as_json(Session().client.runs.input(key))
+
+
+@commands.command(epilog="Example: pileus runs output payload:viirs/workflow-publish/a")
+def output(key: Key, json: show.Json = True) -> None:  # noqa: ARG001 - a document is JSON
+    """Show the document that a run has put out: of a payload, the payload that its workflow made."""
+    show.as_json(Session().client.runs.result(key))
+
+
+@commands.command(epilog="Example: pileus runs events payload:viirs/workflow-publish/a")
+def events(key: Key, json: show.Json = False) -> None:
+    """List what has happened to a run, and what its execution did, oldest first."""
+    found = [event.to_json() for event in Session().client.runs.events(key)]
+    if json:
+        show.as_json(found)
+    else:
+        show.table(("time", "run", "what", "text"), [tuple(event.values()) for event in found])
+
+
+@commands.command(epilog="Example: pileus runs logs request:zonal-statistics/mine")
+def logs(key: Key, json: show.Json = False) -> None:
+    """Show what workers wrote about a run. What a Lambda wrote is in its own log group."""
+    log.told(Session().client.runs.logs(key), json, "no worker has written about it")
+
+
 @commands.command(epilog="Example: pileus runs result request:zonal-statistics/mine -o rows.csv")
 def result(
     key: Key,
@@ -113,7 +142,7 @@ def result(
     write = writer(output)
     runs = Session().client.runs
     document = runs.result(key)
-    json = json or (write is None and parse_subject(key).kind == "workflow")
+    json = json or (write is None and parse_subject(key).kind in ("workflow", "payload"))
     if write or not json:
         table = runs.rows(key)
     if write:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pileus.granules.act import Acted
     from pileus.granules.read import GranuleView
     from pileus.models import Manifest
-    from pileus.runs import Run
+    from pileus.runs import Run, RunEvent
     from pileus.runs.payloads import Processed
 
 
@@ -188,6 +188,15 @@ class Runs(Protocol):
 
     def rerun(self, key: str) -> "Run":
         """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
+
+    def input(self, key: str) -> Any:
+        """Return the input document of a run. Raises NotFound where there is none."""
+
+    def events(self, key: str) -> "list[RunEvent]":
+        """Return what has happened to it, and what its execution did, oldest first. Raises NotFound."""
+
+    def logs(self, key: str) -> list[Line]:
+        """Return what workers wrote about it, oldest first. Raises NotFound."""
 
     def result(self, key: str) -> Any:
         """Return the result document: of a partition the manifest, of a workflow what it put out.

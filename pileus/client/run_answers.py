@@ -42,6 +42,15 @@ class RunAnswer(Answer):
     output: str | None
 
 
+class RunEventAnswer(Answer):
+    """One thing that has happened to a run."""
+
+    time: str
+    run: Annotated[int, Field(description="Number of the run that it happened to.")]
+    what: Annotated[str, Field(description="State that the run came to, or type of an event of Step Functions.")]
+    text: str
+
+
 class ProcessedAnswer(Answer):
     """What came of handing in a payload."""
 

@@ -1,4 +1,4 @@
-"""What workers wrote about one partition: from the files of the embedded workers, or from CloudWatch Logs."""
+"""What workers wrote about a run: from the files of the embedded workers, or from CloudWatch Logs."""
 
 import json
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from pileus.edges.aws_errors import translated
 from pileus.lifecycle.backfill import backfill_of
+from pileus.subject import parse_subject
 
 Line = dict[str, Any]
 """`time`, `level`, `message` and the other fields of the line."""
@@ -15,8 +16,10 @@ Line = dict[str, Any]
 class WorkerLogs(Protocol):
     """Raises StoreError when the logs cannot be read."""
 
-    def lines(self, backfill: str, partition: str) -> Iterator[Line]:
-        """Yield the lines about the partition (its key) in any run of the backfill, oldest first."""
+    def lines(self, backfill: str, key: str) -> Iterator[Line]:
+        """Yield the lines about the subject of this key in any run of the backfill, oldest first. What was asked for by
+        itself is its own backfill.
+        """
 
 
 class FolderLogs:
@@ -25,12 +28,12 @@ class FolderLogs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def lines(self, backfill: str, partition: str) -> Iterator[Line]:
-        found: list[Line] = []
+    def lines(self, backfill: str, key: str) -> Iterator[Line]:
+        found, written = list[Line](), json.dumps(key)
         for path in sorted(self._folder.glob("worker-*.log")):
             with path.open(errors="replace") as file:
-                found += [line for text in file if partition in text and (line := _line(text))]
-        mine = (line for line in found if _is_of(line, backfill, partition))
+                found += [line for text in file if written in text and (line := _line(text))]
+        mine = (line for line in found if _is_of(line, backfill, key))
         yield from sorted(mine, key=lambda line: str(line.get("time", "")))
 
 
@@ -41,8 +44,8 @@ class CloudWatchLogs:
         self._client = client
         self._group = group
 
-    def lines(self, backfill: str, partition: str) -> Iterator[Line]:
-        pattern = f'{{ ($.partition = {json.dumps(partition)}) && ($.run = "{backfill}/*") }}'
+    def lines(self, backfill: str, key: str) -> Iterator[Line]:
+        pattern = f'{{ ($.{_kind(key)} = {json.dumps(key)}) && ($.run = "{backfill}/*") }}'
         pages = self._client.get_paginator("filter_log_events").paginate(
             logGroupName=self._group, filterPattern=pattern
         )
@@ -50,12 +53,17 @@ class CloudWatchLogs:
             for page in pages:
                 for event in page["events"]:
                     line = _line(event["message"])
-                    if line and _is_of(line, backfill, partition):
+                    if line and _is_of(line, backfill, key):
                         yield line
 
 
-def _is_of(line: Line, backfill: str, partition: str) -> bool:
-    return line.get("partition") == partition and backfill_of(str(line.get("run", ""))) == backfill
+def _kind(key: str) -> str:
+    """Return the name of the field that holds a key."""
+    return parse_subject(key).kind
+
+
+def _is_of(line: Line, backfill: str, key: str) -> bool:
+    return line.get(_kind(key)) == key and backfill_of(str(line.get("run", ""))) == backfill
 
 
 def _line(text: str) -> Line | None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from pileus.edges.aws_errors import translated
 from pileus.errors import StoreError
@@ -29,6 +29,21 @@ class Outcome:
     """JSON; None where there is no execution."""
 
 
+class Happened(TypedDict):
+    """One event of an execution."""
+
+    time: float
+    """Unix time."""
+    type: str
+    """As Step Functions calls it, such as `TaskStateEntered`."""
+    details: Mapping[str, Any]
+    """As Step Functions has them, without inputs and outputs."""
+
+
+MOST = 1000
+"""Events of an execution that are read: Step Functions gives so many at once."""
+
+
 class Workflows(Protocol):
     """Raises StoreError when Step Functions refuses."""
 
@@ -46,6 +61,9 @@ class Workflows(Protocol):
 
     def outcome(self, execution: str) -> Outcome:
         """Return the status of an execution, and what it has ended with."""
+
+    def history(self, execution: str) -> list[Happened]:
+        """Return the latest events of an execution, up to a thousand, oldest first; none when it is gone."""
 
     def stop(self, execution: str, cause: str) -> None:
         """Stop an execution. It is no error when it has ended or is gone."""
@@ -103,6 +121,16 @@ class StepFunctions:
         output = found.get("output") if found["status"] == "SUCCEEDED" else None
         return Outcome(found["status"], output, found.get("error"), found.get("cause"), found.get("input"))
 
+    def history(self, execution: str) -> list[Happened]:
+        try:
+            with translated(execution, "Step Functions"):
+                found = self._client.get_execution_history(executionArn=execution, reverseOrder=True, maxResults=MOST)
+        except StoreError as exc:
+            if exc.code == "ExecutionDoesNotExist":
+                return []
+            raise
+        return [_happened(event) for event in reversed(found["events"])]
+
     def stop(self, execution: str, cause: str) -> None:
         try:
             with translated(execution, "Step Functions"):
@@ -120,6 +148,13 @@ class StepFunctions:
                 for execution in page["executions"]:
                     if execution["name"].startswith(prefix):
                         yield execution["executionArn"]
+
+
+def _happened(event: Mapping[str, Any]) -> Happened:
+    found: Mapping[str, Any] = next((value for name, value in event.items() if name.endswith("EventDetails")), {})
+    large = ("input", "output", "parameters")
+    details = {name: value for name, value in found.items() if name not in large and isinstance(value, str | int)}
+    return {"time": event["timestamp"].timestamp(), "type": event["type"], "details": details}
 
 
 def execution_arn(machine: str, name: str) -> str:

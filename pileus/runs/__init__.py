@@ -9,6 +9,7 @@
 """
 
 from pileus.runs.control import rerun, settle, start, start_workflow, stop
+from pileus.runs.events import RunEvent, events
 from pileus.runs.read import Page, find, input_of, result, rows
 from pileus.runs.read import list_runs as list
 from pileus.runs.view import Run
@@ -16,6 +17,8 @@ from pileus.runs.view import Run
 __all__ = [
     "Page",
     "Run",
+    "RunEvent",
+    "events",
     "find",
     "input_of",
     "list",

@@ -10,9 +10,8 @@ from pileus.errors import Conflict, NotFound, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of
-from pileus.runs import record
 from pileus.runs.view import Run, view
-from pileus.subject import Asked, Execution, Request, asks, parse_subject
+from pileus.subject import Execution, PayloadId, Request, asks, parse_subject
 from pileus.wiring import Edges
 
 if TYPE_CHECKING:
@@ -74,15 +73,13 @@ def list_runs(edges: Edges, of: str, *, state: State | None = None, limit: int =
     return Page(tuple(found), place)
 
 
-def input_of(edges: Edges, key: str) -> dict[str, Any]:
-    """Return the input document of a run: as its workflow was given it; of a request, process and inputs.
+def input_of(edges: Edges, key: str) -> Any:
+    """Return the input document of a run: as its workflow was given it; of a request, process and inputs; of a
+    partition, the groups that it was queued with.
 
-    Raises NotFound where there is none, UsageError for a partition, DamagedObject.
+    Raises NotFound where there is no run or no document, DamagedObject.
     """
-    entry = find_entry(edges, key)
-    if not isinstance(entry.subject, Asked):
-        raise UsageError("a partition has no input document", where=key)
-    return record.read_document(edges, record.input_of(edges, entry))
+    return load(edges.store, find(edges, key).input, json.loads)
 
 
 def result(edges: Edges, key: str) -> Any:
@@ -102,7 +99,7 @@ def rows(edges: Edges, key: str) -> "pa.Table":
     there are no rows.
     """
     made = result(edges, key)
-    if isinstance(parse_subject(key), Execution):
+    if isinstance(parse_subject(key), Execution | PayloadId):
         raise NotFound("is the run of a workflow, which makes no rows: its result is a document", where=key)
     if isinstance(parse_subject(key), Request):
         return load(edges.store, made["rows"]["url"], _table)

@@ -8,7 +8,7 @@ from pileus.edges.budget_table import BudgetTable
 from pileus.edges.connections import Lease, Pulse
 from pileus.edges.index import Brief, MemoryIndex
 from pileus.edges.shared_connections import SharedConnections
-from pileus.edges.workflows import Outcome, Status
+from pileus.edges.workflows import Happened, Outcome, Status
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.lifecycle.report import Report
@@ -114,6 +114,12 @@ class SimulatedWorkflows:
 
     def outcome(self, execution: str) -> Outcome:
         return Outcome(self.status(execution))
+
+    def history(self, execution: str) -> list[Happened]:
+        found: list[Happened] = self._schedule.effect(
+            f"history of {execution}", lambda: self.machines.history(execution), self._down
+        )
+        return found
 
     def stop(self, execution: str, cause: str) -> None:
         self._schedule.effect(f"stop {execution}", lambda: self.machines.stop(execution), self._down)

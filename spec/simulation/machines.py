@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pileus.edges.workflows import Status
+from pileus.edges.workflows import Happened, Status
 from pileus.errors import StoreError
 from spec.simulation import limits
 from spec.simulation.executions import Execution, Failed, Settings, Token, choice, filled, follow, matches, placed
@@ -86,6 +86,14 @@ class Machines:
     def status(self, arn: str) -> Status:
         """See Workflows."""
         return self.executions[arn].status if arn in self.executions else "GONE"
+
+    def history(self, arn: str) -> list[Happened]:
+        """See Workflows. Only the start and the end are told."""
+        execution = self.executions.get(arn)
+        if execution is None:
+            return []
+        told = ["ExecutionStarted"] + (["ExecutionEnded"] if execution.status != "RUNNING" else [])
+        return [{"time": self.schedule.now, "type": name, "details": {}} for name in told]
 
     def stop(self, arn: str) -> None:
         """See Workflows. One that has ended is left alone, as `StopExecution` does."""

@@ -153,13 +153,12 @@ def test_it_queries_by_state_and_time_and_error(cirrus: Cirrus, filters: tuple[s
 
 
 def test_it_lists_inputs_to_run_again_and_these_run_again(project: Project, cirrus: Cirrus) -> None:
-    (again,) = cirrus.lines("get-input-payloads", "--collections-workflow", "viirs_publish", "--state", "FAILED", "--rerun")
-    assert again["process"][0]["replace"] is True
-    del again["broken"]
-    cirrus.manage("process", given=again | {"id": "viirs/workflow-publish/again"})
-    assert ended(project, "viirs/workflow-publish/again").state is State.succeeded
-    cirrus.manage("process", given=again | {"id": "viirs/workflow-publish/again"})
-    project.wait_for(lambda: runs.find(project.edges, "payload:viirs/workflow-publish/again").number == 2)
+    wanted = ("--collections-workflow", "viirs_publish", "--state", "FAILED", "--rerun")
+    (again,) = cirrus.lines("get-input-payloads", *wanted)
+    steps = [{"workflow": "publish", "replace": True}]
+    assert again == payload("broken", broken=True) | {"id": BROKEN, "process": steps}
+    cirrus.manage("process", given=again)
+    project.wait_for(lambda: runs.find(project.edges, f"payload:{BROKEN}").number == 2)
 
 
 def test_it_runs_a_workflow_and_waits_for_what_comes_out(cirrus: Cirrus) -> None:

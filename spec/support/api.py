@@ -15,7 +15,7 @@ from pileus.api.serve import LocalAuthority, server
 from pileus.client.services import Services
 from pileus.edges.aws import Aws
 from pileus.edges.logs import FolderLogs
-from pileus.edges.workflows import Outcome
+from pileus.edges.workflows import Happened, Outcome
 from pileus.wiring import Edges
 from spec.support.stack import Project
 
@@ -36,6 +36,9 @@ class NoWorkflows:
 
     def outcome(self, execution: str) -> Outcome:
         return Outcome("RUNNING")
+
+    def history(self, execution: str) -> list[Happened]:
+        return []
 
 
 class FolderServices(Services):

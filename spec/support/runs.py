@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pileus.edges.workflows import Outcome, Status
+from pileus.edges.workflows import Happened, Outcome, Status
 
 LEFT = {"type": "Polygon", "coordinates": [[[0, 0], [1.5, 0], [1.5, 3], [0, 3], [0, 0]]]}
 ZONES = {"type": "FeatureCollection", "features": [{"type": "Feature", "id": "left", "geometry": LEFT}]}
@@ -43,6 +43,17 @@ class Executions:
         if execution not in self.started:
             return "GONE"
         return "ABORTED" if execution in self.stopped else "RUNNING"
+
+    def history(self, execution: str) -> list[Happened]:
+        """Return its start, and its end once it has one."""
+        if execution not in self.started:
+            return []
+        found: list[Happened] = [{"time": 0, "type": "ExecutionStarted", "details": {}}]
+        end = self.outcome(execution)
+        if end.status != "RUNNING":
+            details = {"error": end.error, "cause": end.cause} if end.error else {}
+            found.append({"time": 2e9, "type": f"Execution{end.status.title()}", "details": details})
+        return found
 
     def stop(self, execution: str, cause: str) -> None:
         self.stopped.append(execution)

@@ -16,7 +16,7 @@ from pileus.api.v1.paging import Cursor, Limit
 from pileus.client.answers import Page
 from pileus.client.asked import NewPayload, NewRun
 from pileus.client.paging import read_cursor, write_cursor
-from pileus.client.run_answers import ProcessAnswer, ProcessedAnswer, RunAnswer
+from pileus.client.run_answers import ProcessAnswer, ProcessedAnswer, RunAnswer, RunEventAnswer
 from pileus.models import State
 from pileus.runs import Run
 
@@ -87,6 +87,24 @@ def stop(reach: Reached, key: Key, asks: Operator) -> RunAnswer:
 def rerun(reach: Reached, key: Key) -> RunAnswer:
     """Run a request that has ended again, with the same inputs."""
     return told(reach.runs.rerun(key))
+
+
+@router.get("/runs/{key}/input", dependencies=READ, summary="Read the input of a run")
+def input_document(reach: Reached, key: Key) -> Any:
+    """Return the input document: of a partition the groups that it was queued with."""
+    return reach.runs.input(key)
+
+
+@router.get("/runs/{key}/events", dependencies=READ, summary="List what has happened to a run")
+def events(reach: Reached, key: Key) -> list[RunEventAnswer]:
+    """Return the last steps of its runs and the latest thousand events of its execution, oldest first."""
+    return [RunEventAnswer.model_validate(event.to_json()) for event in reach.runs.events(key)]
+
+
+@router.get("/runs/{key}/logs", dependencies=READ, summary="Read the log of a run")
+def logs(reach: Reached, key: Key) -> list[dict[str, Any]]:
+    """Return what workers wrote about it, oldest first."""
+    return reach.runs.logs(key)
 
 
 @router.get("/runs/{key}/result", dependencies=READ, summary="Read the result of a run")

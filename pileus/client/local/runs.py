@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from pileus import runs
 from pileus.client.run_answers import ProcessAnswer
 from pileus.client.services import Services
+from pileus.edges.logs import Line
+from pileus.lifecycle.backfill import backfill_of
 from pileus.models import State
 from pileus.processes import registered
 from pileus.processes.registry import RegisteredProcess
 from pileus.project.schemas import input_schema
-from pileus.runs import Run
+from pileus.runs import Run, RunEvent
 from pileus.runs.payloads import Processed, process
 from pileus.subject import Execution
 
@@ -70,9 +72,18 @@ class LocalRuns:
         """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
         return runs.rerun(self.services.edges, self.services.workflows, key)
 
-    def input(self, key: str) -> dict[str, Any]:
-        """Return the input document of a run. Raises NotFound where there is none, UsageError for a partition."""
+    def input(self, key: str) -> Any:
+        """Return the input document of a run. Raises NotFound where there is none."""
         return runs.input_of(self.services.edges, key)
+
+    def events(self, key: str) -> list[RunEvent]:
+        """Return what has happened to it, and what its execution did, oldest first. Raises NotFound."""
+        return runs.events(self.services.edges, self.services.workflows, key)
+
+    def logs(self, key: str) -> list[Line]:
+        """Return what workers wrote about it, oldest first. Raises NotFound."""
+        found = runs.find(self.services.edges, key)
+        return list(self.services.logs.lines(backfill_of(found.run), found.key))
 
     def result(self, key: str) -> Any:
         """Return the result document: of a partition the manifest, of a workflow what it put out.

@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from pileus.client.remote.http import Http
 from pileus.client.run_answers import ProcessAnswer
+from pileus.edges.logs import Line
 from pileus.models import State
-from pileus.runs import Run
+from pileus.runs import Run, RunEvent
 from pileus.runs.payloads import Processed
 
 if TYPE_CHECKING:
@@ -54,6 +55,19 @@ class RemoteRuns:
     def rerun(self, key: str) -> Run:
         """Run a request again with the same inputs, once it has ended. Raises Conflict while it goes on."""
         return Run.from_json(self.http.change("POST", f"{_at(key)}/rerun"))
+
+    def input(self, key: str) -> Any:
+        """Return the input document of a run. Raises NotFound where there is none."""
+        return self.http.json(f"{_at(key)}/input")
+
+    def events(self, key: str) -> list[RunEvent]:
+        """Return what has happened to it, and what its execution did, oldest first. Raises NotFound."""
+        return [RunEvent(**event) for event in self.http.json(f"{_at(key)}/events")]
+
+    def logs(self, key: str) -> list[Line]:
+        """Return what workers wrote about it, oldest first. Raises NotFound."""
+        found: list[Line] = self.http.json(f"{_at(key)}/logs")
+        return found
 
     def result(self, key: str) -> Any:
         """Return the result document: of a partition the manifest, of a workflow what it put out.
