@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from pileus.api import problems
 from pileus.api.access import Authority
 from pileus.api.audit import Audit
-from pileus.api.cumulus.router import router as cumulus
 from pileus.api.cirrus import router as cirrus
+from pileus.api.cumulus.router import router as cumulus
 from pileus.api.etags import ETags
 from pileus.api.first import SignedInFirst
 from pileus.api.guard import LONGEST, Guard, Lockout

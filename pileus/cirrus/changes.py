@@ -34,8 +34,8 @@ def changes_of(entry: Entry, workflow: str) -> list[Change]:
 
 
 def transitions(changes: Iterable[Change], *, now: float, after: float) -> dict[str, Any]:
-    """Return the changes of the last 60 days by day, of the last 36 hours by hour, and of the last 60 minutes and the 60
-    before them.
+    """Return the changes of the last 60 days by day, of the last 36 hours by hour, and of the last 60 minutes and the
+    60 before them.
 
     `after`: Unix time after which the changes are complete. A period that does not begin later is left out, and so is
     one in which nothing changed.

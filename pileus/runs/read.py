@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pileus.edges.store import load
-from pileus.errors import Conflict, NotFound, UsageError
+from pileus.errors import Conflict, NotFound
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.processes import process_of

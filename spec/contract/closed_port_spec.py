@@ -19,6 +19,7 @@ from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.edges.functions import FunctionCode, LambdaFunctions
+from pileus.edges.index import PayloadQuery
 from pileus.edges.letters import SqsLetters
 from pileus.edges.logs import CloudWatchLogs
 from pileus.edges.message_sources import LambdaSources, Source
@@ -97,6 +98,8 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (DynamoIndex, "several"): lambda edge: edge.several([PARTITION]),
     (DynamoIndex, "entries"): lambda edge: list(edge.entries(*SPAN)),
     (DynamoIndex, "briefs"): lambda edge: list(edge.briefs("viirs", "001", "0000", "9999")),
+    (DynamoIndex, "payloads"): lambda edge: edge.payloads(PayloadQuery("payload:viirs_publish"), limit=1),
+    (DynamoIndex, "count_payloads"): lambda edge: edge.count_payloads(PayloadQuery("payload:viirs_publish"), limit=1),
     (DynamoIndex, "listing"): lambda edge: edge.listing("viirs/001/2015", limit=1),
     (DynamoIndex, "put"): lambda edge: edge.put(ENTRY),
     (DynamoIndex, "remove"): lambda edge: edge.remove(ENTRY),
@@ -148,6 +151,7 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (StepFunctions, "definition"): lambda edge: edge.definition("workflow"),
     (StepFunctions, "status"): lambda edge: edge.status("execution"),
     (StepFunctions, "outcome"): lambda edge: edge.outcome("execution"),
+    (StepFunctions, "history"): lambda edge: edge.history("execution"),
     (StepFunctions, "stop"): lambda edge: edge.stop("execution", "cause"),
     (StepFunctions, "running"): lambda edge: list(edge.running("workflow", "b-")),
 }

@@ -45,6 +45,20 @@ def said(second: int, message: str, *, partition: str = PARTITION, run: str = "b
     return json.dumps(facts)
 
 
+def test_what_was_asked_for_by_itself_has_lines_too(logs: tuple[WorkerLogs, Write]) -> None:
+    """A worker names the key by its kind."""
+    read, write = logs
+    for second, kind, key in (
+        (1, "request", "request:p/a"),
+        (2, "payload", "payload:v/workflow-p/é"),
+        (3, "task", "x"),
+    ):
+        facts = {"time": f"2015-01-01 00:00:0{second},000", "message": kind, kind: key, "run": f"{key}/2"}
+        write("0", second, json.dumps(facts))
+    for kind, key in (("request", "request:p/a"), ("payload", "payload:v/workflow-p/é")):
+        assert [line["message"] for line in read.lines(key, key)] == [kind]
+
+
 def test_lines_of_a_partition_come_from_all_workers_in_order_of_time(logs: tuple[WorkerLogs, Write]) -> None:
     read, write = logs
     write("1", 2, said(2, "succeeded"))

@@ -125,6 +125,15 @@ def test_an_execution_that_nobody_knows_is_gone(engine: Engine) -> None:
     assert engine.workflows.status(f"{engine.ended('b-1')}-none") == "GONE"
 
 
+def test_its_history_begins_with_its_start_and_ends_with_its_end(engine: Engine) -> None:
+    runs, ended = engine.workflows.start(NAME, "b-2", VALUE), engine.ended("b-1")
+    assert engine.workflows.history(runs)[0]["type"] == "ExecutionStarted"
+    found = engine.workflows.history(ended)
+    assert (found[0]["type"], found[-1]["type"]) == ("ExecutionStarted", "ExecutionSucceeded")
+    assert [event["time"] for event in found] == sorted(event["time"] for event in found)
+    assert engine.workflows.history(f"{ended}-none") == []
+
+
 def test_those_that_run_are_listed_by_the_beginning_of_their_name(engine: Engine) -> None:
     workflows = engine.workflows
     names = ("b-1-x", "b-1-y", "b-12-x", "c-1-x")

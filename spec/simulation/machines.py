@@ -92,7 +92,9 @@ class Machines:
         execution = self.executions.get(arn)
         if execution is None:
             return []
-        told = ["ExecutionStarted"] + (["ExecutionEnded"] if execution.status != "RUNNING" else [])
+        told = ["ExecutionStarted"]
+        if execution.status != "RUNNING":
+            told.append(f"Execution{execution.status.title().replace('_', '')}")
         return [{"time": self.schedule.now, "type": name, "details": {}} for name in told]
 
     def stop(self, arn: str) -> None:

@@ -41,6 +41,7 @@ RARE = {
     "lambda:AddPermission on arn:aws:lambda:us-east-1:000000000000:function:pileus-StartFromMessage": "Topics.",
     "lambda:RemovePermission on arn:aws:lambda:us-east-1:000000000000:function:pileus-StartFromMessage": "Topics.",
     "sns:Publish on arn:aws:sns:us-east-1:000000000000:spec-grants": "An end that nobody told.",
+    "sns:Publish on arn:aws:sns:us-east-1:000000000000:pileus-published": "The end of a payload that nobody told.",
     "sqs:SendMessage on arn:aws:sqs:us-east-1:000000000000:pileus-messages-dead": "An end that nobody told.",
     "sqs:SendMessage on arn:aws:sqs:us-east-1:000000000000:pileus-messages": "A rule without a collection: "
     "`messages_spec.py` fires one, by the same code.",
@@ -154,6 +155,7 @@ def test_what_a_role_may_is_what_the_api_does(stack: Project, site: GatedSite, a
     _rules(ask, given)
     _stops(stack, site, ask)
     _runs_of_a_process(stack, site, ask)
+    _payloads(ask)
     _granules(stack, ask)
     _mends(stack, ask)
     found = [call for call in calls(stack.calls) if call["role"] == NAME]
@@ -236,12 +238,33 @@ def _runs_of_a_process(stack: Project, site: GatedSite, ask: Ask) -> None:
     assert signed(ask, "read", f"{at}/result").json
     assert [row["sum"] for row in signed(ask, "read", f"{at}/rows").json] == [16.0]
     assert len(signed(ask, "read", "/v1/runs", query={"of": "zonal-statistics"}).json["items"]) == 1
+    assert signed(ask, "read", f"{at}/input").json["inputs"] == inputs
+    whats = [event["what"] for event in signed(ask, "read", f"{at}/events").json]
+    assert {"queued", "running", "succeeded", "ExecutionStarted"} <= {*whats}
+    assert signed(ask, "read", f"{at}/logs").json == []
     site.gate.clear()
     site.asked.clear()
     signed(ask, "operate", f"{at}/rerun", method="POST")
     assert site.asked.wait(60)
     assert signed(ask, "operate", at, method="DELETE").json["state"] == "cancelled"
     site.gate.set()
+
+
+def _payloads(ask: Ask) -> None:
+    """Hand in one whose workflow the stack has not, and look at it by both APIs."""
+    items = [{"type": "Feature", "id": "a", "collection": "viirs"}]
+    payload = {"type": "FeatureCollection", "features": items, "process": [{"workflow": "none"}]}
+    refused = ask("/signed/operate/v1/payloads", signed=NIGHT, method="POST", body={"payload": payload})
+    assert refused.status == 404
+    (run,) = signed(ask, "read", "/v1/runs", query={"of": "payload:viirs_none"}).json["items"]
+    assert run["key"] == "payload:viirs/workflow-none/a"
+    at = "/cirrus/viirs/workflow-none"
+    assert signed(ask, "read", "/cirrus/").json["links"][1]["title"] == "viirs - none"
+    assert signed(ask, "read", at).json["counts"]["FAILED"] == 1
+    for query in ({}, {"state": "FAILED"}, {"sort_index": "default"}):
+        assert len(signed(ask, "read", f"{at}/items", query=query).json["items"]) == 1
+    assert signed(ask, "read", f"{at}/a").json["last_error"].startswith("Unknown: the stack has no workflow")
+    assert signed(ask, "read", "/cirrus/stats").json["payloads"] == 1
 
 
 def _granules(stack: Project, ask: Ask) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs.commit import fence
+from pileus.subject import parse_subject
 from spec.servers.web import python_server
 from spec.support import tiny
 from spec.support.cumulus_tasks import COLLECTION, DISCOVER, INGEST, message, provider, publish
@@ -120,6 +121,7 @@ def test_every_grant_is_used(own: Project) -> None:
     granules_are_worked_on(own)
     a_point_that_is_listed_late(own)
     messages(own)
+    payloads(own)
     tasks_of_cumulus(own)
     dies_after_its_commit(own, "worker")
     dies_after_its_commit(own, "pileus-ReportStatus")
@@ -219,6 +221,19 @@ def own_backfill(own: Project) -> str:
 def own_ended(own: Project) -> bool:
     found = own.edges.index.backfill(own_backfill(own))
     return found is not None and found.closed
+
+
+def payloads(own: Project) -> None:
+    """One that is published and followed by another workflow, and one that is wrong."""
+    features = [{"type": "Feature", "id": "a", "collection": "viirs"}]
+    url = own.edges.stack.process
+    steps = [{"workflow": "Sent"}, [{"workflow": name} for name in ("Sent", "IngestGranules")]]
+    good = {"type": "FeatureCollection", "features": features, "process": steps, "id": "first/workflow-Sent/a"}
+    for one in (good, good | {"process": []}):
+        own.aws.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(one))
+    for key in ("payload:viirs/workflow-Sent/a", "payload:viirs/workflow-IngestGranules/a"):
+        own.wait_for(lambda key=key: own.edges.index.entry(parse_subject(key)))
+        own.wait_for(lambda key=key: own.json("runs", "show", key)["ended"])
 
 
 def messages(own: Project) -> None:
