@@ -146,3 +146,10 @@ def test_it_is_shown_with_its_result_by_its_key(project: Project) -> None:
     ended(project, key)
     assert project.json("runs", "show", key)["state"] == "succeeded"
     assert project.json("runs", "result", key)["features"][0]["id"] == "shown"
+    assert json.loads(project.pileus("runs", "input", key))["process"] == [{"workflow": "publish"}]
+    assert json.loads(project.pileus("runs", "output", key)) == json.loads(project.pileus("runs", "result", key))
+    events = [event["what"] for event in project.json("runs", "events", key)]
+    assert events[0] == "queued"
+    assert set(events) > {"running", "succeeded", "ExecutionStarted", "SucceedStateEntered", "ExecutionSucceeded"}
+    assert "SucceedStateEntered" in project.pileus("runs", "events", key)
+    assert "no worker has written about it" in project.pileus("runs", "logs", key)

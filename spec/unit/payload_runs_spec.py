@@ -461,3 +461,21 @@ class Refusing:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+def test_its_events_are_the_steps_of_all_its_runs_and_what_its_latest_execution_did(office: Office) -> None:
+    office.hand_in()
+    office.end("FAILED")
+    office.hand_in()
+    office.end()
+    found = [(event.run, event.what) for event in runs.events(office.edges, office.workflows, KEY)]
+    steps = [(run, what) for run, end in ((1, "failed"), (2, "succeeded")) for what in ("queued", "running", end)]
+    assert sorted(found) == sorted([*steps, (2, "ExecutionStarted"), (2, "ExecutionSucceeded")])
+    assert runs.input_of(office.edges, KEY) == PAYLOAD | {"id": ID}
+
+
+def test_it_has_no_rows(office: Office) -> None:
+    office.hand_in()
+    office.end()
+    with pytest.raises(NotFound, match="makes no rows"):
+        runs.rows(office.edges, KEY)
