@@ -37,8 +37,7 @@ class Cirrus:
     def __init__(self, project: Project) -> None:
         self.name = project.running.stack["PILEUS_STACK"]
         kept = ("PATH", "HOME", "LANG", "TMPDIR")
-        aws = {"AWS_ENDPOINT_URL": project.running.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
-        aws |= project.running.credentials.to_env()
+        aws: dict[str, str] = project.json("env")
         self.environment = {name: os.environ[name] for name in kept if name in os.environ} | aws
 
     def __call__(self, *words: str, given: object = None, code: int = 0) -> str:

@@ -28,6 +28,7 @@ CALLS: dict[str, list[str]] = {
     "populate": [],
     "schemas": ["-o", "schemas"],
     "up": ["--detach"],
+    "env": [],
     "plan": ["lights"],
     "backfill": ["lights", "--to", "2015-01"],
     "backfills": [],

@@ -110,7 +110,8 @@ def _of_dynamodb(operation: str, given: Mapping[str, Any]) -> Iterator[Need]:
         for name in given["RequestItems"]:
             yield Need(f"dynamodb:{operation}", table(name))
     else:
-        yield Need(f"dynamodb:{operation}", table(given["TableName"]))
+        index = f"/index/{given['IndexName']}" if "IndexName" in given else ""
+        yield Need(f"dynamodb:{operation}", table(given["TableName"]) + index)
 
 
 def _of_s3(operation: str, given: Mapping[str, Any]) -> Iterator[Need]:

@@ -467,7 +467,7 @@ def test_its_events_are_the_steps_of_all_its_runs_and_what_its_latest_execution_
     office.hand_in()
     office.end("FAILED")
     office.hand_in()
-    office.end()
+    office.end(number=2)
     found = [(event.run, event.what) for event in runs.events(office.edges, office.workflows, KEY)]
     steps = [(run, what) for run, end in ((1, "failed"), (2, "succeeded")) for what in ("queued", "running", end)]
     assert sorted(found) == sorted([*steps, (2, "ExecutionStarted"), (2, "ExecutionSucceeded")])
