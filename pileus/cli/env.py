@@ -9,7 +9,7 @@ from pileus.cli.session import Session
 
 @app.command(epilog="Example: pileus env")
 def env(json: show.Json = False) -> None:
-    """Print the variables by which AWS's own tools, and Cirrus's, find the embedded stack, as lines for a shell's `eval`.
+    """Print the variables by which AWS's own tools, and Cirrus's, find the embedded stack, as lines for `eval`.
 
     They hold its access key, which is worth nothing anywhere else.
     """
