@@ -23,7 +23,7 @@ PUBLISH = {
         "Done": {"Type": "Pass", "End": True},
     },
 }
-GOOD, BROKEN = "viirs/workflow-publish/good", "viirs/workflow-publish/broken"
+GOOD, BROKEN, WRONG = (f"viirs/workflow-publish/{item}" for item in ("good", "broken", "wrong"))
 
 
 def payload(item: str, **more: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Cirrus:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A stack with one workflow, which hands on what it gets, and three payloads that it was handed."""
+    """A stack with one workflow, which hands on what it gets."""
     with project_of(tmp_path_factory.mktemp("project")) as made:
         made.path.joinpath("workflows").mkdir()
         made.path.joinpath("workflows/publish.asl.json").write_text(json.dumps(PUBLISH))
@@ -75,12 +75,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def cirrus(project: Project) -> Cirrus:
-    """The command line, after it has handed in a good payload and a broken one."""
+    """The command line, after it has handed in a good payload, one that breaks, and one that is wrong."""
     found = Cirrus(project)
     for one in (payload("good"), payload("broken", broken=True)):
         assert json.loads(found.manage("process", given=one))["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert ended(project, GOOD).state is State.succeeded
     assert ended(project, BROKEN).state is State.failed
+    wrong = payload("wrong", process=[{"workflow": "publish", "tasks": 1}], id=WRONG)
+    assert json.loads(found.manage("process", given=wrong))["MessageId"]
+    assert ended(project, WRONG).state is State.failed
     return found
 
 
@@ -134,13 +137,14 @@ def test_it_finds_the_execution_and_its_workflow(cirrus: Cirrus) -> None:
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
-        ((), [BROKEN, GOOD]),
+        ((), [BROKEN, GOOD, WRONG]),
         (("--state", "FAILED"), [BROKEN]),
         (("--state", "SUCCEEDED", "--since", "1h"), [GOOD]),
-        (("--since", "1d"), [BROKEN, GOOD]),
+        (("--since", "1d", "--limit", "1"), [WRONG]),
         (("--error-prefix", "KeyError"), [BROKEN]),
         (("--error-prefix", "Boom"), []),
-        (("--state", "INVALID"), []),
+        (("--state", "INVALID"), [WRONG]),
+        (("--state", "PROCESSING"), []),
     ],
 )
 def test_it_queries_by_state_and_time_and_error(cirrus: Cirrus, filters: tuple[str, ...], found: list[str]) -> None:
@@ -184,5 +188,16 @@ def test_its_templates_and_its_programs_have_the_variables_of_the_stack(project:
     assert cirrus.manage("exec", "printenv", "CIRRUS_PREFIX").strip() == f"{cirrus.name}-"
 
 
+def test_what_was_refused_has_its_reason_and_its_input_and_no_execution(cirrus: Cirrus) -> None:
+    row = cirrus.json("get-state", WRONG)
+    assert row["state_updated"].startswith("INVALID_")
+    assert row["last_error"].startswith("InvalidInput: process[0].tasks")
+    assert cirrus.json("get-input-payload", WRONG)["process"] == [{"workflow": "publish", "tasks": 1}]
+    cirrus.manage("get-execution", "--payload-id", WRONG, code=1)
+
+
 def test_what_it_cannot_find_it_says(cirrus: Cirrus) -> None:
+    """There are no log groups of Lambdas in the embedded AWS, and no Batch anywhere."""
     cirrus("manage", "nothing", "show", code=1)
+    cirrus.manage("get-batch-logs", "none", code=1)
+    cirrus.manage("get-lambda-logs", f"/aws/lambda/{cirrus.name}-ReportStatus", "none", code=1)
