@@ -16,6 +16,9 @@ WORKFLOW = ".asl.json"
 DEFINITION = "task.json"
 """Name of the file in a task's folder that defines it, the product's and a project's own."""
 
+CIRRUS_DEFINITION = "definition.yml"
+"""Name of the file that defines a task of Cirrus in a project's folder."""
+
 
 def product_folder() -> Path:
     """Return the folder that holds infra/, lambdas/, ecs_tasks/, data/ and the example's documents."""

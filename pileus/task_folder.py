@@ -13,12 +13,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pileus.cirrus.calls import caller as payload_caller
+from pileus.cirrus.task_definition import read_definition
 from pileus.cumulus.task import Adapter, run_cumulus_task
 from pileus.documents import read
 from pileus.documents.task import TaskDefinition
 from pileus.errors import DocumentError, UsageError
 from pileus.names import TASK_NAME
-from pileus.product import DEFINITION
+from pileus.product import CIRRUS_DEFINITION, DEFINITION
 from pileus.worker_tasks import WorkerTask, bring
 
 FOLDER = "PILEUS_TASKS"
@@ -36,6 +38,8 @@ class FolderTask:
     name: str
     definition: TaskDefinition
     folder: Path
+    file: str = DEFINITION
+    """Name of the file of its definition."""
 
     @property
     def readme(self) -> str:
@@ -46,7 +50,12 @@ class FolderTask:
     @property
     def where(self) -> str:
         """Return the file of its definition, as messages name it."""
-        return f"tasks/{self.name}/{DEFINITION}"
+        return f"tasks/{self.name}/{self.file}"
+
+    @property
+    def python(self) -> str | None:
+        """Return the path of its own interpreter; None where it has none."""
+        return str(self.folder / self.definition.python) if self.definition.python else None
 
     @property
     def function(self) -> str:
@@ -68,6 +77,10 @@ class FolderTask:
     def module_name(self) -> str:
         """Return the name under which its module is imported, and make it importable."""
         name = self.definition.function.partition(":")[0]
+        if self.definition.calls == "payload":  # as in a Lambda of Cirrus: the folder itself is on the path
+            if str(self.folder) not in sys.path:
+                sys.path.insert(0, str(self.folder))
+            return name
         path = self.folder.joinpath(*name.split("."))
         if not (path.with_suffix(".py").is_file() or path.is_dir()):
             return name
@@ -83,9 +96,13 @@ class FolderTask:
         A class is made once, without arguments; its `handler` is called, else the object itself. A function that takes
         two arguments is called with the event and the context, as Lambda calls a handler; one that takes `workdir` gets
         the folder. `adapter`: makes the Cumulus Message Adapter, when a Cumulus message comes and the task's definition
-        does not say that it reads these itself; without it every event is passed as it is.
+        does not say that it reads these itself; without it every event is passed as it is. A payload of Cirrus is
+        passed as `pileus.cirrus.calls` says.
         """
         code: Any = self.code()
+        if self.definition.calls == "payload":
+            do = payload_caller(code)
+            return lambda payload, workdir, context=None: do(payload, workdir, True)  # noqa: ARG005
         if inspect.isclass(code):
             made = code()
             code = getattr(made, "handler", made)
@@ -127,17 +144,31 @@ class TaskFolder:
         return found[name]
 
     def _read(self) -> Iterator[FolderTask]:
-        for path in sorted(self._folder.glob(f"*/{DEFINITION}")):
-            name = path.parent.name
+        for name, files in sorted(definitions_in(self._folder).items()):
+            where = f"tasks/{name}/{files[0].name}"
             if not TASK_NAME.fullmatch(name):
-                raise DocumentError(f"the name does not match {TASK_NAME.pattern}", where=f"tasks/{name}/{DEFINITION}")
-            yield FolderTask(name, self._definition(name, path), path.parent)
+                raise DocumentError(f"the name does not match {TASK_NAME.pattern}", where=where)
+            if len(files) > 1:
+                raise DocumentError(f"the folder has a {files[1].name} too: one of them is enough", where=where)
+            if (definition := self._definition(where, files[0])) is not None:
+                yield FolderTask(name, definition, files[0].parent, files[0].name)
 
-    def _definition(self, name: str, path: Path) -> TaskDefinition:
+    def _definition(self, where: str, path: Path) -> TaskDefinition | None:
+        if path.name == CIRRUS_DEFINITION:
+            return read_definition(path, where)
         try:
             return read(TaskDefinition, path)
         except DocumentError as exc:
-            raise DocumentError(exc.message, where=f"tasks/{name}/{DEFINITION}") from exc
+            raise DocumentError(exc.message, where=where) from exc
+
+
+def definitions_in(folder: Path) -> dict[str, list[Path]]:
+    """Return the files that define tasks in a folder of tasks, by the task's name."""
+    found: dict[str, list[Path]] = {}
+    for file in (DEFINITION, CIRRUS_DEFINITION):
+        for path in folder.glob(f"*/{file}"):
+            found.setdefault(path.parent.name, []).append(path)
+    return found
 
 
 def offer_foreign_modules() -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 SET_FILTER, SPEC_ALLOW = 1, 4
 """`seccomp`: set a filter, and do not slow the processor down for it, which older kernels do unasked."""
 CALL = {"x86_64": 317, "aarch64": 277}
@@ -54,6 +54,8 @@ READ, WRITE = 0b1100, 0b1111111111111
 EXECUTE = 0b1
 FILE_ONLY = 0b110
 """Of these, the ones that a file can have: to read and to write."""
+REFER, TRUNCATE = 1 << 13, 1 << 14
+"""Landlock's rights of its second and third version: to move from folder to folder, and to cut."""
 
 SECONDS = 3600
 """Processor time of one job, unless it is set."""
@@ -112,8 +114,28 @@ def confine(limits: Limits, readable: Sequence[Path], writable: Sequence[Path], 
     _drop_capabilities()
     missing = [why for why in [_refused(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))] if why]
     end_with(parent)
-    _limit(limits)
+    limit(limits)
     return missing + [why for why in (_only_files(readable, writable), _only_calls()) if why]
+
+
+def adopt() -> None:
+    """Let this process be the parent of what its children leave behind, so that it can end that."""
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def only_write(places: Sequence[Path]) -> str:
+    """Let this process, and what it starts, write below these folders only, and read everything. Return why that is not
+    possible, or nothing.
+    """
+    if platform.machine() not in DENIED:
+        return f"no Landlock: the machine is {platform.machine()}"
+    version = _libc.syscall(444, None, ctypes.c_size_t(0), 1)
+    if version < 2:  # the first would forbid to move a file from one of its folders to another
+        return "no Landlock that allows to move files"
+    rights = WRITE & ~READ & ~EXECUTE | REFER | (TRUNCATE if version > 2 else 0)
+    if why := _refused(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)):
+        return why
+    return _landlock(rights, [(rights, places)])
 
 
 def hide() -> None:
@@ -126,7 +148,8 @@ def _drop_capabilities() -> None:
     _libc.capset(header, bytes(24))
 
 
-def _limit(limits: Limits) -> None:
+def limit(limits: Limits) -> None:
+    """Limit memory, the size of files and the number of those that are open, for this process and what it starts."""
     pages = Path("/proc/self/statm").read_text().split()
     size = int(pages[0]) * resource.getpagesize()
     kept = int(pages[5]) * resource.getpagesize()
@@ -155,16 +178,22 @@ def _only_files(readable: Sequence[Path], writable: Sequence[Path]) -> str:
     """Close the file system but for some folders, with Landlock. Return why that is not possible."""
     if platform.machine() not in DENIED:
         return f"no Landlock: the machine is {platform.machine()}"
-    handled = struct.pack("<Q", WRITE)
-    ruleset = _libc.syscall(444, handled, ctypes.c_size_t(len(handled)), 0)
+    why = _landlock(WRITE, [(READ | EXECUTE, readable), (WRITE & ~EXECUTE, writable)])
+    return f"no Landlock, so other files of this user can be read: {why}" if why else ""
+
+
+def _landlock(handled: int, allowed: Sequence[tuple[int, Sequence[Path]]]) -> str:
+    """Take the rights `handled` from this process but for some folders. Return why that is not possible, or nothing."""
+    asked = struct.pack("<Q", handled)
+    ruleset = _libc.syscall(444, asked, ctypes.c_size_t(len(asked)), 0)
     if why := _refused(ruleset):
-        return f"no Landlock, so other files of this user can be read: {why}"
-    for rights, folders in ((READ | EXECUTE, readable), (WRITE & ~EXECUTE, writable)):
+        return why
+    for rights, folders in allowed:
         for folder in folders:
             _allow(ruleset, rights, folder)
     refused = _refused(_libc.syscall(446, ruleset, 0))
     os.close(ruleset)
-    return f"no Landlock, so other files of this user can be read: {refused}" if refused else ""
+    return refused
 
 
 def _allow(ruleset: int, rights: int, path: Path) -> None:
@@ -172,7 +201,7 @@ def _allow(ruleset: int, rights: int, path: Path) -> None:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    rights = rights if path.is_dir() else rights & FILE_ONLY
+    rights = rights if path.is_dir() else rights & (FILE_ONLY | TRUNCATE)
     _libc.syscall(445, ruleset, 1, struct.pack("<Qi", rights, place), 0)
     os.close(place)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pileus.product import DEFINITION, WORKFLOW, product_folder
+from pileus.product import CIRRUS_DEFINITION, DEFINITION, WORKFLOW, product_folder
 
 
 def collections(incomplete: str) -> list[str]:
@@ -44,7 +44,9 @@ def tasks(incomplete: str) -> list[str]:
     """Return the names of the project's tasks, and of Pileus's, that begin with `incomplete`."""
     root, product = _root(), product_folder()
     folders = [product / "lambdas", product / "ecs_tasks", *([root / "tasks"] if root else [])]
-    return _begin(incomplete, (path.parent.name for folder in folders for path in folder.glob(f"*/{DEFINITION}")))
+    files = (DEFINITION, CIRRUS_DEFINITION)
+    found = (path.parent.name for folder in folders for file in files for path in folder.glob(f"*/{file}"))
+    return _begin(incomplete, found)
 
 
 def backfills(incomplete: str) -> list[str]:

@@ -39,6 +39,12 @@ def worker(
         work_on(task, until_idle=until_idle)
 
 
+def _printed(text: bytes) -> None:
+    """Write what a payload has printed into the worker's log."""
+    sys.stderr.buffer.write(text if text.endswith(b"\n") else text + b"\n")
+    sys.stderr.buffer.flush()
+
+
 def work_on(name: str, *, until_idle: bool = False) -> None:
     """Run a worker of one task of the project: of the folder PILEUS_TASKS, else of the project here."""
     from pileus.edges.aws import Aws, Stack
@@ -48,15 +54,14 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     from pileus.wiring import wire_task_queue
     from pileus.worker.health_check import pulse_file
     from pileus.worker.own_task import TaskWorker
-    from pileus.worker.task_process import TaskProcess
+    from pileus.worker.payload_process import process_of
 
     log_json_lines()
     folder = Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else find_project(Path.cwd()).root / "tasks"
     found, stack = TaskFolder(folder).task(name), Stack.from_env(os.environ)
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
     pulse = pulse_file(scratch, socket.gethostname())
-    seconds = float(found.definition.timeout)
-    with Volume(scratch) as volume, closing(TaskProcess(folder, name, volume.folder, seconds=seconds)) as process:
+    with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed)) as process:
 
         def live() -> None:
             volume.sweep()

@@ -59,6 +59,12 @@ class TaskDefinition(Document):
     """What is done with Cumulus messages (events with `cma` or `cumulus_meta`). `wrap`: the task gets `config` and
     `input` of them, and its answer becomes the next message. `none`: the task is called with the message as it is,
     because it calls `run_cumulus_task` itself. Example: `"none"`."""
+    calls: Literal["event", "payload"] = "event"
+    """What it is called with. `event`: see `function`. `payload`: a payload of Cirrus; a class of stac-task is called
+    as its own Lambda would, and a worker does each payload in a process of its own. Example: `"payload"`."""
+    python: str | None = None
+    """For `payload` in a worker: interpreter with the task's packages, absolute or relative to the task's folder.
+    Without it: the worker's own. Example: `"venv/bin/python"`."""
     version: str = Field("1", pattern=r"^[A-Za-z0-9_.-]{1,40}$")
     """For `group`: raise it when the task makes something else, so that older results are stale. Example: `"2"`."""
     parameters: dict[str, Parameter] = Field(default_factory=dict)
@@ -101,6 +107,10 @@ class TaskDefinition(Document):
         if wrong := [name for name in given if name in where]:
             why = "is done by the workers of process_group" if self.runs == "group" else "runs as a Lambda"
             raise ValueError(f"{wrong[0]}: not for a task that {why}")
+        if self.calls == "payload" and self.runs == "group":
+            raise ValueError("calls: payloads are not for a task that is done by the workers of process_group")
+        if self.python and (self.calls, self.runs) != ("payload", "worker"):
+            raise ValueError("python: only for a task that does payloads in a worker")
         if self.runs == "lambda":
             self._check_lambda()
         if self.gpu and not self.instance_type:

@@ -39,6 +39,7 @@ class ChildProcess:
 
     `name`: what it does, for messages. `module`: what is run, with `arguments`, this process's id and the number of the
     channel's file. `seconds`: the longest time of one event. `environ`: the process's environment; None: this one's.
+    `python`: the interpreter.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class ChildProcess:
         *,
         seconds: float,
         environ: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
-        self._command = [sys.executable, "-m", module, *arguments, str(os.getpid())]
+        self._command = [python, "-m", module, *arguments, str(os.getpid())]
         self._name, self._seconds, self._environ = name, seconds, environ
         self._process: subprocess.Popen[bytes] | None = None
         self._ours: socket.socket | None = None
@@ -150,7 +152,8 @@ def answer_events(channel: int, call: Callable[[Any], Any]) -> None:
 
 def _told(error: Exception) -> dict[str, str | None]:
     if isinstance(error, PileusError):
-        return {"type": type(error).__name__, "message": error.message, "where": error.where}
+        kind = error.kind if isinstance(error, TaskFailed) else type(error).__name__
+        return {"type": kind, "message": error.message, "where": error.where}
     traceback.print_exception(error)  # the whole of it is in the worker's log
     place = traceback.extract_tb(error.__traceback__)[-1]
     return {"type": type(error).__name__, "message": str(error), "where": f"{Path(place.filename).name}:{place.lineno}"}

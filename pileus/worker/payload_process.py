@@ -1,0 +1,93 @@
+"""A process that does payloads with a task of Cirrus: each in a fork of its own, with limits of memory and time."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pileus.task_folder import FolderTask
+from pileus.worker.child_process import ChildProcess
+from pileus.worker.payload_child import OUTPUT, Told, remove
+from pileus.worker.task_process import TaskProcess
+
+MEMORY = 2048
+"""MiB of a task whose definition does not say it."""
+GRACE = 30
+"""Seconds beyond a payload's own, for the import of the task before the first."""
+
+
+class PayloadProcess(ChildProcess):
+    """Does payloads, one after the other.
+
+    `entry`: MODULE:CLASS or MODULE:FUNCTION, imported from `folder` first. `scratch`: where folders of payloads are
+    made. `tell`: takes what each payload has printed, at most a MiB of it. `python`: an interpreter of its own, which
+    may know nothing of Pileus. `kept`: a folder to work in that stays. `upload`: whether files are uploaded.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        entry: str,
+        folder: Path,
+        scratch: Path,
+        *,
+        seconds: float,
+        memory: int = MEMORY,
+        python: str | None = None,
+        tell: Callable[[bytes], None] = lambda _: None,
+        kept: Path | None = None,
+        upload: bool = True,
+    ) -> None:
+        self._room, self._tell = scratch.resolve() / f"{name}-{uuid4().hex[:12]}", tell
+        told = Told(name, entry, str(folder), str(self._room), memory << 20, seconds, str(kept or ""), upload)
+        super().__init__(
+            name,
+            "pileus.worker.payload_child",
+            (json.dumps(asdict(told)),),
+            seconds=seconds + GRACE,
+            environ={**os.environ, "PYTHONPATH": path_with_pileus(os.environ)},
+            python=python or sys.executable,
+        )
+
+    def run(self, event: Mapping[str, Any], cancelled: threading.Event) -> str:
+        """Do as ChildProcess does; what the payload has printed is told also where it fails."""
+        output = self._room / OUTPUT
+        output.unlink(missing_ok=True)
+        try:
+            return super().run(event, cancelled)
+        finally:
+            if output.exists() and (printed := output.read_bytes()):
+                self._tell(printed)
+
+    def close(self) -> None:
+        """End the process and whatever it started, and remove what is left of it on the scratch volume."""
+        super().close()
+        remove(self._room)
+
+
+def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None]) -> ChildProcess:
+    """Return the process that does the events, or the payloads, of a project's task."""
+    definition = task.definition
+    if definition.calls == "event":
+        return TaskProcess(task.folder.parent, task.name, scratch, seconds=definition.timeout)
+    return PayloadProcess(
+        task.name,
+        definition.function,
+        task.folder,
+        scratch,
+        seconds=definition.timeout,
+        memory=definition.memory or MEMORY,
+        python=task.python,
+        tell=tell,
+    )
+
+
+def path_with_pileus(environ: Mapping[str, str]) -> str:
+    """Return PYTHONPATH with Pileus in it: the process may have another folder, or another interpreter."""
+    here = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join(dict.fromkeys([here, *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]))
