@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pileus.cirrus.calls import caller as payload_caller
+from pileus.cirrus.calls import module_name
 from pileus.cirrus.task_definition import read_definition
 from pileus.cumulus.task import Adapter, run_cumulus_task
 from pileus.documents import read
@@ -25,8 +25,6 @@ from pileus.worker_tasks import WorkerTask, bring
 
 FOLDER = "PILEUS_TASKS"
 """Environment variable: the folder of the project's tasks."""
-PACKAGE = "pileus_tasks"
-"""Under this name the folder's modules are imported, so that no other module of theirs is hidden or hides them."""
 FOREIGN = Path(__file__).with_name("foreign")
 """Modules that tasks of other systems import by name; last on the path, so that they hide no installed one."""
 
@@ -76,18 +74,9 @@ class FolderTask:
 
     def module_name(self) -> str:
         """Return the name under which its module is imported, and make it importable."""
-        name = self.definition.function.partition(":")[0]
-        if self.definition.calls == "payload":  # as in a Lambda of Cirrus: the folder itself is on the path
-            if str(self.folder) not in sys.path:
-                sys.path.insert(0, str(self.folder))
-            return name
-        path = self.folder.joinpath(*name.split("."))
-        if not (path.with_suffix(".py").is_file() or path.is_dir()):
-            return name
-        package = sys.modules.setdefault(PACKAGE, ModuleType(PACKAGE))
-        package.__path__ = [str(self.folder.parent)]
-        importlib.invalidate_caches()
-        return f"{PACKAGE}.{self.name}.{name}"
+        if self.definition.calls == "payload" and str(self.folder) not in sys.path:
+            sys.path.insert(0, str(self.folder))  # as in a Lambda of Cirrus
+        return module_name(self.folder, self.definition.function.partition(":")[0])
 
     def caller(self, adapter: Callable[[], Adapter] | None = None) -> Callable[..., Any]:
         """Return a function of an event, a folder for files and a context (None), which calls the task and returns its

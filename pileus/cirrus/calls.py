@@ -3,10 +3,38 @@
 Only the standard library is imported here: a task may have an interpreter of its own.
 """
 
+import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+PACKAGE = "pileus_tasks"
+"""Under this name modules of tasks' folders are imported."""
+
+
+def does_payloads(code: object) -> bool:
+    """Return whether something is a class with a class method `handler`, as stac-task's have.
+
+    >>> does_payloads(dict)
+    False
+    """
+    return inspect.isclass(code) and inspect.ismethod(getattr(code, "handler", None))
+
+
+def module_name(folder: Path, module: str) -> str:
+    """Return the name under which a module is imported, and make it importable: one of a task's own folder as part of a
+    package, so that no other module of its name is hidden or hides it.
+    """
+    path = folder.joinpath(*module.split("."))
+    if not (path.with_suffix(".py").is_file() or path.is_dir()):
+        return module
+    package = sys.modules.setdefault(PACKAGE, ModuleType(PACKAGE))
+    package.__path__ = [str(folder.parent)]
+    importlib.invalidate_caches()
+    return f"{PACKAGE}.{folder.name}.{module}"
 
 
 def caller(code: Callable[..., Any]) -> Callable[[Any, Path, bool], Any]:
@@ -18,7 +46,8 @@ def caller(code: Callable[..., Any]) -> Callable[[Any, Path, bool], Any]:
 
     Raises TypeError for a class that is neither.
     """
-    if inspect.isclass(code) and inspect.ismethod(own := getattr(code, "handler", None)):
+    if does_payloads(code):
+        own = code.handler  # type: ignore[attr-defined]
         return lambda payload, work, upload: own(payload, workdir=str(work), **({} if upload else {"upload": False}))
     called: Any = code
     if inspect.isclass(code):

@@ -25,6 +25,7 @@ START, RUN, LOOK, CLOUD, TOOLS = "Start", "Run backfills", "Look at results", "O
 ENTRIES = [
     Entry("sample", START, "Run three synthetic months, show the statistics, stop everything."),
     Entry("init", START, "Write a small project that works at once."),
+    Entry("create", START, "Write a task, a feeder or a workflow that works."),
     Entry("populate", START, "Validate all documents and give them to the stack: all or none."),
     Entry("schemas", START, "Write the JSON Schemas of the documents, for editors."),
     Entry("up", START, "Start the embedded AWS and workers."),
@@ -45,6 +46,7 @@ ENTRIES = [
     Entry("rules", RUN, "Rules that start backfills, once or on a schedule."),
     Entry("workflows", RUN, "Workflows that points in time go through: list, show, draw."),
     Entry("tasks", RUN, "Tasks that workflows and collections name: list, show."),
+    Entry("show", RUN, "Show a task, or its README, in Cirrus's words.", "pileus.cli.tasks"),
     Entry("dead-letters", RUN, "Messages in the dead-letter queues."),
     Entry("outputs", LOOK, "List, show, draw and export what was written."),
     Entry("serve", LOOK, "Serve the HTTP API and the page."),

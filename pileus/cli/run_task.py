@@ -13,12 +13,14 @@ import typer
 from pileus.cli import show
 from pileus.cli.app import app
 from pileus.cli.json_file import read_json
-from pileus.product import DEFINITION
+from pileus.product import CIRRUS_DEFINITION, DEFINITION
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from pileus.cli.run_payload import PayloadTask
     from pileus.messages import PointTask
+    from pileus.task_folder import FolderTask
     from pileus.wiring import Edges
 
 Step = Callable[["Edges", Any], Any]
@@ -29,10 +31,17 @@ def run_task(
     name: Annotated[
         str,
         typer.Argument(
-            help="A task of this project or of Pileus, a path to a handler.py or its folder, or MODULE:FUNCTION."
+            help="A task of this project or of Pileus, a path to a handler.py or its folder, or MODULE:FUNCTION; "
+            "MODULE:CLASS of stac-task."
         ),
     ],
-    input: Annotated[Path, typer.Option("--input", help="Event: a JSON file.")],
+    input: Annotated[Path, typer.Option("--input", help="Event, or payload of Cirrus: a JSON file.")],
+    local: Annotated[
+        bool, typer.Option("--local", help="Of a task of Cirrus: upload nothing, and keep its files in WORKDIR.")
+    ] = False,
+    workdir: Annotated[Path, typer.Option(help="Folder for the files of a task of Cirrus with --local.")] = Path(
+        "local-output"
+    ),
     folder: Annotated[Path, typer.Option(help="Folder in place of S3: s3://bucket/key is FOLDER/bucket/key.")] = Path(
         ".pileus/run-task"
     ),
@@ -41,16 +50,29 @@ def run_task(
     """Run one step of the workflows in this process, on one event, and print its answer. For people who write steps.
 
     A handler takes the event and the context. If its module has a function `edges`, as the handlers of lambdas/ have,
-    it works on FOLDER; any other handler works on what the environment names.
+    it works on FOLDER; any other handler works on what the environment names. A task of Cirrus runs in a process of its
+    own, and works on what its payload names.
     """
     from pileus.wiring import wire_folder
 
+    if (task := _payload_task(name)) is not None:
+        return show.as_json(task.run(read_json(input), folder / "scratch", workdir if local else None))
     step = find_step(name, folder)
     event = read_json(input)
     edges = wire_folder(folder, os.environ)
     if isinstance(event, dict):
         _prepare(edges, event)
-    show.as_json(step(edges, event))
+    return show.as_json(step(edges, event))
+
+
+def _payload_task(name: str) -> "PayloadTask | None":
+    """Return the task of Cirrus that a name stands for: MODULE:CLASS, or a folder, here or in tasks/ of the project."""
+    from pileus.cli.run_payload import of_entry, of_folder
+
+    if ":" in name:
+        return of_entry(name)
+    found = _own_folder(name)
+    return of_folder(_task_of(found)) if found else None
 
 
 def find_step(name: str, folder: Path) -> Step:
@@ -58,28 +80,28 @@ def find_step(name: str, folder: Path) -> Step:
 
     1. MODULE:FUNCTION: a handler that can be imported from here.
     2. A path that ends in .py, or a folder with a handler.py.
-    3. A folder with a task.json, here or in tasks/ of the project.
+    3. A folder with a task.json or a definition.yml, here or in tasks/ of the project.
     4. A folder of lambdas/, here or in the project.
     5. The tasks that come with Pileus.
     """
     from pileus.errors import UsageError
     from pileus.near import unknown
+    from pileus.task_folder import definitions_in
 
     module, colon, function = name.partition(":")
     if colon:
         return _imported(module, function)
     path = Path(name)
-    for place in (path, _project() / "tasks" / name):
-        if (place / DEFINITION).is_file():
-            return _own(place.resolve())
+    if (own := _own_folder(name)) is not None:
+        return _own(own)
     found = [path] if path.suffix == ".py" else [path / "handler.py", _project() / "lambdas" / name / "handler.py"]
     for file in found:
         if file.is_file():
             return _of_file(file)
     tasks = _tasks(folder)
     if name not in tasks:
-        files = (*_project().glob("lambdas/*/handler.py"), *_project().glob(f"tasks/*/{DEFINITION}"))
-        there = {*tasks, *(file.parent.name for file in files)}
+        files = _project().glob("lambdas/*/handler.py")
+        there = {*tasks, *(file.parent.name for file in files), *definitions_in(_project() / "tasks")}
         raise UsageError(f"{unknown('task', name, there)}; also a path to a handler.py, or MODULE:FUNCTION")
     return tasks[name]
 
@@ -138,9 +160,8 @@ def _own(folder: Path) -> Step:
     """Return what runs a task of the project. Raises UsageError for one that runs within a group."""
     from pileus.edges.cma import ROOT, Cma, schemas_in
     from pileus.errors import UsageError
-    from pileus.task_folder import TaskFolder
 
-    task = TaskFolder(folder.parent).task(folder.name)
+    task = _task_of(folder)
     if task.definition.runs == "group":
         raise UsageError("runs within a group: name it in a collection's meta.task", where=f"task {task.name}")
     os.environ[ROOT] = str(task.folder)
@@ -151,6 +172,20 @@ def _own(folder: Path) -> Step:
             return call(event, Path(work))
 
     return step
+
+
+def _own_folder(name: str) -> Path | None:
+    """Return the folder of a task with a definition; None where there is none."""
+    for place in (Path(name), _project() / "tasks" / name):
+        if any((place / file).is_file() for file in (DEFINITION, CIRRUS_DEFINITION)):
+            return place.resolve()
+    return None
+
+
+def _task_of(folder: Path) -> "FolderTask":
+    from pileus.task_folder import TaskFolder
+
+    return TaskFolder(folder.parent).task(folder.name)
 
 
 def _project() -> Path:
@@ -174,16 +209,9 @@ def _of_file(path: Path) -> Step:
 
 def _imported(name: str, function: str) -> Step:
     """Return what runs a function of a module that can be imported from the current folder."""
-    from importlib import import_module
+    from pileus.cli.run_payload import import_here
 
-    from pileus.errors import UsageError
-
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = import_module(name)
-    except ModuleNotFoundError as exc:
-        raise UsageError(f"cannot be imported: {exc}", where=name) from exc
-    return _handled(module, function, name)
+    return _handled(import_here(name), function, name)
 
 
 def _handled(module: "ModuleType", function: str, where: str) -> Step:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 tasks = typer.Typer(help="Tasks of workflows and workers.", no_args_is_help=True)
 app.add_typer(tasks, name="tasks")
+shown = typer.Typer(help="Tasks, in Cirrus's words.", no_args_is_help=True)
+app.add_typer(shown, name="show")
 NEEDS = ("cpu", "memory", "gpu", "instance_type", "volume", "timeout", "max_workers", "image")
 
 
@@ -49,6 +51,24 @@ def show_task(
     name: Annotated[str, typer.Argument(autocompletion=complete.tasks, help="Task.")], json: show.Json = False
 ) -> None:
     """Show where a task runs, what it needs and may be told, and its README."""
+    _show(name, json)
+
+
+@shown.command("task", epilog="Example: pileus show task process_group readme")
+def show_part(
+    name: Annotated[str, typer.Argument(autocompletion=complete.tasks, help="Task.")],
+    part: Annotated[str | None, typer.Argument(help="`readme`: that alone.")] = None,
+    json: show.Json = False,
+) -> None:
+    """Show a task as `pileus tasks show` does, or its README alone."""
+    from pileus.errors import UsageError
+
+    if part not in (None, "readme"):
+        raise UsageError(f"{part[:60]!r}: expected nothing, or readme")
+    _show(name, json, readme=part == "readme")
+
+
+def _show(name: str, json: bool, *, readme: bool = False) -> None:
     from pileus.errors import UsageError
     from pileus.near import unknown
     from pileus.project.folder import find_project
@@ -57,11 +77,13 @@ def show_task(
     if name not in there:
         raise UsageError(unknown("task", name, there))
     found = there[name]
-    if json:
+    if readme:
+        show.answer(json, {"task": name, "readme": found.readme}, found.readme.rstrip())
+    elif json:
         told: dict[str, Any] = found.definition.model_dump(mode="json", exclude_defaults=True)
         show.as_json({"task": name, **told, "readme": found.readme})
-        return
-    _tell(found)
+    else:
+        _tell(found)
 
 
 def _tell(found: "FolderTask") -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pileus.cell.confine import Limits, adopt, end_with, limit, only_write
-from pileus.cirrus.calls import caller
+from pileus.cirrus.calls import caller, module_name
 from pileus.errors import UsageError
 from pileus.worker.child_process import TaskFailed, answer_events
 from pileus.worker.watched import end_descendants, watch
@@ -45,6 +45,8 @@ class Told:
     """MODULE:CLASS or MODULE:FUNCTION."""
     folder: str
     """Modules are imported from here first."""
+    own: bool
+    """Whether it is the task's own folder."""
     room: str
     """Folder of this process: in here lie the folders of payloads, and the last payload's output."""
     memory: int
@@ -84,7 +86,8 @@ def _imported(told: Told) -> Code:
     sys.path.insert(0, told.folder)
     try:
         with _silent():
-            code = getattr(importlib.import_module(module), name, None)
+            found = module_name(Path(told.folder), module) if told.own else module
+            code = getattr(importlib.import_module(found), name, None)
     except ModuleNotFoundError as exc:
         if exc.name == "stactask":
             raise UsageError(MISSING, where=told.name) from exc

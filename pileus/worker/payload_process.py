@@ -24,9 +24,10 @@ GRACE = 30
 class PayloadProcess(ChildProcess):
     """Does payloads, one after the other.
 
-    `entry`: MODULE:CLASS or MODULE:FUNCTION, imported from `folder` first. `scratch`: where folders of payloads are
-    made. `tell`: takes what each payload has printed, at most a MiB of it. `python`: an interpreter of its own, which
-    may know nothing of Pileus. `kept`: a folder to work in that stays. `upload`: whether files are uploaded.
+    `entry`: MODULE:CLASS or MODULE:FUNCTION, imported from `folder` first; `own`: that is the task's own. `scratch`:
+    where folders of payloads are made. `tell`: takes what each payload has printed, at most a MiB of it. `python`: an
+    interpreter of its own, which may know nothing of Pileus. `kept`: a folder to work in that stays. `upload`: whether
+    files are uploaded.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class PayloadProcess(ChildProcess):
         seconds: float,
         memory: int = MEMORY,
         python: str | None = None,
+        own: bool = False,
         tell: Callable[[bytes], None] = lambda _: None,
         kept: Path | None = None,
         upload: bool = True,
     ) -> None:
         self._room, self._tell = scratch.resolve() / f"{name}-{uuid4().hex[:12]}", tell
-        told = Told(name, entry, str(folder), str(self._room), memory << 20, seconds, str(kept or ""), upload)
+        told = Told(name, entry, str(folder), own, str(self._room), memory << 20, seconds, str(kept or ""), upload)
         super().__init__(
             name,
             "pileus.worker.payload_child",
@@ -83,6 +85,7 @@ def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None]) -
         seconds=definition.timeout,
         memory=definition.memory or MEMORY,
         python=task.python,
+        own=True,
         tell=tell,
     )
 
