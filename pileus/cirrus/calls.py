@@ -13,6 +13,8 @@ from typing import Any
 
 PACKAGE = "pileus_tasks"
 """Under this name modules of tasks' folders are imported."""
+WARM = "pileus_warm"
+"""Class method that a task may have: it is called once, before the first payload."""
 
 
 def does_payloads(code: object) -> bool:
@@ -44,8 +46,11 @@ def caller(code: Callable[..., Any]) -> Callable[[Any, Path, bool], Any]:
     2. Any other class is made once, without arguments: its `handler`, else the object itself, as a function.
     3. A function: with the payload; with an empty context where it takes two; with `workdir` where it names it.
 
-    Raises TypeError for a class that is neither.
+    A class that has a class method `pileus_warm` is asked to load now what its first payload would wait for. Raises
+    TypeError for a class that is neither.
     """
+    if inspect.isclass(code) and inspect.ismethod(warm := getattr(code, WARM, None)):
+        warm()
     if does_payloads(code):
         own = code.handler  # type: ignore[attr-defined]
         return lambda payload, work, upload: own(payload, workdir=str(work), **({} if upload else {"upload": False}))

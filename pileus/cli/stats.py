@@ -11,9 +11,10 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
-from pileus.cli.rasters import Rasters, bar, is_url
+from pileus.cli.discover import machine_secrets
+from pileus.cli.rasters import bar, is_url
 from pileus.cli.table_file import writer
-from pileus.documents import DEFAULT_STATISTICS, Band, GridRule, Process, parse_value
+from pileus.documents import DEFAULT_STATISTICS, Band, GridRule, Process, Provider, parse_value, read
 from pileus.documents.base import D
 from pileus.errors import UsageError
 
@@ -87,6 +88,7 @@ def stats(
     no_cache: NoCache = False,
 ) -> None:
     """Compute statistics of the pixels in each zone: a row per zone and band."""
+    from pileus.edges.rasters import Rasters
     from pileus.zonal import FolderCache, measure, read_zones
 
     write = writer(output)
@@ -107,7 +109,12 @@ def stats(
     kept = None if no_cache else FolderCache(cache or _cache_folder())
     groups = [[name] for name in rasters] if each else [rasters]
     tables = []
-    with tempfile.TemporaryDirectory() as folder, Rasters(Path(folder), provider, place) as opened, bar(rasters) as on:
+    signed = read(Provider, provider) if provider else None
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Rasters(Path(folder), place, machine_secrets(), signed) as opened,
+        bar(rasters) as on,
+    ):
         places = read_zones(opened.bytes_of(zones) if is_url(zones) else Path(zones), zone_id=by, where=zones)
         notes = dict.fromkeys(places.notes)
         for group in groups:

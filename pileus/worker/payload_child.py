@@ -7,6 +7,7 @@ here beside the task, so that it may have an interpreter and packages of its own
 
 import importlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -163,6 +164,7 @@ def _do(code: Code, event: Any, told: Told, work: Path, tmp: Path, output: int, 
         os.chdir(work)
         os.environ |= {"TMPDIR": str(tmp), "XDG_CACHE_HOME": str(tmp), "PWD": str(work)}
         tempfile.tempdir = None
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         only_write([work, tmp, *map(Path, OPEN)])
         said = _said(lambda: code(event, work, told.upload), told)
         with open(3, "wb", closefd=False) as file:
