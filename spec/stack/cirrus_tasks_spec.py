@@ -1,0 +1,90 @@
+"""Tasks of Cirrus in a stack: in workers and as a Lambda, and a payload that does harm beside good ones."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from spec.support.cirrus_tasks import GOOD, HARM, PAYLOAD, write_task
+from spec.support.stack import Project, project_of
+
+MIXED = (
+    HARM
+    + '''
+
+def mixed(payload):
+    """What the payload says that it is to do."""
+    return globals()[payload.get("do", "same")](payload)
+
+
+def same(payload):
+    return payload
+'''
+)
+
+
+def machine(*tasks: str) -> str:
+    """Tasks one after another, each called with what the one before has returned."""
+    states: dict[str, Any] = {}
+    for number, task in enumerate(tasks):
+        after = {"Next": tasks[number + 1]} if number + 1 < len(tasks) else {"End": True}
+        states[task] = {"Type": "Task", "Resource": f"pileus:task:{task}", **after}
+    return json.dumps({"StartAt": tasks[0], "States": states})
+
+
+@pytest.fixture(scope="module")
+def cirrus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A stack with them, up."""
+    folder = tmp_path_factory.mktemp("cirrus") / "project"
+    with project_of(folder) as project:
+        write_task(folder, "derived", {"description": "x", "entry": "task:Derived", "seconds": 60}, GOOD)
+        write_task(folder, "small", {"description": "x", "lambda": {"handler": "task.handler"}}, f"{GOOD}{HANDLER}")
+        write_task(folder, "harm", {"description": "x", "entry": "task:mixed", "seconds": 5}, MIXED)
+        (folder / "workflows").mkdir(exist_ok=True)
+        (folder / "workflows/Both.asl.json").write_text(machine("derived", "small"))
+        (folder / "workflows/Harm.asl.json").write_text(machine("harm"))
+        project.up(workers=1, visibility_seconds=5)
+        yield project
+
+
+HANDLER = """
+
+def handler(event, context={}):
+    return Nothing.handler(event)
+"""
+
+
+def start(project: Project, workflow: str, name: str, payload: Any) -> str:
+    arn = f"{project.edges.stack.workflows}{workflow}"
+    started = project.aws.stepfunctions.start_execution(stateMachineArn=arn, name=name, input=json.dumps(payload))
+    return str(started["executionArn"])
+
+
+def ended(project: Project, execution: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        found = dict(project.aws.stepfunctions.describe_execution(executionArn=execution))
+        return found if found["status"] != "RUNNING" else None
+
+    return project.wait_for(look)  # type: ignore[no-any-return]
+
+
+def test_a_payload_goes_through_a_worker_and_a_lambda(cirrus: Project) -> None:
+    execution = ended(cirrus, start(cirrus, "Both", "both", PAYLOAD))
+    assert execution["status"] == "SUCCEEDED", execution
+    (item,) = json.loads(execution["output"])["features"]
+    assert (item["id"], item["collection"]) == ("a-fast", "derived")
+
+
+def test_a_payload_that_does_harm_harms_itself_alone(cirrus: Project) -> None:
+    harm = ["exits", "killed", "hungry", "sleeps", "leaks", "prints"]
+    payloads = {name: {"do": name, "mib": 64} for name in harm} | {f"good-{n}": {"number": n} for n in range(6)}
+    started = {name: start(cirrus, "Harm", name, payload) for name, payload in payloads.items()}
+    found = {name: ended(cirrus, execution) for name, execution in started.items()}
+    assert {name: one["error"] for name, one in found.items() if one["status"] != "SUCCEEDED"} == {
+        "exits": "TaskDied",
+        "killed": "TaskDied",
+        "hungry": "MemoryError",
+        "sleeps": "TaskTimedOut",
+    }
+    assert [json.loads(found[f"good-{n}"]["output"]) for n in range(6)] == [{"number": n} for n in range(6)]
