@@ -39,6 +39,7 @@ PAGES = (
     "how-to/messages.md",
     "how-to/cumulus-tasks.md",
     "how-to/cumulus-api.md",
+    "how-to/cirrus-tasks.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )
