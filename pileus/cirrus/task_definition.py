@@ -8,9 +8,7 @@ from pydantic import Field, PositiveInt, StrictBool
 from pileus.cirrus.definition import Open
 from pileus.documents.base import Document, parse_value
 from pileus.documents.task import FUNCTION, Parameter, TaskDefinition
-from pileus.errors import DocumentError, UsageError
-
-MISSING = "a definition.yml needs PyYAML, which is not installed: `pip install 'pileus[cirrus]'`"
+from pileus.errors import DocumentError
 
 
 class LambdaPart(Open):
@@ -111,10 +109,8 @@ def _translated(task: CirrusTask, where: str) -> dict[str, Any]:
 
 
 def _yaml(text: str, where: str) -> Any:
-    try:
-        import yaml
-    except ImportError as exc:
-        raise UsageError(MISSING, where=where) from exc
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as exc:

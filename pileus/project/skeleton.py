@@ -47,6 +47,8 @@ Takes a payload of STAC items, and returns an item for each. Replace `process` i
     pileus run-task {name} --input tasks/{name}/payload.json --local
     pytest tasks/{name}/{module}_spec.py
 
+On AWS it has the packages that `requirements.txt` names.
+
 A workflow names it by `"Resource": "pileus:task:{name}"`.
 """
 TASK_SPEC = '''"""What the task {name} makes of its example payload."""
@@ -161,6 +163,7 @@ def write_task(project: Project, name: str, description: str) -> list[Path]:
         CIRRUS_DEFINITION: definition,
         "task.py": TASK_CODE.format(**words),
         "README.md": TASK_README.format(**words),
+        "requirements.txt": "stactask>=0.7\n",
         "payload.json": json.dumps(payload, indent=2) + "\n",
         f"{words['module']}_spec.py": TASK_SPEC.format(**words),
     }

@@ -180,7 +180,7 @@ def test_a_created_task_has_a_spec_that_passes_and_runs(folder: Path) -> None:
     written = json.loads(pileus("create", "task", "cloud-mask", DESCRIPTION, "--json").stdout)["written"]
     assert written == [
         f"tasks/cloud-mask/{name}"
-        for name in ("definition.yml", "task.py", "README.md", "payload.json", "cloud_mask_spec.py")
+        for name in ("definition.yml", "task.py", "README.md", "requirements.txt", "payload.json", "cloud_mask_spec.py")
     ]
     spec_passes(folder / "tasks/cloud-mask/cloud_mask_spec.py")
     answer = pileus("run-task", "cloud-mask", "--input", "tasks/cloud-mask/payload.json", "--local")
