@@ -91,7 +91,7 @@ class FolderTask:
         code: Any = self.code()
         if self.definition.calls == "payload":
             do = payload_caller(code)
-            return lambda payload, workdir, context=None: do(payload, workdir, True)  # noqa: ARG005
+            return lambda payload, workdir, context=None: do(payload, workdir, True, context)
         if inspect.isclass(code):
             made = code()
             code = getattr(made, "handler", made)

@@ -39,12 +39,14 @@ def module_name(folder: Path, module: str) -> str:
     return f"{PACKAGE}.{folder.name}.{module}"
 
 
-def caller(code: Callable[..., Any]) -> Callable[[Any, Path, bool], Any]:
-    """Return a function of a payload, a folder to work in and whether files are uploaded, which returns the answer.
+def caller(code: Callable[..., Any]) -> Callable[[Any, Path, bool, object], Any]:
+    """Return a function of a payload, a folder to work in, whether files are uploaded, and a context as a Lambda has
+    one. It returns the answer.
 
-    1. A class with a class method `handler`, as stac-task's have: that, with `workdir`, and `upload` where it is false.
+    1. A class with a class method `handler`, as stac-task's have: that, with `workdir`, and `upload` (in older
+       versions `skip_upload`) where nothing is to be uploaded.
     2. Any other class is made once, without arguments: its `handler`, else the object itself, as a function.
-    3. A function: with the payload; with an empty context where it takes two; with `workdir` where it names it.
+    3. A function: with the payload; with the context where it takes two; with `workdir` where it names it.
 
     A class that has a class method `pileus_warm` is asked to load now what its first payload would wait for. Raises
     TypeError for a class that is neither.
@@ -52,20 +54,25 @@ def caller(code: Callable[..., Any]) -> Callable[[Any, Path, bool], Any]:
     if inspect.isclass(code) and inspect.ismethod(warm := getattr(code, WARM, None)):
         warm()
     if does_payloads(code):
-        own = code.handler  # type: ignore[attr-defined]
-        return lambda payload, work, upload: own(payload, workdir=str(work), **({} if upload else {"upload": False}))
+        own, takes = code.handler, inspect.signature(code).parameters  # type: ignore[attr-defined]
+        kept = {"skip_upload": True} if "skip_upload" in takes and "upload" not in takes else {"upload": False}
+
+        def handled(payload: Any, work: Path, upload: bool, context: object) -> Any:  # noqa: ARG001
+            return own(payload, workdir=str(work), **({} if upload else kept))
+
+        return handled
     called: Any = code
     if inspect.isclass(code):
         made = code()
         called = getattr(made, "handler", made)
         if not callable(called):
             raise TypeError(f"{code.__name__} has no handler")
-    takes = inspect.signature(called).parameters
-    needed = [one for one in takes.values() if one.default is one.empty and one.kind < one.VAR_POSITIONAL]
+    named = inspect.signature(called).parameters
+    needed = [one for one in named.values() if one.default is one.empty and one.kind < one.VAR_POSITIONAL]
 
-    def call(payload: Any, work: Path, _: bool) -> Any:
-        if "workdir" in takes:
+    def call(payload: Any, work: Path, upload: bool, context: object) -> Any:  # noqa: ARG001
+        if "workdir" in named:
             return called(payload, workdir=work)
-        return called(payload, {}) if len(needed) > 1 else called(payload)
+        return called(payload, context) if len(needed) > 1 else called(payload)
 
     return call

@@ -24,6 +24,7 @@ from typing import Any
 from pileus.cell.confine import Limits, adopt, end_with, limit, only_write
 from pileus.cirrus.calls import caller, module_name
 from pileus.errors import UsageError
+from pileus.task_context import TaskContext
 from pileus.worker.child_process import TaskFailed, answer_events
 from pileus.worker.watched import end_descendants, watch
 
@@ -34,7 +35,7 @@ OUTPUT = "output"
 """File in the folder of the process: what the last payload has printed."""
 LONGEST = 64 << 20
 """Bytes of an answer that is read."""
-Code = Callable[[Any, Path, bool], Any]
+Code = Callable[[Any, Path, bool, object], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,10 @@ def _apart(told: Told, code: Code, event: Any) -> Any:
             made.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=room) as answer:
             reading, writing = os.pipe()
+            here = os.getpid()
             child = os.fork()
             if child == 0:
+                end_with(here)
                 _do(code, event, told, work, folder / "tmp", writing, answer.fileno())
             os.close(writing)
             ended = watch(child, reading, told.seconds)
@@ -144,7 +147,10 @@ def _apart(told: Told, code: Code, event: Any) -> Any:
 def _answer(text: bytes, name: str) -> Any:
     if len(text) > LONGEST:
         raise TaskFailed("AnswerTooLong", f"the answer has more than {LONGEST:,} bytes", where=name)
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except ValueError as exc:
+        raise TaskFailed("TaskDied", "its process ended without an answer", where=name) from exc
     if "error" in value:
         raise TaskFailed(value["error"]["type"], value["error"]["message"], where=value["error"]["where"] or name)
     return value["answer"]
@@ -154,7 +160,6 @@ def _do(code: Code, event: Any, told: Told, work: Path, tmp: Path, output: int, 
     """In the fork: do one payload, write the answer, and end."""
     status = 1
     try:
-        end_with(os.getppid())
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for number in (1, 2):
@@ -166,7 +171,7 @@ def _do(code: Code, event: Any, told: Told, work: Path, tmp: Path, output: int, 
         tempfile.tempdir = None
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         only_write([work, tmp, *map(Path, OPEN)])
-        said = _said(lambda: code(event, work, told.upload), told)
+        said = _said(lambda: code(event, work, told.upload, TaskContext(told.name, seconds=told.seconds)), told)
         with open(3, "wb", closefd=False) as file:
             file.write(said.encode())
         status = 0

@@ -95,13 +95,16 @@ def test_a_folder_that_is_kept_has_the_files_that_the_answer_names(tasks: Tasks,
 def test_functions_and_other_classes_are_called_as_lambdas_are(tasks: Tasks) -> None:
     assert run(tasks("harm:Kept"), {"a": 1}) == {"kept": 1}
     assert run(tasks("harm:named"), {}) == {"same": True}
-    assert run(tasks("harm:good"), {})["files"] == []
+    answer = run(tasks("harm:good"), {})
+    assert (answer["files"], answer["name"]) == ([], "task")
 
 
 @pytest.mark.parametrize(
     ("entry", "kind", "why"),
     [
         ("harm:exits", "TaskDied", "task: its process ended with status 3"),
+        ("harm:silent", "TaskDied", "task: its process ended without an answer"),
+        ("harm:scribbles", "TaskDied", "task: its process ended without an answer"),
         ("harm:quits", "TaskDied", "task: the task ended its process with status enough"),
         ("harm:killed", "TaskDied", "task: its process was ended by SIGSEGV"),
         ("harm:hungry", "MemoryError", "task: needs more memory than its limit of 2,048 MiB"),
