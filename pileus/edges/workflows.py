@@ -27,6 +27,8 @@ class Outcome:
     cause: str | None = None
     input: str | None = None
     """JSON; None where there is no execution."""
+    ended: float | None = None
+    """Unix time; None while it goes on."""
 
 
 class Happened(TypedDict):
@@ -119,7 +121,8 @@ class StepFunctions:
                 return Outcome("GONE")
             raise
         output = found.get("output") if found["status"] == "SUCCEEDED" else None
-        return Outcome(found["status"], output, found.get("error"), found.get("cause"), found.get("input"))
+        ended = found["stopDate"].timestamp() if found.get("stopDate") else None
+        return Outcome(found["status"], output, found.get("error"), found.get("cause"), found.get("input"), ended)
 
     def history(self, execution: str) -> list[Happened]:
         try:

@@ -132,13 +132,12 @@ def product_tasks() -> dict[str, FolderTask]:
 
 
 def find_project(start: Path) -> Project:
-    """Return the nearest folder, from `start` upwards, that has collections/. Raises UsageError."""
+    """Return the nearest folder, from `start` upwards, that has collections/ or workflows/. Raises UsageError."""
     for folder in (start, *start.parents):
-        if (folder / "collections").is_dir():
+        if any((folder / name).is_dir() for name in ("collections", "workflows")):
             return Project(folder)
-    raise UsageError(
-        "this is not a project: expected a folder collections/ here or above; `pileus init` makes one", where=str(start)
-    )
+    expected = "expected a folder collections/ or workflows/ here or above"
+    raise UsageError(f"this is not a project: {expected}; `pileus init` makes one", where=str(start))
 
 
 def with_zones(collection: Collection, url: str) -> Collection:

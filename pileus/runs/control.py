@@ -26,6 +26,9 @@ from pileus.runs.view import Run, view
 from pileus.subject import Asked, Execution, PayloadId, Request, parse_subject
 from pileus.wiring import Edges
 
+EVENT_SECONDS = 10
+"""In which the event about the end of an execution comes."""
+
 
 def start(edges: Edges, workflows: Workflows, process: str, inputs: Mapping[str, Any], id: str | None = None) -> Run:
     """Start a run of a process, and return it. With an id that has a run with the same inputs, return that one.
@@ -113,7 +116,8 @@ def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
     """Correct a run whose start or end nobody recorded, and return it as it is afterwards; of a partition as it is.
 
     1. Its starter died before the execution began: begin it.
-    2. Its execution has ended, and nobody recorded that: end the run.
+    2. Its execution has ended, and nobody recorded that: end the run. That of a payload is left to its event for some
+       seconds, so that not both publish what it has made.
 
     Raises as `find` does.
     """
@@ -125,6 +129,8 @@ def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
         return _begun(edges, workflows, entry, subject)
     if found.status == "RUNNING" and not isinstance(subject, Request):
         began(edges, entry)
+    elif isinstance(subject, PayloadId) and found.ended is not None and edges.now() - found.ended < EVENT_SECONDS:
+        return view(edges, entry)
     elif found.status in ("ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"):
         why = explain({"Error": found.error, "Cause": found.cause}) if found.error else None
         execution_ended(edges, workflows, subject, entry.number, found.status, why, found.output)

@@ -340,6 +340,17 @@ def test_one_whose_end_nobody_told_is_settled_by_who_looks(office: Office) -> No
     assert len(office.published) == 1
 
 
+def test_an_end_is_left_to_its_event_for_some_seconds(office: Office) -> None:
+    """Whoever waits looks twice a second: both would publish what it has made."""
+    office.hand_in()
+    ended = Outcome("SUCCEEDED", json.dumps(PAYLOAD), ended=office.edges.now())
+    office.workflows.ended[office.arn()] = ended
+    assert control.settle(office.edges, office.workflows, KEY).state is State.running
+    office.workflows.ended[office.arn()] = replace(ended, ended=office.edges.now() - control.EVENT_SECONDS)
+    assert control.settle(office.edges, office.workflows, KEY).state is State.succeeded
+    assert len(office.published) == 1
+
+
 def test_after_the_engine_was_lost_what_went_on_is_processed_again(office: Office) -> None:
     office.hand_in()
     office.edges = replace(office.edges, index=MemoryIndex())
