@@ -33,8 +33,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def as_json(value: Any) -> None:
-    """Print a value as JSON."""
-    print(plain_json(value, indent=1, default=str))
+    """Print a value as JSON. At once: a reader who has closed the pipe is noticed here, not when Python ends."""
+    print(plain_json(value, indent=1, default=str), flush=True)
 
 
 def answer(json: bool, value: Any, *lines: str) -> None:

@@ -340,7 +340,7 @@ def test_no_command_prints_a_traceback_where_the_engine_does_not_answer(done: Pr
     state = json.loads((done.path / ".pileus/state.json").read_text())
     closed = {"endpoint": f"http://127.0.0.1:{free_port()}", "supervisor": 0, "ministack": 0, "workers": []}
     (copied.path / ".pileus/state.json").write_text(json.dumps(state | closed))
-    names = [name for name in CALLS if name not in IN_FRONT | ALONE | {"up", "down"}]
+    names = [name for name in CALLS if name not in IN_FRONT | ALONE | {"up", "down", "env"}]
     with ThreadPoolExecutor(len(names)) as pool:  # each waits for several tries
         answers = dict(zip(names, pool.map(lambda name: lines_of(copied.path, [name])[name], names), strict=True))
     assert not bad(answers)

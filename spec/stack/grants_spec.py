@@ -33,6 +33,8 @@ NOT_BY_BOTO3 = {
 OF_MESSAGES = ("pileus-StartFromMessage",)
 POLLED = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl")
 """What Lambda itself does to the queues of StartFromMessage, with the function's role."""
+NOT_HIDDEN = {"sqs:ChangeMessageVisibility on arn:aws:sqs:us-east-1:000000000000:pileus-process"}
+"""CDK grants it to whoever takes from a queue. A payload is wrong or not, and never hidden for a while."""
 RARE = """
 import os
 from pileus.documents import SecretRef
@@ -132,6 +134,7 @@ def test_every_grant_is_used(own: Project) -> None:
     own.pileus("down")
     left = [one for one in unused(calls(own.calls), grants()) if one.partition(": ")[2].split()[0] not in NOT_BY_BOTO3]
     left = [one for one in left if not one.startswith(tuple(f"{OF_MESSAGES[0]}: sqs:{verb} " for verb in POLLED))]
+    left = [one for one in left if not one.endswith(tuple(NOT_HIDDEN))]
     assert not left, "no call uses these grants:\n" + "\n".join(left)
 
 
