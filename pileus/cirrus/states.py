@@ -1,5 +1,7 @@
 """The states of a payload as Cirrus names them, and what each allows."""
 
+from typing import Protocol
+
 from pileus.lifecycle.partition import Entry, Failure, Step
 from pileus.models import State
 
@@ -23,8 +25,17 @@ def is_invalid(failure: Failure | None) -> bool:
     return failure is not None and failure.type.rpartition(".")[2] == INVALID
 
 
-def cirrus_state(entry: Entry) -> str:
-    """Return the state of a payload's entry as Cirrus names it."""
+class Stands(Protocol):
+    """Of an entry or a run of a payload, what tells where it stands."""
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def failure(self) -> Failure | None: ...
+
+
+def cirrus_state(entry: Stands) -> str:
+    """Return the state of a payload as Cirrus names it."""
     if entry.state is State.failed and is_invalid(entry.failure):
         return "INVALID"
     return _NAMES.get(entry.state, str(entry.state).upper())

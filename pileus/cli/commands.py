@@ -43,6 +43,7 @@ ENTRIES = [
     Entry("reconcile", RUN, "Find, and repair, what is missing, corrupt or out of date."),
     Entry("granules", RUN, "Granules: list, show, reingest, apply-workflow, move, remove."),
     Entry("runs", RUN, "Runs: start, list, show, input, output, events, logs, stop, rerun."),
+    Entry("feed", RUN, "Hand in the payloads of a feeder: STAC search, inventory, rerun."),
     Entry("rules", RUN, "Rules that start backfills, once or on a schedule."),
     Entry("workflows", RUN, "Workflows that points in time go through: list, show, draw."),
     Entry("tasks", RUN, "Tasks that workflows and collections name: list, show."),

@@ -1,0 +1,1 @@
+"""Feeders: functions that yield payloads of Cirrus, and what hands them in."""
