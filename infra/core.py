@@ -27,6 +27,7 @@ from infra.settings import Settings
 from infra.tasks import OwnTask, Task, tasks_folder
 from infra.workflow import Workflow, states_arn
 from pileus.cumulus.start_document import INGEST as INGEST_NAME
+from pileus.documents.grouping import PAYLOADS as PAYLOADS_NAME
 from pileus.documents.task import TaskDefinition
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.product import WORKFLOW
@@ -45,7 +46,7 @@ LAMBDAS = {
     "MoveGranules": "move_granules",
 }
 """Folder by name of the Lambdas that come with Pileus."""
-TRIGGER, PROCESS, RUN, BULK, INGEST = (
+TRIGGER, PROCESS, RUN, BULK, INGEST, PAYLOADS = (
     Path(__file__).parent / "workflows" / f"{name}{WORKFLOW}"
     for name in (
         "GenerateCollectionsTriggerWorkflows",
@@ -53,8 +54,11 @@ TRIGGER, PROCESS, RUN, BULK, INGEST = (
         "RunProcess",
         "BulkGranules",
         "IngestGranules",
+        PAYLOADS_NAME,
     )
 )
+OWN = (BULK_NAME, INGEST_NAME, PAYLOADS_NAME)
+"""Workflows of Pileus that no document of a project is handed to, beside the first three."""
 
 
 class Tables(Construct):
@@ -201,7 +205,7 @@ class Core(Stack):
         }
         trigger, process, run, *others = (
             Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
-            for path in (TRIGGER, PROCESS, RUN, BULK, INGEST, *own)
+            for path in (TRIGGER, PROCESS, RUN, BULK, INGEST, PAYLOADS, *own)
         )
         for workflow in (trigger, process, run, *others):
             self._let(workflow, [function for name, function in functions.items() if name in workflow.values])
@@ -216,7 +220,7 @@ class Core(Stack):
             )
             for name in names
         }
-        self.applied = [workflow.name for workflow in others if workflow.name not in (BULK_NAME, INGEST_NAME)]
+        self.applied = [workflow.name for workflow in others if workflow.name not in OWN]
         """Workflows of the project that a document is handed to."""
 
         access.allow_generate(lambdas["GenerateCollections"], self)

@@ -22,6 +22,8 @@ class Protocol:
     """Where its servers listen when nothing else is said; None where a host has no port."""
     needs_host: bool = True
     """Whether a provider document must name a host."""
+    carriers: tuple[str, ...] = ()
+    """Schemes that the host of a document may begin with, in place of the protocol's name."""
     gives_parts: bool = False
     """Whether its class has `open_range`, so that parts of files can be read."""
 
@@ -61,6 +63,7 @@ for _protocol in (
     Protocol("s3", "pileus.edges.providers.s3:S3Edge", gives_parts=True),
     Protocol("ftp", "pileus.edges.providers.ftp:FtpEdge", port=21),
     Protocol("sftp", "pileus.edges.providers.sftp:SftpEdge", port=22),
+    Protocol("stac", "pileus.edges.providers.stac:StacEdge", carriers=("https", "http")),
     Protocol("file", "pileus.edges.providers.file:FileEdge", needs_host=False, gives_parts=True),
 ):
     register(_protocol)

@@ -101,7 +101,7 @@ def new_backfill(
         last=periods.last.iso,
         unit=str(periods.unit),
         spans=periods.to_texts() if len(periods.runs) > 1 else (),
-        workflow=workflow or template.workflow,
+        workflow=workflow or template.point_workflow,
         provider=provider or "",
         select=select,
         order=order,

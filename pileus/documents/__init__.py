@@ -8,12 +8,12 @@ from pileus.documents.base import Document, parse, parse_value, read, violations
 from pileus.documents.collection import (
     DEFAULT_STATISTICS,
     Collection,
-    Grouping,
     Meta,
     Process,
     Task,
 )
 from pileus.documents.file import File
+from pileus.documents.grouping import Grouping, GroupPayload
 from pileus.documents.options import Options, listed_points, narrowed, resolve_points
 from pileus.documents.provider import Credentials, Provider, SecretRef
 from pileus.documents.rule import CollectionRef, Rule, RuleMeta, RuleOf
@@ -30,6 +30,7 @@ __all__ = [
     "Document",
     "File",
     "GridRule",
+    "GroupPayload",
     "Grouping",
     "Meta",
     "Options",

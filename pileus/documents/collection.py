@@ -10,6 +10,7 @@ from pileus.documents.base import NAME, PATH_NAME, Document, Regex
 from pileus.documents.cumulus import UrlPath, check_checksums, check_granule_ids
 from pileus.documents.engine import check_gippy, completed
 from pileus.documents.file import File
+from pileus.documents.grouping import PAYLOADS, PIPELINE, Grouping, GroupPayload, check_processes, processes_of
 from pileus.documents.options import Options
 from pileus.documents.valid import Conditions, Range
 from pileus.errors import UsageError
@@ -21,29 +22,6 @@ from pileus.worker_tasks import task_of
 DEFAULT_STATISTICS = ("count", "sum", "mean", "min", "max", "stddev", "skew", "valid_share")
 Coverage = Literal["exact", "center", "all_touched", "gippy"]
 Overlap = Literal["first", "last", "newest", "error"]
-
-
-class Grouping(Document):
-    """`meta.group`: which named groups of the file regex make the group key, and what completes a group."""
-
-    by: tuple[str, ...] = ()
-    """Named groups of the file regex whose values make the key of a group. Empty: all files of a point in time are one
-    group. Example: `["start"]`."""
-    each: str | None = None
-    """Named group that tells the members of a group apart. Without it: members are not told apart. Example:
-    `"tile"`."""
-    expect: tuple[str, ...] = ()
-    """Values of `each` that complete a group; a group that lacks one waits. Empty: whatever is listed is complete.
-    Example: `["75N180W", "75N060W"]`."""
-    newest: str | None = None
-    """Named group that holds a creation stamp. Of files that are alike in all other parts the newest counts. Without
-    it: different files that are alike in all parts are duplicates, and their group fails. Example: `"created"`."""
-
-    @model_validator(mode="after")
-    def _expect_needs_each(self) -> Self:
-        if self.expect and not self.each:
-            raise ValueError("expect needs each, the named group that takes the expected values")
-        return self
 
 
 class Process(Document):
@@ -166,6 +144,15 @@ class Meta(BaseModel):
     task: Task | None = None
     """A task that a worker does with each group's files, beside what `process` measures. Example:
     `{"name": "inventory"}`."""
+    payload: GroupPayload | None = None
+    """Each group becomes a payload of Cirrus, and its partition follows the run of that payload, in place of workers
+    that download and measure. Example: `{"process": [{"workflow": "publish"}]}`."""
+
+    @model_validator(mode="after")
+    def _payload_is_all(self) -> Self:
+        if self.payload and (self.process or self.task):
+            raise ValueError("payload: not beside process or task, which workers do")
+        return self
 
     @model_validator(mode="after")
     def _parts_are_enough(self) -> Self:
@@ -242,8 +229,9 @@ class Collection(Document):
     options: Options | None = None
     """The points that a template is expanded over. Without it: the document is no template and cannot be backfilled.
     Example: `{"spanUnit": "month", "spanStart": "201204", "spanEnd": "201805"}`."""
-    workflow: str = Field("DiscoverAndProcessGranules", pattern=NAME)
-    """Workflow that each point in time is handed to. Example: `"DiscoverAndProcessGranules"`."""
+    workflow: str = Field(PIPELINE, pattern=NAME)
+    """Workflow that each point in time is handed to; with `meta.payload`, the one that each payload goes through.
+    Example: `"DiscoverAndProcessGranules"`."""
     provider: str | None = None
     """Id of the provider that has the files. Without it: commands and rules must name it. Example:
     `"viirs_provider"`."""
@@ -309,6 +297,21 @@ class Collection(Document):
         if self.options and (wrong := next((one for one in (self.name, self.version) if "/" in one), None)):
             raise ValueError(f"{wrong!r}: expected no / in the name and the version of a template")
         return self
+
+    @model_validator(mode="after")
+    def _is_a_payload(self) -> Self:
+        check_processes(self.meta.payload, self.workflow)
+        return self
+
+    @property
+    def processes(self) -> list[Any]:
+        """Return the processes of each group's payload; empty where groups are for workers."""
+        return processes_of(self.meta.payload, self.workflow)
+
+    @property
+    def point_workflow(self) -> str:
+        """Return the workflow that each point in time is handed to."""
+        return PAYLOADS if self.meta.payload else self.workflow
 
     @property
     def discovered(self) -> tuple[File, ...]:

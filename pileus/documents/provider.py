@@ -115,8 +115,8 @@ class Provider(Document):
     protocol: Protocol
     """Protocol that the provider speaks. Example: `"https"`."""
     host: str = ""
-    """Host name; the bucket for s3; empty or a folder, of the project or of the machine, for file. A whole URL, as
-    older Cumulus documents have, is accepted. Example: `"eogdata.mines.edu"`."""
+    """Host name; the bucket for s3; the address of the landing page for stac; empty or a folder, of the project or of
+    the machine, for file. A whole URL, as older Cumulus documents have, is accepted. Example: `"eogdata.mines.edu"`."""
     port: int | None = Field(None, ge=1, le=65535)
     """Port that it listens on. Without it: the usual one of the protocol. Example: `8443`."""
     globalConnectionLimit: int = Field(10, ge=1, le=1000)
@@ -204,7 +204,7 @@ class Provider(Document):
     @model_validator(mode="after")
     def _scheme_agrees(self) -> Self:
         scheme = urlsplit(self.host).scheme if "://" in self.host else ""
-        if scheme and scheme != self.protocol:
+        if scheme and scheme not in (self.protocol, *protocol_of(self.protocol).carriers):
             raise ValueError(f"host: begins with {scheme}:// but protocol is {self.protocol}")
         if not self.host and protocol_of(self.protocol).needs_host:
             raise ValueError(f"host: required for protocol {self.protocol}")

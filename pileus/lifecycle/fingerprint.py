@@ -61,6 +61,8 @@ def fingerprint(granules: Iterable[Granule], meta: Meta) -> Fingerprint:
     if process and parameters is not None:
         parameters |= _reading(meta, process)
     zones = process.zones if process else None
+    if meta.payload:
+        parameters = {"payload": list(meta.payload.process)}
     if task is None:
         return Fingerprint(_hash(sources), _hash(zones), _hash(parameters), str(STEPS))
     own = {"process": parameters, "task": task.name, "parameters": task.parameters}

@@ -24,6 +24,7 @@ WORKFLOW = "RunProcess"
 INNER = {
     "GenerateCollectionsTriggerWorkflows": "`pileus backfill` starts it",
     "DiscoverAndProcessGranules": "`pileus backfill` starts it",
+    "DiscoverAndProcessPayloads": "`pileus backfill` starts it",
     WORKFLOW: "`pileus runs start PROCESS` starts it",
 }
 """Workflows of Pileus that take no document of a user, and who starts them."""

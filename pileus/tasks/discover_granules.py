@@ -32,6 +32,7 @@ from pileus.models import Granule, Group, Partition, State
 from pileus.names import one_line
 from pileus.point_groups import list_point, of_group
 from pileus.tasks.cumulus_discover import discover
+from pileus.tasks.group_payload import write_payloads
 from pileus.wiring import Edges
 
 _KEPT: WeakKeyDictionary[Store, dict[str, RunDocuments]] = WeakKeyDictionary()
@@ -254,12 +255,22 @@ class OnePoint:
         queue = self.edges.stack.queue_url(self.backfill.queue)
         url = run_url(self.edges, self.task.backfill, self.task.run, f"groups/{self.task.period}.json")
         items = [{"queue": queue, "task": task.to_json()} for task in self._small(tasks)]
+        payloads = (
+            list(write_payloads(self.edges, self.provider, self.collections, tasks)) if self._are_payloads else []
+        )
+        items = [item | {"payload": url} for item, url in zip(items, payloads, strict=True)] if payloads else items
         body = json.dumps(items).encode()
         self.edges.store.put(url, body, "application/json")
-        if len(items) <= FEW and len(body) <= INLINE:
+        if not payloads and len(items) <= FEW and len(body) <= INLINE:
             return {"count": len(tasks), "items": items}
         bucket, key = split(url)
         return {"count": len(tasks), "groups": {"bucket": bucket, "key": key}}
+
+    def _payloads(self, tasks: Sequence[GroupTask]) -> list[str]:
+        """Write the payload of each group, where groups become payloads of Cirrus, and return their addresses."""
+        if not any(collection.meta.payload for collection in self.collections.values()):
+            return []
+        return list(write_payloads(self.edges, self.provider, self.collections, tasks))
 
     def _small(self, tasks: Sequence[GroupTask]) -> Iterator[GroupTask]:
         """Yield the tasks. A task too large for a message is written to S3, and its message names the address."""

@@ -13,6 +13,7 @@ from pileus.messages import GroupTask, PointTask, RequestTask, number, part, tex
 from pileus.runs.end import execution_ended, fail, told
 from pileus.runs.executions import run_of_arn
 from pileus.tasks.ingested import ingested
+from pileus.tasks.process_payload import process_payload, stop_payloads
 from pileus.wiring import Edges
 
 
@@ -24,7 +25,8 @@ def report_status(edges: Edges, workflows: Workflows, event: Mapping[str, Any]) 
     3. `run_failed`: the workflow gave a run of a request up; `input` is its error.
     4. `ended`: the workflow has finished every point of a backfill's run.
     5. `ingested`: the same, of what a message announced; with its partitions.
-    6. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions; or the run
+    6. `payload`: the workflow asks where the payload of a group stands; see `pileus.tasks.process_payload`.
+    7. An event of EventBridge: an execution failed, timed out, or was stopped by somebody in Step Functions; or the run
        of a workflow has ended.
     """
     if isinstance(event, Mapping) and event.get("detail-type") == "Step Functions Execution Status Change":
@@ -40,7 +42,10 @@ def report_status(edges: Edges, workflows: Workflows, event: Mapping[str, Any]) 
         return end(edges, text(config, "backfill"), number(config, "run"))
     if what == "ingested":
         return ingested(edges, text(config, "backfill"), number(config, "run"))
-    expected = "group_failed, point_failed, run_failed, ended or ingested"
+    if what == "payload":
+        task = GroupTask.from_json(part(config, "task"))
+        return process_payload(edges, workflows, task, text(config, "payload"))
+    expected = "group_failed, point_failed, run_failed, ended, ingested or payload"
     raise UsageError(f"unknown event {str(what)[:200]!r}: expected {expected}")
 
 
@@ -63,5 +68,6 @@ def _execution_ended(edges: Edges, workflows: Workflows, detail: Mapping[str, An
         return execution_ended(edges, workflows, *of, status, why, output)
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
+            stop_payloads(edges, workflows, backfill)
             return end(edges, backfill.id, backfill.run, stopped=status, why=why)
     return {"execution": execution, "state": "of no backfill"}

@@ -282,7 +282,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path.joinpath(place).mkdir(parents=True)
     tmp_path.joinpath("feeders/numbers.py").write_text(OWN)
     tmp_path.joinpath("feeders/folder/feeder.py").write_text(OWN)
-    tmp_path.joinpath("feeders/named/feeder.py").write_text(OWN.replace("def payloads", "def days").replace(", client=None", ""))
+    tmp_path.joinpath("feeders/named/feeder.py").write_text(
+        OWN.replace("def payloads", "def days").replace(", client=None", "")
+    )
     tmp_path.joinpath("feeders/named/definition.yml").write_text("description: x\nentry: feeder:days\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PILEUS_STACK", raising=False)
