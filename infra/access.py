@@ -209,8 +209,8 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
         allow_secrets(role, settings)
     following = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine"], following)
-    # The payload of a group is stopped with its backfill.
-    allow(role, ["states:StopExecution"], [core.workflow_arns[name][1] for name in core.applied], why=NAMED)
+    if core.applied:  # the payload of a group is stopped with its backfill
+        allow(role, ["states:StopExecution"], [core.workflow_arns[name][1] for name in core.applied], why=NAMED)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
 

@@ -61,18 +61,20 @@ def _fed(session: Session, feeder: "Feeder", given: dict[str, Any], *, replace: 
 
 
 def _told(name: str, found: "Iterator[Fed]", *, dry_run: bool, quiet: bool) -> tuple[dict[str, int], list[Any]]:
-    """Say what comes of the payloads while they are handed in. Return the counts, and those that were not started."""
+    """Say what comes of the payloads while they are handed in, unless `quiet`. Return the counts, and those that were
+    not started.
+    """
     counts, others = {"started": 0, "skipped": 0, "invalid": 0}, list[Any]()
     try:
         for number, one in enumerate(found, 1):
             counts[one.outcome] += 1
             if one.outcome != "started" and len(others) < KEPT:
                 others.append(one.to_json())
-            if one.outcome == "invalid":
+            if one.outcome == "invalid" and not quiet:
                 show.errors.print(f"invalid: {one.id}: {one.why}", markup=False, soft_wrap=True)
             elif dry_run and not quiet:
                 show.line(one.id)
-            if number % EVERY == 0:
+            if number % EVERY == 0 and not quiet:
                 show.errors.print(_line(counts, dry_run), markup=False, soft_wrap=True)
     except KeyboardInterrupt:
         again = f"{_line(counts, dry_run)}; broken off: `pileus feed {name}` again goes on, and skips what was started"

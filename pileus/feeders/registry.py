@@ -67,11 +67,21 @@ class Feeder:
         known = self.parameters
         if missing := [name for name, one in known.items() if one.default is one.empty and name not in given]:
             raise UsageError(f"feeder {self.name} needs {', '.join(missing)}: give it as --param {missing[0]}=VALUE")
-        hints = get_type_hints(self.function)
         for name in given:
             if name not in known:
                 raise UsageError(f"feeder {self.name}: {unknown('parameter', name, known)}")
-        return {name: _value(name, text, hints.get(name, str)) for name, text in given.items()}
+        return {name: _value(name, text, self._type_of(known[name])) for name, text in given.items()}
+
+    def _type_of(self, parameter: inspect.Parameter) -> Any:
+        """Return the type of a parameter; text where none is written."""
+        if parameter.annotation is parameter.empty:
+            return str
+        if not isinstance(parameter.annotation, str):
+            return parameter.annotation
+        try:
+            return get_type_hints(self.function)[parameter.name]
+        except NameError as exc:
+            raise DocumentError(f"feeder {self.name}: {parameter.name}: its type is not known: {exc}") from exc
 
 
 def feeder_of(name: str, folder: Path | None) -> Feeder:

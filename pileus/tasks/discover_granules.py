@@ -255,10 +255,8 @@ class OnePoint:
         queue = self.edges.stack.queue_url(self.backfill.queue)
         url = run_url(self.edges, self.task.backfill, self.task.run, f"groups/{self.task.period}.json")
         items = [{"queue": queue, "task": task.to_json()} for task in self._small(tasks)]
-        payloads = (
-            list(write_payloads(self.edges, self.provider, self.collections, tasks)) if self._are_payloads else []
-        )
-        items = [item | {"payload": url} for item, url in zip(items, payloads, strict=True)] if payloads else items
+        if payloads := self._payloads(tasks):
+            items = [item | {"payload": address} for item, address in zip(items, payloads, strict=True)]
         body = json.dumps(items).encode()
         self.edges.store.put(url, body, "application/json")
         if not payloads and len(items) <= FEW and len(body) <= INLINE:

@@ -69,12 +69,12 @@ def test_a_backfill_makes_a_payload_of_each_month_and_follows_it(project: Projec
     """Three months of two items; one fails, is mended at the site, and is retried alone."""
     site.items = [*tiles(1, 3), *tiles(2, broken=True)]
     rows = project.json("plan", "months")
-    assert [row["why"] for row in rows["partitions"]] == ["new"] * 3
+    assert [row["reason"] for row in rows["partitions"]] == ["new"] * 3
     project.pileus("backfill", "months", "--name", "first", "--wait", code=1)
     assert project.counts("first") == {"succeeded": 2, "failed": 1}
     status = project.json("status", "first")
     failed = next(one for one in status["partitions"] if one["state"] == "failed")
-    assert failed["period"] == "2015-02"
+    assert failed["partition"].startswith("months/001/2015-02/")
     assert "KeyError: no item has an asset" in failed["why"]
     assert project.json("runs", "show", key(1))["number"] == 1
     made = project.json("runs", "result", "months/001/2015-01/all")
