@@ -195,7 +195,8 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     allow(role, [*CHANGE, "dynamodb:Scan"], [core.tables.backfills.table_arn])
     kept = ("backfills/*", "runs/*", "executions/*", MESSAGES)
-    allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*", "messages/*"))
+    # What a payload has put out is committed as the output of its partition.
+    allow_objects(role, core.internal, read=kept, write=(*kept, "granules/*", "messages/*", "staged/*"))
     allow(role, ["sqs:SendMessage"], [core.messages.dead.queue_arn])
     if settings.response_topics:
         allow(role, ["sns:Publish"], list(settings.response_topics))
@@ -209,8 +210,9 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
         allow_secrets(role, settings)
     following = [core.workflow_arns[name][0] for name in (INGEST_NAME, *core.applied)]
     allow(role, ["states:StartExecution", "states:DescribeStateMachine"], following)
-    if core.applied:  # the payload of a group is stopped with its backfill
-        allow(role, ["states:StopExecution"], [core.workflow_arns[name][1] for name in core.applied], why=NAMED)
+    # The payload of a group is stopped with its backfill.
+    stopped = [core.workflow_arns[name][1] for name in (INGEST_NAME, *core.applied)]
+    allow(role, ["states:StopExecution"], stopped, why=NAMED)
     allow_publishing(role, core)
     allow_telling(role, settings, core)
 

@@ -230,7 +230,8 @@ class Core(Stack):
         stopped = ["ABORTED", "FAILED", "TIMED_OUT"]  # by somebody in Step Functions, or by an error there
         self._executions_end(settings, "Stopped", (trigger, run), report, status=stopped)
         runs = [{"prefix": "run_"}, {"wildcard": "*-*-5*-*-*"}]  # payloads: Cirrus names executions by a UUID
-        self._executions_end(settings, "Ended", others, report, name=runs, status=[*stopped, "SUCCEEDED"])
+        ending = [workflow for workflow in others if workflow.name != PAYLOADS_NAME]  # no run has an execution of that
+        self._executions_end(settings, "Ended", ending, report, name=runs, status=[*stopped, "SUCCEEDED"])
         access.allow_queue_granules(lambdas["QueueGranules"], settings, self)
         access.allow_sync(lambdas["SyncGranule"], settings, self)
         access.allow_move(lambdas["MoveGranules"], self)

@@ -219,7 +219,7 @@ def test_waiting_for_the_budget_can_be_ended(edge: ProviderEdge) -> None:
 
 
 def test_every_protocol_of_the_documents_has_an_edge() -> None:
-    assert set(REGISTERED) == {"http", "https", "s3", "ftp", "sftp", "file"}
+    assert set(REGISTERED) == {"http", "https", "s3", "ftp", "sftp", "stac", "file"}
     for protocol in REGISTERED.values():
         module, _, name = protocol.edge.partition(":")
         made = getattr(import_module(module), name)

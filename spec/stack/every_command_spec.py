@@ -56,6 +56,7 @@ CALLS: dict[str, list[str]] = {
     "runs result": ["lights/001/2015-01/201501"],
     "runs stop": ["request:zonal-statistics/ended"],
     "runs rerun": ["request:zonal-statistics/ended"],
+    "feed": ["rerun", "--param", "collections=none", "--param", "workflow=none"],
     "rules list": [],
     "rules enable": ["monthly"],
     "rules disable": ["monthly"],

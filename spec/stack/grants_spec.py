@@ -95,6 +95,10 @@ if role == "pileus-QueueGranules":  # a provider that counts connections, and a 
     edges.store.put(kept, b"{}")
     edges.store.get(kept)
     tried(edges.store.get, edges.protected("manifests/rare"))  # of a granule that a partition has kept files of
+if role == "pileus-ReportStatus":  # the payload of a group that has ended, and one that is stopped with its backfill
+    edges.store.put(edges.internal("staged/rare"), b"{}")
+    for name in ("IngestGranules", "Sent"):
+        tried(wire_workflows(Aws(), edges.stack).stop, execution_arn(edges.stack.workflow_arn(name), "x"), "y")
 if role in ("pileus-StartFromMessage", "pileus-ReportStatus"):  # a message that no queue takes
     edges.letters.put_aside({"message": {"id": "rare", "body": "x" * 300_000}})
 if role not in ("pileus-QueueGranules", "pileus-StartFromMessage"):

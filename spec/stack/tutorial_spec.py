@@ -41,6 +41,7 @@ PAGES = (
     "how-to/cumulus-tasks.md",
     "how-to/cumulus-api.md",
     "how-to/cirrus-tasks.md",
+    "how-to/feeders.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )
