@@ -62,7 +62,7 @@ def test_a_registered_name_or_ending_is_not_taken_twice() -> None:
     ("name", "said"),
     [
         ("htps", "unknown protocol 'htps': did you mean https or "),
-        ("x", "expected one of http, https, s3, ftp, sftp, file"),
+        ("x", "expected one of http, https, s3, ftp, sftp, stac, file"),
     ],
 )
 def test_an_unknown_protocol_is_told_with_what_there_is(name: str, said: str) -> None:
