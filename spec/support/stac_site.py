@@ -64,7 +64,7 @@ class StacSite:
 
 
 def _path(item: Mapping[str, Any]) -> str:
-    return f"/collections/{item['collection']}/items/{quote(item['id'])}"
+    return f"/collections/{item['collection']}/items/{quote(str(item['id']))}"
 
 
 def _wanted(item: Mapping[str, Any], query: Mapping[str, str]) -> bool:

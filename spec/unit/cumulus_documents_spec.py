@@ -73,7 +73,8 @@ def test_every_violation_is_told_with_file_and_path_and_nothing_is_written(folde
         "collections/bad.json: files[2]: regex does not match sampleFileName 'x.hdf'",
         "collections/bad.json: granuleIdExtracton: unknown field; did you mean granuleIdExtraction or granuleId?",
         "providers/bad.json: port: Input should be a valid integer, unable to parse string as an integer (got 'y')",
-        "providers/bad.json: protocol: unknown protocol 'gopher': expected one of http, https, s3, ftp, sftp, stac, file",
+        "providers/bad.json: protocol: unknown protocol 'gopher': expected one of http, https, s3, ftp, sftp, "
+        "stac, file",
         "providers/half.json: not JSON: Expecting value at line 1 column 8",
         "rules/bad.json[0]: rule once is in rules/all.json[0] already",
         "rules/bad.json[1]: rule.type: Input should be 'onetime', 'scheduled', 'sqs', 'sns' or 'kinesis' "
