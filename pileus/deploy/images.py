@@ -24,7 +24,7 @@ DEBIAN = "pileus-debian:bookworm"
 """What debootstrap makes."""
 SECONDS = 5.0
 """How long the engine may take to answer."""
-ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "jsonpath-ng", "jsonschema", "mangum")
+ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "jsonpath-ng", "jsonschema", "mangum", "pystac-client")
 """Make the worker's image a Lambda container as well, which may be that of the HTTP API; and what Cumulus's Message
 Adapter needs.
 """

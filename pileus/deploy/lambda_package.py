@@ -16,7 +16,7 @@ from pathlib import Path
 from pileus.errors import UsageError
 from pileus.product import CARRIED, PACKAGE, product_folder
 
-NEEDS = ("google-re2", "jsonpath-ng", "jsonschema", "paramiko", "pydantic>=2", "PyYAML", "regex")
+NEEDS = ("google-re2", "jsonpath-ng", "jsonschema", "paramiko", "pydantic>=2", "pystac-client", "PyYAML", "regex")
 """What the Lambdas import, pinned in infra/locks/lambda.txt; they list and decide, and never open a raster."""
 PYTHON = "3.12"
 """Lambda's; the functions' runtime in infra/core.py."""
