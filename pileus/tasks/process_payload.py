@@ -35,6 +35,7 @@ from pileus.messages import GroupTask
 from pileus.models import Manifest, Output, Partition, State
 from pileus.outputs.commit import fence
 from pileus.runs import Run
+from pileus.runs.executions import outcome
 from pileus.runs.payloads import process
 from pileus.subject import PayloadId
 from pileus.tasks.process_group import fetch_task
@@ -130,8 +131,8 @@ class _Group:
     def _behind(self, stored: Entry | None) -> dict[str, Any]:
         """Wait for the run that has the partition, take its result, or queue the partition for this run."""
         edges, task = self._edges, self._task
-        if outcome := ended_in(edges, task.backfill, task.run, task.partition):
-            return _answer(outcome.state)
+        if ended := ended_in(edges, task.backfill, task.run, task.partition):
+            return _answer(ended.state)
         if stored and lifecycle.busy(stored, now=edges.now(), live=is_live(edges, stored)):
             return _answer(State.queued, FULL)
         if stored and stored.state is State.succeeded and stored.fingerprint == task.entry.fingerprint:
@@ -196,20 +197,11 @@ class _Group:
         except (DocumentError, UsageError) as error:
             self._fail(stored, Failure(type(error).__name__, error.message, error.where), 0.0)
             return None
-        followed = {"key": id.key, "run": found.run.run, "started": found.started}
-        return change(
-            edges.index,
-            stored.partition,
-            lambda now: (
-                replace(now, extra={**now.extra, KIND: followed})
-                if lifecycle.claimed(now, stored.claim or "") and now
-                else None
-            ),
-        )
+        return self._note(stored, {"key": id.key, "run": found.run.run, "started": found.started})
 
     def _look(self, stored: Entry) -> dict[str, Any]:
         """Let the partition end as the payload's run has, or say when to look again."""
-        run = runs.settle(self._edges, self._workflows, stored.extra[KIND]["key"])
+        run = self._run(stored)
         if run.ended is None:
             begun = datetime.fromisoformat(run.created or run.updated)
             age = self._edges.now() - begun.timestamp()
@@ -221,6 +213,31 @@ class _Group:
             return _answer(State.cancelled)
         self._fail(stored, run.failure or Failure("PayloadFailed", run.reason, run.key), run.seconds)
         return _answer(State.failed)
+
+    def _run(self, stored: Entry) -> Run:
+        """Return the payload's run. Where its execution has ended, and nobody has recorded that until the next look,
+        record it: who is told by an event does so first, and hands the payload on once.
+        """
+        edges, followed = self._edges, stored.extra[KIND]
+        run = runs.find(edges, followed["key"])
+        if run.ended is not None:
+            return run
+        if followed.get("unrecorded") == run.run:
+            return runs.settle(edges, self._workflows, run.key)
+        entry = edges.index.entry(run.subject)
+        if entry is not None and outcome(edges, self._workflows, entry).status != "RUNNING":
+            self._note(stored, followed | {"unrecorded": run.run})
+        return run
+
+    def _note(self, stored: Entry, followed: dict[str, Any]) -> Entry | None:
+        """Note what the partition follows. Return its entry, None where the claim is gone."""
+
+        def step(now: Entry | None) -> Entry | None:
+            if now is None or not lifecycle.claimed(now, stored.claim or ""):
+                return None
+            return replace(now, extra={**now.extra, KIND: followed})
+
+        return change(self._edges.index, stored.partition, step)
 
     def _fail(self, stored: Entry, failure: Failure, seconds: float) -> None:
         ended = _finish(self._edges, stored, State.failed, failure=failure, seconds=seconds)

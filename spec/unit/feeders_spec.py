@@ -338,3 +338,12 @@ def test_a_dry_run_prints_the_ids_and_needs_no_stack(own: Path) -> None:
     ]
     listed = json.loads(CliRunner().invoke(app, ["feed", "--json"]).stdout)
     assert [one["name"] for one in listed][:3] == ["stac-search", "inventory", "rerun"]
+
+
+def test_a_feed_that_is_broken_off_says_how_to_go_on(own: Path) -> None:
+    one = '{"id": "a/workflow-w/b", "process": [{"workflow": "w"}]}'
+    own.joinpath("feeders/long.py").write_text(f"def payloads():\n    yield {one}\n    raise KeyboardInterrupt\n")
+    done = CliRunner().invoke(app, ["feed", "long", "--dry-run"])
+    assert done.exit_code == 130
+    assert done.stdout == "a/workflow-w/b\n"
+    assert "1 would be handed in, 0 invalid; broken off: `pileus feed long` again goes on" in done.stderr

@@ -78,9 +78,14 @@ class Work(Office):
         config = {"event": "payload", "task": item["task"], "payload": item["payload"]}
         return report_status(self.edges, self.workflows, {"config": config, "input": None})
 
-    def ends(self, month: int, status: str, **facts: Any) -> None:
-        """The execution of a month's payload ends; nobody tells that."""
-        self.workflows.ended[self.execution(month)] = Outcome(status, **facts)  # type: ignore[arg-type]
+    def ends(self, month: int, status: str, *, told: bool = True, **facts: Any) -> None:
+        """The execution of a month's payload ends, and the event of that comes or is lost."""
+        execution = self.execution(month)
+        self.workflows.ended[execution] = Outcome(status, **facts)  # type: ignore[arg-type]
+        detail = {"executionArn": execution, "status": status, "error": facts.get("error"), "cause": facts.get("cause")}
+        if told:
+            event = {"detail-type": "Step Functions Execution Status Change", "detail": detail}
+            report_status(self.edges, self.workflows, event)
 
     def execution(self, month: int) -> str:
         entry = self.edges.index.entry(runs.find(self.edges, key(month)).subject)
@@ -132,6 +137,17 @@ def test_a_partition_follows_the_run_of_its_payload(work: Work) -> None:
     assert json.loads(work.edges.store.get(manifest.outputs[0].url))["features"] == [{"id": "made"}]
     assert [one.file.name for one in manifest.inputs] == ["a_201501", "b_201501"]
     assert end(work.edges, "b", 1)["state"] == "failed"
+
+
+def test_an_end_that_no_event_tells_is_recorded_at_the_second_look(work: Work) -> None:
+    """At the first look whoever is told may still be at it; twice would publish its items twice."""
+    first, *_ = work.begin()
+    work.look(first)
+    work.ends(1, "SUCCEEDED", output=json.dumps({"features": [{"id": "made"}]}), told=False)
+    assert work.look(first)["state"] == "running"
+    assert work.published == []
+    assert work.look(first) == {"state": "succeeded", "wait": 0}
+    assert [item["id"] for item, _ in work.published] == ["made"]
 
 
 def test_an_item_that_has_changed_makes_its_partition_stale_and_its_payload_is_processed_again(work: Work) -> None:
