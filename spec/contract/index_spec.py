@@ -11,7 +11,7 @@ from pileus import lifecycle
 from pileus.cirrus.rows import places
 from pileus.edges.dynamo_index import DynamoIndex
 from pileus.edges.index import Index, MemoryIndex, PayloadQuery, change
-from pileus.errors import Conflict
+from pileus.errors import Conflict, DamagedObject
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
@@ -256,3 +256,33 @@ def test_backfills_are_listed_newest_first(index: Index) -> None:
     for day in ("01", "03", "02"):
         index.put_backfill(replace(BACKFILL, id=f"b{day}", started=f"2015-01-{day}"))
     assert [backfill.id for backfill in index.backfills()] == ["b03", "b02", "b01"]
+
+
+def test_a_row_that_other_software_has_written_is_left_alone(aws: Any) -> None:
+    """As Cirrus's own Lambdas write it. It is not listed, not read as a payload, and not overwritten."""
+    client: Any = aws_client(aws, "dynamodb")
+    sorts = ("updated", "state_updated")
+    keys = ("collections_workflow", "itemids")
+    client.create_table(
+        TableName="foreign",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in (*keys, *sorts)],
+        KeySchema=_keys(*keys),
+        LocalSecondaryIndexes=[
+            {"IndexName": sort, "KeySchema": _keys(keys[0], sort), "Projection": {"ProjectionType": "ALL"}}
+            for sort in sorts
+        ],
+    )
+    row = {"collections_workflow": "viirs_publish", "itemids": "b", "updated": places(PAYLOADS[0])["updated"]}
+    row["state_updated"] = f"PROCESSING_{row['updated']}"
+    client.put_item(TableName="foreign", Item={name: {"S": text} for name, text in row.items()})
+    index = DynamoIndex(client, partitions="none", payloads="foreign", backfills="none")
+    for entry in (PAYLOADS[0], PAYLOADS[3]):
+        index.put(entry)
+    with pytest.raises(DamagedObject, match="not written by Pileus"):
+        index.entry(PAYLOADS[1].subject)
+    with pytest.raises(Conflict):
+        index.put(PAYLOADS[1])
+    assert items(index.listing("payload:viirs_publish", limit=2)) == "ad"
+    assert items(index.payloads(PayloadQuery("payload:viirs_publish"), limit=2)) == "da"
+    client.delete_table(TableName="foreign")

@@ -169,7 +169,7 @@ def index(request: pytest.FixtureRequest) -> Index:
         KeySchema=keys,  # type: ignore[arg-type]
         BillingMode="PAY_PER_REQUEST",
     )
-    return DynamoIndex(client, **names, backfills="none", manifests="s3://protected/manifests/")
+    return DynamoIndex(client, **names, payloads="none", backfills="none", manifests="s3://protected/manifests/")
 
 
 def test_entries_come_back_as_they_were_in_order(index: Index) -> None:
