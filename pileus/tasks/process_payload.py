@@ -35,7 +35,6 @@ from pileus.messages import GroupTask
 from pileus.models import Manifest, Output, Partition, State
 from pileus.outputs.commit import fence
 from pileus.runs import Run
-from pileus.runs.executions import outcome
 from pileus.runs.payloads import process
 from pileus.subject import PayloadId
 from pileus.tasks.process_group import fetch_task
@@ -201,7 +200,7 @@ class _Group:
 
     def _look(self, stored: Entry) -> dict[str, Any]:
         """Let the partition end as the payload's run has, or say when to look again."""
-        run = self._run(stored)
+        run = runs.settle(self._edges, self._workflows, stored.extra[KIND]["key"])
         if run.ended is None:
             begun = datetime.fromisoformat(run.created or run.updated)
             age = self._edges.now() - begun.timestamp()
@@ -213,21 +212,6 @@ class _Group:
             return _answer(State.cancelled)
         self._fail(stored, run.failure or Failure("PayloadFailed", run.reason, run.key), run.seconds)
         return _answer(State.failed)
-
-    def _run(self, stored: Entry) -> Run:
-        """Return the payload's run. Where its execution has ended, and nobody has recorded that until the next look,
-        record it: who is told by an event does so first, and hands the payload on once.
-        """
-        edges, followed = self._edges, stored.extra[KIND]
-        run = runs.find(edges, followed["key"])
-        if run.ended is not None:
-            return run
-        if followed.get("unrecorded") == run.run:
-            return runs.settle(edges, self._workflows, run.key)
-        entry = edges.index.entry(run.subject)
-        if entry is not None and outcome(edges, self._workflows, entry).status != "RUNNING":
-            self._note(stored, followed | {"unrecorded": run.run})
-        return run
 
     def _note(self, stored: Entry, followed: dict[str, Any]) -> Entry | None:
         """Note what the partition follows. Return its entry, None where the claim is gone."""

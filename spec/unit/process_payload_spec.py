@@ -22,6 +22,7 @@ from pileus.lifecycle.spending import Spending
 from pileus.models import Partition, State
 from pileus.outputs.commit import read_manifest
 from pileus.project.registry import Registry
+from pileus.runs.control import EVENT_SECONDS
 from pileus.runs.payloads import process
 from pileus.tasks.discover_granules import discover_granules
 from pileus.tasks.generate_collections import generate_collections
@@ -139,13 +140,15 @@ def test_a_partition_follows_the_run_of_its_payload(work: Work) -> None:
     assert end(work.edges, "b", 1)["state"] == "failed"
 
 
-def test_an_end_that_no_event_tells_is_recorded_at_the_second_look(work: Work) -> None:
-    """At the first look whoever is told may still be at it; twice would publish its items twice."""
+def test_an_end_that_no_event_tells_is_recorded_after_some_seconds(work: Work) -> None:
+    """Before that whoever is told may still be at it; twice would publish its items twice."""
     first, *_ = work.begin()
     work.look(first)
-    work.ends(1, "SUCCEEDED", output=json.dumps({"features": [{"id": "made"}]}), told=False)
+    output, now = json.dumps({"features": [{"id": "made"}]}), work.edges.now()
+    work.ends(1, "SUCCEEDED", output=output, ended=now, told=False)
     assert work.look(first)["state"] == "running"
     assert work.published == []
+    work.ends(1, "SUCCEEDED", output=output, ended=now - EVENT_SECONDS, told=False)
     assert work.look(first) == {"state": "succeeded", "wait": 0}
     assert [item["id"] for item, _ in work.published] == ["made"]
 
