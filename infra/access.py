@@ -16,6 +16,7 @@ from infra.settings import Settings
 from pileus.backfills.control import TRIGGER
 from pileus.cirrus.rows import BY_CHANGE, BY_STATE
 from pileus.cumulus.start_document import INGEST as INGEST_NAME
+from pileus.documents.task import TaskDefinition
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.keys import FILES
 
@@ -34,6 +35,8 @@ MESSAGES = "events/*"
 """Where the Cumulus Message Adapter keeps large parts of messages."""
 PAYLOADS = "cirrus/*"
 """Payloads of Cirrus, and what came of them."""
+OVERSIZED = "cirrus/tmp/oversized/*"
+"""Answers that are too large for a step."""
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
@@ -366,12 +369,16 @@ def allow_task_worker(role: iam.Role, task: "OwnTask", core: "Core") -> None:
     allow(role, ["sqs:SendMessage"], [queue, dead])
     if task.token_arns:
         allow(role, ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"], task.token_arns)
-    allow_places(role, core, task.definition.reads, task.definition.writes)
+    allow_definition(role, core, task.definition)
 
 
-def allow_places(role: iam.IGrantable, core: "Core", reads: Sequence[str], writes: Sequence[str]) -> None:
-    """Allow the objects that a task's definition names: `internal/KEY`, `protected/KEY` or `s3://BUCKET/KEY`."""
-    why = "The task's definition names these keys."
+def allow_definition(role: iam.IGrantable, core: "Core", definition: TaskDefinition) -> None:
+    """Allow the objects that a task's definition names: `internal/KEY`, `protected/KEY` or `s3://BUCKET/KEY`; and to a
+    task of Cirrus the payloads that are handed on by their address.
+    """
+    if definition.calls == "payload":
+        allow_objects(role, core.internal, read=(PAYLOADS,), write=(OVERSIZED,))
+    reads, writes, why = definition.reads, definition.writes, "The task's definition names these keys."
     if reads:
         allow(role, ["s3:GetObject"], [_object_arn(core, place) for place in reads], why=why)
         allow(role, ["s3:ListBucket"], sorted({_object_arn(core, place).partition("/")[0] for place in reads}))

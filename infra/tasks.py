@@ -133,7 +133,7 @@ class OwnTask(Construct):
                 environment={**environment, "PILEUS_TASK": name},
                 definition=definition,
             )
-            access.allow_places(task.role, core, definition.reads, definition.writes)
+            access.allow_definition(task.role, core, definition)
             self.function = task.function
         else:
             self.queue = FedQueue(self, f"task-{name}", settings=settings)

@@ -19,6 +19,8 @@ from pileus.cli import complete
 from pileus.cli.app import app
 
 if TYPE_CHECKING:
+    import threading
+
     from pileus.tasks.process_group import WorkerState
 
 LEASES = 20
@@ -48,9 +50,11 @@ def _printed(text: bytes) -> None:
 def work_on(name: str, *, until_idle: bool = False) -> None:
     """Run a worker of one task of the project: of the folder PILEUS_TASKS, else of the project here."""
     from pileus.edges.aws import Aws, Stack
+    from pileus.edges.store import S3Store
     from pileus.project.folder import find_project
     from pileus.scratch.volume import Volume
     from pileus.task_folder import FOLDER, TaskFolder
+    from pileus.tasks.oversized import by_address
     from pileus.wiring import wire_task_queue
     from pileus.worker.health_check import pulse_file
     from pileus.worker.own_task import TaskWorker
@@ -58,7 +62,7 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
 
     log_json_lines()
     folder = Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else find_project(Path.cwd()).root / "tasks"
-    found, stack = TaskFolder(folder).task(name), Stack.from_env(os.environ)
+    found, stack, aws = TaskFolder(folder).task(name), Stack.from_env(os.environ), Aws()
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
     pulse = pulse_file(scratch, socket.gethostname())
     with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed)) as process:
@@ -67,10 +71,14 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
             volume.sweep()
             pulse.touch()
 
+        def run(event: "Mapping[str, Any]", cancelled: "threading.Event") -> str:
+            said = process.run(event, cancelled)
+            return by_address(S3Store(aws.s3), stack.internal, said) if found.definition.calls == "payload" else said
+
         made = TaskWorker(
-            wire_task_queue(Aws(), stack, name),
+            wire_task_queue(aws, stack, name),
             name,
-            process.run,
+            run,
             visibility=int(stack.visibility),
             deaths=int(stack.deaths),
             pulse=live,

@@ -1,5 +1,6 @@
 """The entry of a project's task as a Lambda: the environment names the task."""
 
+import json
 import os
 from collections.abc import Callable
 from functools import cache
@@ -7,8 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pileus.documents.task import TaskDefinition
 from pileus.edges import cma
+from pileus.edges.aws import Aws
+from pileus.edges.store import S3Store
 from pileus.task_folder import FOLDER, TaskFolder
+from pileus.tasks.oversized import by_address
+
+
+@cache
+def definition() -> TaskDefinition:
+    """Return the definition of the task."""
+    return TaskFolder(Path(os.environ[FOLDER])).task(os.environ["PILEUS_TASK"]).definition
 
 
 @cache
@@ -22,4 +33,8 @@ def task() -> Callable[..., Any]:
 def handler(event: dict[str, Any], context: object) -> Any:
     """Do one event."""
     with TemporaryDirectory() as folder:
-        return task()(event, Path(folder), context)
+        answer = task()(event, Path(folder), context)
+    if definition().calls == "payload":
+        store, bucket = S3Store(Aws().s3), os.environ["PILEUS_INTERNAL"]
+        return json.loads(by_address(store, bucket, json.dumps(answer)))
+    return answer

@@ -76,6 +76,17 @@ def test_a_payload_goes_through_a_worker_and_a_lambda(cirrus: Project) -> None:
     assert (item["id"], item["collection"]) == ("a-fast", "derived")
 
 
+def test_a_payload_above_the_limit_of_a_step_goes_on_by_its_address(cirrus: Project) -> None:
+    """400 kB in, through a worker and a Lambda, and out: Step Functions takes 256 KiB."""
+    payload = PAYLOAD | {"process": [{"workflow": "Both"}], "more": "x" * 400_000}
+    path = cirrus.path / "large.json"
+    path.write_text(json.dumps(payload))
+    said = cirrus.pileus("payload", "process", str(path), "--wait")
+    key = said.split()[0]
+    made = cirrus.json("runs", "result", key)
+    assert (len(made["more"]), made["features"][0]["id"]) == (400_000, "a-unset")
+
+
 def test_a_payload_that_does_harm_harms_itself_alone(cirrus: Project) -> None:
     harm = ["exits", "killed", "hungry", "sleeps", "leaks", "prints"]
     payloads = {name: {"do": name, "mib": 64} for name in harm} | {f"good-{n}": {"number": n} for n in range(6)}
