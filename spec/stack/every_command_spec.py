@@ -107,6 +107,7 @@ CALLS: dict[str, list[str]] = {
     "payload validate": ["payload.json"],
     "payload template": ["payload.json"],
     "payload next": ["payload.json"],
+    "payload process": ["payload.json"],
     "cma": ["loadNestedEvent"],
     "down": [],
 }
@@ -145,8 +146,8 @@ ALONE = {
 }
 """Commands that read nothing of the stack that is up."""
 REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy", "runs stop"}
-REFUSED |= {"granules apply-workflow"}
-"""Calls that end with a message: the backfill, or the run, has ended, and there is no AWS account."""
+REFUSED |= {"granules apply-workflow", "payload process"}
+"""Calls that end with a message: the backfill, or the run, has ended, there is no AWS account, or no such workflow."""
 
 
 ZONES = {"type": "FeatureCollection", "features": [tiny.ZONE]}
