@@ -9,7 +9,6 @@ from typing import Any
 from pileus.backfills.record import run_url
 from pileus.documents import Collection, Provider
 from pileus.edges.providers import connect
-from pileus.edges.providers.stac import StacEdge
 from pileus.messages import GroupTask
 from pileus.models import Granule
 from pileus.periods import parse_period
@@ -28,6 +27,8 @@ def write_payloads(
     Its features are the items themselves, where the provider is a STAC API; else an item for each file, with the file
     as its only asset. Raises what a transfer raises.
     """
+    from pileus.edges.providers.stac import StacEdge
+
     with (
         closing(connect(provider, secrets=edges.secrets, connections=edges.connections)) as edge,
         ThreadPoolExecutor(min(PARALLEL, provider.globalConnectionLimit)) as pool,

@@ -1,10 +1,9 @@
 """ProcessGroup: download one group, measure it, stage its outputs in S3, commit them and publish them."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +34,7 @@ from pileus.periods import parse_period
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
+from pileus.tasks.fetch_task import fetch_task
 from pileus.tasks.pipeline import Processed, process
 from pileus.version import __version__
 from pileus.wiring import Edges
@@ -177,14 +177,6 @@ def _made_before(held: Fence, task: GroupTask) -> Done | None:
     if before is None or before.backfill != task.backfill or before.fingerprint != task.entry.fingerprint:
         return None
     return None if task.again and before.run != task.run else Done(held.place.manifest)
-
-
-def fetch_task(edges: Edges, task: GroupTask) -> GroupTask:
-    """Return the task. A task that was too large for its message is read from S3."""
-    if task.url is None:
-        return task
-    whole = GroupTask.from_json(json.loads(edges.store.get(task.url)))
-    return replace(whole, entry=task.entry)
 
 
 def _need(edges: Edges, partition: Partition, worker: WorkerState) -> Need:

@@ -13,6 +13,7 @@ The claim has no lease, as that of any run whose owner is an execution: no worke
 
 import hashlib
 import json
+import random
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ from pileus.outputs.commit import fence
 from pileus.runs import Run
 from pileus.runs.payloads import process
 from pileus.subject import PayloadId
-from pileus.tasks.process_group import fetch_task
+from pileus.tasks.fetch_task import fetch_task
 from pileus.version import __version__
 from pileus.wiring import Edges
 
@@ -92,6 +93,11 @@ def _answer(state: object, wait: int = 0) -> dict[str, Any]:
     return {"state": str(state), "wait": wait}
 
 
+def _later() -> int:
+    """Return seconds about FULL, so that those who wait for one place do not all come back at once."""
+    return random.randint(FULL // 2, FULL + FULL // 2)
+
+
 class _Group:
     """One group whose payload is processed."""
 
@@ -111,7 +117,7 @@ class _Group:
         if stored.state is not State.running:
             claimed = self._claimed(backfill, stored)
             if claimed is None:
-                return _answer(stored.state, FULL)
+                return _answer(stored.state, _later())
             stored = claimed
         if stored.state.ended:
             return _answer(stored.state)
@@ -133,7 +139,7 @@ class _Group:
         if ended := ended_in(edges, task.backfill, task.run, task.partition):
             return _answer(ended.state)
         if stored and lifecycle.busy(stored, now=edges.now(), live=is_live(edges, stored)):
-            return _answer(State.queued, FULL)
+            return _answer(State.queued, _later())
         if stored and stored.state is State.succeeded and stored.fingerprint == task.entry.fingerprint:
             note_ended(edges, task.entry, State.skipped, f"{stored.run} made it", manifest=stored.manifest)
             return _answer(State.skipped)
@@ -149,6 +155,8 @@ class _Group:
         cancelled where one more would cost too much.
         """
         edges, run = self._edges, self._task.run_name
+        if self._full(backfill, 1):
+            return None
         claimed = lifecycle.claim(stored, run, self._payload().key, uuid4().hex, lease=0, now=edges.now())
         if claimed is None:
             return None
@@ -156,7 +164,7 @@ class _Group:
             claimed = edges.index.put(claimed)
         except Conflict:
             return None
-        if self._full(backfill):  # who claims last looks last, so never too many pass
+        if self._full(backfill, 0):  # who claims last looks last, so never too many pass
             token = claimed.claim or ""
             change(
                 edges.index,
@@ -170,12 +178,13 @@ class _Group:
                 return _finish(edges, claimed, State.cancelled, reason="its backfill was stopped") or claimed
         return claimed
 
-    def _full(self, backfill: Backfill) -> bool:
+    def _full(self, backfill: Backfill, more: int) -> bool:
+        """Return whether the groups that run, and so many more, are more than the backfill allows."""
         if backfill.max_running is None:
             return False
         place = (backfill.collection, backfill.version, backfill.first, backfill.last)
         here = [one for one in self._edges.index.briefs(*place) if one.run == backfill.run_name]
-        return sum(one.state is State.running for one in here) > backfill.max_running
+        return sum(one.state is State.running for one in here) + more > backfill.max_running
 
     def _payload(self) -> PayloadId:
         return read_payload(self._document()).id

@@ -104,6 +104,7 @@ def test_a_cancelled_backfill_stops_its_payloads_and_a_paused_one_goes_on(projec
     project.pileus("cancel", "slow")
     project.wait_for(lambda: all(project.json("runs", "show", one)["state"] != "running" for one in running))
     assert project.counts("slow") == {"cancelled": 3}
+    assert project.counts("first") == {"succeeded": 3}, "later backfills change nothing of it"
 
 
 def test_a_feed_hands_in_what_it_yields_and_a_second_one_skips(project: Project, site: StacSite) -> None:
