@@ -15,6 +15,7 @@ from pileus.api import sign_in
 from pileus.cli.commands import ENTRIES
 from pileus.cli.main import app
 from pileus.deploy import api_settings
+from pileus.documents import provider
 from pileus.project.schemas import MODELS, add_descriptions, schema
 
 
@@ -91,7 +92,7 @@ def schema_of(kind: str) -> dict[str, Any]:
     if kind in MODELS:
         return schema(kind)
     made = settings_module.Settings.model_json_schema()
-    for part in (settings_module, api_settings, sign_in):
+    for part in (settings_module, api_settings, sign_in, provider):
         add_descriptions(made, "Settings", part)
     return made
 

@@ -19,6 +19,7 @@ from pileus.documents import (
     band,
     collection,
     file,
+    grouping,
     options,
     provider,
     rule,
@@ -28,7 +29,7 @@ from pileus.documents import (
 from pileus.documents.task import TaskDefinition
 from pileus.processes import RegisteredProcess
 
-PARTS = (band, valid, collection, file, options, provider, rule, task)
+PARTS = (band, valid, collection, file, grouping, options, provider, rule, task)
 MODELS: dict[str, type[Document]] = {
     "collection": Collection,
     "provider": Provider,

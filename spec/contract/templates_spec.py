@@ -233,7 +233,8 @@ def test_who_tells_may_publish_on_the_topic_and_put_this_stacks_events_on_one_bu
     made = synthesize(EC2)
     for template, roles in ((made.core, 2), (made.workers, 1)):
         events = [one for one in template.statements() if "events:PutEvents" in listed(one["Action"])]
-        topics = [one for one in template.statements() if "sns:Publish" in listed(one["Action"])]
+        published = [one for one in template.statements() if "sns:Publish" in listed(one["Action"])]
+        topics = [one for one in published if "Reports" in json.dumps(one["Resource"])]
         assert len(events) == len(topics) == roles
         for one in events:
             assert one["Condition"] == {"StringEquals": {"events:source": "pileus.pileus"}}
@@ -278,8 +279,8 @@ def test_the_lambda_of_messages_takes_no_longer_than_a_queue_hides_a_message() -
         one for one in core.all("AWS::Lambda::Function").values() if one["FunctionName"] == "pileus-StartFromMessage"
     )
     assert started["Timeout"] <= 30, "the usual time of a queue; Lambda refuses a source with less"
-    mapping = core.one("AWS::Lambda::EventSourceMapping")
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    mappings = core.all("AWS::Lambda::EventSourceMapping").values()
+    assert [one["FunctionResponseTypes"] for one in mappings] == [["ReportBatchItemFailures"]] * 2, "and of payloads"
 
 
 def test_buckets_are_private_encrypted_versioned_and_survive() -> None:

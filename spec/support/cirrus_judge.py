@@ -8,14 +8,13 @@ import os
 import sys
 from typing import Any
 
-os.environ.setdefault("CIRRUS_BASE_WORKFLOW_ARN", "arn:aws:states:us-east-1:000000000000:stateMachine:cirrus-")
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-
-from cirrus.lib.payload_manager import PayloadManager, PayloadManagers
-from cirrus.management.utils.templating import template_payload
+WORKFLOWS = "arn:aws:states:us-east-1:000000000000:stateMachine:cirrus-"
 
 
 def answer(payload: Any) -> dict[str, Any]:
+    from cirrus.lib.payload_manager import PayloadManager, PayloadManagers
+    from cirrus.management.utils.templating import template_payload
+
     if "template" in payload:
         try:
             return {"text": template_payload(payload["template"], dict(payload["variables"]), payload["silent"])}
@@ -30,4 +29,6 @@ def answer(payload: Any) -> dict[str, Any]:
     return {"id": found["id"], "next": list(manager.next_payloads()), "execution": arn.rpartition(":")[2]}
 
 
-json.dump([answer(payload) for payload in json.load(sys.stdin)], sys.stdout)
+if __name__ == "__main__":
+    os.environ |= {"CIRRUS_BASE_WORKFLOW_ARN": WORKFLOWS, "AWS_DEFAULT_REGION": "us-east-1"}
+    json.dump([answer(payload) for payload in json.load(sys.stdin)], sys.stdout)
