@@ -12,8 +12,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra import access, reasons
+from infra import reasons
 from infra.alarms import FIVE, alarm
+from infra.api_access import allow_api
 from infra.core import Core
 from infra.network import log_group
 from infra.settings import Settings
@@ -75,7 +76,7 @@ class Api(Stack):
         )
         self.names = self._names()
         self.task = self._lambda(core)
-        access.allow_api(self.task.role, settings, core)
+        allow_api(self.task.role, settings, core)
         self._let_in()
         self._routes()
         self._stage()
