@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import rasterio
+from rasterio.transform import from_origin
 
 from spec.support.cirrus_tasks import GOOD, HARM, PAYLOAD, write_task
 from spec.support.stack import Project, project_of
@@ -44,6 +48,8 @@ def cirrus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         (folder / "workflows").mkdir(exist_ok=True)
         (folder / "workflows/Both.asl.json").write_text(machine("derived", "small"))
         (folder / "workflows/Harm.asl.json").write_text(machine("harm"))
+        write_task(folder, "zonal", {"description": "x", "entry": "pileus.cirrus.zonal:ZonalStatistics"}, "")
+        (folder / "workflows/zonal.asl.json").write_text(machine("zonal"))
         project.up(workers=1, visibility_seconds=5)
         yield project
 
@@ -85,6 +91,35 @@ def test_a_payload_above_the_limit_of_a_step_goes_on_by_its_address(cirrus: Proj
     key = said.split()[0]
     made = cirrus.json("runs", "result", key)
     assert (len(made["more"]), made["features"][0]["id"]) == (400_000, "a-unset")
+
+
+def test_items_become_statistics_in_a_workflow(cirrus: Project, tmp_path: Path) -> None:
+    """Pixels 1 to 9 in S3; the zone has the left column whole and half of the middle one: 12 and 7.5."""
+    grid = {"width": 3, "height": 3, "count": 1, "dtype": "float32", "crs": "EPSG:4326"}
+    with rasterio.open(tmp_path / "nine.tif", "w", driver="GTiff", transform=from_origin(0, 3, 1, 1), **grid) as raster:
+        raster.write(numpy.arange(1, 10, dtype="float32").reshape(1, 3, 3))
+    edges = cirrus.edges
+    edges.store.put(edges.internal("mine/nine.tif"), (tmp_path / "nine.tif").read_bytes())
+    left = {"type": "Polygon", "coordinates": [[[0, 0], [1.5, 0], [1.5, 3], [0, 3], [0, 0]]]}
+    zones = {"type": "FeatureCollection", "features": [{"type": "Feature", "id": "left", "geometry": left}]}
+    item = PAYLOAD["features"][0] | {
+        "id": "nine",
+        "collection": "numbers",
+        "assets": {"light": {"href": edges.internal("mine/nine.tif"), "type": "image/tiff"}},
+    }
+    process = {
+        "workflow": "zonal",
+        "tasks": {"zonal-statistics": {"zones": zones, "stats": ["count", "sum"], "format": "csv"}},
+        "upload_options": {"path_template": f"s3://{edges.stack.protected}/zonal/${{id}}", "s3_urls": True},
+    }
+    path = tmp_path / "payload.json"
+    told = {"id": "numbers/workflow-zonal/nine", "features": [item], "process": [process]}
+    path.write_text(json.dumps(PAYLOAD | told))
+    key = cirrus.pileus("payload", "process", str(path), "--wait").split()[0]
+    assert key == "payload:numbers/workflow-zonal/nine"
+    (made,) = cirrus.json("runs", "result", key)["features"]
+    table = edges.store.get(made["assets"]["statistics"]["href"]).decode().splitlines()
+    assert table[1].split(",")[-2:] == ["4.5", "19.5"]
 
 
 def test_a_payload_that_does_harm_harms_itself_alone(cirrus: Project) -> None:
