@@ -63,6 +63,7 @@ def test_the_workflows_are_those_of_the_stack(ask: Asking) -> None:
     assert [one["name"] for one in told] == [
         "BulkGranules",
         "DiscoverAndProcessGranules",
+        "DiscoverAndProcessPayloads",
         "GenerateCollectionsTriggerWorkflows",
         "IngestGranules",
         "Publish",

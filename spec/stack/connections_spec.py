@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,21 @@ def test_twenty_workers_one_of_them_killed_stay_within_ten_and_bring_all(aws: Si
         made.start()
         return made
 
-    with faulty(files, lambda path: "slow") as site:
+    killed = threading.Event()
+
+    def plan(path: str) -> str:
+        """The first worker waits in the middle of a file until it is killed."""
+        return "stall" if path.startswith("/00-") and not killed.is_set() else "slow"
+
+    with faulty(files, plan) as site:
         running = [start(worker) for worker in range(20)]
         try:
-            victim = _first_to_ask(site.asked)
-            running[victim].kill()
-            running[victim].join(30)
-            assert running[victim].exitcode == -signal.SIGKILL
-            running.append(start(victim))
+            _wait_for(site.asked, "/00-")
+            running[0].kill()
+            running[0].join(30)
+            assert running[0].exitcode == -signal.SIGKILL
+            killed.set()
+            running.append(start(0))
             for process in running:
                 process.join(120)
             assert [process.exitcode for process in running].count(0) == 20
@@ -49,11 +57,12 @@ def test_twenty_workers_one_of_them_killed_stay_within_ten_and_bring_all(aws: Si
         assert (tmp_path / str(int(path[1:3])) / path[1:]).read_bytes() == body
 
 
-def _first_to_ask(asked: list[tuple[str, str, str | None]]) -> int:
+def _wait_for(asked: list[tuple[str, str, str | None]], prefix: str) -> None:
+    """Wait until a path with this beginning was asked for."""
     deadline = time.monotonic() + 60
-    while not asked and time.monotonic() < deadline:
+    while not any(path.startswith(prefix) for _, path, _ in list(asked)):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    return int(asked[0][1][1:3])
 
 
 def _all_ten_come_back(table: BudgetTable, seconds: float) -> None:

@@ -40,6 +40,7 @@ PAGES = (
     "how-to/messages.md",
     "how-to/cumulus-tasks.md",
     "how-to/cumulus-api.md",
+    "how-to/cirrus-state.md",
     "how-to/cirrus-tasks.md",
     "how-to/feeders.md",
     "how-to/when-something-failed.md",

@@ -24,6 +24,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.lifecycle.report import ATTRIBUTES, REASON, Report, of_failure, of_run
 from pileus.models import Partition, State
+from pileus.project.registry import Registry
 from pileus.wiring import Edges, wire_folder
 from spec.simulation.alone import alone_workflows
 
@@ -254,5 +255,5 @@ def test_partitions_that_never_ran_are_counted_and_not_told(desk: Desk) -> None:
 def test_a_rule_asks_for_failures_by_one_word_and_else_fires_as_it_did() -> None:
     document = {"name": "r", "collection": {"name": "viirs"}, "rule": {"type": "onetime"}}
     asking = parse_value(Rule, document | {"meta": {"reportFailures": True}}, "r")
-    assert input_of(asking)["reportFailures"] is True
-    assert "reportFailures" not in input_of(parse_value(Rule, document, "r"))
+    assert input_of(Registry(), asking)["reportFailures"] is True
+    assert "reportFailures" not in input_of(Registry(), parse_value(Rule, document, "r"))
