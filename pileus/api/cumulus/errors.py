@@ -1,18 +1,13 @@
 """Errors as Cumulus tells them: `{statusCode, error, message}`. Those of signing in stay as everywhere."""
 
-from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
-from pileus.api.access import Forbidden, NotSignedIn, TooMany
-from pileus.api.bad_requests import first_of
 from pileus.api.problems import responses_of, status_of
+from pileus.api.telling_route import TellingRoute
 from pileus.errors import PileusError
 
 SCHEMA: dict[str, Any] = {
@@ -51,24 +46,14 @@ def answer(status: HTTPStatus, message: str) -> JSONResponse:
     return JSONResponse(body, status_code=int(status), headers=headers)
 
 
-class CumulusRoute(APIRoute):
+class CumulusRoute(TellingRoute):
     """A route that answers every error in Cumulus's shape, but for those of signing in."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
-        handle = super().get_route_handler()
+    def refusal(self, status: HTTPStatus, message: str) -> Response:
+        """See TellingRoute."""
+        return answer(status, message)
 
-        async def answered(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                return answer(HTTPStatus.BAD_REQUEST, first_of(error.errors()))
-            except HTTPException as error:
-                return answer(HTTPStatus(error.status_code), str(error.detail))
-            except (NotSignedIn, Forbidden, TooMany):
-                raise
-            except PileusError as error:
-                where = f"{error.where}: " if error.where else ""
-                return answer(status_of(error), f"{where}{error.message}")
-
-        return answered
+    def failure(self, error: PileusError) -> Response:
+        """See TellingRoute."""
+        where = f"{error.where}: " if error.where else ""
+        return answer(status_of(error), f"{where}{error.message}")

@@ -1,19 +1,14 @@
 """Exceptions as OGC API - Processes writes them, and routes that answer with them."""
 
-from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 
 from pileus import errors
-from pileus.api.access import Forbidden, NotSignedIn, TooMany
-from pileus.api.bad_requests import first_of
 from pileus.api.problems import responses_of, status_of
+from pileus.api.telling_route import TellingRoute
 from pileus.lifecycle.partition import Failure
 
 TYPES = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"
@@ -119,23 +114,13 @@ def answer(error: errors.PileusError) -> JSONResponse:
     return JSONResponse(body, status_code=int(status), headers=headers)
 
 
-class OgcRoute(APIRoute):
+class OgcRoute(TellingRoute):
     """A route that answers every error as an exception of the standard, but for those of signing in."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request."""
-        handle = super().get_route_handler()
+    def refusal(self, status: HTTPStatus, message: str) -> Response:  # noqa: ARG002 - the standard has one for all
+        """See TellingRoute."""
+        return answer(errors.UsageError(message))
 
-        async def answered(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                return answer(errors.UsageError(first_of(error.errors())))
-            except HTTPException as error:
-                return answer(errors.UsageError(str(error.detail)))
-            except (NotSignedIn, Forbidden, TooMany):
-                raise
-            except errors.PileusError as error:
-                return answer(error)
-
-        return answered
+    def failure(self, error: errors.PileusError) -> Response:
+        """See TellingRoute."""
+        return answer(error)
