@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt, StrictBool
 from pileus.cirrus.definition import Open
 from pileus.documents.base import Document, parse_value
 from pileus.documents.task import FUNCTION, Parameter, TaskDefinition
+from pileus.documents.yaml_text import parse_yaml
 from pileus.errors import DocumentError
 
 
@@ -79,7 +80,7 @@ def read_definition(path: Path, where: str) -> TaskDefinition | None:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise DocumentError(f"cannot be read: {exc}", where=where) from exc
-    found = parse_value(CirrusTask, _yaml(text, where), where)
+    found = parse_value(CirrusTask, parse_yaml(text, where), where)
     return parse_value(TaskDefinition, _translated(found, where), where) if found.enabled else None
 
 
@@ -106,12 +107,3 @@ def _translated(task: CirrusTask, where: str) -> dict[str, Any]:
         "calls": "payload",
         **({"timeout": seconds} if seconds else {}),
     }
-
-
-def _yaml(text: str, where: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise DocumentError(f"not YAML: {' '.join(str(exc).split())[:300]}", where=where) from exc

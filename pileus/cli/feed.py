@@ -8,6 +8,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.pairs import pairs
 from pileus.cli.session import Session
 
 if TYPE_CHECKING:
@@ -126,12 +127,8 @@ def _store(session: Session) -> Any:
 
 def _given(texts: "list[str] | tuple[str, ...]") -> dict[str, str]:
     from pileus.cli.json_file import read_file
-    from pileus.errors import UsageError
 
-    found = {}
-    for one in texts:
-        name, equals, value = one.partition("=")
-        if not (name and equals):
-            raise UsageError(f"--param {one[:60]!r}: expected NAME=VALUE")
-        found[name] = read_file(Path(value[1:])).decode("utf-8", "replace") if value.startswith("@") else value
-    return found
+    return {
+        name: read_file(Path(value[1:])).decode("utf-8", "replace") if value.startswith("@") else value
+        for name, value in pairs("--param", texts).items()
+    }

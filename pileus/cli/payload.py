@@ -7,6 +7,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.pairs import pairs
 
 if TYPE_CHECKING:
     from pileus.cirrus.payload import Payload
@@ -77,7 +78,7 @@ def template(
     from pileus.cli.json_file import parsed, read_file
 
     text = read_file(file).decode("utf-8", "surrogateescape")  # JSON that is not UTF-8 is refused below
-    show.as_json(parsed(fill(text, _variables(var or ()), silent=silence_templating_errors), file))
+    show.as_json(parsed(fill(text, pairs("--var", var or ()), silent=silence_templating_errors), file))
 
 
 @payload.command("next", epilog="Example: pileus payload next output.json")
@@ -99,15 +100,3 @@ def _read(file: Path) -> "Payload":
     from pileus.cli.json_file import name_of, read_json
 
     return read_payload(read_json(file), name_of(file))
-
-
-def _variables(given: "list[str] | tuple[str, ...]") -> dict[str, str]:
-    from pileus.errors import UsageError
-
-    found = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not (name and equals):
-            raise UsageError(f"--var {one[:60]!r}: expected NAME=VALUE")
-        found[name] = value
-    return found

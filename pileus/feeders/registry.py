@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from pileus.documents.yaml_text import parse_yaml
 from pileus.errors import DocumentError, UsageError
 from pileus.near import unknown
 from pileus.product import CIRRUS_DEFINITION, run_file
@@ -134,17 +135,11 @@ def _entry(folder: Path) -> str:
     path = folder / CIRRUS_DEFINITION
     if not path.is_file():
         return f"{FILE}:{FUNCTION}"
-    try:
-        import yaml
-    except ImportError as exc:
-        raise UsageError("this needs PyYAML: install pileus[cirrus]") from exc
-    try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as exc:
-        raise DocumentError(f"cannot be read: {exc}", where=f"feeders/{folder.name}/{path.name}") from exc
+    where = f"feeders/{folder.name}/{path.name}"
+    told = parse_yaml(path.read_text(encoding="utf-8"), where)
     entry = told.get("entry", f"{FILE}:{FUNCTION}") if isinstance(told, dict) else None
     if not isinstance(entry, str) or not all(part.isidentifier() for part in entry.split(":", 1)) or ":" not in entry:
-        raise DocumentError("entry: expected module:function", where=f"feeders/{folder.name}/{path.name}")
+        raise DocumentError("entry: expected module:function", where=where)
     return entry
 
 
