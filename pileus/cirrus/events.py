@@ -49,7 +49,7 @@ def event_of(
         "input_payload_url": input,
         "output_payload_url": output,
         "error": error[:LONGEST] if error else None,
-        "execution": _page_of(execution) if execution else None,
+        "execution": page_of(execution) if execution else None,
     }
     attributes: dict[str, str] = {"event_type": name}
     if payload:
@@ -59,8 +59,8 @@ def event_of(
     return {key: value for key, value in told.items() if value is not None}, attributes
 
 
-def _page_of(execution: str) -> str:
-    """Return the address of an execution's page in the console of AWS; its last part is the ARN."""
+def page_of(execution: str) -> str:
+    """Return the address of the page of an execution (ARN) in the console of AWS; its last part is the ARN."""
     region = execution.split(":")[3]
     head = f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/"
     return f"{head}{execution}"

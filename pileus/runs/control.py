@@ -20,7 +20,7 @@ from pileus.runs import executions, record
 from pileus.runs.end import execution_ended
 from pileus.runs.owned import began
 from pileus.runs.payload_events import announce_end
-from pileus.runs.payloads import again
+from pileus.runs.payloads import again, begun
 from pileus.runs.read import find_entry
 from pileus.runs.view import Run, view
 from pileus.subject import Asked, Execution, PayloadId, Request, parse_subject
@@ -192,7 +192,9 @@ def _begun(
     """Start the execution of a run that is queued, unless it was started, and return the run. `document`: its input
     document, where it was written just before.
     """
-    if entry.state is State.queued:
+    if entry.state is State.queued and isinstance(subject, PayloadId):
+        entry = begun(edges, workflows, entry)
+    elif entry.state is State.queued:
         executions.begin(edges, workflows, entry, subject, document)
         if not isinstance(subject, Request):
             entry = began(edges, entry) or find_entry(edges, subject.key)

@@ -7,7 +7,7 @@ it names; of a large one, its address.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pileus.cirrus.payload import is_inline
@@ -78,11 +78,11 @@ def begin(
 ) -> str:
     """Start the execution of a queued run, and return its ARN. Where it was started before, that is returned.
 
-    `document`: of a workflow, its input document; None: it is read. It is handed over as it is, but that a Cumulus
-    message names this execution: tasks tell by that one execution from another.
+    `document`: of a workflow or a payload, its input document; None: it is read. It is handed over as it is, but that a
+    Cumulus message names this execution: tasks tell by that one execution from another.
     """
     if isinstance(subject, PayloadId):
-        return _begin_payload(edges, workflows, entry)
+        return _begin_payload(edges, workflows, entry, document)
     name = name_of(subject, entry.number)
     if isinstance(subject, Request):
         task = RequestTask(subject, entry.number, input_url(edges, subject))
@@ -105,12 +105,13 @@ def _of_execution(edges: Edges, subject: Asked, name: str, document: Mapping[str
     return {**document, "cumulus_meta": {**meta, **told}}
 
 
-def _begin_payload(edges: Edges, workflows: Workflows, entry: Entry) -> str:
+def _begin_payload(edges: Edges, workflows: Workflows, entry: Entry, document: Mapping[str, Any] | None) -> str:
     arn, url = arn_of_entry(edges, entry), input_of(edges, entry)
-    document = read_document(edges, url)
-    machine, _, name = arn.rpartition(":")
-    workflow = machine.removeprefix(execution_arn(edges.stack.workflow_arn(""), "").removesuffix(":"))
-    return workflows.start(workflow, name, document if is_inline(document) else {"url": url})
+    if document is None:
+        document = read_document(edges, url)
+    named = _names(edges, arn)
+    assert named  # it is of this stack
+    return workflows.start(*named, document if is_inline(document) else {"url": url})
 
 
 def place_of(edges: Edges, subject: Execution) -> Place:
@@ -145,18 +146,25 @@ def arn_of(edges: Edges, subject: Asked, number: int) -> str:
     return execution_arn(edges.stack.workflow_arn(workflow), name_of(subject, number))
 
 
-def run_of_arn(edges: Edges, workflows: Workflows, arn: str) -> tuple[Asked, int] | None:
+def run_of_arn(edges: Edges, arn: str, look: Callable[[], Outcome]) -> tuple[Asked, int] | None:
     """Return the subject and the number of the run that an execution is of; None for that of no run.
 
-    The name of a payload's execution tells nothing: its input is read.
+    `look`: returns where the execution stands. It is asked only about a payload's, whose name tells nothing: then its
+    input is read.
     """
+    named = _names(edges, arn)
+    if named is None:
+        return None
+    if _OF_PAYLOAD.fullmatch(named[1]):
+        return _payload_run(edges, arn, look().input)
+    return run_of(*named)
+
+
+def _names(edges: Edges, arn: str) -> tuple[str, str] | None:
+    """Return the workflow and the name of an execution of this stack; None for any other."""
     prefix = execution_arn(edges.stack.workflow_arn(""), "").removesuffix(":")
     workflow, colon, name = arn.removeprefix(prefix).partition(":")
-    if not (arn.startswith(prefix) and colon):
-        return None
-    if _OF_PAYLOAD.fullmatch(name):
-        return _payload_run(edges, arn, workflows.outcome(arn).input)
-    return run_of(workflow, name)
+    return (workflow, name) if arn.startswith(prefix) and colon else None
 
 
 def _payload_run(edges: Edges, arn: str, given: str | None) -> tuple[Asked, int] | None:

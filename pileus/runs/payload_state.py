@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from pileus.cirrus.changes import DAY, DAYS, Change, changes_of, transitions
+from pileus.cirrus.events import page_of
 from pileus.cirrus.rows import STATES, attributes, moment, places
 from pileus.cirrus.states import cirrus_state
 from pileus.edges.index import PayloadQuery
@@ -106,7 +107,7 @@ def told(edges: Edges, entry: Entry) -> dict[str, Any]:
         **facts,
         "input_payload_url": url,
         "output_payload_url": entry.manifest if entry.state is State.succeeded else None,
-        "executions": [_console(arn) for arn in entry.extra["executions"]],
+        "executions": [page_of(arn) for arn in entry.extra["executions"]],
         "catid": str(subject),
         "catalog": url,
     }
@@ -166,10 +167,3 @@ def stats(edges: Edges) -> dict[str, Any]:
         "payloads": read,
         "complete_after": moment(after) if after else None,
     }
-
-
-def _console(arn: str) -> str:
-    """Return the address of an execution in the console of AWS."""
-    region = arn.split(":")[3]
-    at = f"https://{region}.console.aws.amazon.com/states/home?region={region}"
-    return f"{at}#/v2/executions/details/{arn}"

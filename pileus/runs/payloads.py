@@ -57,8 +57,7 @@ def process(edges: Edges, workflows: Workflows, value: object, *, replace: bool 
     succeeded or is invalid, as the `replace` of its first process does.
 
     A payload that is wrong is kept with the reason, under its id where it has one, and raises DocumentError; one whose
-    workflow the stack does not have has failed, and raises Unknown. Raises NotFound, and DamagedObject, for an address
-    with nothing or no JSON.
+    workflow the stack does not have has failed, and raises Unknown. Raises NotFound for an address with nothing.
     """
     value = fetched(edges, value)
     try:
@@ -73,16 +72,18 @@ def process(edges: Edges, workflows: Workflows, value: object, *, replace: bool 
         raise
     entry, started = _queued(edges, payload, replace=replace)
     if started:
-        _write_input(edges, entry, payload.document)
+        document = _write_input(edges, entry, payload.document)
         announce_entry(edges, "CLAIMED_PROCESSING", entry)
-        entry = begun(edges, workflows, entry)
+        entry = begun(edges, workflows, entry, document)
     else:
         announce_skipped(edges, entry)
     return Processed(view(edges, entry), started, payload.warnings)
 
 
 def fetched(edges: Edges, value: object) -> object:
-    """Return a payload that was handed in by its address. Raises UsageError for one that is not in S3."""
+    """Return a payload that was handed in by its address. Raises UsageError for one that is not in S3, NotFound where
+    there is nothing, DocumentError for what is no JSON.
+    """
     url = address_of(value)
     if url is None:
         return value
@@ -98,11 +99,13 @@ def fetched(edges: Edges, value: object) -> object:
         raise DocumentError(f"is no JSON: {exc}", where=url) from exc
 
 
-def begun(edges: Edges, workflows: Workflows, entry: Entry) -> Entry:
-    """Start the execution of a payload that is queued, and return its entry then."""
+def begun(edges: Edges, workflows: Workflows, entry: Entry, document: Mapping[str, Any] | None = None) -> Entry:
+    """Start the execution of a payload that is queued, and return its entry then. `document`: the payload, where it is
+    at hand.
+    """
     subject = entry.subject
     assert isinstance(subject, PayloadId)
-    executions.begin(edges, workflows, entry, subject)
+    executions.begin(edges, workflows, entry, subject, document)
     if processing := began(edges, entry):
         announce_entry(edges, "STARTED_PROCESSING", processing)
     record.keep(edges, subject)
@@ -156,13 +159,16 @@ class _Queue:
         return Entry(self.subject, State.planned, run_name(self.subject.key, number), extra=extra)
 
 
-def _write_input(edges: Edges, entry: Entry, document: Mapping[str, Any]) -> None:
-    """Write the payload of a run, unless somebody who handed it in at the same time has."""
-    body = json.dumps(document).encode()
+def _write_input(edges: Edges, entry: Entry, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Write the payload of a run, unless somebody who handed it in at the same time has. Return the one that is
+    there.
+    """
+    url = record.input_of(edges, entry)
     try:
-        edges.store.swap(record.input_of(edges, entry), body, None, "application/json")
+        edges.store.swap(url, json.dumps(document).encode(), None, "application/json")
     except Conflict:
-        return
+        return record.read_document(edges, url)
+    return document
 
 
 def _refuse(edges: Edges, subject: PayloadId, document: Mapping[str, Any], failure: Failure) -> None:

@@ -17,6 +17,7 @@ import random
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -157,7 +158,7 @@ class _Group:
         edges, run = self._edges, self._task.run_name
         if self._full(backfill, 1):
             return None
-        claimed = lifecycle.claim(stored, run, self._payload().key, uuid4().hex, lease=0, now=edges.now())
+        claimed = lifecycle.claim(stored, run, self._payload.key, uuid4().hex, lease=0, now=edges.now())
         if claimed is None:
             return None
         try:
@@ -186,9 +187,11 @@ class _Group:
         here = [one for one in self._edges.index.briefs(*place) if one.run == backfill.run_name]
         return sum(one.state is State.running for one in here) + more > backfill.max_running
 
+    @cached_property
     def _payload(self) -> PayloadId:
-        return read_payload(self._document()).id
+        return read_payload(self._document).id
 
+    @cached_property
     def _document(self) -> dict[str, Any]:
         return load(self._edges.store, self._url, lambda body: dict(json.loads(body)))
 
@@ -197,7 +200,7 @@ class _Group:
 
         A payload that somebody else has processed is not processed again for a partition that is new.
         """
-        edges, document, id = self._edges, self._document(), self._payload()
+        edges, document, id = self._edges, self._document, self._payload
         known = edges.index.entry(id)
         again = self._task.again or stored.manifest is not None or (known is not None and known.state is State.failed)
         try:
@@ -266,7 +269,7 @@ class _Group:
             partition=stored.partition,
             fingerprint=task.entry.fingerprint or "",
             inputs=task.group.granules,
-            parameters={"payload": run.key, "execution": run.run, "process": self._document()["process"]},
+            parameters={"payload": run.key, "execution": run.run, "process": self._document["process"]},
             outputs=(output,),
             code=__version__,
             finished=datetime.fromtimestamp(self._edges.now(), UTC).isoformat(timespec="seconds"),

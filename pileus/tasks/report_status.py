@@ -1,6 +1,7 @@
 """ReportStatus: record in the index what failed or ended outside a worker, and publish it on the topic."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pileus.backfills.end import end
@@ -63,8 +64,9 @@ def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, 
 def _execution_ended(edges: Edges, workflows: Workflows, detail: Mapping[str, Any]) -> dict[str, Any]:
     execution, status = text(detail, "executionArn"), text(detail, "status")
     why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
-    if of := run_of_arn(edges, workflows, execution):
-        output = workflows.outcome(execution).output if status == "SUCCEEDED" else None  # the event has no long ones
+    look = cache(lambda: workflows.outcome(execution))
+    if of := run_of_arn(edges, execution, look):
+        output = look().output if status == "SUCCEEDED" else None  # the event has no long ones
         return execution_ended(edges, workflows, *of, status, why, output)
     for backfill in edges.index.backfills():
         if backfill.execution == execution:

@@ -3,6 +3,7 @@ queued, and a workflow for each stages and moves its files; then again, with eac
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ class Site:
         assert run.state is State.succeeded, run
         found = {}
         for arn in output["payload"]["running"]:
-            of = run_of_arn(edges, self.workflows, arn)
+            of = run_of_arn(edges, arn, partial(self.workflows.outcome, arn))
             assert of
             run = self.ended(of[0].key)
             (granule,) = read_document(edges, input_url(edges, of[0]))["payload"]["granules"]
