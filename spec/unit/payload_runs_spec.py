@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from pileus import runs
+from pileus.cirrus.ids import execution_name
+from pileus.cirrus.payload import INLINE
 from pileus.cirrus.states import cirrus_state
 from pileus.edges.index import MemoryIndex
 from pileus.edges.letters import KeptLetters
@@ -25,6 +27,7 @@ from pileus.models import State
 from pileus.runs import control, record
 from pileus.runs.payloads import Processed, process
 from pileus.subject import PayloadId
+from pileus.tasks.oversized import by_address
 from pileus.tasks.report_status import report_status
 from pileus.tasks.start_from_message import start_from_message
 from pileus.wiring import Edges, wire_folder
@@ -211,6 +214,16 @@ def test_fifty_who_hand_it_in_at_once_make_one_execution(office: Office) -> None
     assert len(office.workflows.started) == 1
     (given,) = office.workflows.started.values()
     assert json.loads(office.edges.store.get(found[0].run.input)) == given, "what runs is what was written down"
+
+
+def test_what_runs_is_the_payload_that_was_written_down_first(office: Office) -> None:
+    """Somebody handed one in at the same time, and was a moment quicker."""
+    name = execution_name(SUBJECT)
+    url = record.execution_url(office.edges, SUBJECT, f"{EXECUTIONS}publish:{name}", "input.json")
+    office.edges.store.put(url, json.dumps(PAYLOAD | {"id": ID, "from": "quicker"}).encode())
+    assert office.hand_in(PAYLOAD | {"from": "slower"}).started
+    (given,) = office.workflows.started.values()
+    assert given["from"] == "quicker"
 
 
 def test_late_events_in_any_order_leave_the_next_run_alone(tmp_path: Path) -> None:
@@ -490,3 +503,12 @@ def test_it_has_no_rows(office: Office) -> None:
     office.end()
     with pytest.raises(NotFound, match="makes no rows"):
         runs.rows(office.edges, KEY)
+
+
+def test_an_answer_that_is_too_large_for_a_step_goes_on_by_its_address(office: Office) -> None:
+    store, small = office.edges.store, json.dumps({"a": 1})
+    assert by_address(store, "internal", small) == small
+    large = json.dumps({"a": "x" * INLINE})
+    told = json.loads(by_address(store, "internal", large))
+    assert list(told) == ["url"]
+    assert store.get(told["url"]).decode() == large
