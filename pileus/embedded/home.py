@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shutil import rmtree
 
 from pileus.edges.aws import Aws, Credentials
 
@@ -56,6 +57,7 @@ class Home:
         self.metadata = self.path / "s3-metadata"
         self.logs = self.path / "logs"
         self.scratch = self.path / "scratch"
+        self.temporary = self.path / "tmp"
         self.assemblies = self.path / "cdk"
         self._state = self.path / "state.json"
 
@@ -94,6 +96,11 @@ class Home:
                 os.link(part, path)
             part.unlink()
             return path.read_text()
+
+    def clear_temporary(self) -> None:
+        """Empty the folder of temporary files: the embedded AWS unpacks the code of its Lambdas there, and leaves it."""
+        rmtree(self.temporary, ignore_errors=True)
+        self.temporary.mkdir(parents=True)
 
     def forget(self) -> None:
         self._state.unlink(missing_ok=True)

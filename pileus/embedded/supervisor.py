@@ -182,6 +182,7 @@ class Supervisor:
     def _start_ministack(self) -> None:
         self._port = self._port if self._port and _free(self._port) else _any_free_port()
         self._home.data.mkdir(parents=True, exist_ok=True)
+        self._home.clear_temporary()
         settings = {
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_HOST": "127.0.0.1",
@@ -190,6 +191,8 @@ class Supervisor:
             "S3_DATA_DIR": str(self._home.data),
             "PILEUS_S3_METADATA": str(self._home.metadata),
             "LOG_LEVEL": "WARNING",
+            "TMPDIR": str(self._home.temporary),
+            "STATE_DIR": str(self._home.temporary),
             "IOT_MTLS_ENABLED": "0",  # by default it would listen on every interface
             "SFTP_ENABLED": "0",
         }
@@ -246,6 +249,7 @@ class Supervisor:
             self._containers.stop()
         if self._ministack:
             _end_all([self._ministack])
+            self._home.clear_temporary()
         self._home.forget()
 
 

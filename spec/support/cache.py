@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pileus-specs"
-KEPT_DAYS = 2
-"""Days after which something that no run has used is deleted."""
+KEPT_HOURS = 6
+"""Hours after which something that no run has used is deleted."""
 
 
 def made_once(name: str, inputs: Iterable[Path | str], make: Callable[[Path], None]) -> Path:
@@ -42,9 +42,9 @@ def locked(name: str) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what lies in a folder and no run has used for KEPT_DAYS."""
+    """Delete what lies in a folder and no run has used for KEPT_HOURS."""
     for path in folder.iterdir():
-        if path.is_dir() and path.stat().st_mtime < time.time() - KEPT_DAYS * 86_400:
+        if path.is_dir() and path.stat().st_mtime < time.time() - KEPT_HOURS * 3600:
             shutil.rmtree(path, ignore_errors=True)
 
 
