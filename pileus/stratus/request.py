@@ -36,6 +36,8 @@ AXES = {
 """Names that a domain may give an axis, and which axis each is."""
 SYSTEMS = ("values", "indices", "timestamps")
 SPELLINGS = {"operations": "operation", "variables": "input", "inputs": "input", "domains": "domain"}
+LISTED = ("input", "domain", *SPELLINGS)
+"""Keys that an endpoint's name may stand before, or that have another spelling."""
 KEYS = ("rid", "cid", "operation", "input", "domain", "outputs", "epa")
 _OPERATION = ("name", "epa", "input", "inputs", "result", "domain")
 _INPUT = ("name", "uri", "domain")
@@ -157,7 +159,11 @@ class _Reader:
         self._wrong: list[str] = []
         self._value: dict[str, Any] = {}
         for key, one in value.items():
-            plain = SPELLINGS.get(key, key)
+            last = key.rpartition(":")[2]
+            plain = SPELLINGS.get(last, last) if last in LISTED else key
+            if plain in self._value and ":" in key and isinstance(one, list) and isinstance(self._value[plain], list):
+                self._value[plain] = [*self._value[plain], *one]
+                continue
             if plain in self._value:
                 self._wrong.append(f"{key}: given twice, as {plain} too")
             self._value[plain] = one
