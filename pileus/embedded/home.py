@@ -98,7 +98,7 @@ class Home:
             return path.read_text()
 
     def clear_temporary(self) -> None:
-        """Empty the folder of temporary files: the embedded AWS unpacks the code of its Lambdas there, and leaves it."""
+        """Empty the folder of temporary files: the embedded AWS unpacks its Lambdas there, and leaves them."""
         rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir(parents=True)
 

@@ -5,7 +5,8 @@ operation           operations         what is done, each with its own result
 input               variables          what is read
 domain              domains            parts of space and time
 name "epa:op"       epa, name          an operation's two names: of the endpoint, and within it
-epa:key                                a key at the top that the endpoint of this name alone gets
+epa:key                                a key at the top that the endpoint of this name alone gets;
+                                           inputs and domains under such a key are like all others
 """
 
 import json
@@ -158,15 +159,19 @@ class _Reader:
     def __init__(self, value: Mapping[str, Any]) -> None:
         self._wrong: list[str] = []
         self._value: dict[str, Any] = {}
+        apart: dict[str, list[Any]] = {}
         for key, one in value.items():
-            last = key.rpartition(":")[2]
+            epa, _, last = key.rpartition(":")
             plain = SPELLINGS.get(last, last) if last in LISTED else key
-            if plain in self._value and ":" in key and isinstance(one, list) and isinstance(self._value[plain], list):
-                self._value[plain] = [*self._value[plain], *one]
-                continue
-            if plain in self._value:
+            if epa and last in LISTED:
+                apart.setdefault(plain, []).extend(one if isinstance(one, list) else [one])
+            elif plain in self._value:
                 self._wrong.append(f"{key}: given twice, as {plain} too")
-            self._value[plain] = one
+            else:
+                self._value[plain] = one
+        for plain, listed in apart.items():
+            there = self._value.get(plain, [])
+            self._value[plain] = [*(there if isinstance(there, list) else [there]), *listed]
 
     def request(self) -> StratusRequest:
         operations = [self._operation(at, one) for at, one in self._each("operation", required=True)]

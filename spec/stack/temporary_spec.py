@@ -1,4 +1,4 @@
-"""The embedded AWS unpacks the code of each Lambda that runs. It does so in the project's folder, and leaves nothing."""
+"""The embedded AWS unpacks the code of each Lambda that runs, in the project's folder, and leaves nothing."""
 
 from pathlib import Path
 
