@@ -6,7 +6,7 @@ input               variables          what is read
 domain              domains            parts of space and time
 name "epa:op"       epa, name          an operation's two names: of the endpoint, and within it
 epa:key                                a key at the top that the endpoint of this name alone gets;
-                                           inputs and domains under such a key are like all others
+                                       inputs and domains under such a key are like all others
 """
 
 import json
