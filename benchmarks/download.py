@@ -1,6 +1,7 @@
-"""Downloads against aria2c and against the ancestor's one wget process per file, from one nginx on the loopback.
+"""Downloads against curl, aria2c and the earlier system's one wget process per file, from one nginx on the loopback,
+by http and by https.
 
-    python benchmarks/download.py [--rounds 5] [--case big|throttled|small] [--folder DIR]
+    python benchmarks/download.py [--rounds 5] [--case big|throttled|small|big-https|small-https] [--folder DIR]
 
 `--folder`: where the files of the server and of the programs lie; a temporary folder if not given.
 
@@ -16,6 +17,7 @@ import os
 import random
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,12 +44,15 @@ class Case:
     size: int
     """Bytes of each file."""
     rate: str = "0"
+    tls: bool = False
 
 
 CASES = (
     Case("big", 24, 64_000_000),
     Case("throttled", 20, 32 << 20, f"{LIMIT_MB:g}m"),
     Case("small", 2000, 20_000),
+    Case("big-https", 24, 64_000_000, tls=True),
+    Case("small-https", 2000, 20_000, tls=True),
 )
 
 
@@ -58,12 +63,25 @@ def ours(urls: Path, folder: Path) -> list[list[str]]:
 
 def aria2c(urls: Path, folder: Path) -> list[list[str]]:
     aria = ["aria2c", "--quiet", "--file-allocation=none", f"-j{PARALLEL}", "-x1", "--conditional-get=false"]
-    return [[*aria, "-d", str(folder), "-i", str(urls)]]
+    return [[*aria, *_trusted("--ca-certificate"), "-d", str(folder), "-i", str(urls)]]
+
+
+def curl(urls: Path, folder: Path) -> list[list[str]]:
+    settings = urls.with_name("curl.txt")
+    settings.write_text("".join(f'url = "{url}"\nremote-name\n' for url in urls.read_text().split()))
+    asked = ["--no-progress-meter", "--fail", "--parallel", "--parallel-max", str(PARALLEL), "--create-dirs"]
+    return [["curl", *asked, *_trusted("--cacert"), "--output-dir", str(folder), "-K", str(settings)]]
+
+
+def _trusted(option: str) -> list[str]:
+    """Return the option that trusts the server's certificate; ours takes it from the environment."""
+    return [option, authority] if (authority := os.environ.get("SSL_CERT_FILE")) else []
 
 
 def wget(urls: Path, folder: Path) -> list[list[str]]:
     """Return the commands of the earlier system: one process for each file, at most PARALLEL at once."""
-    return [["wget", "-q", "-P", str(folder), url] for url in urls.read_text().split()]
+    trusted = _trusted("--ca-certificate")
+    return [["wget", "-q", *trusted, "-P", str(folder), url] for url in urls.read_text().split()]
 
 
 WARM = """
@@ -73,8 +91,8 @@ from pileus.documents import Provider
 from pileus.download.fetch import download, granule_of
 from pileus.edges.providers import connect
 from pileus.edges.secrets import Secrets
-urls, folder, parallel, host = sys.argv[1:]
-edge = connect(Provider(id="site", protocol="http", host=host), secrets=Secrets(environ={}))
+urls, folder, parallel, protocol, host = sys.argv[1:]
+edge = connect(Provider(id="site", protocol=protocol, host=host), secrets=Secrets(environ={}))
 granules = [granule_of(url) for url in Path(urls).read_text().split()]
 started = time.perf_counter()
 download(granules, Path(folder), edge, parallel=int(parallel))
@@ -84,13 +102,15 @@ Path(folder, "seconds").write_text(str(time.perf_counter() - started))
 
 def worker(urls: Path, folder: Path) -> list[list[str]]:
     """Ours as a worker runs it: Python has started long ago. It writes down how long it took."""
-    host = urls.read_text().partition("//")[2].partition("/")[0]
-    return [[sys.executable, "-c", WARM, str(urls), str(folder), str(PARALLEL), host]]
+    protocol, _, rest = urls.read_text().partition("://")
+    host = rest.partition("/")[0]
+    return [[sys.executable, "-c", WARM, str(urls), str(folder), str(PARALLEL), protocol, host]]
 
 
 PROGRAMS: dict[str, Callable[[Path, Path], list[list[str]]]] = {
     "ours": ours,
     "worker": worker,
+    "curl": curl,
     "aria2c": aria2c,
     "wget": wget,
 }
@@ -128,10 +148,23 @@ def site(case: Case, work: Path) -> Iterator[Path]:
         with (folder / f"{number:04}.bin").open("wb") as file:
             for start in range(0, case.size, len(block)):
                 file.write(block[: case.size - start])
-    with nginx(folder, work / "nginx", rate=case.rate) as served:
+    pair = certificate(work) if case.tls else None
+    os.environ.pop("SSL_CERT_FILE", None)
+    if pair:
+        os.environ["SSL_CERT_FILE"] = str(pair[0])
+    with nginx(folder, work / "nginx", rate=case.rate, tls=pair) as served:
         urls = work / "urls.txt"
         urls.write_text("".join(f"{served.url}/{number:04}.bin\n" for number in range(case.files)))
         yield urls
+
+
+def certificate(work: Path) -> tuple[Path, Path]:
+    """Return a certificate of this machine that signs itself, and its key."""
+    made = (work / "certificate.pem", work / "key.pem")
+    asked = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(made[0]), "-keyout", str(made[1])]
+    subprocess.run([*asked, *names], check=True, capture_output=True)
+    return made
 
 
 def _warm(path: Path, size: int) -> None:
