@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 from pileus.edges.aws_errors import translated
-from pileus.errors import StoreError
+from pileus.errors import StoreError, Unknown
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -50,10 +50,13 @@ class Workflows(Protocol):
     """Raises StoreError when Step Functions refuses."""
 
     def start(self, workflow: str, name: str, value: Mapping[str, Any]) -> str:
-        """Start an execution called `name`; return its ARN. A second call with the same name returns the same ARN."""
+        """Start an execution called `name`; return its ARN. A second call with the same name returns the same ARN.
+
+        Raises Unknown where the stack has no such workflow.
+        """
 
     def exists(self, workflow: str) -> bool:
-        """Return whether the stack has a workflow of this name."""
+        """Return whether the stack has a workflow of this name. One that was seen may have been removed since."""
 
     def definition(self, workflow: str) -> dict[str, Any] | None:
         """Return what the stack's workflow of this name is made of, as Amazon States Language; None for no such."""
@@ -80,6 +83,7 @@ class StepFunctions:
     def __init__(self, client: "Callable[[], SFNClient]", arn_prefix: str) -> None:
         self._make = client
         self._prefix = arn_prefix
+        self._seen: set[str] = set()
 
     @cached_property
     def _client(self) -> "SFNClient":
@@ -91,13 +95,18 @@ class StepFunctions:
             with translated(name, "Step Functions"):
                 started = self._client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(value))
         except StoreError as exc:
+            if exc.code == "StateMachineDoesNotExist":
+                self._seen.discard(workflow)
+                raise no_such(workflow) from exc
             if exc.code != "ExecutionAlreadyExists":
                 raise
             return execution_arn(machine, name)  # it has ended since; the answer to its start was lost
         return started["executionArn"]
 
     def exists(self, workflow: str) -> bool:
-        return self.definition(workflow) is not None
+        if workflow not in self._seen and self.definition(workflow) is not None:
+            self._seen.add(workflow)
+        return workflow in self._seen
 
     def definition(self, workflow: str) -> dict[str, Any] | None:
         try:
@@ -151,6 +160,11 @@ class StepFunctions:
                 for execution in page["executions"]:
                     if execution["name"].startswith(prefix):
                         yield execution["executionArn"]
+
+
+def no_such(workflow: str) -> Unknown:
+    """Return the error about a workflow that the stack does not have."""
+    return Unknown(f"the stack has no workflow {workflow!r}: `pileus workflows list` shows those there are")
 
 
 def _happened(event: Mapping[str, Any]) -> Happened:

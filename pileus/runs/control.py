@@ -18,7 +18,7 @@ from pileus.models import State
 from pileus.processes import process_of
 from pileus.runs import executions, record
 from pileus.runs.end import execution_ended
-from pileus.runs.owned import began
+from pileus.runs.owned import End, began
 from pileus.runs.payload_events import announce_end
 from pileus.runs.payloads import again, begun
 from pileus.runs.read import find_entry
@@ -133,7 +133,7 @@ def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
         return view(edges, entry)
     elif found.status in ("ABORTED", "FAILED", "TIMED_OUT", "SUCCEEDED"):
         why = explain({"Error": found.error, "Cause": found.cause}) if found.error else None
-        execution_ended(edges, workflows, subject, entry.number, found.status, why, found.output)
+        execution_ended(edges, workflows, subject, entry.number, entry, End(found.status, why, found.output))
     return view(edges, find_entry(edges, key))
 
 

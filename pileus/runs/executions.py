@@ -8,12 +8,12 @@ it names; of a large one, its address.
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pileus.cirrus.payload import is_inline
 from pileus.cumulus.message import Place
-from pileus.edges.workflows import Outcome, Workflows, execution_arn
-from pileus.errors import DocumentError, Unknown, UsageError
+from pileus.edges.workflows import Outcome, Workflows, execution_arn, no_such
+from pileus.errors import DocumentError, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.messages import RequestTask
 from pileus.runs.record import FOLDERS, input_of, input_url, read_document
@@ -46,7 +46,7 @@ def check(workflows: Workflows, workflow: str, size: int) -> None:
         most = f"{LONGEST:,} are the most of an execution"
         raise UsageError(f"the document has {size:,} bytes: {most}; give what is large by its address")
     if not workflows.exists(workflow):
-        raise Unknown(f"the stack has no workflow {workflow!r}: `pileus workflows list` shows those there are")
+        raise no_such(workflow)
 
 
 def name_of(subject: Asked, number: int) -> str:
@@ -146,18 +146,28 @@ def arn_of(edges: Edges, subject: Asked, number: int) -> str:
     return execution_arn(edges.stack.workflow_arn(workflow), name_of(subject, number))
 
 
-def run_of_arn(edges: Edges, arn: str, look: Callable[[], Outcome]) -> tuple[Asked, int] | None:
-    """Return the subject and the number of the run that an execution is of; None for that of no run.
+class Carried(NamedTuple):
+    """What an execution carries out."""
 
-    `look`: returns where the execution stands. It is asked only about a payload's, whose name tells nothing: then its
-    input is read.
+    subject: Asked
+    number: int
+    """Of the run."""
+    entry: Entry | None = None
+    """Of a payload: its entry, as it was just read."""
+
+
+def run_of_arn(edges: Edges, arn: str, look: Callable[[], str | None]) -> Carried | None:
+    """Return the run that an execution is of; None for that of no run.
+
+    `look`: returns the input of the execution as JSON. It is asked only about a payload's, whose name tells nothing.
     """
     named = _names(edges, arn)
     if named is None:
         return None
     if _OF_PAYLOAD.fullmatch(named[1]):
-        return _payload_run(edges, arn, look().input)
-    return run_of(*named)
+        return _payload_run(edges, arn, look())
+    of = run_of(*named)
+    return Carried(*of) if of else None
 
 
 def _names(edges: Edges, arn: str) -> tuple[str, str] | None:
@@ -167,8 +177,8 @@ def _names(edges: Edges, arn: str) -> tuple[str, str] | None:
     return (workflow, name) if arn.startswith(prefix) and colon else None
 
 
-def _payload_run(edges: Edges, arn: str, given: str | None) -> tuple[Asked, int] | None:
-    """Return the payload, and the number of its run, of an execution that was given this as its input."""
+def _payload_run(edges: Edges, arn: str, given: str | None) -> Carried | None:
+    """Return the payload's run that an execution is of which was given this as its input."""
     value = json.loads(given or "null")
     if not isinstance(value, Mapping):
         return None
@@ -178,7 +188,7 @@ def _payload_run(edges: Edges, arn: str, given: str | None) -> tuple[Asked, int]
         return None
     entry = edges.index.entry(subject)
     known = entry.extra.get("executions", []) if entry else []
-    return (subject, known.index(arn) + 1) if arn in known else None
+    return Carried(subject, known.index(arn) + 1, entry) if arn in known else None
 
 
 def _id_in(edges: Edges, arn: str, url: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from pileus.cirrus.states import INVALID, cirrus_state, may_start
 from pileus.edges.index import change
 from pileus.edges.store import split
 from pileus.edges.workflows import Workflows, execution_arn
-from pileus.errors import Conflict, DocumentError, UsageError
+from pileus.errors import Conflict, DocumentError, Unknown, UsageError
 from pileus.keys import is_own
 from pileus.lifecycle.backfill import run_name
 from pileus.lifecycle.partition import Entry, Failure
@@ -74,7 +75,7 @@ def process(edges: Edges, workflows: Workflows, value: object, *, replace: bool 
     if started:
         document = _write_input(edges, entry, payload.document)
         announce_entry(edges, "CLAIMED_PROCESSING", entry)
-        entry = begun(edges, workflows, entry, document)
+        entry = _begun(edges, workflows, entry, document)
     else:
         announce_skipped(edges, entry)
     return Processed(view(edges, entry), started, payload.warnings)
@@ -105,11 +106,24 @@ def begun(edges: Edges, workflows: Workflows, entry: Entry, document: Mapping[st
     """
     subject = entry.subject
     assert isinstance(subject, PayloadId)
+    copy = record.keep_stored(edges, entry)
     executions.begin(edges, workflows, entry, subject, document)
-    if processing := began(edges, entry):
+    if processing := began(edges, entry, **{record.COPY: copy}):
         announce_entry(edges, "STARTED_PROCESSING", processing)
-    record.keep(edges, subject)
     return processing or find_entry(edges, subject.key)
+
+
+def _begun(edges: Edges, workflows: Workflows, entry: Entry, document: Mapping[str, Any]) -> Entry:
+    """Do as `begun`. Where the workflow was removed since it was last seen, the run has failed."""
+    try:
+        return begun(edges, workflows, entry, document)
+    except Unknown as exc:
+        failure = Failure(type(exc).__name__, exc.message)
+        step = partial(lifecycle.give_up, run=entry.run, failure=failure, now=edges.now())
+        if failed := change(edges.index, entry.subject, step, entry):
+            record.keep_stored(edges, failed)
+            announce_end(edges, failed)
+        raise
 
 
 def again(edges: Edges, workflows: Workflows, subject: PayloadId) -> Run:
@@ -156,6 +170,8 @@ class _Queue:
         now = self.edges.now()
         first = stored.extra.get("first", stored.extra.get("created", now)) if stored else now
         extra = {"created": now, "first": first, "executions": [*before, arn]}
+        if stored and record.COPY in stored.extra:
+            extra[record.COPY] = stored.extra[record.COPY]
         return Entry(self.subject, State.planned, run_name(self.subject.key, number), extra=extra)
 
 
@@ -183,7 +199,7 @@ def _refuse(edges: Edges, subject: PayloadId, document: Mapping[str, Any], failu
     entry = change(edges.index, subject, step)
     if entry is not None:
         _write_input(edges, entry, document)
-        record.keep(edges, subject)
+        record.keep_stored(edges, entry)
         announce_end(edges, entry)
 
 

@@ -28,6 +28,8 @@ from pileus.wiring import Edges
 
 FOLDERS = {"request": "runs", "workflow": "executions", "payload": "cirrus/executions"}
 """By kind of subject."""
+COPY = "copy"
+"""In the `extra` of an entry: entity tag of the copy that an earlier entry of the subject has in S3."""
 LARGEST = 10 << 20
 """Most bytes of an input document: of zones that are given by value, above all."""
 
@@ -111,16 +113,36 @@ def read_input(edges: Edges, url: str) -> tuple[RegisteredProcess, Mapping[str, 
     return load(edges.store, url, parse)
 
 
-def keep(edges: Edges, subject: Asked) -> None:
-    """Copy the entry of a subject from the index to S3, for a recovery. A slow writer never overwrites a newer one."""
+def keep(edges: Edges, subject: Asked) -> str:
+    """Copy the entry of a subject from the index to S3, for a recovery. A slow writer never overwrites a newer one.
+    Return the entity tag of the copy.
+    """
 
     def step(_: bytes | None) -> bytes:
         now = edges.index.entry(subject)  # read after the tag: who changes it later also writes it later
         if now is None:
             raise StoreError("the index was lost: try again when it is back", where=subject.key)
-        return json.dumps(now.to_json()).encode()
+        return _body(now)
 
-    revise(edges.store, entry_url(edges, subject), step)
+    return revise(edges.store, entry_url(edges, subject), step)[2]
+
+
+def keep_stored(edges: Edges, entry: Entry) -> str:
+    """Copy an entry that this process has just stored, as `keep` does, and return the entity tag of the copy.
+
+    The entry names the tag of the copy before it (`COPY` in its `extra`), which was read before it was stored. Where
+    that is still the copy's, nobody has changed the entry and copied it since: so nothing needs to be read.
+    """
+    subject = entry.subject
+    assert isinstance(subject, Asked)
+    try:
+        return edges.store.swap(entry_url(edges, subject), _body(entry), entry.extra.get(COPY), "application/json")
+    except Conflict:
+        return keep(edges, subject)
+
+
+def _body(entry: Entry) -> bytes:
+    return json.dumps(entry.to_json()).encode()
 
 
 def kept(edges: Edges) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pileus.lifecycle.partition import Failure
 from pileus.messages import GroupTask, PointTask, RequestTask, number, part, text
 from pileus.runs.end import execution_ended, fail, told
 from pileus.runs.executions import run_of_arn
+from pileus.runs.owned import End
 from pileus.tasks.ingested import ingested
 from pileus.tasks.process_payload import process_payload, stop_payloads
 from pileus.wiring import Edges
@@ -64,10 +65,10 @@ def _point_failed(edges: Edges, task: PointTask, failure: Failure) -> dict[str, 
 def _execution_ended(edges: Edges, workflows: Workflows, detail: Mapping[str, Any]) -> dict[str, Any]:
     execution, status = text(detail, "executionArn"), text(detail, "status")
     why = explain({"Error": detail["error"], "Cause": detail.get("cause")}) if detail.get("error") else None
-    look = cache(lambda: workflows.outcome(execution))
-    if of := run_of_arn(edges, execution, look):
-        output = look().output if status == "SUCCEEDED" else None  # the event has no long ones
-        return execution_ended(edges, workflows, *of, status, why, output)
+    look = cache(lambda: workflows.outcome(execution))  # for what is too long for an event
+    if of := run_of_arn(edges, execution, lambda: detail.get("input") or look().input):
+        output = (detail.get("output") or look().output) if status == "SUCCEEDED" else None
+        return execution_ended(edges, workflows, *of, End(status, why, output))
     for backfill in edges.index.backfills():
         if backfill.execution == execution:
             stop_payloads(edges, workflows, backfill)

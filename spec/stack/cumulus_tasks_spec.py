@@ -3,7 +3,6 @@ queued, and a workflow for each stages and moves its files; then again, with eac
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -58,10 +57,10 @@ class Site:
         assert run.state is State.succeeded, run
         found = {}
         for arn in output["payload"]["running"]:
-            of = run_of_arn(edges, arn, partial(self.workflows.outcome, arn))
+            of = run_of_arn(edges, arn, lambda: None)
             assert of
-            run = self.ended(of[0].key)
-            (granule,) = read_document(edges, input_url(edges, of[0]))["payload"]["granules"]
+            run = self.ended(of.subject.key)
+            (granule,) = read_document(edges, input_url(edges, of.subject))["payload"]["granules"]
             answer = runs.result(edges, run.key) if run.state is State.succeeded else {}
             found[granule["granuleId"]] = (run, answer)
         assert [*found] == [*IDS]

@@ -17,6 +17,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition, State
 from pileus.runs import control, executions, record
 from pileus.runs.end import execution_ended, fail
+from pileus.runs.owned import End
 from pileus.subject import Request
 from pileus.tasks.report_status import report_status
 from pileus.wiring import Edges, wire_folder
@@ -378,5 +379,5 @@ def test_an_end_that_comes_late_leaves_the_next_run_alone(office: Office) -> Non
     office.finish(State.failed)
     runs.rerun(office.edges, office.workflows, KEY)
     fail(office.edges, SUBJECT, 1, Failure("Late", "late"))
-    execution_ended(office.edges, office.workflows, SUBJECT, 1, "ABORTED", None)
+    execution_ended(office.edges, office.workflows, SUBJECT, 1, None, End("ABORTED"))
     assert runs.find(office.edges, KEY).state is State.queued

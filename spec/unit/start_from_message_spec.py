@@ -332,6 +332,7 @@ def test_the_end_of_a_run_is_told_once_a_failure_as_a_dead_letter_and_the_respon
     from pileus.edges.topics import KeptTopics
     from pileus.lifecycle.partition import Failure
     from pileus.runs.end import execution_ended
+    from pileus.runs.owned import End
     from pileus.subject import Execution, parse_subject
 
     post.rules(rule("notes", meta={"cnmResponse": {"topic": "arn:aws:sns:r:1:out"}}))
@@ -344,7 +345,7 @@ def test_the_end_of_a_run_is_told_once_a_failure_as_a_dead_letter_and_the_respon
     for run, status, why in ((good, "SUCCEEDED", None), (bad, "FAILED", Failure("Corrupt", "md5 differs", "a.nc"))) * 2:
         subject = parse_subject(run.key)
         assert isinstance(subject, Execution)
-        execution_ended(edges, post.workflows, subject, 1, status, why, "{}")
+        execution_ended(edges, post.workflows, subject, 1, None, End(status, why, "{}"))
     told = {message["identifier"]: (topic, message["response"]) for topic, message, _ in topics.published}
     assert len(topics.published) == 2, "an event that comes twice tells nothing twice"
     assert told["good"] == ("arn:aws:sns:r:1:out", {"status": "SUCCESS"})
@@ -356,10 +357,11 @@ def test_the_end_of_a_run_is_told_once_a_failure_as_a_dead_letter_and_the_respon
 
 def test_a_run_that_no_message_started_is_told_nowhere(post: Post) -> None:
     from pileus.runs.end import execution_ended
+    from pileus.runs.owned import End
     from pileus.subject import Execution
 
     runs.start_workflow(post.edges, post.workflows, "Note", {"meta": {}}, "mine")
-    execution_ended(post.edges, post.workflows, Execution("Note", "mine"), 1, "FAILED", None)
+    execution_ended(post.edges, post.workflows, Execution("Note", "mine"), 1, None, End("FAILED"))
     assert post.letters.dead == []
 
 

@@ -121,9 +121,9 @@ def _shown(reach: Reach, keys: Iterable[str]) -> Iterator[Run]:
 
 def _found(reach: Reach, arn: str) -> Run:
     """Return the run that an execution is of. Raises NotFound."""
-    found = run_of_arn(reach.services.edges, arn, lambda: reach.services.workflows.outcome(arn))
-    run = reach.runs.show(found[0].key) if found and not isinstance(found[0], PayloadId) else None
-    if found is None or run is None or run.number != found[1]:
+    found = run_of_arn(reach.services.edges, arn, lambda: reach.services.workflows.outcome(arn).input)
+    run = reach.runs.show(found.subject.key) if found and not isinstance(found.subject, PayloadId) else None
+    if found is None or run is None or run.number != found.number:
         raise NotFound("there is no such execution of a run, or its run has had another since", where=arn[:200])
     return run
 
