@@ -10,7 +10,7 @@ import pytest
 
 from pileus.edges.aws import Aws
 from pileus.edges.workflows import StepFunctions, Workflows
-from pileus.errors import StoreError
+from pileus.errors import Unknown
 from spec.servers import Site
 from spec.simulation.alone import alone_workflows
 
@@ -149,7 +149,7 @@ def test_more_than_a_page_of_them_is_listed(engine: Engine) -> None:
     assert set(engine.workflows.running(NAME, "b-")) == started
 
 
-def test_a_workflow_that_is_not_there_is_a_store_error(engine: Engine) -> None:
+def test_a_workflow_that_is_not_there_is_said_to_be_none(engine: Engine) -> None:
     assert (engine.workflows.exists(NAME), engine.workflows.exists("None")) == (True, False)
-    with pytest.raises(StoreError):
+    with pytest.raises(Unknown, match="the stack has no workflow 'None'"):
         engine.workflows.start("None", "b-1", VALUE)

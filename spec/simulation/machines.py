@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pileus.edges.workflows import Happened, Status
+from pileus.edges.workflows import Happened, Status, no_such
 from pileus.errors import StoreError
 from spec.simulation import limits
 from spec.simulation.executions import Execution, Failed, Settings, Token, choice, filled, follow, matches, placed
@@ -67,7 +67,7 @@ class Machines:
             raise StoreError(f"the input has {len(text):,} bytes: {limits.PAYLOAD:,} are the most", where=name)
         arn = f"{self.prefix}{workflow}/{name}"
         if workflow not in self._definitions:
-            raise StoreError("there is no such workflow", where=workflow)
+            raise no_such(workflow)
         if arn in self.executions:
             return arn  # as StepFunctions answers ExecutionAlreadyExists
         execution = Execution(arn, name, workflow, text, Process(f"execution {name}", "engine"))
