@@ -77,6 +77,8 @@ def shape_of_task(settings: Settings, task: OwnTask) -> Shape:
     """Return the service of a project's task. Raises UsageError where the settings cannot give what it asks for."""
     wanted = task.definition
     assert task.queue  # it runs in workers
+    if wanted.foreign:
+        raise _wrong(task, "command: an image without Pileus runs beside `pileus up` only, and not yet on AWS")
     assert settings.worker_image
     cpu, memory = wanted.cpu or 1024, wanted.memory or 2048
     own = _own(settings, task, cpu, memory) if settings.compute == "ec2" else None

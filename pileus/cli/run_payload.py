@@ -34,12 +34,19 @@ class PayloadTask:
         TaskFailed for what the task raises.
         """
         from pileus.errors import UsageError
+        from pileus.worker.container_payloads import ContainerPayloads
         from pileus.worker.payload_process import MEMORY, PayloadProcess
 
         if not isinstance(payload, Mapping):
             raise UsageError("expected a payload, an object with features and process", where=self.name)
         definition = self.own.definition if self.own else None
         scratch.mkdir(parents=True, exist_ok=True)
+        if definition and definition.foreign:
+            made = ContainerPayloads(
+                self.name, definition, scratch, memory=definition.memory or MEMORY, tell=_print, kept=kept
+            )
+            with closing(made):
+                return json.loads(made.run(payload, threading.Event()))
         process = PayloadProcess(
             self.name.rpartition(":")[2],
             self.entry,

@@ -89,7 +89,8 @@ def _show(name: str, json: bool, *, readme: bool = False) -> None:
 def _tell(found: "FolderTask") -> None:
     definition = found.definition
     show.line(f"{found.name}: {definition.description}", style="bold")
-    show.line(f"runs {_where(definition)}; calls {definition.function}")
+    does = f"calls {definition.function}" if definition.function else f"runs the image {definition.image}"
+    show.line(f"runs {_where(definition)}; {does}")
     needs = {name: getattr(definition, name) for name in NEEDS}
     given = [f"{name} {value}" for name, value in needs.items() if value and definition.runs != "group"]
     if given:

@@ -65,7 +65,8 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     found, stack, aws = TaskFolder(folder).task(name), Stack.from_env(os.environ), Aws()
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
     pulse = pulse_file(scratch, socket.gethostname())
-    with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed)) as process:
+    store = S3Store(aws.s3)
+    with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed, store.get)) as process:
 
         def live() -> None:
             volume.sweep()
@@ -73,7 +74,7 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
 
         def run(event: "Mapping[str, Any]", cancelled: "threading.Event") -> str:
             said = process.run(event, cancelled)
-            return by_address(S3Store(aws.s3), stack.internal, said) if found.definition.calls == "payload" else said
+            return by_address(store, stack.internal, said) if found.definition.calls == "payload" else said
 
         made = TaskWorker(
             wire_task_queue(aws, stack, name),

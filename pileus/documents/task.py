@@ -15,6 +15,8 @@ ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEYS = re.compile(r"(internal|protected|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/[^?\[\]{}]*")
 LAMBDA_SECONDS = 900
 """The longest time that AWS lets a Lambda run."""
+INPUT, OUTPUT, WORKDIR = "{input}", "{output}", "{workdir}"
+"""In the command of an image that has no Pileus in it: what stands for two files and a folder."""
 KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "number": (int, float),
@@ -51,10 +53,10 @@ class TaskDefinition(Document):
     """Where it runs. `worker`: in workers of its own, which take its messages from its own queue. `lambda`: as a
     Lambda. `group`: in the workers of process_group, on the downloaded files of each group whose collection names it in
     `meta.task`. Example: `"worker"`."""
-    function: str = Field(pattern=FUNCTION)
+    function: str = Field("", pattern=f"^$|{FUNCTION}")
     """MODULE:FUNCTION or MODULE:CLASS; the module lies in the task's folder, or is installed. It is called with the
     event, `{"config": {...}, "input": ...}`, and returns what the workflow goes on with; for `group`, with a Work.
-    Example: `"task:tell"`."""
+    Without it: not possible but for an image with a `command` that has `{input}`. Example: `"task:tell"`."""
     cma: Literal["wrap", "none"] = "wrap"
     """What is done with Cumulus messages (events with `cma` or `cumulus_meta`). `wrap`: the task gets `config` and
     `input` of them, and its answer becomes the next message. `none`: the task is called with the message as it is,
@@ -87,11 +89,15 @@ class TaskDefinition(Document):
     max_workers: int = Field(1, ge=1, le=400)
     """For `worker`: most workers at once; the fewest is 0. Example: `4`."""
     image: str | None = None
-    """Address of an image of its own, which has Pileus in it. Without it: the worker's image, or the Lambda package.
-    Example: `"123456789012.dkr.ecr.us-east-1.amazonaws.com/mask:1.0"`."""
+    """Address of an image of its own. It has Pileus in it, but where `command` has `{input}`. Without it: the worker's
+    image, or the Lambda package. Example: `"123456789012.dkr.ecr.us-east-1.amazonaws.com/mask:1.0"`."""
     command: tuple[str, ...] = ()
-    """For `worker`: the container's command. Empty: `python -m pileus worker --task NAME`. Example: `["python", "-m",
-    "pileus", "worker", "--task", "mask"]`."""
+    """For `worker`: the container's command. Empty: `python -m pileus worker --task NAME`. With `{input}` and
+    `{output}`, which stand for files, it is the command line of an image that has no Pileus in it: such a container
+    does one payload, and `{workdir}` is a folder that it may write to. Example: `["run", "{input}", "--output",
+    "{output}"]`."""
+    network: bool = False
+    """For an image that has no Pileus in it: whether its containers reach the network. Example: `true`."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of its own. Example: `{"MODEL": "small"}`."""
     reads: tuple[str, ...] = ()
@@ -113,6 +119,7 @@ class TaskDefinition(Document):
             raise ValueError("python: only for a task that does payloads in a worker")
         if self.runs == "lambda":
             self._check_lambda()
+        self._check_foreign()
         if self.gpu and not self.instance_type:
             raise ValueError("instance_type: required with gpu: name one that has them, such as g5.xlarge")
         if self.image and not is_fixed(self.image):
@@ -124,6 +131,28 @@ class TaskDefinition(Document):
             if not KEYS.fullmatch(place):
                 raise ValueError(f"{place!r}: expected internal/..., protected/... or s3://BUCKET/...")
         return self
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is an image that has no Pileus in it, whose command reads a file and writes another."""
+        return any(place in part for part in self.command for place in (INPUT, OUTPUT))
+
+    def _check_foreign(self) -> None:
+        if not self.foreign:
+            if not self.function:
+                raise ValueError("function: required, and missing")
+            if self.network:
+                raise ValueError("network: only for an image whose command has {input} and {output}")
+            return
+        if (self.calls, self.runs) != ("payload", "worker"):
+            raise ValueError("command: {input} and {output} are for a task that does payloads in a worker")
+        if missing := [one for one in (INPUT, OUTPUT) if not any(one in part for part in self.command)]:
+            raise ValueError(f"command: expected {missing[0]} too")
+        if not self.image:
+            raise ValueError("image: required with a command that has {input}")
+        not_there = ("function", "python", "gpu", "instance_type", "volume", "reads", "writes")
+        if wrong := [name for name in not_there if name in self.model_fields_set]:
+            raise ValueError(f"{wrong[0]}: not for an image that has no Pileus in it")
 
     def _check_lambda(self) -> None:
         if self.timeout > LAMBDA_SECONDS:

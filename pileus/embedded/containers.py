@@ -9,6 +9,7 @@ from pathlib import Path
 from pileus.edges.aws import Aws, Credentials, Stack
 from pileus.embedded.home import Home
 from pileus.errors import StoreError, UsageError
+from pileus.worker.container_payloads import remove_left
 
 IMAGE = "pileus-process-group"
 WORLD_WRITABLE = 0o1777
@@ -91,6 +92,8 @@ def sweep_containers(home: Home) -> None:
     """Remove the containers of a killed supervisor, if this project ever had any."""
     if scratch_of(home).exists() and shutil.which("docker"):
         remove(name_of(home))
+    if home.scratch.exists():
+        remove_left(home.scratch)
 
 
 def scratch_of(home: Home) -> Path:

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pileus.errors import HandedBack, PileusError, StoreError
 from pileus.strict_json import parse_json
@@ -32,6 +32,18 @@ class TaskFailed(PileusError):
     def __init__(self, kind: str, message: str, *, where: str | None = None) -> None:
         super().__init__(message, where=where)
         self.kind = kind
+
+
+class DoesEvents(Protocol):
+    """Does the events of a task, one after the other."""
+
+    def run(self, event: Mapping[str, Any], cancelled: threading.Event) -> str:
+        """Return the JSON of the task's answer. Raises what goes wrong as a PileusError: TaskFailed for errors that are
+        not ours; HandedBack when `cancelled` is set.
+        """
+
+    def close(self) -> None:
+        """End what it has started, and remove what is left of it."""
 
 
 class ChildProcess:

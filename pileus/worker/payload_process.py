@@ -11,7 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 from pileus.task_folder import FolderTask
-from pileus.worker.child_process import ChildProcess
+from pileus.worker.child_process import ChildProcess, DoesEvents
+from pileus.worker.container_payloads import ContainerPayloads, Read
 from pileus.worker.payload_child import OUTPUT, Told, remove
 from pileus.worker.task_process import TaskProcess
 
@@ -72,9 +73,12 @@ class PayloadProcess(ChildProcess):
         remove(self._room)
 
 
-def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None]) -> ChildProcess:
-    """Return the process that does the events, or the payloads, of a project's task."""
+def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None], read: Read) -> DoesEvents:
+    """Return what does the events, or the payloads, of a project's task. `read`: reads a payload in S3."""
     definition = task.definition
+    memory = definition.memory or MEMORY
+    if definition.foreign:
+        return ContainerPayloads(task.name, definition, scratch, memory=memory, tell=tell, read=read)
     if definition.calls == "event":
         return TaskProcess(task.folder.parent, task.name, scratch, seconds=definition.timeout)
     return PayloadProcess(
@@ -83,7 +87,7 @@ def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None]) -
         task.folder,
         scratch,
         seconds=definition.timeout,
-        memory=definition.memory or MEMORY,
+        memory=memory,
         python=task.python,
         own=True,
         tell=tell,
