@@ -57,6 +57,10 @@ class CirrusTask(Document):
     """GB of disk of its own."""
     image: str | None = None
     """Address of an image of its own."""
+    command: tuple[str, ...] | None = None
+    """In place of `entry`: command line of an image that has no Pileus in it, with `{input}` and `{output}`."""
+    network: StrictBool | None = None
+    """Whether containers of such an image reach the network."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables."""
     parameters: dict[str, Parameter] = Field(default_factory=dict)
@@ -71,7 +75,10 @@ class CirrusTask(Document):
     """As Cirrus says it; not used here."""
 
 
-SHARED = ("memory", "python", "max_workers", "volume", "image", "environment", "parameters", "reads", "writes")
+SHARED = (
+    *("memory", "python", "max_workers", "volume", "image", "command", "network"),
+    *("environment", "parameters", "reads", "writes"),
+)
 
 
 def read_definition(path: Path, where: str) -> TaskDefinition | None:
@@ -87,14 +94,14 @@ def read_definition(path: Path, where: str) -> TaskDefinition | None:
 def _translated(task: CirrusTask, where: str) -> dict[str, Any]:
     """Return the fields of a project's task."""
     part = task.as_lambda if task.as_lambda and task.as_lambda.enabled else None
-    if task.entry is None and part is None:
+    if task.entry is None and part is None and not task.command:
         why = "entry: required, and missing; expected MODULE:CLASS, or `lambda` with a handler"
         raise DocumentError(why if task.batch is None else f"{why}; Batch is not used here", where=where)
     if task.entry is None and part is not None:
         module, _, function = part.handler.replace("/", ".").rpartition(".")
         entry = f"{module}:{function}"
     else:
-        entry = str(task.entry)
+        entry = task.entry or ""
     fields = task.model_dump(include=set(SHARED), exclude_unset=True)
     if part is not None:
         fields = {"memory": part.memorySize, "environment": {}} | fields
@@ -102,8 +109,8 @@ def _translated(task: CirrusTask, where: str) -> dict[str, Any]:
     seconds = task.seconds or (part.timeout if part else None)
     return {name: value for name, value in fields.items() if value not in (None, {}, ())} | {
         "description": task.description,
-        "runs": task.runs or ("worker" if task.entry else "lambda"),
-        "function": entry,
+        "runs": task.runs or ("lambda" if part is not None and not task.entry else "worker"),
+        **({"function": entry} if entry else {}),
         "calls": "payload",
         **({"timeout": seconds} if seconds else {}),
     }

@@ -56,7 +56,7 @@ class TaskDefinition(Document):
     function: str = Field("", pattern=f"^$|{FUNCTION}")
     """MODULE:FUNCTION or MODULE:CLASS; the module lies in the task's folder, or is installed. It is called with the
     event, `{"config": {...}, "input": ...}`, and returns what the workflow goes on with; for `group`, with a Work.
-    Without it: not possible but for an image with a `command` that has `{input}`. Example: `"task:tell"`."""
+    Without it: only for an image whose `command` has `{input}`. Example: `"task:tell"`."""
     cma: Literal["wrap", "none"] = "wrap"
     """What is done with Cumulus messages (events with `cma` or `cumulus_meta`). `wrap`: the task gets `config` and
     `input` of them, and its answer becomes the next message. `none`: the task is called with the message as it is,

@@ -210,7 +210,7 @@ def test_containers_of_a_worker_that_was_killed_are_removed_by_the_next(containe
         docker("run", "--detach", f"--label={LABEL}={room}", IMAGE, "sleep", "600")
     containers(HARM)
     (left,) = docker("ps", "--all", "--quiet", f"--filter=label={LABEL}").split()
-    assert docker("inspect", "--format={{index .Config.Labels \"" + LABEL + "\"}}", left) == str(there)
+    assert docker("inspect", '--format={{index .Config.Labels "' + LABEL + '"}}', left) == str(there)
     remove_left(containers.scratch)
 
 
@@ -257,3 +257,11 @@ def test_harm_in_a_container_leaves_other_payloads_of_the_stack(project: Project
 
 def shown(project: Project, what: str) -> dict[str, Any]:
     return dict(json.loads(project.pileus("runs", "show", f"payload:viirs/workflow-{what}", "--json")))
+
+
+def test_it_is_run_here_without_a_stack(project: Project) -> None:
+    path = project.path / "here.json"
+    path.write_text(json.dumps(PAYLOAD))
+    made = json.loads(project.pileus("run-task", "derived", "--input", str(path)).partition("INFO:")[0])
+    assert made["features"][0]["id"] == "a-fast"
+    assert "runs in workers; runs the image" in project.pileus("tasks", "show", "derived")

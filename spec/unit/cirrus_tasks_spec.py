@@ -85,6 +85,7 @@ batch: {enabled: false}
         ("entry: a:B", "description: required, and missing"),
         ("description: x", "entry: required, and missing; expected MODULE:CLASS, or `lambda` with a handler"),
         ("description: x\nbatch: {}\n", "Batch is not used here"),
+        ("description: x\ncommand: ['{input}', '{output}']\n", "image: required with a command that has {input}"),
         ("description: x\nentry: a.B\n", "entry: String should match pattern"),
         ("description: x\nentri: a:B\n", "entri: unknown field; did you mean entry"),
         ("description: x\nlambda: {handler: task}\n", "lambda.handler: String should match pattern"),

@@ -19,11 +19,20 @@ from pileus.project.folder import Project
 from pileus.project.workflow_tasks import with_tasks
 from pileus.task_folder import TaskFolder
 from pileus.worker.child_process import TaskFailed
+from pileus.worker.container_payloads import ContainerPayloads
 from pileus.worker.task_process import TaskProcess
 from spec.support.own_project import write_tasks, write_workflow
 
 WORKER = {"description": "x", "runs": "worker", "function": "task:do"}
 LAMBDA = WORKER | {"runs": "lambda"}
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/stranger:1"
+FOREIGN: dict[str, Any] = {
+    "description": "x",
+    "runs": "worker",
+    "calls": "payload",
+    "image": IMAGE,
+    "command": ["run", "{input}", "--output={output}"],
+}
 GROUP = WORKER | {"runs": "group"}
 
 
@@ -48,12 +57,31 @@ def definition(**fields: Any) -> TaskDefinition:
         (WORKER | {"reads": ["stats/*"]}, "'stats/*': expected internal/..., protected/... or s3://BUCKET/..."),
         (WORKER | {"image": "example.org/mask:1"}, "image: may change: expected `@sha256:...`"),
         (WORKER | {"function": "task.do"}, "function: String should match pattern"),
+        ({"description": "x", "runs": "worker"}, "function: required, and missing"),
+        (WORKER | {"network": True}, "network: only for an image whose command has {input} and {output}"),
+        (FOREIGN | {"command": ["run", "{input}"]}, "command: expected {output} too"),
+        (FOREIGN | {"calls": "event"}, "command: {input} and {output} are for a task that does payloads in a worker"),
+        (FOREIGN | {"function": "task:do"}, "function: not for an image that has no Pileus in it"),
+        (FOREIGN | {"reads": ["internal/a"]}, "reads: not for an image that has no Pileus in it"),
+        (WORKER | {"calls": "payload", "command": FOREIGN["command"]}, "image: required with a command that has"),
         (WORKER | {"memry": 1}, "memry: unknown field; did you mean memory?"),
     ],
 )
 def test_a_definition_that_cannot_hold_is_refused_with_the_reason(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(DocumentError, match=re.escape(why)):
         parse_value(TaskDefinition, fields, "task.json")
+
+
+def test_an_image_without_pileus_needs_docker_and_says_so_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    task = parse_value(TaskDefinition, FOREIGN, "task.json")
+    does = ContainerPayloads("stranger", task, tmp_path / "scratch", memory=100)
+    with closing(does), pytest.raises(UsageError) as told:
+        does.run({"features": []}, threading.Event())
+    assert str(told.value) == "stranger: runs in an image, which needs Docker: install it first"
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_parameters_are_checked_and_defaults_are_added() -> None:
