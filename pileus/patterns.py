@@ -48,6 +48,10 @@ class _Pattern:
         self._linear = _linear(pattern)
         self._left = ALL_SECONDS
 
+    def renew(self, seconds: float) -> None:
+        """Give all names that come from now on so many seconds in the engine that goes back."""
+        self._left = seconds
+
     @property
     def is_linear(self) -> bool:
         """Whether no name takes long."""

@@ -262,6 +262,6 @@ def shown(project: Project, what: str) -> dict[str, Any]:
 def test_it_is_run_here_without_a_stack(project: Project) -> None:
     path = project.path / "here.json"
     path.write_text(json.dumps(PAYLOAD))
-    made = json.loads(project.pileus("run-task", "derived", "--input", str(path)).partition("INFO:")[0])
+    made, _ = json.JSONDecoder().raw_decode(project.pileus("run-task", "derived", "--input", str(path)))
     assert made["features"][0]["id"] == "a-fast"
     assert "runs in workers; runs the image" in project.pileus("tasks", "show", "derived")

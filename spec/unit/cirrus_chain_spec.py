@@ -87,6 +87,26 @@ def test_without_items_nothing_is_started() -> None:
     assert found.nothing == ("process[1] (second): there are no items to go on with, so nothing is started",)
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "chain_filter",
+    [
+        "@.id =~ '(a+)+$'",
+        "(@.properties.cloud > 1) & (@.id =~ '^(a|a)*$')",
+        "@.id =~ '(?=a)(a|aa|aaa)+b'",
+        "@.id.`sub(/(a+)+$/, x)` == 'x'",
+    ],
+)
+def test_a_pattern_that_goes_back_for_ever_is_ended(chain_filter: str) -> None:
+    """Python's `re` needs some thousand years for 60 letters `a` and another behind them."""
+    told = output({"workflow": "first"}, {"workflow": "second", "chain_filter": chain_filter})
+    told["features"] = [item | {"id": "a" * 60 + "é!"} for item in told["features"]]
+    try:
+        assert next_payloads(told).payloads == ()
+    except DocumentError as error:
+        assert "takes too long" in error.message or "cannot be applied" in error.message
+
+
 @pytest.mark.parametrize("chain_filter", ["@.id == 'a')].id", "@.id =~ '['", "@.id =="])
 def test_a_filter_that_finds_something_else_or_cannot_be_applied_is_refused(chain_filter: str) -> None:
     with pytest.raises(DocumentError, match=re.escape("process[1].chain_filter: ")):
