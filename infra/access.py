@@ -15,6 +15,8 @@ from aws_cdk import aws_sqs as sqs
 from infra.settings import Settings
 from pileus.backfills.control import TRIGGER
 from pileus.cumulus.start_document import INGEST as INGEST_NAME
+from pileus.documents.grouping import PAYLOADS as PAYLOADS_NAME
+from pileus.documents.grouping import PIPELINE
 from pileus.documents.task import TaskDefinition
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.keys import FILES
@@ -237,14 +239,15 @@ def allow_granules(role: iam.IGrantable, core: "Core") -> None:
     allow_objects(role, core.internal, read=files, write=files, delete=files)
     for bucket in (core.protected, *core.named):
         allow_objects(role, bucket, read=("*",), write=("*",), delete=("*",))
-    trigger, process = (core.workflow_arns[name] for name in (TRIGGER, "DiscoverAndProcessGranules"))
+    trigger = core.workflow_arns[TRIGGER]
+    points = [core.workflow_arns[name] for name in (PIPELINE, PAYLOADS_NAME)]  # of granules, and of their payloads
     applied = [core.workflow_arns[name] for name in core.applied]
     allow(role, ["states:StartExecution"], [trigger[0], *(machine for machine, _ in applied)])
-    allow(role, ["states:DescribeStateMachine"], [process[0], *(machine for machine, _ in applied)])
+    allow(role, ["states:DescribeStateMachine"], [machine for machine, _ in (*points, *applied)])
     allow(role, ["states:DescribeExecution"], [trigger[1], *(execution for _, execution in applied)], why=NAMED)
     # A backfill that somebody stopped before its execution was known.
-    allow(role, ["states:ListExecutions"], [process[0]])
-    allow(role, ["states:StopExecution"], [trigger[1], process[1]], why=NAMED)
+    allow(role, ["states:ListExecutions"], [machine for machine, _ in points])
+    allow(role, ["states:StopExecution"], [execution for _, execution in (trigger, *points)], why=NAMED)
 
 
 def allow_publishing(role: iam.IGrantable, core: "Core") -> None:

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pileus.deploy.synth import check_settings
+from spec.support.api import serving, stack_services
 from spec.support.stac_site import StacSite, item_of, stac_site
 from spec.support.stack import Project, project_of
 
@@ -120,6 +123,21 @@ def test_a_feed_hands_in_what_it_yields_and_a_second_one_skips(project: Project,
     project.document("odd.json", [{"workflow": "missing"}])
     refused = project.json(*words[:-1], "process=@odd.json", code=1)
     assert (refused["started"], refused["invalid"]) == (0, 5)
+
+
+def test_a_feed_through_the_api_hands_in_the_same(project: Project, site: StacSite, tmp_path: Path) -> None:
+    site.items = [item_of(f"remote_{number}", "2018-01-01") for number in range(3)]
+    words = ["feed", "stac-search", "--param", f"url={site.url}", "--param", "process=@process.json"]
+    with serving(stack_services(project), tmp_path, check_settings({})) as ask:
+        env = {"PILEUS_URL": ask.url, "PILEUS_TOKEN": ask.tokens["operate"]}
+        assert "3 would be handed in" in project.pileus(*words, "--dry-run", env=env)
+        assert "3 started, 0 skipped, 0 invalid" in project.pileus(*words, env=env)
+        assert "0 started, 3 skipped, 0 invalid" in project.pileus(*words, env=env)
+        rerun = ["feed", "rerun", "--param", "collections=none", "--param", "workflow=publish"]
+        assert "0 started" in project.pileus(*rerun, env=env)
+        refused = project.pileus(*words, code=None, env=env | {"PILEUS_TOKEN": ask.tokens["read"]})
+    assert "operate" in refused
+    assert project.json("runs", "show", "payload:viirs/workflow-publish/remote_2")["number"] == 1
 
 
 def test_rerun_takes_what_failed(project: Project, site: StacSite) -> None:

@@ -84,9 +84,12 @@ if role == "pileus-GenerateCollections" or of_cumulus:
     raise SystemExit
 if role == "pileus-ActOnGranules":  # a backfill that was stopped before its execution was known
     workflows = wire_workflows(Aws(), edges.stack)
-    for name in ("GenerateCollectionsTriggerWorkflows", "DiscoverAndProcessGranules"):
+    points = ("DiscoverAndProcessGranules", "DiscoverAndProcessPayloads")
+    for name in ("GenerateCollectionsTriggerWorkflows", *points):
         tried(workflows.stop, execution_arn(edges.stack.workflow_arn(name), "x"), "y")
-    tried(list, workflows.running("DiscoverAndProcessGranules", "x"))
+    for name in points:
+        tried(workflows.exists, name)
+        tried(list, workflows.running(name, "x"))
     raise SystemExit
 if role == "pileus-QueueGranules":  # a provider that counts connections, and a file that lies beside its folder
     with edges.connections.acquire("rare", 1):
@@ -99,8 +102,11 @@ if role == "pileus-ReportStatus":  # the payload of a group that has ended, and 
     edges.store.put(edges.internal("staged/rare"), b"{}")
     for name in ("IngestGranules", "Sent"):
         tried(wire_workflows(Aws(), edges.stack).stop, execution_arn(edges.stack.workflow_arn(name), "x"), "y")
+    for name in ("BulkGranules", "IngestGranules", "Sent", "DiscoverGranules", "IngestGranule"):  # events of long ones
+        tried(wire_workflows(Aws(), edges.stack).outcome, execution_arn(edges.stack.workflow_arn(name), "x"))
 if role in ("pileus-StartFromMessage", "pileus-ReportStatus"):  # a message that no queue takes
     edges.letters.put_aside({"message": {"id": "rare", "body": "x" * 300_000}})
+    tried(edges.store.get, edges.internal("cirrus/rare"))  # the copy of a payload that others have changed meanwhile
 if role not in ("pileus-QueueGranules", "pileus-StartFromMessage"):
     list(edges.index.briefs("a", "001", "0001", "9999"))  # in a run it takes a span of 150 years
 """
