@@ -70,7 +70,7 @@ def _bounded(node: Any, patterns: list[SearchPattern]) -> Any:
     for name, part in vars(node).items():
         setattr(node, name, _bounded(part, patterns))
     if isinstance(node, Sub):
-        node.regex = _Substituted(node.expr)
+        node.regex = _Substituted(node.expr)  # type: ignore[assignment]
     if isinstance(node, Expression) and node.op == "=~" and isinstance(node.value, str):
         patterns.append(SearchPattern(node.value))
         return _Matching(node.target, patterns[-1])

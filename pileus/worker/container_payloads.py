@@ -83,7 +83,7 @@ class ContainerPayloads:
         container = f"pileus-{self._name}-{uuid4().hex[:12]}"
         try:
             inside = self._prepared(folder / "payload", self._payload(event))
-            command = self._command(container, inside, *self._work(inside))
+            command = self._command(container, inside, *self._work())
             status = self._ended(command, cancelled)
             self._check(container, status, _raised(self._printed))
             return _answer(inside / "output.json", self._name)
@@ -109,7 +109,7 @@ class ContainerPayloads:
         (inside / "input.json").chmod(0o444)
         return inside
 
-    def _work(self, inside: Path) -> tuple[str, list[str]]:
+    def _work(self) -> tuple[str, list[str]]:
         """Return the folder to work in as the container sees it, and what mounts it beside the payload's own."""
         if self._kept is None:
             return f"{INSIDE}/work", []

