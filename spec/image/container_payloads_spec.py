@@ -19,7 +19,7 @@ from pileus.worker.watched import KEPT
 from spec.support.cirrus_tasks import PAYLOAD
 from spec.support.engine import docker, engine
 from spec.support.stack import Project, project_of
-from spec.support.stranger import COMMAND, IMAGE, stranger
+from spec.support.stranger import BASE, COMMAND, IMAGE, stranger
 
 __all__ = ["engine"]
 HARM = ["python3", "/app/harm.py", "{input}", "{output}"]
@@ -27,9 +27,11 @@ DERIVED = ["python3", "/app/task.py", "Derived", *COMMAND]
 
 
 @pytest.fixture(scope="module")
-def built(engine: None) -> str:
+def built(engine: None) -> Iterator[None]:
     bundle = os.environ.get("SSL_CERT_FILE")  # a proxy's certificates, where the machine has one
-    return stranger(Path(bundle) if bundle and Path(bundle).exists() else None)
+    stranger(Path(bundle) if bundle and Path(bundle).exists() else None)
+    yield
+    docker("image", "rm", "--force", IMAGE, BASE)
 
 
 def defined(command: list[str], **fields: Any) -> dict[str, Any]:
@@ -58,7 +60,7 @@ class Containers:
 
 
 @pytest.fixture
-def containers(built: str, tmp_path: Path) -> Iterator[Containers]:
+def containers(built: None, tmp_path: Path) -> Iterator[Containers]:
     made = Containers(tmp_path)
     yield made
     assert made.left() == []
@@ -215,7 +217,7 @@ def test_containers_of_a_worker_that_was_killed_are_removed_by_the_next(containe
 
 
 @pytest.fixture(scope="module")
-def project(built: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("stranger") / "project"
     with project_of(folder) as made:
         for name, command, seconds in (("derived", DERIVED, 60), ("harm", HARM, 5)):

@@ -12,6 +12,7 @@ from spec.support.engine import docker
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/stranger:1"
 """As one in an account's registry is called: its address always means the same image."""
+BASE = "pileus-base:stranger"
 WANTED = ("stactask==0.7.0",)
 COMMAND = ["run", "{input}", "--output", "{output}", "--workdir", "{workdir}", "--no-upload"]
 """Of stac-task."""
@@ -93,7 +94,7 @@ interfaces = sorted(name for _, name in socket.if_nameindex())
 here = sorted(os.listdir("/payload")), os.listdir("/payload/work"), sorted(os.listdir("/payload/tmp"))
 Path(out).write_text(json.dumps({"names": names, "interfaces": interfaces, "here": here, "user": os.getuid()}))
 '''
-DOCKERFILE = """FROM pileus-base:{tag}
+DOCKERFILE = """FROM {base}
 COPY site /app/site
 COPY task.py harm.py /app/
 ENV PYTHONPATH=/app/site
@@ -106,16 +107,16 @@ def _site(folder: Path) -> None:
     subprocess.run(pip, check=True, timeout=300, capture_output=True)
 
 
-def stranger(ca: Path | None) -> str:
-    """Build the image; its address. It has Python and stac-task."""
-    build("base", base=debootstrap(), ca=ca, tag="stranger", network="host")
+def stranger(ca: Path | None) -> None:
+    """Build the image. It has Python and stac-task."""
+    assert build("base", base=debootstrap(), ca=ca, tag=BASE.partition(":")[2], network="host") == BASE
     site = made_once("stranger", [*WANTED, sys.version], _site)
     with TemporaryDirectory(prefix="stranger-") as made:
         folder = Path(made)
         (folder / "site").symlink_to(site)
         (folder / "task.py").write_text(GOOD.replace(IN_WORKDIR, "") + CLI)
         (folder / "harm.py").write_text(HARM)
-        (folder / "Dockerfile").write_text(DOCKERFILE.format(tag="stranger"))
+        (folder / "Dockerfile").write_text(DOCKERFILE.format(base=BASE))
         packed = subprocess.Popen(["tar", "-C", made, "-ch", "."], stdout=subprocess.PIPE)
         built = subprocess.run(
             ["docker", "build", f"--tag={IMAGE}", "-"],
@@ -127,4 +128,3 @@ def stranger(ca: Path | None) -> str:
         assert packed.wait() == 0
         assert built.returncode == 0, built.stdout + built.stderr
     assert docker("run", "--rm", IMAGE, "python3", "-c", "import stactask; print('there')") == "there"
-    return IMAGE
