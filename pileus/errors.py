@@ -29,6 +29,7 @@
     │   ├── Unavailable         throttled, overloaded, or out of reach                      (retried)
     │   └── Unpublished         a result is committed, and not all of it is published yet   (retried)
     ├── DamagedObject           an object that Pileus wrote holds something else now
+    ├── OperationFailed         the function of an operation raised, or returned no data set
     ├── HandedBack              a worker was told to stop; the partition returns to its queue (retried)
     └── Cancelled               the backfill was cancelled or paused while the partition ran
 
@@ -187,6 +188,14 @@ class Unpublished(StoreError):
 
 class DamagedObject(PileusError):
     pass
+
+
+class OperationFailed(PileusError):
+    """`kind`: name of the error that the function raised. `where`: the operation."""
+
+    def __init__(self, message: str, *, where: str | None = None, kind: str = "OperationFailed") -> None:
+        super().__init__(message, where=where)
+        self.kind = kind
 
 
 class HandedBack(PileusError):

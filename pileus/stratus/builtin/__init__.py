@@ -1,0 +1,1 @@
+"""Our own operations, of the endpoint `pileus`."""

@@ -1,0 +1,200 @@
+"""The endpoints of one node: which operations it does, and whether it can do those of a request."""
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from pileus.endpoint import Endpoint, endpoints_in
+from pileus.errors import DocumentError, UsageError
+from pileus.near import unknown
+from pileus.stratus.capability import Capability
+from pileus.stratus.graph import Graph, matches
+from pileus.stratus.request import Operation
+
+BUILTIN = "pileus.stratus.builtin"
+"""The module of our own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What one node can do, in the order in which it was listed: of two that match, the first does it."""
+
+    listed: tuple[Endpoint, ...]
+
+    @classmethod
+    def of(cls, sources: Iterable[object]) -> "Endpoints":
+        """Return the endpoints of modules (all that can be named in them) and of functions.
+
+        Raises UsageError for what has none, and for two that are of the same pattern and operation.
+        """
+        found: dict[str, Endpoint] = {}
+        for source in sources:
+            for one in _found(source):
+                if found.setdefault(one.name, one).do is not one.do:
+                    raise UsageError(f"two functions do {one.name}: expected one")
+        for one in found.values():
+            _ = one.parameters.schema()  # an annotation that cannot be checked is found at the start
+        return cls(tuple(found.values()))
+
+    @classmethod
+    def named(cls, names: Sequence[str] = (BUILTIN,)) -> "Endpoints":
+        """Return the endpoints of MODULE or MODULE:OBJECT, each imported. Raises UsageError with the reason where that
+        is not possible.
+        """
+        return cls.of([_imported(name) for name in names])
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Return one of each."""
+        return tuple(
+            Capability(one.name, one.title, one.description, one.parameters.schema(), one.inputs) for one in self.listed
+        )
+
+    def function(self, operation: Operation) -> Endpoint:
+        """Return what does an operation. Raises DocumentError that names what there is."""
+        for one in self.listed:
+            if matches(one.name, operation):
+                return one
+        raise DocumentError(unknown("operation", operation.name, [one.name for one in self.listed]))
+
+    def parameters(self, operation: Operation, at: str) -> dict[str, Any]:
+        """Return the checked parameters of an operation. Raises DocumentError; paths start with `at`."""
+        return self.function(operation).parameters.checked(operation.parameters, at)
+
+    def check(self, graph: Graph) -> None:
+        """Raise DocumentError with all that is wrong: operations that nothing does, a wrong number of inputs, unknown,
+        missing and wrong parameters.
+        """
+        wrong: list[str] = []
+        for number, operation in enumerate(graph.request.operations):
+            at = f"operation[{number}]"
+            try:
+                found = self.function(operation)
+            except DocumentError as error:
+                wrong.append(f"{at}.name: {error.message}")
+                continue
+            if why := _wrong_number(found.inputs, len(operation.inputs)):
+                wrong.append(f"{at}.input: {operation.name} {why}")
+            try:
+                found.parameters.checked(operation.parameters, at)
+            except DocumentError as error:
+                wrong.append(error.message)
+        if wrong:
+            more = f"; and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+            raise DocumentError("; ".join(wrong[:20]) + more)
+
+
+def _found(source: object) -> tuple[Endpoint, ...]:
+    if isinstance(source, Endpoint):
+        return (source,)
+    if isinstance(source, ModuleType):
+        found = tuple(one for value in vars(source).values() for one in endpoints_in(value))
+        if not found:
+            raise UsageError("has no function with @endpoint", where=source.__name__)
+        return found
+    if not (found := endpoints_in(source)):
+        raise UsageError(f"expected a module or a function with @endpoint, not {getattr(source, '__name__', source)!r}")
+    return found
+
+
+def _imported(name: str) -> object:
+    module, _, attribute = name.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:
+        raise UsageError(f"cannot be imported: {type(error).__name__}: {error}", where=module) from error
+    if not attribute:
+        return found
+    if not hasattr(found, attribute):
+        raise UsageError(f"has no {attribute}", where=module)
+    return getattr(found, attribute)
+
+
+def _wrong_number(inputs: tuple[int, int | None], given: int) -> str:
+    """Return what is wrong with a number of inputs, or nothing.
+
+    >>> _wrong_number((1, 1), 2), _wrong_number((1, None), 0), _wrong_number((0, 2), 1)
+    ('takes 1 input, not 2', 'takes at least 1 input, not 0', '')
+    """
+    fewest, most = inputs
+    if given >= fewest and (most is None or given <= most):
+        return ""
+    if most is None:
+        return f"takes at least {_inputs(fewest)}, not {given}"
+    return f"takes {_inputs(most) if fewest == most else f'{fewest} to {_inputs(most)}'}, not {given}"
+
+
+def _inputs(number: int) -> str:
+    return f"{number} input{'' if number == 1 else 's'}"
+
+
+def process_description(capability: Capability) -> Mapping[str, Any]:
+    """Return the description of an operation as a process of OGC API - Processes: each parameter an input, and `input`
+    the data sets that are read.
+    """
+    fewest, most = capability.inputs
+    properties = capability.parameters.get("properties", {})
+    required = capability.parameters.get("required", ())
+    shared = {"$defs": capability.parameters["$defs"]} if "$defs" in capability.parameters else {}
+    inputs: dict[str, Any] = {
+        name: {
+            "title": name,
+            "description": schema.get("description", ""),
+            "minOccurs": int(name in required),
+            "maxOccurs": 1,
+            "schema": {**schema, **shared},
+        }
+        for name, schema in properties.items()
+    }
+    if most != 0:
+        inputs["input"] = {
+            "title": "Data sets",
+            "description": "Addresses of NetCDF or GeoTIFF files.",
+            "minOccurs": fewest,
+            "maxOccurs": "unbounded" if most is None else most,
+            "schema": {"type": "string", "format": "uri"},
+        }
+    return {
+        "id": capability.pattern,
+        "title": capability.title,
+        "description": capability.description,
+        "version": "1.0.0",
+        "jobControlOptions": ["async-execute", "dismiss"],
+        "outputTransmission": ["reference", "value"],
+        "inputs": inputs,
+        "outputs": {
+            "result": {
+                "title": "Result",
+                "schema": {"type": "string", "contentMediaType": "application/netcdf", "contentEncoding": "binary"},
+            }
+        },
+    }
+
+
+def documentation(capability: Capability) -> str:
+    """Return a section in Markdown: what it does, its inputs and a table of its parameters."""
+    fewest, most = capability.inputs
+    number = f"at least {_inputs(fewest)}" if most is None else f"{fewest} to {_inputs(most)}"
+    number = _inputs(fewest) if fewest == most else number
+    lines = [f"## `{capability.pattern}`", "", capability.description or capability.title, "", f"Takes {number}.", ""]
+    properties = capability.parameters.get("properties", {})
+    if properties:
+        lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
+    required = capability.parameters.get("required", ())
+    for name, schema in properties.items():
+        default = "(needed)" if name in required else f"`{schema['default']!r}`" if "default" in schema else ""
+        lines.append(f"| `{name}` | {_kind(schema)} | {default} | {schema.get('description', '')} |")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(f"`{one!r}`" for one in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']!r}`"
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    return str(schema.get("type", "any"))
