@@ -60,7 +60,7 @@ def _dimension(data: Dataset, axis: str, at: str) -> str:
 
 
 def _at(data: Dataset, dimension: str, positions: NDArray[np.intp]) -> Dataset:
-    """Return the cells at some positions. Neighbours are taken as a slice, which reads from a file no more than that."""
+    """Return the cells at some positions. Neighbours are a slice, which reads no more from a file than that."""
     if positions.size and positions[-1] - positions[0] + 1 == positions.size and (np.diff(positions) == 1).all():
         return data.isel({dimension: slice(int(positions[0]), int(positions[-1]) + 1)})
     return data.isel({dimension: positions})
