@@ -69,14 +69,16 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._ours: socket.socket | None = None
 
-    def run(self, event: Mapping[str, Any], cancelled: threading.Event) -> str:
+    def run(self, event: Mapping[str, Any], cancelled: threading.Event, look: Callable[[], None] = lambda: None) -> str:
         """Return the JSON of the task's answer. Raises what the task raised as a PileusError: TaskFailed for errors
         that are not ours, also when the process ended or took too long; HandedBack when `cancelled` is set.
+
+        `look`: called every POLL_SECONDS meanwhile.
         """
         channel = self._started()
         try:
             channel.sendall(json.dumps({"event": event}).encode() + b"\n")
-            line = self._line(channel, cancelled)
+            line = self._line(channel, cancelled, look)
         except OSError as exc:
             raise self._death() from exc
         value = parse_json(line)
@@ -99,7 +101,7 @@ class ChildProcess:
             )
         return self._ours
 
-    def _line(self, channel: socket.socket, cancelled: threading.Event) -> bytes:
+    def _line(self, channel: socket.socket, cancelled: threading.Event, look: Callable[[], None]) -> bytes:
         channel.settimeout(POLL_SECONDS)
         ends, found = time.monotonic() + self._seconds, bytearray()
         while not found.endswith(b"\n"):
@@ -109,6 +111,7 @@ class ChildProcess:
             if time.monotonic() > ends:
                 self.close()
                 raise TaskFailed("TaskTimedOut", f"took longer than {self._seconds:g} s", where=self._name)
+            look()
             with suppress(TimeoutError):
                 got = channel.recv(1 << 16)
                 if not got:

@@ -13,7 +13,8 @@ from uuid import uuid4
 from pileus.task_folder import FolderTask
 from pileus.worker.child_process import ChildProcess, DoesEvents
 from pileus.worker.container_payloads import ContainerPayloads, Read
-from pileus.worker.payload_child import OUTPUT, Told, remove
+from pileus.worker.forked import remove
+from pileus.worker.payload_child import OUTPUT, Told
 from pileus.worker.task_process import TaskProcess
 
 MEMORY = 2048
@@ -57,12 +58,12 @@ class PayloadProcess(ChildProcess):
             python=python or sys.executable,
         )
 
-    def run(self, event: Mapping[str, Any], cancelled: threading.Event) -> str:
+    def run(self, event: Mapping[str, Any], cancelled: threading.Event, look: Callable[[], None] = lambda: None) -> str:
         """Do as ChildProcess does; what the payload has printed is told also where it fails."""
         output = self._room / OUTPUT
         output.unlink(missing_ok=True)
         try:
-            return super().run(event, cancelled)
+            return super().run(event, cancelled, look)
         finally:
             if output.exists() and (printed := output.read_bytes()):
                 self._tell(printed)
