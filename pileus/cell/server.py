@@ -56,12 +56,12 @@ def _prepare() -> None:
     for task in registered().values():
         resolve_name(task.function)
     warm()
-    _keep_no_code(numba.core.caching.Cache)
+    keep_no_code(numba.core.caching.Cache)
     gc.collect()
     gc.freeze()
 
 
-def _keep_no_code(cache: Any) -> None:
+def keep_no_code(cache: Any) -> None:
     """Let no child leave machine code for others: what was compiled before is read where a child may, never written."""
     load = cache.load_overload
 

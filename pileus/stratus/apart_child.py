@@ -17,6 +17,7 @@ from typing import Any
 
 from pileus.cell.confine import Limits, allow_seconds, code_folders, confine, leave_network
 from pileus.errors import OperationFailed, PileusError
+from pileus.raster.gdal import harden
 from pileus.worker.child_process import answer_events
 from pileus.worker.forked import Fork, begin, forked, remove
 
@@ -29,9 +30,9 @@ def main() -> None:
     """Do requests until the parent closes its end."""
     told, parent, channel = json.loads(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     begin(parent)
-    why = leave_network()
-    if why:
+    if why := leave_network():
         sys.stderr.write(f"operations: {why}\n")
+    harden(os.environ)
     work: list[Work] = []
 
     def call(event: Any) -> Any:
@@ -46,13 +47,15 @@ class Work:
     """Endpoints, and the bounds of each request."""
 
     def __init__(self, names: list[str], memory: int, seconds: float) -> None:
-        from pileus.stratus.endpoints import Endpoints
+        from pileus.stratus.endpoints import BUILTIN, Endpoints
         from pileus.stratus.operate import operate
 
         self._memory, self._seconds, self._operate = memory, seconds, operate
         self._endpoints = Endpoints.named(names)
         self._readable = [*code_folders(), *_code_of(names)]
         _warm()
+        if any(name.startswith(BUILTIN) for name in names):
+            _warm_zonal()
         gc.collect()
         gc.freeze()
 
@@ -138,6 +141,18 @@ def _warm() -> None:
         write(plain(data, "warm"), path, "warm")
         with open_dataset(path, "warm") as opened:
             cut(opened, domain, "warm").mean("time").load()
+
+
+def _warm_zonal() -> None:
+    """Compile what our own statistics of zones need; no fork can write machine code for the next one."""
+    import numba.core.caching
+
+    import pileus.stratus.zones  # noqa: F401
+    from pileus.cell.server import keep_no_code
+    from pileus.zonal.warm import warm
+
+    warm()
+    keep_no_code(numba.core.caching.Cache)
 
 
 def _code_of(names: list[str]) -> list[Path]:

@@ -1,8 +1,12 @@
 """Which dimension of a data set is its latitude, longitude, level or time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from xarray import DataArray, Dataset
+
+from pileus.errors import DocumentError
+from pileus.near import unknown
+from pileus.stratus.request import AXES
 
 STANDARD = {
     "lat": ("latitude", "projection_y_coordinate"),
@@ -14,6 +18,7 @@ UNITS = {
     "lat": ("degrees_north", "degree_north", "degrees_n", "degree_n"),
     "lon": ("degrees_east", "degree_east", "degrees_e", "degree_e"),
 }
+TITLES = {"lat": "latitude", "lon": "longitude", "lev": "level", "time": "time"}
 LETTERS = {"lat": "y", "lon": "x", "lev": "z", "time": "t"}
 NAMES: Mapping[str, tuple[str, ...]] = {
     "lat": ("lat", "latitude", "nav_lat", "y"),
@@ -68,3 +73,37 @@ def _says(data: Dataset | DataArray, name: str, axis: str) -> bool:
 
 def _text(coordinate: DataArray, name: str) -> str:
     return str(coordinate.attrs.get(name, "")).casefold()
+
+
+def dimensions(data: Dataset | DataArray, asked: str | Sequence[str]) -> list[str]:
+    """Return the dimensions that are asked for, each once. Each word is, in this order:
+
+    1. the name of a dimension;
+    2. a name of an axis, such as `lat`, `y` or `level`;
+    3. several letters of `t`, `z`, `y` and `x`, as in `tyx`.
+
+    Raises DocumentError for what there is not.
+    """
+    words = [word.strip() for word in asked.split(",")] if isinstance(asked, str) else list(asked)
+    found: list[str] = []
+    for word in words:
+        if word in data.sizes:
+            found.append(word)
+        elif word in AXES:
+            found.append(needed(data, AXES[word]))
+        elif word and not set(word) - set(LETTERS.values()):
+            found += [needed(data, AXES[letter]) for letter in word]
+        else:
+            raise DocumentError(f"axis: {unknown('dimension', word, [str(name) for name in data.sizes])}")
+    if not found:
+        raise DocumentError("axis: expected at least one dimension")
+    return list(dict.fromkeys(found))
+
+
+def needed(data: Dataset | DataArray, axis: str) -> str:
+    """Return the dimension that is an axis. Raises DocumentError where there is none of one dimension."""
+    found = axis_of(data, axis)
+    if found is None:
+        there = ", ".join(map(str, data.sizes)) or "none"
+        raise DocumentError(f"there is no {TITLES[axis]} of one dimension: the dimensions are {there}")
+    return found

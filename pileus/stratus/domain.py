@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from xarray import DataArray, Dataset
 
 from pileus.errors import DocumentError
-from pileus.stratus.axes import axis_of, holds_moments, is_longitude
+from pileus.stratus.axes import holds_moments, is_longitude, needed
 from pileus.stratus.request import Axis, Domain
 
 SLACK = 1e-3
@@ -21,7 +21,6 @@ MOMENT = re.compile(
 )
 """ISO 8601, as far as it is given: `2015`, `2015-02`, `2015-02-03T04:05+01:00`."""
 PARTS = ("year", "month", "day", "hour", "minute", "second", "micro")
-NAMES = {"lat": "latitude", "lon": "longitude", "lev": "level", "time": "time"}
 
 
 def cut(data: Dataset, domain: Domain, what: str) -> Dataset:
@@ -36,7 +35,10 @@ def cut(data: Dataset, domain: Domain, what: str) -> Dataset:
     """
     for axis, bounds in domain.axes.items():
         at = f"{what}: domain {domain.name}: {axis}"
-        dimension = _dimension(data, axis, at)
+        try:
+            dimension = needed(data, axis)
+        except DocumentError as error:
+            raise DocumentError(f"{at}: {error.message}") from error
         coordinate = data[dimension]
         if bounds.system == "indices":
             data = _at(data, dimension, _by_index(coordinate.size, bounds, at))
@@ -51,12 +53,21 @@ def cut(data: Dataset, domain: Domain, what: str) -> Dataset:
     return data
 
 
-def _dimension(data: Dataset, axis: str, at: str) -> str:
-    found = axis_of(data, axis)
-    if found is None:
-        there = ", ".join(map(str, data.sizes)) or "none"
-        raise DocumentError(f"{at}: there is no {NAMES[axis]} of one dimension: the dimensions are {there}")
-    return found
+def nearest(data: Dataset, axis: str, value: float) -> Dataset:
+    """Return the cells that are nearest to a value of an axis; the dimension stays, of one cell.
+
+    Raises DocumentError for a value that lies more than half a step beyond the data.
+    """
+    dimension = needed(data, axis)
+    coordinate = data[dimension]
+    values, wanted, _, slack = _numbers(coordinate, Axis(value, value, "values"), axis)
+    apart = np.abs(values - wanted)
+    if axis == "lon" and is_longitude(coordinate):
+        apart = np.minimum(apart % 360, -apart % 360)
+    place = int(np.argmin(apart))
+    if slack and apart[place] > slack / SLACK * (0.5 + SLACK):
+        raise DocumentError(f"{axis}: no cell at {value:g}: {_reach(coordinate)}")
+    return data.isel({dimension: slice(place, place + 1)})
 
 
 def _at(data: Dataset, dimension: str, positions: NDArray[np.intp]) -> Dataset:
