@@ -9,19 +9,15 @@ from xarray import DataArray, Dataset
 
 from pileus.documents.collection import Coverage
 from pileus.errors import DocumentError, UsageError
-from pileus.raster.grid import Grid
 from pileus.raster.packed import pack
 from pileus.statistics import need_percentiles, statistic_of
-from pileus.stratus.axes import is_longitude, needed
+from pileus.stratus.axes import needed
+from pileus.stratus.grid_of import eastwards, grid_of
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.cache import fetch_index
 from pileus.zonal.columns import statistics
 from pileus.zonal.validity import Validity
 from pileus.zonal.zones import Zones
-
-WGS84 = "EPSG:4326"
-EVEN = 1e-3
-"""Share of a step by which the steps of a coordinate may differ."""
 
 
 def zonal_statistics(
@@ -36,11 +32,8 @@ def zonal_statistics(
     except UsageError as error:
         raise DocumentError(f"stats: {error.message}") from error
     rows, columns = needed(data, "lat"), needed(data, "lon")
-    data = _eastwards(data, columns)
-    grid = Grid(
-        data.sizes[columns], data.sizes[rows], *_start(data[columns]), *_start(data[rows]), _system(data, columns)
-    )
-    grid = Grid(grid.width, grid.height, grid.west, grid.dx, grid.north, grid.dy, grid.crs)
+    data = eastwards(data, columns)
+    grid = grid_of(data, rows, columns)
     index = fetch_index(zones, grid, coverage, None, threads=1)[0]
     areas, kept = grid.cell_areas(), need_percentiles(stats)
     found: dict[str, DataArray] = {}
@@ -76,31 +69,3 @@ def _measured(accumulators: Accumulators, values: NDArray[Any], stats: Sequence[
     found = accumulators.result("", None, "")
     columns = statistics(found.acc, found.totals, found.whole, found.samples, stats)
     return {stat: column.to_numpy(zero_copy_only=False) for stat, column in columns.items()}
-
-
-def _eastwards(data: Dataset, columns: str) -> Dataset:
-    """Return the data from west to east, with longitudes from -180 to 180, where zones have theirs."""
-    values = data[columns].values.astype(np.float64)
-    if is_longitude(data[columns]) and values.size and values.max() > 180:
-        attributes = dict(data[columns].attrs)
-        data = data.assign_coords({columns: (columns, (values + 180) % 360 - 180, attributes)})
-    return data.sortby(columns)
-
-
-def _start(coordinate: DataArray) -> tuple[float, float]:
-    """Return the outer edge of the first cell, and the step. Raises DocumentError for steps that differ."""
-    values = coordinate.values.astype(np.float64)
-    steps = np.diff(values)
-    step = float(steps.mean()) if steps.size else 0.0
-    if not step or not np.all(np.abs(steps - step) <= abs(step) * EVEN):
-        raise DocumentError(f"{coordinate.name} has no even steps, so its cells are no grid")
-    return float(values[0]) - step / 2, step
-
-
-def _system(data: Dataset, columns: str) -> str:
-    """Return the coordinate reference system."""
-    if is_longitude(data[columns]):
-        return str(data.attrs.get("crs", WGS84))
-    if "crs" in data.attrs:
-        return str(data.attrs["crs"])
-    raise DocumentError(f"{columns} is in no degrees, and the data do not name their coordinate reference system")
