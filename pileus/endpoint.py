@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
     from pileus.stratus.parameters import Parameters
+    from pileus.stratus.request import Input, Operation
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATTERN = re.compile(r"[A-Za-z0-9_*?-]{1,64}")
@@ -33,6 +34,21 @@ OP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 TAKEN = ("name", "epa", "input", "inputs", "result", "domain")
 """Keys of an operation that are not parameters."""
 KEYS = "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operation that is to be done."""
+
+    operation: "Operation"
+    datasets: "Sequence[Dataset]"
+    """Its inputs, in their order."""
+    parameters: Mapping[str, Any]
+    """Checked."""
+    keys: Mapping[str, Any]
+    """What the top of the request says to its endpoint."""
+    sources: "Mapping[str, Input]"
+    """Those of its inputs that are no results of other operations."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +98,9 @@ class Endpoint:
         """The first line of the docstring, or the operation's name."""
         return self.description.partition("\n")[0].rstrip(".") or self.op
 
-    def call(self, datasets: "Sequence[Dataset]", parameters: Mapping[str, Any], keys: Mapping[str, Any]) -> Any:
-        """Return what the function returns of inputs, checked parameters and the keys of its endpoint."""
-        return self.do(*datasets, **parameters, **({KEYS: dict(keys)} if self.wants_keys else {}))
+    def call(self, asked: "Call") -> Any:
+        """Return what the function returns."""
+        return self.do(*asked.datasets, **asked.parameters, **({KEYS: dict(asked.keys)} if self.wants_keys else {}))
 
     @cached_property
     def _signature(self) -> tuple[inspect.Parameter, ...]:

@@ -10,6 +10,7 @@ from pileus.endpoint import Endpoint, endpoints_in
 from pileus.errors import DocumentError, UsageError
 from pileus.near import unknown
 from pileus.stratus.capability import Capability
+from pileus.stratus.classes import endpoints_of_class, is_class_of_stratus
 from pileus.stratus.graph import Graph, matches
 from pileus.stratus.request import Operation
 
@@ -93,6 +94,8 @@ def _found(source: object) -> tuple[Endpoint, ...]:
         if not found:
             raise UsageError("has no function with @endpoint", where=source.__name__)
         return found
+    if is_class_of_stratus(source):
+        return endpoints_of_class(source)  # type: ignore[arg-type]
     if not (found := endpoints_in(source)):
         raise UsageError(f"expected a module or a function with @endpoint, not {getattr(source, '__name__', source)!r}")
     return found

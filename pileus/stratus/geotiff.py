@@ -37,7 +37,7 @@ def write_geotiff(data: Dataset, path: Path) -> None:
     turn = rasterio.Affine(grid.dx, 0, grid.west, 0, -abs(grid.dy), max(grid.north, grid.north + grid.height * grid.dy))
     about: dict[str, Any] = {
         "driver": "GTiff", "width": grid.width, "height": grid.height, "count": bands, "dtype": kind, "crs": grid.crs,
-        "transform": turn, "compress": "deflate", "tiled": grid.width >= 256 and grid.height >= 256, "BIGTIFF": "IF_SAFER",
+        "transform": turn, "compress": "deflate", "tiled": min(grid.width, grid.height) >= 256, "BIGTIFF": "IF_SAFER",
         "nodata": np.nan if kind.kind == "f" else None,
     }  # fmt: skip
     southwards = data.sortby(columns).sortby(rows, ascending=False)

@@ -13,8 +13,10 @@ EVEN = 1e-3
 
 
 def grid_of(data: Dataset, rows: str, columns: str) -> Grid:
-    """Return the grid of two dimensions. Raises DocumentError for steps that differ, and where the coordinates are in no
-    degrees and `crs` of the attributes does not say their system.
+    """Return the grid of two dimensions.
+
+    Raises DocumentError for steps that differ, and where the coordinates are in no degrees and `crs` of the attributes
+    does not say their system.
     """
     west, dx = _start(data[columns].sortby(columns))
     north, dy = _start(data[rows])

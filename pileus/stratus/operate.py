@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xarray import Dataset
 
+from pileus.endpoint import Call
 from pileus.errors import DocumentError, HandedBack, OperationFailed, PileusError
 from pileus.near import unknown
 from pileus.stratus.domain import cut
@@ -14,7 +15,7 @@ from pileus.stratus.endpoints import Endpoints
 from pileus.stratus.graph import Graph, graph_of
 from pileus.stratus.netcdf import plain, write
 from pileus.stratus.open_dataset import open_dataset
-from pileus.stratus.request import Operation, StratusRequest
+from pileus.stratus.request import Input, Operation, StratusRequest
 
 IN_MEMORY = 512 << 20
 """Bytes of results that are kept in memory at one time. What does not fit waits in a file."""
@@ -75,7 +76,8 @@ def _done(endpoints: Endpoints, graph: Graph, result: str, at: str, shelf: "Shel
     parameters = found.parameters.checked(operation.parameters, at)
     datasets = [shelf.get(name) for name in operation.inputs]
     try:
-        data = plain(found.call(datasets, parameters, request.keys.get(operation.epa, {})), what)
+        asked = Call(operation, datasets, parameters, request.keys.get(operation.epa, {}), _sources(request, operation))
+        data = plain(found.call(asked), what)
         if operation.domain:
             data = cut(data, request.domains[operation.domain], what)
         return data.load()
@@ -87,6 +89,12 @@ def _done(endpoints: Endpoints, graph: Graph, result: str, at: str, shelf: "Shel
         raise OperationFailed("needs more memory than there is", where=what, kind="MemoryError") from error
     except Exception as error:
         raise OperationFailed(f"{type(error).__name__}: {error}", where=what, kind=type(error).__name__) from error
+
+
+def _sources(request: StratusRequest, operation: Operation) -> dict[str, Input]:
+    """Return those of its inputs that are no results of operations, here or in another part."""
+    found = {name: request.inputs[name] for name in operation.inputs if name in request.inputs}
+    return {name: one for name, one in found.items() if not one.uri.startswith("given:")}
 
 
 class Shelf:

@@ -47,8 +47,7 @@ def _blocks(data: Dataset, dims: list[str]) -> Iterator[Dataset]:
     inner = cells // data.sizes[name]
     if inner > ROWS and rest:
         for place in range(data.sizes[name]):
-            for part in _blocks(data.isel({name: slice(place, place + 1)}).transpose(*rest, name, ...), rest):
-                yield part
+            yield from _blocks(data.isel({name: slice(place, place + 1)}), rest)
         return
     step = max(1, ROWS // max(1, inner))
     for start in range(0, data.sizes[name], step):
