@@ -56,7 +56,7 @@ class ClassEndpoint(Endpoint):
     """All operations of the endpoints that an object names with one pattern. `do` makes the object."""
 
     name = property(lambda self: self.pattern)
-    inputs = (0, None)  # type: ignore[assignment]
+    inputs = (0, None)
     parameters = Anything()  # type: ignore[assignment]
 
     def call(self, asked: Call) -> Any:

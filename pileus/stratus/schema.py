@@ -20,6 +20,7 @@ _NAMES = {
         {"type": "string", "pattern": rf"^(\s*({NAME.pattern})?\s*)(,\s*({NAME.pattern})?\s*)*$"},
     ],
 }
+_ID = rf"^([\s\S]*:)?{NAME.pattern}$"
 _OP = rf"^({NAME.pattern}[:.])?{NAME.pattern}$"
 
 
@@ -34,7 +35,7 @@ def request_schema(capabilities: Iterable[Capability] = ()) -> dict[str, Any]:
         "epa": {"type": "string", "description": "Endpoint of operations that name none"},
         "outputs": {**_NAMES, "description": "Results that are wanted; else the one that no operation reads"},
     }
-    for name, one in listed.items():
+    for name in listed:
         properties[name] = _each(name)
     for other, name in SPELLINGS.items():
         properties[other] = {**_each(name), "description": f"Another spelling of {name}"}
