@@ -15,7 +15,7 @@ from pileus.stratus.request import Axis, Domain
 SLACK = 1e-3
 """Share of an axis's step by which a coordinate may lie outside a bound: 0.1 of float32 is greater than 0.1."""
 MOMENT = re.compile(
-    r"(?P<year>[+-]?\d{4,6})(?:-?(?P<month>\d\d)(?:-?(?P<day>\d\d)"
+    r"(?P<year>[+-]\d{4,6}|\d{4})(?:-?(?P<month>\d\d)(?:-?(?P<day>\d\d)"
     r"(?:[T ](?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<micro>\d{1,6})\d*)?)?)?"
     r"(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?)?)?"
 )
