@@ -19,6 +19,7 @@ UNITS = {
     "lon": ("degrees_east", "degree_east", "degrees_e", "degree_e"),
 }
 TITLES = {"lat": "latitude", "lon": "longitude", "lev": "level", "time": "time"}
+WORDS = {**AXES, "latitude": "lat", "longitude": "lon"}
 LETTERS = {"lat": "y", "lon": "x", "lev": "z", "time": "t"}
 NAMES: Mapping[str, tuple[str, ...]] = {
     "lat": ("lat", "latitude", "nav_lat", "y"),
@@ -79,7 +80,7 @@ def dimensions(data: Dataset | DataArray, asked: str | Sequence[str]) -> list[st
     """Return the dimensions that are asked for, each once. Each word is, in this order:
 
     1. the name of a dimension;
-    2. a name of an axis, such as `lat`, `y` or `level`;
+    2. a name of an axis, such as `lat`, `longitude`, `y` or `level`;
     3. several letters of `t`, `z`, `y` and `x`, as in `tyx`.
 
     Raises DocumentError for what there is not.
@@ -89,8 +90,8 @@ def dimensions(data: Dataset | DataArray, asked: str | Sequence[str]) -> list[st
     for word in words:
         if word in data.sizes:
             found.append(word)
-        elif word in AXES:
-            found.append(needed(data, AXES[word]))
+        elif word in WORDS:
+            found.append(needed(data, WORDS[word]))
         elif word and not set(word) - set(LETTERS.values()):
             found += [needed(data, AXES[letter]) for letter in word]
         else:
