@@ -88,7 +88,8 @@ class Apart:
             try:
                 said = json.loads(process.run(event, stopping or threading.Event(), heard.look))
             except TaskFailed as error:
-                raise OperationFailed(error.message, where=request.rid or None, kind=error.kind) from error
+                wrong = {"type": error.kind, "message": error.message, "where": error.where, "kind": error.kind}
+                raise _error(wrong) from error
             finally:
                 if (folder / WORK).exists():  # the process was ended
                     remove(folder / WORK)
@@ -143,9 +144,9 @@ class _Heard:
 
 
 def _error(wrong: Mapping[str, Any]) -> PileusError:
-    kind = getattr(errors, str(wrong["type"]), PileusError)
-    if kind is OperationFailed:
-        return OperationFailed(wrong["message"], where=wrong["where"], kind=wrong["kind"])
-    is_ours = isinstance(kind, type) and issubclass(kind, PileusError)
-    error: PileusError = (kind if is_ours else PileusError)(wrong["message"], where=wrong["where"])
-    return error
+    """Return the error that the process told of: one of ours, else OperationFailed of its kind."""
+    kind = getattr(errors, str(wrong["type"]), None)
+    if isinstance(kind, type) and issubclass(kind, PileusError) and kind is not OperationFailed:
+        ours: PileusError = kind(wrong["message"], where=wrong["where"])
+        return ours
+    return OperationFailed(wrong["message"], where=wrong["where"], kind=str(wrong["kind"]))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -25,7 +25,8 @@ AXIS: Any = st.one_of(
 MOMENTS: Any = st.fixed_dictionaries({"start": st.just("2000"), "end": st.just("2001-02")})
 BAD: Any = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.floats(allow_nan=False), st.text(max_size=4), st.just([]),
-    st.just({}), st.just([{}]), st.just("a b"), st.just({"start": 1}), st.just("x" * 65), st.just({"q": 1}), st.just(["", 1]),
+    st.just({}), st.just([{}]), st.just("a b"), st.just({"start": 1}), st.just("x" * 65), st.just({"q": 1}),
+    st.just(["", 1]),
 )  # fmt: skip
 
 
@@ -98,18 +99,23 @@ def test_both_spellings_are_one_request(document: dict[str, Any]) -> None:
     assert StratusRequest.from_json(other) == StratusRequest.from_json(document)
 
 
-@settings(max_examples=1000)
-@given(broken())
-def test_a_bad_request_is_always_a_wrong_document(document: Any) -> None:
-    refused = not SCHEMA.is_valid(document)
+def complaint(document: Any) -> str:
+    """What is said about a document; empty where it is accepted."""
     try:
         checked(document)
     except DocumentError as error:
-        assert error.message
-        assert "\n" not in error.message
-        assert len(error.message) < 10_000
-    else:
-        assert not refused, f"the schema refuses what is accepted: {document}"
+        return error.message
+    return ""
+
+
+@settings(max_examples=1000)
+@given(broken())
+def test_each_of_a_thousand_bad_requests_is_a_wrong_document(document: Any) -> None:
+    said = complaint(document)
+    assert said or SCHEMA.is_valid(document), "the schema refuses what is accepted"
+    assume(said)
+    assert "\n" not in said
+    assert len(said) < 10_000
 
 
 @settings(max_examples=300)
