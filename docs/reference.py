@@ -17,6 +17,7 @@ from pileus.cli.main import app
 from pileus.deploy import api_settings
 from pileus.documents import provider
 from pileus.project.schemas import MODELS, add_descriptions, schema
+from pileus.stratus.endpoints import Endpoints, documentation
 
 
 class Field(NamedTuple):
@@ -225,3 +226,11 @@ def _markdown(text: str) -> str:
     """Return a docstring as Markdown, its examples in fences."""
     parts = re.split(r"\n\n(?=>>> )", text)
     return "\n\n".join(f"```pycon\n{part}\n```" if part.startswith(">>> ") else part for part in parts)
+
+
+# Operations
+
+
+def operations() -> str:
+    """Return the sections of the page of our own operations."""
+    return "\n".join(documentation(one) for one in Endpoints.named().capabilities())

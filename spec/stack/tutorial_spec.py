@@ -35,6 +35,7 @@ PAGES = (
     "how-to/bands.md",
     "how-to/points-in-time.md",
     "how-to/other-archives.md",
+    "how-to/endpoints.md",
     "how-to/stac-api.md",
     "how-to/ogc-processes.md",
     "how-to/messages.md",
