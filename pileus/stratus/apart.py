@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pileus import errors
-from pileus.cell.servant import environment
 from pileus.errors import OperationFailed, PileusError
 from pileus.stratus.request import StratusRequest
+from pileus.worker.bare_process import BareProcess
 from pileus.worker.child_process import ChildProcess, TaskFailed
 from pileus.worker.forked import remove
 
@@ -24,6 +24,7 @@ SECONDS = 3600.0
 GRACE = 60
 """Seconds beyond a request's own, for the imports before the first."""
 WORK = ".work"
+"""Folder within that of the results, of the process alone; it is gone at the end."""
 TOLD = "told"
 """File of the results that are made, a line each, in the folder WORK."""
 
@@ -56,13 +57,8 @@ class Apart:
 
     def _process(self) -> ChildProcess:
         told = json.dumps({"names": self._names, "memory": self._bounds.memory, "seconds": self._bounds.seconds})
-        return ChildProcess(
-            "operations",
-            "pileus.stratus.apart_child",
-            (told,),
-            seconds=self._bounds.seconds + GRACE,
-            environ=environment(os.environ),
-        )
+        seconds = self._bounds.seconds + GRACE
+        return BareProcess("operations", "pileus.worker.operations_child", (told,), seconds=seconds)
 
     def operate(
         self,

@@ -61,10 +61,7 @@ class ClassEndpoint(Endpoint):
 
     def call(self, asked: Call) -> Any:
         """Return what an object makes of one operation. Raises what it raises."""
-        with (
-            tempfile.TemporaryDirectory(dir=Path.cwd() if tempfile.tempdir else None) as folder,
-            _object(self.do) as one,
-        ):
+        with tempfile.TemporaryDirectory() as folder, _object(self.do) as one:
             return _result(one, *_spec(asked, Path(folder))).load()
 
 

@@ -1,4 +1,4 @@
-"""The process in which requests are done: `python -m pileus.stratus.apart_child`, which forks for each.
+"""The process in which requests are done: `python -m pileus.worker.operations_child`, which forks for each.
 
 It leaves the network before it imports anything, imports the endpoints once, and does by hand what is only done once in
 a process: so that a fork costs some milliseconds.
@@ -18,11 +18,10 @@ from typing import Any
 from pileus.cell.confine import Limits, allow_seconds, code_folders, confine, leave_network
 from pileus.errors import OperationFailed, PileusError
 from pileus.raster.gdal import harden
+from pileus.stratus.apart import TOLD, WORK
 from pileus.worker.child_process import answer_events
 from pileus.worker.forked import Fork, begin, forked, remove
 
-FOLDER = ".work"
-TOLD = "told"
 OPEN = ("/dev/null",)
 
 
@@ -62,7 +61,7 @@ class Work:
     def do(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return which results were made and which outputs lie in the folder; or what was wrong."""
         folder = Path(event["folder"])
-        work = folder / FOLDER
+        work = folder / WORK
         if work.exists():
             remove(work)
         work.mkdir(mode=0o700)
