@@ -68,7 +68,8 @@ class Apart:
         tell: Callable[[str], None] | None = None,
         stopping: threading.Event | None = None,
     ) -> dict[str, Path]:
-        """Do as `pileus.stratus.operate.operate`, in another process. A result is told within some tenths of a second.
+        """Do as `pileus.stratus.operate.operate`, in another process. A result is told within some tenths of a second;
+        its file lies in `folder/WORK` then, and in `folder` at the end. One request at a time has a folder.
 
         Raises what that raises; OperationFailed also when the process died (kind `TaskDied`), took too long
         (`TaskTimedOut`) or needed too much memory (`MemoryError`); HandedBack soon after `stopping` is set.
@@ -86,6 +87,9 @@ class Apart:
             except TaskFailed as error:
                 wrong = {"type": error.kind, "message": error.message, "where": error.where, "kind": error.kind}
                 raise _error(wrong) from error
+            except BaseException:  # it goes on with what nobody waits for
+                process.close()
+                raise
             finally:
                 if (folder / WORK).exists():  # the process was ended
                     remove(folder / WORK)

@@ -64,7 +64,9 @@ def nearest(data: Dataset, axis: str, value: float) -> Dataset:
     apart = np.abs(values - wanted)
     if axis == "lon" and is_longitude(coordinate):
         apart = np.minimum(apart % 360, -apart % 360)
-    place = int(np.argmin(apart))
+    if np.isnan(apart).all():
+        raise DocumentError(f"{axis}: its coordinate holds no numbers")
+    place = int(np.nanargmin(apart))
     if slack and apart[place] > slack / SLACK * (0.5 + SLACK):
         raise DocumentError(f"{axis}: no cell at {value:g}: {_reach(coordinate)}")
     return data.isel({dimension: slice(place, place + 1)})
@@ -86,6 +88,8 @@ def _by_index(size: int, bounds: Axis, at: str) -> NDArray[np.intp]:
 
 def _numbers(coordinate: DataArray, bounds: Axis, at: str) -> tuple[NDArray[np.float64], float, float, float]:
     """Return the values of a coordinate, both bounds and the slack."""
+    if coordinate.name not in coordinate.coords:
+        raise DocumentError(f"{at}: {coordinate.name} has no coordinate: expected indices")
     if coordinate.dtype.kind not in "iuf":
         also = "timestamps or " if coordinate.dtype.kind in "MO" else ""
         raise DocumentError(f"{at}: its coordinate holds no numbers: expected {also}indices")

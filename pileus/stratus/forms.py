@@ -104,7 +104,8 @@ def _values(array: DataArray) -> Any:
     if array.dtype.kind == "f":
         return _where(array.values, np.isfinite(array.values))
     if array.dtype.kind == "m":
-        return (array.values / np.timedelta64(1, "s")).tolist()
+        seconds = array.values / np.timedelta64(1, "s")
+        return _where(seconds, np.isfinite(seconds))
     return array.values.tolist() if array.dtype.kind in "iub" else array.values.astype(str).tolist()
 
 

@@ -42,11 +42,10 @@ def write_geotiff(data: Dataset, path: Path) -> None:
     }  # fmt: skip
     southwards = data.sortby(columns).sortby(rows, ascending=False)
     with rasterio.open(path, "w", **about) as file:
-        for number, (name, values) in enumerate(_bands(southwards, maps, rows, columns), 1):
-            file.write(values.astype(kind), number)
-            file.set_band_description(number, name)
-            if units := southwards[name.partition(" ")[0]].attrs.get("units"):
-                file.set_band_unit(number, str(units))
+        for number, (label, band) in enumerate(_bands(southwards, maps, rows, columns), 1):
+            file.write(band.values.astype(kind), number)
+            file.set_band_description(number, label)
+            file.set_band_unit(number, str(band.attrs.get("units", "")))
 
 
 def _is_map(array: DataArray, rows: str, columns: str) -> bool:
@@ -60,7 +59,7 @@ def _kind(arrays: list[DataArray]) -> np.dtype[Any]:
 
 
 def _bands(data: Dataset, names: Any, rows: str, columns: str) -> Iterator[tuple[str, Any]]:
-    """Yield the name and the values of each band."""
+    """Yield what each band is called, and its values."""
     for name in names:
         array = data[name]
         others = [str(dim) for dim in array.dims if dim not in (rows, columns)]
@@ -68,7 +67,7 @@ def _bands(data: Dataset, names: Any, rows: str, columns: str) -> Iterator[tuple
         for place in itertools.product(*(range(array.sizes[dim]) for dim in others)):
             at = dict(zip(others, place, strict=True))
             told = [f"{dim}={_told(data, dim, position)}" for dim, position in at.items()]
-            yield " ".join([name, *told]), array.isel(at).values
+            yield " ".join([name, *told]), array.isel(at)
 
 
 def _told(data: Dataset, dim: str, position: int) -> str:

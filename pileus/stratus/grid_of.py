@@ -37,7 +37,7 @@ def _start(coordinate: DataArray) -> tuple[float, float]:
     values = coordinate.values.astype(np.float64)
     steps = np.diff(values)
     step = float(steps.mean()) if steps.size else 0.0
-    if not step or not np.all(np.abs(steps - step) <= abs(step) * EVEN):
+    if coordinate.name not in coordinate.coords or not step or not np.all(np.abs(steps - step) <= abs(step) * EVEN):
         raise DocumentError(f"{coordinate.name} has no even steps, so its cells are no grid")
     return float(values[0]) - step / 2, step
 

@@ -36,7 +36,9 @@ def open_dataset(path: Path, what: str) -> Iterator[Dataset]:
 def _opened(path: Path, engine: Any, what: str) -> Dataset:
     try:
         return xarray.open_dataset(path, engine=engine, decode_timedelta=None, cache=False)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ImportError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise DocumentError(f"{what}: cannot be opened as NetCDF: {_line(error)}") from error
 
 

@@ -74,15 +74,16 @@ def _done(endpoints: Endpoints, graph: Graph, result: str, at: str, shelf: "Shel
     what, request = _what(operation), graph.request
     found = endpoints.function(operation)
     parameters = found.parameters.checked(operation.parameters, at)
-    datasets = [shelf.get(name) for name in operation.inputs]
     try:
+        datasets = [shelf.get(name) for name in operation.inputs]
         asked = Call(operation, datasets, parameters, request.keys.get(operation.epa, {}), _sources(request, operation))
         data = plain(found.call(asked), what)
         if operation.domain:
             data = cut(data, request.domains[operation.domain], what)
         return data.load()
     except DocumentError as error:
-        raise DocumentError(error.message if error.message.startswith(what) else f"{what}: {error.message}") from error
+        known = error.message.startswith((what, "input "))
+        raise DocumentError(error.message if known else f"{what}: {error.message}") from error
     except PileusError:
         raise
     except MemoryError as error:

@@ -21,6 +21,8 @@ _NAMES = {
     ],
 }
 _ID = rf"^([\s\S]*:)?{NAME.pattern}$"
+_HAS_OTHERS = {"not": {"propertyNames": {"not": {"pattern": "^.+:operations$"}}}}
+"""Some key names the operations of an endpoint."""
 _OP = rf"^({NAME.pattern}[:.])?{NAME.pattern}$"
 
 
@@ -45,9 +47,14 @@ def request_schema(capabilities: Iterable[Capability] = ()) -> dict[str, Any]:
         "description": f"Of at most {LONGEST:,} bytes.",
         "type": "object",
         "properties": properties,
-        "patternProperties": {f"^{NAME.pattern}:.+$": {"description": "What the endpoint before the colon gets alone"}},
+        "patternProperties": {
+            "^.+:(input|inputs|variables)$": _each("input"),
+            "^.+:domains?$": _each("domain"),
+            "^.+:operations$": _each("operation"),
+            f"^{NAME.pattern}:.+$": {"description": "What the endpoint before the colon gets alone"},
+        },
         "additionalProperties": False,
-        "anyOf": [{"required": ["operation"]}, {"required": ["operations"]}],
+        "anyOf": [{"required": ["operation"]}, {"required": ["operations"]}, _HAS_OTHERS],
         "$defs": {**listed, "parameters": {one.pattern: dict(one.parameters) for one in capabilities}},
     }
 

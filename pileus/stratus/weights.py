@@ -18,6 +18,6 @@ def area_weights(data: Dataset, along: Sequence[str]) -> DataArray:
     if latitude not in along:
         raise DocumentError(f"weighted: the latitude, {latitude}, is not one of the axes {', '.join(along)}")
     degrees = data[latitude]
-    if degrees.dtype.kind not in "iuf" or float(np.abs(degrees).max()) > 90.001:
+    if latitude not in data.coords or degrees.dtype.kind not in "iuf" or float(np.abs(degrees).max()) > 90.001:
         raise DocumentError(f"weighted: {latitude} holds no degrees from -90 to 90")
     return DataArray(np.cos(np.radians(degrees.values.astype(np.float64))).clip(0), {latitude: degrees}, latitude)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -134,6 +135,31 @@ def test_a_result_is_told_before_the_next_one_is_made(apart: Apart, tmp_path: Pa
     with pytest.raises(HandedBack):
         done(apart, tmp_path, *steps, tell=lambda _: stopping.set(), stopping=stopping)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_when_its_listener_fails_the_next_request_has_its_own_answer(apart: Apart, tmp_path: Path) -> None:
+    def fails(result: str) -> None:
+        raise RuntimeError(result)
+
+    steps = [{"name": "own:twice", "input": "v0"}, {"name": "own:wait", "input": "r1", "seconds": 1.0}]
+    with pytest.raises(RuntimeError, match="r1"):
+        done(apart, tmp_path, *steps, tell=fails)
+    xarray.testing.assert_equal(done(apart, tmp_path / "next", {"name": "own:twice", "input": "v0"}), grid() * 2)
+
+
+def test_damaged_files_are_wrong_documents_or_failures_and_never_more(apart: Apart, tmp_path: Path) -> None:
+    whole = saved(grid(), tmp_path / "v0.nc").read_bytes()
+    random = Random(5)
+    for number in range(40):
+        content = bytearray(whole)
+        for _ in range(20):
+            content[random.randrange(len(content))] = random.randrange(256)
+        (tmp_path / "bad.nc").write_bytes(content[: random.choice([len(content), random.randrange(len(content))])])
+        folder = tmp_path / str(number)
+        try:
+            apart.operate(request({"name": "own:twice", "input": "v0"}), {"v0": tmp_path / "bad.nc"}, folder)
+        except (DocumentError, OperationFailed):
+            assert list(folder.iterdir()) == []
 
 
 def test_a_wrong_request_is_a_wrong_document_here_too(apart: Apart, tmp_path: Path) -> None:

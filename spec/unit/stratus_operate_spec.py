@@ -8,18 +8,22 @@ import numpy as np
 import pytest
 import rasterio
 import xarray
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from xarray import DataArray, Dataset
+from xarray.core import indexing
 
 from pileus.endpoint import endpoint
 from pileus.errors import DocumentError, HandedBack, OperationFailed, PileusError
 from pileus.stratus import operate as module
+from pileus.stratus import raster_dataset
 from pileus.stratus.domain import cut
 from pileus.stratus.endpoints import Endpoints
 from pileus.stratus.graph import Graph, graph_of, parts_of
 from pileus.stratus.operate import operate
 from pileus.stratus.request import StratusRequest
+from spec.support.grib import messages
+from spec.support.shared import shared
 from spec.support.stratus import ALL, grid, read, request, saved
 
 STEPS: Any = st.lists(
@@ -271,3 +275,46 @@ def test_a_classic_netcdf_is_read_where_a_library_is_there(tmp_path: Path) -> No
     grid().to_netcdf(tmp_path / "v0.nc", engine="netcdf4", format="NETCDF3_64BIT")
     made = operate(ALL, request({"name": "alu:scale", "input": "v0", "times": 1}), {"v0": tmp_path / "v0.nc"}, tmp_path)
     xarray.testing.assert_equal(read(made["r1"]), grid())
+
+
+def test_fields_of_grib_at_several_times_are_one_variable(tmp_path: Path) -> None:
+    """ERA5: 744 hours of kelvin over the United Kingdom; the truth is read by another library."""
+    path = shared("data/grids/era5-2mt-2019-03-uk.grib")
+    _, hours = messages(path)
+    day = {"name": "d", "time": {"start": "2019-03-02", "end": "2019-03-02"}}
+    asked = request({"name": "cut:total", "input": "v0"}, domain=[day],
+                    inputs=[{"name": "2T:v0", "uri": "x", "domain": "d"}])  # fmt: skip
+    found = read(operate(ALL, asked, {"v0": path}, tmp_path)["r1"])["2T"]
+    assert found.dims == ("lat", "lon")
+    np.testing.assert_allclose(found.values.ravel(), hours[24:48].sum(axis=0), rtol=1e-6)
+
+
+@given(st.data())
+def test_a_raster_is_read_in_any_window(data: Any) -> None:
+    """Rows and columns that are asked for, in any order and step, are those of the whole."""
+    values = np.arange(2 * 5 * 7, dtype="float32").reshape(2, 5, 7)
+    with rasterio.MemoryFile() as memory:
+        place = rasterio.Affine(1, 0, 0, 0, -1, 5)
+        with memory.open(
+            driver="GTiff", width=7, height=5, count=2, dtype="float32", crs="EPSG:4326", transform=place
+        ) as file:
+            file.write(values)
+        with memory.open() as file:
+            bands = raster_dataset._Bands(file, [1, 2], "v0")
+            lazy = xarray.Variable(("n", "y", "x"), indexing.LazilyIndexedArray(bands))
+            slices = st.builds(slice, *[st.none() | st.integers(-8, 8)] * 2, st.sampled_from([None, 1, 2, -1, -3]))
+            key = tuple(
+                data.draw(slices | st.integers(-size, size - 1) | st.lists(st.integers(0, size - 1), max_size=3))
+                for size in values.shape
+            )
+            asked = [
+                (range(size)[one], one) for one, size in zip(key, values.shape, strict=True) if isinstance(one, slice)
+            ]
+            # xarray itself fails for what runs backwards over nothing
+            assume(all(held or (one.step or 1) > 0 for held, one in asked))
+            found = lazy.isel(dict(zip("nyx", key, strict=True))).values
+    wanted = values
+    for axis in (2, 1, 0):
+        one = key[axis]
+        wanted = wanted.take(one, axis) if not isinstance(one, slice) else wanted[(slice(None),) * axis + (one,)]
+    np.testing.assert_array_equal(found, wanted)

@@ -46,7 +46,16 @@ def requests(draw: Any) -> dict[str, Any]:
         operations.append(op | {"input": listed, "result": result, "domain": draw(named)})
     axes = st.dictionaries(st.sampled_from(["lat", "lon", "lev"]), AXIS, max_size=2)
     told = [{"name": name, **draw(axes), **({"t": draw(MOMENTS)} if draw(st.booleans()) else {})} for name in domains]
-    spelling = draw(st.sampled_from([("operation", "input", "domain"), ("operations", "variables", "domains")]))
+    spelling = draw(
+        st.sampled_from(
+            [
+                ("operation", "input", "domain"),
+                ("operations", "variables", "domains"),
+                ("operation", "alu:input", "alu:domain"),
+                ("alu:operations", "inputs", "domain"),
+            ]
+        )
+    )
     files = [{"name": draw(st.sampled_from([f"tas:{one}", one])), "uri": f"file:{one}"} for one in inputs]
     return dict(zip(spelling, (operations, files, told), strict=True)) | {"outputs": results, "rid": "r", "alu:key": 1}
 
@@ -94,8 +103,8 @@ def test_a_good_request_passes_the_schema_and_the_reader_and_comes_back(document
 
 @given(requests())
 def test_both_spellings_are_one_request(document: dict[str, Any]) -> None:
-    spelled = {"operations": "operation", "variables": "input", "domains": "domain"}
-    other = {spelled.get(key, key): value for key, value in document.items()}
+    spelled = {"operations": "operation", "variables": "input", "inputs": "input", "domains": "domain"}
+    other = {spelled.get(key.rpartition(":")[2], key): value for key, value in document.items()}
     assert StratusRequest.from_json(other) == StratusRequest.from_json(document)
 
 
