@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,8 @@ from pileus.stratus.request import Operation
 
 BUILTIN = "pileus.stratus.builtin"
 """The module of our own."""
+NEEDED = ("xarray", "h5netcdf", "h5py")
+MISSING = "operations need the extra stratus: `pip install 'pileus[stratus]'`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,10 @@ class Endpoints:
     @classmethod
     def named(cls, names: Sequence[str] = (BUILTIN,)) -> "Endpoints":
         """Return the endpoints of MODULE or MODULE:OBJECT, each imported. Raises UsageError with the reason where that
-        is not possible.
+        is not possible, and where the extra `stratus` is not installed.
         """
+        if any(find_spec(name) is None for name in NEEDED):
+            raise UsageError(MISSING)
         return cls.of([_imported(name) for name in names])
 
     def capabilities(self) -> tuple[Capability, ...]:

@@ -47,9 +47,8 @@ class Work:
 
     def __init__(self, names: list[str], memory: int, seconds: float) -> None:
         from pileus.stratus.endpoints import BUILTIN, Endpoints
-        from pileus.stratus.operate import operate
 
-        self._memory, self._seconds, self._operate = memory, seconds, operate
+        self._memory, self._seconds = memory, seconds
         self._endpoints = Endpoints.named(names)
         self._readable = [*code_folders(), *_code_of(names)]
         _warm()
@@ -95,6 +94,7 @@ class Work:
             sys.stderr.write(f"operations: {why}\n")
 
     def _done(self, request: Mapping[str, Any], files: Mapping[str, Path], work: Path) -> dict[str, Any]:
+        from pileus.stratus.operate import operate
         from pileus.stratus.request import StratusRequest
 
         told: list[str] = []
@@ -105,7 +105,7 @@ class Work:
                 lines.write(f"{result}\n")
 
             try:
-                made = self._operate(self._endpoints, StratusRequest.from_json(request), files, work, tell)
+                made = operate(self._endpoints, StratusRequest.from_json(request), files, work, tell)
             except PileusError as error:
                 kind = error.kind if isinstance(error, OperationFailed) else ""
                 wrong = {"type": type(error).__name__, "message": error.message, "where": error.where, "kind": kind}
@@ -125,6 +125,7 @@ def _warm() -> None:
     import numpy as np
     from xarray import Dataset
 
+    import pileus.stratus.operate  # noqa: F401
     from pileus.stratus.domain import cut
     from pileus.stratus.netcdf import plain, write
     from pileus.stratus.open_dataset import open_dataset

@@ -88,6 +88,20 @@ def test_what_cannot_be_done_is_told_in_one_sentence(do: Any, said: str) -> None
     assert said in caught.value.message
 
 
+@pytest.mark.parametrize("one", [mean, least, greatest, total, std])
+def test_variables_without_the_axis_stay_and_those_of_no_numbers_go(one: Any) -> None:
+    more = grid().assign(
+        n=7, day=("time", [1.0, 3.0]), name=("lat", ["a", "b", "c"]), when=("lat", [np.datetime64(1, "s")] * 3)
+    )
+    found = one(more.assign_coords(height=2.0), axis="yx")
+    assert set(found.variables) == {"tas", "n", "day", "time", "height"}
+    assert (values(found, "n"), values(found, "day")) == (7, [1, 3])
+
+
+def test_a_weighted_mean_of_what_has_no_latitude_is_a_mean() -> None:
+    assert values(mean(grid().assign(east=("lon", [1.0, 2, 6])), axis="yx", weighted=True), "east") == 3
+
+
 def test_an_anomaly_is_the_difference_from_the_mean_of_all_times() -> None:
     found = anomaly(grid().assign(fixed=("lat", [1, 2, 3])))
     assert values(found) == [[[-4.5] * 3] * 3, [[4.5] * 3] * 3]

@@ -10,6 +10,7 @@ from xarray import Dataset
 
 from pileus.endpoint import endpoint
 from pileus.errors import DocumentError, UsageError
+from pileus.stratus import endpoints
 from pileus.stratus.endpoints import Endpoints, documentation, process_description
 from pileus.stratus.graph import graph_of
 from spec.support import stratus
@@ -111,11 +112,11 @@ def test_keys_at_the_top_reach_the_function_that_asks_for_them() -> None:
     def who(data: Dataset, *, keys: dict[str, Any]) -> Dataset:
         return data.assign_attrs(keys)
 
-    endpoints = Endpoints.of([who])
+    mine = Endpoints.of([who])
     asked = request({"name": "xop:who", "input": "v0"}, **{"xop:token": "t", "other:token": "no"})
-    endpoints.check(graph_of(asked))
+    mine.check(graph_of(asked))
     assert asked.keys["xop"] == {"token": "t"}
-    assert "keys" not in endpoints.capabilities()[0].parameters["properties"]
+    assert "keys" not in mine.capabilities()[0].parameters["properties"]
 
 
 def test_a_capability_says_what_the_signature_says() -> None:
@@ -225,6 +226,13 @@ def test_modules_are_imported_by_name_and_a_failure_says_why(tmp_path: Path, mon
         with pytest.raises(UsageError) as caught:
             Endpoints.named([name])
         assert str(caught.value) == said
+
+
+def test_the_absence_of_the_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "NEEDED", ("xarray", "no_such_package_of_spec"))
+    with pytest.raises(UsageError) as caught:
+        Endpoints.named()
+    assert str(caught.value) == "operations need the extra stratus: `pip install 'pileus[stratus]'`"
 
 
 def test_a_second_project_sees_nothing_of_the_first() -> None:

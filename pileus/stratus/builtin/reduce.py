@@ -1,4 +1,4 @@
-"""`pileus:mean`, `min`, `max`, `sum` and `std`: one value of all along some axes."""
+"""`pileus:mean`, `min`, `max`, `sum` and `std`: one value of all along some axes, of variables that have these."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,41 +24,43 @@ def mean(data: "Dataset", *, axis: Axis, weighted: Weighted = False) -> "Dataset
     Of the values that there are. Weighted, the latitude must be one of the axes.
     """
     from pileus.stratus.axes import dimensions
-    from pileus.stratus.weights import area_weights
+    from pileus.stratus.reduced import reduced, weighted_mean
 
     along = dimensions(data, axis)
-    if weighted:
-        return data.weighted(area_weights(data, along)).mean(along, keep_attrs=True)
-    return data.mean(along, keep_attrs=True)
+    return weighted_mean(data, along) if weighted else reduced(data, along, lambda array, dims: array.mean(dims))
 
 
 @endpoint("pileus", op="min")
 def least(data: "Dataset", *, axis: Axis) -> "Dataset":
     """Least value along axes."""
     from pileus.stratus.axes import dimensions
+    from pileus.stratus.reduced import reduced
 
-    return data.min(dimensions(data, axis), keep_attrs=True)
+    return reduced(data, dimensions(data, axis), lambda array, dims: array.min(dims))
 
 
 @endpoint("pileus", op="max")
 def greatest(data: "Dataset", *, axis: Axis) -> "Dataset":
     """Greatest value along axes."""
     from pileus.stratus.axes import dimensions
+    from pileus.stratus.reduced import reduced
 
-    return data.max(dimensions(data, axis), keep_attrs=True)
+    return reduced(data, dimensions(data, axis), lambda array, dims: array.max(dims))
 
 
 @endpoint("pileus", op="sum")
 def total(data: "Dataset", *, axis: Axis) -> "Dataset":
     """Sum along axes; none where there is no value."""
     from pileus.stratus.axes import dimensions
+    from pileus.stratus.reduced import reduced
 
-    return data.sum(dimensions(data, axis), min_count=1, keep_attrs=True)
+    return reduced(data, dimensions(data, axis), lambda array, dims: array.sum(dims, min_count=1))
 
 
 @endpoint("pileus")
 def std(data: "Dataset", *, axis: Axis) -> "Dataset":
     """Population standard deviation along axes."""
     from pileus.stratus.axes import dimensions
+    from pileus.stratus.reduced import reduced
 
-    return data.std(dimensions(data, axis), ddof=0, keep_attrs=True)
+    return reduced(data, dimensions(data, axis), lambda array, dims: array.std(dims, ddof=0))

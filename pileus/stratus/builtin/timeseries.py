@@ -23,13 +23,12 @@ def timeseries(data: "Dataset", *, lat: Place, lon: Place) -> "Dataset":
     """
     from pileus.stratus.axes import needed
     from pileus.stratus.domain import cut, nearest
+    from pileus.stratus.reduced import weighted_mean
     from pileus.stratus.request import Axis, Domain
-    from pileus.stratus.weights import area_weights
 
     for axis, place in (("lat", lat), ("lon", lon)):
         if isinstance(place, tuple):
             data = cut(data, Domain("box", {axis: Axis(*place, "values")}), "timeseries")
         else:
             data = nearest(data, axis, place)
-    along = [needed(data, "lat"), needed(data, "lon")]
-    return data.weighted(area_weights(data, along)).mean(along, keep_attrs=True)
+    return weighted_mean(data, [needed(data, "lat"), needed(data, "lon")])
