@@ -149,7 +149,7 @@ def moment(text: str, at: str) -> tuple[int, ...]:
     >>> moment("2015-02", ""), moment("2015-02-03T00:30+01:00", "")
     ((2015, 2), (2015, 2, 2, 23, 30))
     """
-    found = MOMENT.fullmatch(text.strip())
+    found = MOMENT.fullmatch(text.strip().upper())
     wrong = DocumentError(f"{at}: expected a moment such as 2015-02-03T04:05:06Z, not {text[:40]!r}")
     if not found:
         raise wrong
@@ -159,7 +159,7 @@ def moment(text: str, at: str) -> tuple[int, ...]:
     if any(value > most for value, most in zip(given[1:], (12, 31, 23, 59, 60), strict=False)) or 0 in given[1:3]:
         raise wrong
     zone = found["zone"]
-    if zone is None or zone.upper() == "Z" or not any(int(digit) for digit in re.findall(r"\d", zone)):
+    if zone is None or zone == "Z" or not any(int(digit) for digit in re.findall(r"\d", zone)):
         return given
     try:
         there = datetime(*(given + (0,) * (7 - len(given))), tzinfo=datetime.strptime(zone, "%z").tzinfo)  # type: ignore[misc,arg-type]

@@ -128,9 +128,7 @@ def _wrong_number(inputs: tuple[int, int | None], given: int) -> str:
     fewest, most = inputs
     if given >= fewest and (most is None or given <= most):
         return ""
-    if most is None:
-        return f"takes at least {_inputs(fewest)}, not {given}"
-    return f"takes {_inputs(most) if fewest == most else f'{fewest} to {_inputs(most)}'}, not {given}"
+    return f"takes {_number(fewest, most)}, not {given}"
 
 
 def _inputs(number: int) -> str:
@@ -183,9 +181,14 @@ def process_description(capability: Capability) -> Mapping[str, Any]:
 def documentation(capability: Capability) -> str:
     """Return a section in Markdown: what it does, its inputs and a table of its parameters."""
     fewest, most = capability.inputs
-    number = f"at least {_inputs(fewest)}" if most is None else f"{fewest} to {_inputs(most)}"
-    number = _inputs(fewest) if fewest == most else number
-    lines = [f"## `{capability.pattern}`", "", capability.description or capability.title, "", f"Takes {number}.", ""]
+    lines = [
+        f"## `{capability.pattern}`",
+        "",
+        capability.description or capability.title,
+        "",
+        f"Takes {_number(fewest, most)}.",
+        "",
+    ]
     properties = capability.parameters.get("properties", {})
     if properties:
         lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
@@ -194,6 +197,17 @@ def documentation(capability: Capability) -> str:
         default = "(needed)" if name in required else f"`{schema['default']!r}`" if "default" in schema else ""
         lines.append(f"| `{name}` | {_kind(schema)} | {default} | {schema.get('description', '')} |")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _number(fewest: int, most: int | None) -> str:
+    """Return how many inputs there may be.
+
+    >>> _number(1, 1), _number(0, 2), _number(1, None), _number(0, None)
+    ('1 input', '0 to 2 inputs', 'at least 1 input', 'any number of inputs')
+    """
+    if most is None:
+        return f"at least {_inputs(fewest)}" if fewest else "any number of inputs"
+    return _inputs(most) if fewest == most else f"{fewest} to {_inputs(most)}"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

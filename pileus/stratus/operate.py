@@ -113,6 +113,7 @@ class Shelf:
         self._kept: dict[str, Dataset] = {}
         self._closing: dict[str, ExitStack] = {}
         self._bytes: dict[str, int] = {}
+        self._held = 0
 
     def __enter__(self) -> "Shelf":
         return self
@@ -136,8 +137,9 @@ class Shelf:
                 self._let_go(read)
         if not self._left.get(name):
             return
-        if sum(self._bytes.values()) + data.nbytes <= IN_MEMORY:
+        if self._held + data.nbytes <= IN_MEMORY:
             self._kept[name], self._bytes[name] = data, data.nbytes
+            self._held += data.nbytes
             return
         operation = self._graph.operations[name]
         path = self._folder / f"{name}.nc"
@@ -162,6 +164,6 @@ class Shelf:
 
     def _let_go(self, name: str) -> None:
         self._kept.pop(name, None)
-        self._bytes.pop(name, None)
+        self._held -= self._bytes.pop(name, 0)
         if closing := self._closing.pop(name, None):
             closing.close()

@@ -27,8 +27,8 @@ def reduced(data: Dataset, along: Sequence[str], reduce: Reduce) -> Dataset:
 
 
 def weighted_mean(data: Dataset, along: Sequence[str]) -> Dataset:
-    """Return the mean along dimensions, each row weighed by the cosine of its latitude, as the area of its cells is on a
-    sphere.
+    """Return the mean along dimensions, each row weighed by the cosine of its latitude: on a sphere, by the area of its
+    cells.
 
     Raises DocumentError where the latitude is not one of the dimensions, or is not in degrees.
     """

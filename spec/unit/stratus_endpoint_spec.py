@@ -1,5 +1,6 @@
 """`@endpoint`: what a function's signature says of an operation, and what is refused before anything is done."""
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -244,12 +245,16 @@ def test_a_second_project_sees_nothing_of_the_first() -> None:
     assert "own:mine" not in [one.name for one in Endpoints.named().listed]
 
 
-def test_the_decorator_imports_no_arrays(tmp_path: Path) -> None:
-    import subprocess
-
-    code = (
-        "import sys\nfrom pileus.endpoint import endpoint\n@endpoint('x')\ndef same(data, *, n: int = 1): return data\n"
-        "print([name for name in ('xarray', 'numpy', 'pydantic') if name in sys.modules])"
-    )
+def loaded(code: str) -> str:
+    """Which heavy modules some code imports."""
+    heavy = "('xarray', 'pandas', 'h5py', 'numpy', 'numba', 'rasterio') if name in sys.modules])"
+    code = f"import sys\n{code}\nprint([name for name in {heavy}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+    return done.stdout.strip()
+
+
+def test_marking_a_function_and_telling_what_there_is_import_no_arrays() -> None:
+    mark = "from pileus.endpoint import endpoint\n@endpoint('x')\ndef same(data, *, n: int = 1): return data"
+    assert loaded(mark) == "[]"
+    tell = "from pileus.stratus.endpoints import Endpoints\nassert len(Endpoints.named().capabilities()) == 9"
+    assert loaded(tell) == "[]"
