@@ -90,6 +90,8 @@ def test_a_table_is_the_same_in_pieces_of_any_size(rows: int, tmp_path_factory: 
     whole = pq.read_table(io.BytesIO(formed(mixed(), PARQUET, folder)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet, "ROWS", rows)
+        blocks = [one.sizes for one in parquet._blocks(mixed(), ["time", "lat", "lon"])]
+        assert max(one["time"] * one["lat"] * one["lon"] for one in blocks) <= rows
         assert pq.read_table(io.BytesIO(formed(mixed(), PARQUET, folder))).equals(whole)
 
 
