@@ -1,9 +1,11 @@
 """The endpoints of one node: which operations it does, and whether it can do those of a request."""
 
 import importlib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any
 
@@ -109,7 +111,7 @@ def _found(source: object) -> tuple[Endpoint, ...]:
 def _imported(name: str) -> object:
     module, _, attribute = name.partition(":")
     try:
-        found = importlib.import_module(module)
+        found = _own(importlib.import_module(module), module)
     except Exception as error:
         raise UsageError(f"cannot be imported: {type(error).__name__}: {error}", where=module) from error
     if not attribute:
@@ -117,6 +119,25 @@ def _imported(name: str) -> object:
     if not hasattr(found, attribute):
         raise UsageError(f"has no {attribute}", where=module)
     return getattr(found, attribute)
+
+
+def _own(found: ModuleType, name: str) -> ModuleType:
+    """Return a module, or the one that is first on the path now, where another project of this process has imported
+    one of the same name from elsewhere.
+    """
+    importlib.invalidate_caches()
+    spec = PathFinder.find_spec(name) if "." not in name else None
+    if spec is None or spec.origin is None or spec.origin == found.__file__:
+        return found
+    private = f"{name}@{spec.origin}"
+    if private not in sys.modules and (own := spec_from_file_location(private, spec.origin)) and own.loader:
+        sys.modules[private] = module_from_spec(own)
+        try:
+            own.loader.exec_module(sys.modules[private])
+        except BaseException:
+            del sys.modules[private]
+            raise
+    return sys.modules.get(private, found)
 
 
 def _wrong_number(inputs: tuple[int, int | None], given: int) -> str:

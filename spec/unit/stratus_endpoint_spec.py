@@ -245,6 +245,20 @@ def test_a_second_project_sees_nothing_of_the_first() -> None:
     assert "own:mine" not in [one.name for one in Endpoints.named().listed]
 
 
+def test_two_projects_have_modules_of_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        text = f"from pileus.endpoint import endpoint\n@endpoint('{name}')\ndef go(data): return '{name}'\n"
+        (tmp_path / name / "ops_of_both.py").write_text(text)
+    found = []
+    for name in ("one", "two", "two", "one"):
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(tmp_path / name)
+            found.append(Endpoints.named(["ops_of_both"]).listed[0])
+    assert [one.name for one in found] == ["one:go", "two:go", "two:go", "one:go"]
+    assert [one.do(None) for one in found] == ["one", "two", "two", "one"]
+
+
 def loaded(code: str) -> str:
     """Which heavy modules some code imports."""
     heavy = "('xarray', 'pandas', 'h5py', 'numpy', 'numba', 'rasterio') if name in sys.modules])"
