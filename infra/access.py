@@ -221,6 +221,14 @@ def allow_report(role: iam.IGrantable, settings: Settings, core: "Core") -> None
     allow_telling(role, settings, core)
 
 
+def allow_advance(role: iam.IGrantable, core: "Core") -> None:
+    """Allow to read what a run of a graph is about, to write what is to be done and what came of it, and to end it."""
+    allow(role, CHANGE, [core.tables.partitions.table_arn])
+    kept = ("runs/*", MESSAGES)
+    allow_objects(role, core.internal, read=kept, write=kept, delete=("runs/*",))
+    allow_objects(role, core.protected, read=("runs/*",), write=("runs/*",))
+
+
 def allow_payloads(role: iam.IGrantable, core: "Core") -> None:
     """Allow to keep payloads, and to tell what becomes of them."""
     allow(role, CHANGE, [core.tables.payloads.table_arn])

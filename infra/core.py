@@ -44,14 +44,16 @@ LAMBDAS = {
     "QueueGranules": "queue_granules",
     "SyncGranule": "sync_granule",
     "MoveGranules": "move_granules",
+    "AdvanceGraph": "advance_graph",
 }
 """Folder by name of the Lambdas that come with Pileus."""
-TRIGGER, PROCESS, RUN, BULK, INGEST, PAYLOADS = (
+TRIGGER, PROCESS, RUN, GRAPH, BULK, INGEST, PAYLOADS = (
     Path(__file__).parent / "workflows" / f"{name}{WORKFLOW}"
     for name in (
         "GenerateCollectionsTriggerWorkflows",
         "DiscoverAndProcessGranules",
         "RunProcess",
+        "RunGraph",
         "BulkGranules",
         "IngestGranules",
         PAYLOADS_NAME,
@@ -203,16 +205,17 @@ class Core(Stack):
             "SilenceSeconds": str(settings.silence_seconds),
             "TimeoutSeconds": str(settings.timeout_seconds),
         }
-        trigger, process, run, *others = (
+        trigger, process, run, graph, *others = (
             Workflow(self, path, settings=settings, values={name: values[name] for name in VALUES}, tasks=self.tasks)
-            for path in (TRIGGER, PROCESS, RUN, BULK, INGEST, PAYLOADS, *own)
+            for path in (TRIGGER, PROCESS, RUN, GRAPH, BULK, INGEST, PAYLOADS, *own)
         )
-        for workflow in (trigger, process, run, *others):
+        for workflow in (trigger, process, run, graph, *others):
             self._let(workflow, [function for name, function in functions.items() if name in workflow.values])
-        self.token_arns = [arn for one in (process, run, *others) if one.sends_groups for arn in one.token_arns]
+        self.token_arns = [arn for one in (process, run, graph, *others) if one.sends_groups for arn in one.token_arns]
         self.machines = {"Trigger": trigger.machine, "Process": process.machine, "Run": run.machine}
+        self.machines["Graph"] = graph.machine
         self.machines |= {workflow.name: workflow.machine for workflow in others}
-        names = [f"{settings.stack}-{workflow.name}" for workflow in (trigger, process, run, *others)]
+        names = [f"{settings.stack}-{workflow.name}" for workflow in (trigger, process, run, graph, *others)]
         self.workflow_arns = {
             name.removeprefix(f"{settings.stack}-"): (
                 states_arn(self, "stateMachine", name),
@@ -227,8 +230,9 @@ class Core(Stack):
         access.allow_discover(lambdas["DiscoverGranules"], settings, self)
         access.allow_report(report, settings, self)
         access.allow_granules(lambdas["ActOnGranules"], self)
+        access.allow_advance(lambdas["AdvanceGraph"], self)
         stopped = ["ABORTED", "FAILED", "TIMED_OUT"]  # by somebody in Step Functions, or by an error there
-        self._executions_end(settings, "Stopped", (trigger, run), report, status=stopped)
+        self._executions_end(settings, "Stopped", (trigger, run, graph), report, status=stopped)
         runs = [{"prefix": "run_"}, {"wildcard": "*-*-5*-*-*"}]  # payloads: Cirrus names executions by a UUID
         ending = [workflow for workflow in others if workflow.name != PAYLOADS_NAME]  # no run has an execution of that
         self._executions_end(settings, "Ended", ending, report, name=runs, status=[*stopped, "SUCCEEDED"])

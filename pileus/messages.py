@@ -241,6 +241,40 @@ class RequestTask:
 
 
 @dataclass(frozen=True, slots=True)
+class PartTask:
+    """Some operations of one run of a graph, for a worker."""
+
+    subject: Request
+    run: int
+    round: int
+    """Place in the plan, from 0."""
+    part: int
+    """Place in the round, from 0."""
+    url: str
+    """Address of the plan."""
+
+    @property
+    def run_name(self) -> str:
+        return run_name(self.subject.key, self.run)
+
+    @staticmethod
+    def is_one(value: object) -> bool:
+        """Return whether a task is of a part of a graph."""
+        return RequestTask.is_one(value) and "part" in value["config"]  # type: ignore[index]  # is_one looked at it
+
+    def to_json(self) -> dict[str, Any]:
+        config = {"subject": self.subject.key, "run": self.run, "round": self.round, "part": self.part}
+        return {"config": config, "input": {"url": self.url}}
+
+    @classmethod
+    def from_json(cls, value: Any) -> "PartTask":
+        """Raises UsageError for anything else."""
+        config = part(value, "config")
+        numbers = [number(config, name) for name in ("run", "round", "part")]
+        return cls(Request.parse(text(value, "config", "subject")), *numbers, text(value, "input", "url"))
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What a worker answers for a group, or for a run of a request."""
 

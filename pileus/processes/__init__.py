@@ -4,10 +4,11 @@ A new process is a model of its inputs, a function, and one line here, `register
 named and not imported, because they need heavy libraries.
 """
 
+from pileus.processes.operations import Operations
 from pileus.processes.registry import RegisteredProcess, Result, process_of, register, registered
 from pileus.processes.zonal_statistics import ZonalStatistics
 
-__all__ = ["RegisteredProcess", "Result", "ZonalStatistics", "process_of", "register", "registered"]
+__all__ = ["Operations", "RegisteredProcess", "Result", "ZonalStatistics", "process_of", "register", "registered"]
 
 register(
     RegisteredProcess(
@@ -25,5 +26,24 @@ register(
             )
         },
         function="pileus.tasks.zonal_statistics:zonal_statistics",
+    )
+)
+register(
+    RegisteredProcess(
+        id="operations",
+        title="Operations",
+        description="Operations of endpoints over data sets, as a request of Stratus lists them: each reads inputs, or "
+        "what others have made.",
+        version="1.0.0",
+        inputs=Operations,
+        outputs={
+            "results": Result(
+                "Results",
+                "The results that the request wants, each with its address.",
+                "application/json",
+            )
+        },
+        workflow="RunGraph",
+        check="pileus.graphs.check:check",
     )
 )

@@ -32,9 +32,15 @@ class RegisteredProcess:
     """Model of its inputs; `pileus.project.schemas.input_schema` is its JSON Schema with descriptions."""
     outputs: Mapping[str, Result]
     """By name, as the result document has them."""
-    function: str
+    function: str = ""
     """`module:function`, called with edges, the inputs as their model, and a `pileus.tasks.process_request.RunContext`;
-    it returns a `Made`. What it raises fails the run."""
+    it returns a `Made`. What it raises fails the run. Empty where `workflow` is not RunProcess."""
+    workflow: str = "RunProcess"
+    """The workflow of Pileus that does its runs: RunProcess hands the whole of a run to one worker."""
+    check: str = ""
+    """`module:function`, called with edges and the inputs as their model before a run is written down. It raises
+    DocumentError or UsageError for what the model alone cannot know, and returns a few facts that the index keeps with
+    the run, as JSON. Empty: there is none."""
 
     def checked(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs as they were given. Raises DocumentError for wrong ones, with the path of each."""

@@ -20,6 +20,7 @@ LAMBDAS = (
     "QueueGranulesArn",
     "SyncGranuleArn",
     "MoveGranulesArn",
+    "AdvanceGraphArn",
 )
 NUMBERS = ("PointConcurrency", "GroupConcurrency", "SilenceSeconds", "TimeoutSeconds")
 VALUES = (*LAMBDAS, *NUMBERS)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pkgutil import resolve_name
 from typing import Any
 from uuid import uuid4
 
@@ -40,7 +41,8 @@ def start(edges: Edges, workflows: Workflows, process: str, inputs: Mapping[str,
     told = process_of(process)
     subject = Request(told.id, id if id is not None else _new_id(edges))
     document = {"process": told.id, "version": told.version, "inputs": told.checked(inputs)}
-    return _started(edges, workflows, subject, document)
+    facts = resolve_name(told.check)(edges, told.read(inputs)) if told.check else {}
+    return _started(edges, workflows, subject, document, facts)
 
 
 def start_workflow(
@@ -58,11 +60,18 @@ def start_workflow(
     return _started(edges, workflows, subject, document)
 
 
-def _started(edges: Edges, workflows: Workflows, subject: Asked, document: Mapping[str, Any]) -> Run:
+def _started(
+    edges: Edges,
+    workflows: Workflows,
+    subject: Asked,
+    document: Mapping[str, Any],
+    facts: Mapping[str, Any] | None = None,
+) -> Run:
     record.write_input(edges, subject, document)
+    wanted = _wanted(edges, subject, 1, facts)
 
     def step(stored: Entry | None) -> Entry | None:
-        return None if stored else lifecycle.queue(None, _wanted(edges, subject, 1), now=edges.now(), live=False)
+        return None if stored else lifecycle.queue(None, wanted, now=edges.now(), live=False)
 
     entry = change(edges.index, subject, step) or find_entry(edges, subject.key)
     return _begun(edges, workflows, entry, subject, document)
@@ -79,7 +88,7 @@ def rerun(edges: Edges, workflows: Workflows, key: str) -> Run:
     before = find_entry(edges, subject.key)
     if not before.state.ended:
         raise Conflict(f"is {before.state}: only a run that has ended is run again", where=key)
-    wanted = _wanted(edges, subject, before.number + 1)
+    wanted = _wanted(edges, subject, before.number + 1, before.extra.get("facts"))
 
     def step(stored: Entry | None) -> Entry | None:
         return (
@@ -127,7 +136,7 @@ def settle(edges: Edges, workflows: Workflows, key: str) -> Run:
     found = executions.outcome(edges, workflows, entry)
     if found.status == "GONE":
         return _begun(edges, workflows, entry, subject)
-    if found.status == "RUNNING" and not isinstance(subject, Request):
+    if found.status == "RUNNING" and executions.owns(subject):
         began(edges, entry)
     elif isinstance(subject, PayloadId) and found.ended is not None and edges.now() - found.ended < EVENT_SECONDS:
         return view(edges, entry)
@@ -196,14 +205,15 @@ def _begun(
         entry = begun(edges, workflows, entry)
     elif entry.state is State.queued:
         executions.begin(edges, workflows, entry, subject, document)
-        if not isinstance(subject, Request):
+        if executions.owns(subject):
             entry = began(edges, entry) or find_entry(edges, subject.key)
         record.keep(edges, subject)
     return view(edges, entry)
 
 
-def _wanted(edges: Edges, subject: Asked, number: int) -> Entry:
-    return Entry(subject, State.planned, run_name(subject.key, number), extra={"created": edges.now()})
+def _wanted(edges: Edges, subject: Asked, number: int, facts: Mapping[str, Any] | None = None) -> Entry:
+    extra = {"created": edges.now()} | ({"facts": dict(facts)} if facts else {})
+    return Entry(subject, State.planned, run_name(subject.key, number), extra=extra)
 
 
 def _asked(key: str, word: str, instead: str) -> Asked:

@@ -31,7 +31,7 @@ def execution_ended(
     edges: Edges, workflows: Workflows, subject: Asked, number: int, entry: Entry | None, end: End
 ) -> dict[str, Any]:
     """End a run whose execution has ended. Return the JSON of its state. The success of a request is told by its
-    worker.
+    worker, or by AdvanceGraph.
 
     `entry`: that of the subject, where it was just read.
     """
@@ -63,6 +63,19 @@ def _succeed(edges: Edges, subject: Asked, number: int, output: str) -> Entry | 
         edges.store.put(url, output.encode(), "application/json")
         note_message(edges, subject.key, json.loads(output))
         return finished(edges, stored, url)
+
+    change(edges.index, subject, step)
+    return _kept(edges, subject)
+
+
+def succeed(edges: Edges, subject: Asked, number: int, url: str) -> Entry | None:
+    """End a run that its execution owns as succeeded, with the result document at this address. Return its entry as it
+    is stored then. A run that has ended, or was begun again, stays as it is.
+    """
+    run = run_name(subject.key, number)
+
+    def step(stored: Entry | None) -> Entry | None:
+        return finished(edges, stored, url) if stored and stored.run == run and not stored.state.ended else None
 
     change(edges.index, subject, step)
     return _kept(edges, subject)

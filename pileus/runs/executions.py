@@ -1,6 +1,7 @@
 """The execution of each run: its name tells the run, so that fifty who start it make one execution.
 
-A request is handed to a worker by the workflow RunProcess. What a workflow is carried out over is handed to that
+A request is carried out by the workflow of its process: by RunProcess, which hands it to one worker, or by RunGraph,
+which hands its parts to several. What a workflow is carried out over is handed to that
 workflow, as it was given; a Cumulus message is told the name of the execution. A payload is handed to the workflow that
 it names; of a large one, its address.
 """
@@ -16,6 +17,7 @@ from pileus.edges.workflows import Outcome, Workflows, execution_arn, no_such
 from pileus.errors import DocumentError, UsageError
 from pileus.lifecycle.partition import Entry
 from pileus.messages import RequestTask
+from pileus.processes import registered
 from pileus.runs.record import FOLDERS, input_of, input_url, read_document
 from pileus.subject import Asked, Execution, PayloadId, Request
 from pileus.wiring import Edges
@@ -26,6 +28,7 @@ INNER = {
     "DiscoverAndProcessGranules": "`pileus backfill` starts it",
     "DiscoverAndProcessPayloads": "`pileus backfill` starts it",
     WORKFLOW: "`pileus runs start PROCESS` starts it",
+    "RunGraph": "`pileus request` starts it",
 }
 """Workflows of Pileus that take no document of a user, and who starts them."""
 LONGEST = 256 * 1024
@@ -66,7 +69,7 @@ def run_of(workflow: str, name: str) -> tuple[Asked, int] | None:
     >>> run_of("SyncGranules", "run_my_own_2")
     (Execution(name='SyncGranules', id='my_own'), 2)
     """
-    if workflow == WORKFLOW:
+    if workflow in {one.workflow for one in registered().values()}:
         found = _REQUEST.fullmatch(name)
         return (Request(found[1], found[2]), int(found[3])) if found else None
     found = _RUN.fullmatch(name)
@@ -87,7 +90,7 @@ def begin(
     if isinstance(subject, Request):
         task = RequestTask(subject, entry.number, input_url(edges, subject))
         value = {"queue": edges.stack.queue_url("ingest"), "task": task.to_json()}
-        return workflows.start(WORKFLOW, name, value)
+        return workflows.start(workflow_of(subject), name, value)
     if document is None:
         document = read_document(edges, input_of(edges, entry))
     return workflows.start(subject.name, name, _of_execution(edges, subject, name, document))
@@ -142,8 +145,20 @@ def arn_of_entry(edges: Edges, entry: Entry) -> str:
 
 def arn_of(edges: Edges, subject: Asked, number: int) -> str:
     """Return the ARN of the execution of a run of a request or a workflow."""
-    workflow = WORKFLOW if isinstance(subject, Request) else subject.name
-    return execution_arn(edges.stack.workflow_arn(workflow), name_of(subject, number))
+    return execution_arn(edges.stack.workflow_arn(workflow_of(subject)), name_of(subject, number))
+
+
+def workflow_of(subject: Asked) -> str:
+    """Return the workflow that does the runs of a request or a workflow."""
+    if not isinstance(subject, Request):
+        return subject.name
+    found = registered().get(subject.name)
+    return found.workflow if found else WORKFLOW
+
+
+def owns(subject: Asked) -> bool:
+    """Return whether the execution of a run owns it; a worker owns what RunProcess hands to it."""
+    return workflow_of(subject) != WORKFLOW or not isinstance(subject, Request)
 
 
 class Carried(NamedTuple):
