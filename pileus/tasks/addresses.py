@@ -18,8 +18,7 @@ from pileus.download.fetch import granule_of, open_stream
 from pileus.download.parts import Parts, Range, joined
 from pileus.download.source import Cancellation
 from pileus.edges.providers import ProviderEdge, connect
-from pileus.edges.providers.address import base_of, origin_of
-from pileus.edges.providers.by_url import provider_of
+from pileus.edges.providers.by_url import provider_at, provider_of
 from pileus.edges.providers.reach import is_private_host
 from pileus.errors import Refused, TransferError, UsageError
 from pileus.public_url import public_url
@@ -34,6 +33,7 @@ MOST = 4 << 30
 """Most bytes that the rasters of one run may move."""
 MOST_ZONES = 256 << 20
 """Most bytes of a file of zones."""
+BLOCK = 1 << 20
 
 
 class Addresses:
@@ -45,6 +45,8 @@ class Addresses:
         self._open: dict[tuple[str, str], ProviderEdge] = {}
         self._parts: list[tuple[str, Parts]] = []
         self._exit = ExitStack()
+        self._whole = 0
+        """Bytes of whole files."""
 
     def __enter__(self) -> "Addresses":
         return self
@@ -54,8 +56,8 @@ class Addresses:
 
     @property
     def moved(self) -> int:
-        """Return the bytes that rasters have moved so far."""
-        return sum(parts.moved for _, parts in self._parts)
+        """Return the bytes that rasters and whole files have moved so far."""
+        return self._whole + sum(parts.moved for _, parts in self._parts)
 
     @property
     def notes(self) -> list[str]:
@@ -69,6 +71,18 @@ class Addresses:
         if len(content) > MOST_ZONES:
             raise TransferError(f"has more than {MOST_ZONES:,} bytes, the most of a file of zones", where=url)
         return content
+
+    def fetch(self, url: str, path: Path) -> None:
+        """Fetch a whole file. Raises what a transfer raises, and TransferError where the run has moved too much."""
+        with open_stream(url, self._edge(url), cancelled=self._control.cancelled) as stream, path.open("wb") as file:
+            while block := stream.read(BLOCK):
+                self._whole += len(block)
+                if self.moved > MOST:
+                    name = public_url(url)
+                    raise TransferError(f"is too much to read: one run may move {MOST:,} bytes", where=name)
+                file.write(block)
+                if self._control.progress:
+                    self._control.progress(path.name, file.tell())
 
     def source(self, url: str, place: Place, scratch: Path) -> Source:
         """Return a raster, or an archive of some, of which the bytes that are needed are fetched into `scratch`."""
@@ -110,18 +124,8 @@ class Addresses:
                 found = [*read_registry(self._edges.store, self._edges.stack).providers.values()]
             except UsageError:  # nothing is populated
                 found = []
-            self._providers = [one for one in found if one.protocol in ("http", "https", "s3")]
-        split = urlsplit(url)
-        for one in self._providers:
-            if one.protocol != split.scheme:
-                continue
-            if one.protocol == "s3":
-                here = urlsplit(one.host).netloc if "://" in one.host else one.host.partition("/")[0]
-                if here == split.netloc:
-                    return one
-            elif base_of(one).origin == origin_of(url):
-                return one
-        return None
+            self._providers = found
+        return provider_at(url, self._providers)
 
     def _unknown(self, url: str) -> Provider:
         split = urlsplit(url)

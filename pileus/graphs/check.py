@@ -1,0 +1,71 @@
+"""What is checked of a request before anything of it is written down, beside its own form."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from pileus.backfills.control import read_registry
+from pileus.documents import Provider
+from pileus.edges.providers.by_url import provider_at
+from pileus.edges.providers.reach import is_private_host
+from pileus.errors import DocumentError, UsageError
+from pileus.graphs import offers
+from pileus.graphs.addresses import FOREIGN, check_form, own_buckets, value_of
+from pileus.graphs.record import is_made, value_url
+from pileus.processes import Operations
+from pileus.stratus.capable import check as check_operations
+from pileus.stratus.request import Input
+from pileus.wiring import Edges
+
+FEW = 50
+"""Names of results that the index keeps with a run; of more, the request itself has to be read."""
+
+
+def check(edges: Edges, inputs: Operations) -> dict[str, Any]:
+    """Return the facts that the index keeps: who asks, how many operations there are, and what is wanted.
+
+    Raises DocumentError for operations that no worker does, for wrong parameters, and for inputs that cannot be read:
+    all without asking a provider.
+    """
+    graph = inputs.graph
+    check_operations(graph, offers.read(edges))
+    reached = _Reached(edges)
+    for one in graph.request.inputs.values():
+        check_form(one)
+        reached.check(one)
+    wanted = {"outputs": list(graph.outputs)} if len(graph.outputs) <= FEW else {}
+    return {"cid": graph.request.cid, "operations": len(graph.operations), **wanted}
+
+
+class _Reached:
+    """Looks whether inputs may be read, each address once."""
+
+    def __init__(self, edges: Edges) -> None:
+        self._edges = edges
+        self._seen: set[str] = set()
+
+    @cached_property
+    def _providers(self) -> Sequence[Provider]:
+        try:
+            return [*read_registry(self._edges.store, self._edges.stack).providers.values()]
+        except UsageError:  # nothing is populated
+            return []
+
+    def check(self, one: Input) -> None:
+        """Raise DocumentError for an input that no worker would read."""
+        if one.uri in self._seen:
+            return
+        self._seen.add(one.uri)
+        at = f"input {one.id}: uri"
+        if sha256 := value_of(one.uri):
+            if not is_made(self._edges, value_url(self._edges, sha256)):
+                raise DocumentError(f"{at}: no file of this name was uploaded, or it was deleted")
+            return
+        split = urlsplit(one.uri)
+        if split.scheme == "s3" and split.netloc in own_buckets(self._edges.stack):
+            return
+        private = split.scheme in FOREIGN and is_private_host(split.hostname or "")
+        if (split.scheme == "s3" or private) and provider_at(one.uri, self._providers) is None:
+            what = "is in a bucket" if split.scheme == "s3" else "is a private address"
+            raise DocumentError(f"{at}: {what} of neither this stack nor a populated provider")
