@@ -270,8 +270,8 @@ class PartTask:
     def from_json(cls, value: Any) -> "PartTask":
         """Raises UsageError for anything else."""
         config = part(value, "config")
-        numbers = [number(config, name) for name in ("run", "round", "part")]
-        return cls(Request.parse(text(value, "config", "subject")), *numbers, text(value, "input", "url"))
+        run, round, place = (number(config, name) for name in ("run", "round", "part"))
+        return cls(Request.parse(text(value, "config", "subject")), run, round, place, text(value, "input", "url"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,10 @@ from pileus.edges.stac_items import HttpStacItems, NoStacItems, StacItems
 from pileus.edges.store import FolderStore, S3Store, Store
 from pileus.edges.topics import KeptTopics, SnsTopics, Topics
 from pileus.edges.workflows import StepFunctions, Workflows
+from pileus.endpoint_folder import folder_of, known
 from pileus.models import Partition
 from pileus.outputs.commit import Place
+from pileus.stratus.endpoints import Endpoints
 from pileus.task_folder import bring_tasks
 
 
@@ -48,6 +50,8 @@ class Edges:
     """Where items go that payloads have made."""
     topics: Topics = field(default_factory=KeptTopics)
     """Where messages ask for an answer."""
+    endpoints: Callable[[], Endpoints] = lambda: known(None)
+    """Returns what operations workers do."""
     now: Callable[[], float] = time.time
     """Unix time."""
 
@@ -62,8 +66,14 @@ class Edges:
         return Place(self.store, self.stack.internal, self.stack.protected, partition)
 
 
-def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None = None) -> Edges:
-    """Edges to the stack that the environment names. Raises UsageError when it names none."""
+def wire(
+    environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None = None, endpoints: Path | None = None
+) -> Edges:
+    """Edges to the stack that the environment names. Raises UsageError when it names none.
+
+    `endpoints`: the folder of the project's; None: the environment may name it.
+    """
+    endpoints = endpoints or folder_of(environ)
     stack = stack or Stack.from_env(environ)
     aws = aws or Aws()
     bring_tasks(environ)
@@ -91,6 +101,7 @@ def wire(environ: Mapping[str, str], aws: Aws | None = None, stack: Stack | None
             folder=f"s3://{stack.internal}/messages/dead",
         ),
         topics=SnsTopics(lambda: aws.sns),
+        endpoints=lambda: known(endpoints),
         items=_stac_items(stack, secrets),
     )
 

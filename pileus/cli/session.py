@@ -97,7 +97,15 @@ class Session:
 
         with suppress(UsageError):  # there may be no project here, only a stack
             bring_group_tasks(self.project.own_tasks())  # collections of the stack may name them
-        return wire(os.environ, self.aws, self.stack)
+        return wire(os.environ, self.aws, self.stack, self._endpoints())
+
+    def _endpoints(self) -> Path | None:
+        """Return the folder of the project's endpoints; None where there is no project here."""
+        from pileus.errors import UsageError
+
+        with suppress(UsageError):
+            return self.project.root / "endpoints"
+        return None
 
     @cached_property
     def workflows(self) -> "Workflows":

@@ -40,7 +40,7 @@ def _local(folder: Path) -> Client:
     running = home.running()
     if running is None or not running.ready:
         raise UsageError("no stack is up: run `pileus up --detach`", where=str(folder))
-    edges = wire(os.environ, running.aws, Stack.from_env(running.stack))
+    edges = wire(os.environ, running.aws, Stack.from_env(running.stack), home.project / "endpoints")
     return LocalClient(Services(running.aws, edges, FolderLogs(home.logs)), _deployment, getuser())
 
 

@@ -25,6 +25,7 @@ from pileus.embedded.deployment import deploy_embedded, synth_embedded
 from pileus.embedded.home import Home, Running, alive
 from pileus.embedded.private import HEALTH, new_credentials
 from pileus.embedded.restarts import Restarts
+from pileus.endpoint_folder import FOLDER as ENDPOINTS
 from pileus.errors import PileusError, StoreError, UsageError
 from pileus.project.folder import Project
 from pileus.runs.control import recover as recover_runs
@@ -115,7 +116,7 @@ class Supervisor:
         self._assembly = synth_embedded(self._home)
         self._stack = deploy_embedded(aws, self._assembly)
         self._note("reading the index from S3", ready=False)
-        edges = wire(os.environ, aws, self._stack)
+        edges = wire(os.environ, aws, self._stack, self._home.project / "endpoints")
         workflows = wire_workflows(aws, self._stack)
         recover(edges, workflows, self._tell)
         recover_runs(edges, workflows, self._tell)
@@ -209,6 +210,7 @@ class Supervisor:
             "AWS_ENDPOINT_URL": self.endpoint,
             "PILEUS_SCRATCH": str(self._home.scratch),
             FOLDER: str(self._home.project / "tasks"),
+            ENDPOINTS: str(self._home.project / "endpoints"),
         }
         self._restarts.started(name)
         return self._spawn(name, [*PILEUS, "worker", *options], settings)

@@ -1,9 +1,9 @@
 """The addresses that inputs of a request may have on the stack.
 
-    https://, http://   a file anywhere: of a populated provider as its document says, else over public addresses only
-    s3://BUCKET/KEY     an object of this stack's buckets but the internal one, or of a populated provider's bucket
-    value:SHA256        a file that somebody has uploaded
-    given:RESULT        what another operation of the request has made; no user names one
+https://, http://   a file anywhere: of a populated provider as its document says, else over public addresses only
+s3://BUCKET/KEY     an object of this stack's buckets but the internal one, or of a populated provider's bucket
+value:SHA256        a file that somebody has uploaded
+given:RESULT        what another operation of the request has made; no user names one
 """
 
 import re

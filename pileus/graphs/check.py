@@ -10,11 +10,9 @@ from pileus.documents import Provider
 from pileus.edges.providers.by_url import provider_at
 from pileus.edges.providers.reach import is_private_host
 from pileus.errors import DocumentError, UsageError
-from pileus.graphs import offers
 from pileus.graphs.addresses import FOREIGN, check_form, own_buckets, value_of
 from pileus.graphs.record import is_made, value_url
 from pileus.processes import Operations
-from pileus.stratus.capable import check as check_operations
 from pileus.stratus.request import Input
 from pileus.wiring import Edges
 
@@ -29,7 +27,7 @@ def check(edges: Edges, inputs: Operations) -> dict[str, Any]:
     all without asking a provider.
     """
     graph = inputs.graph
-    check_operations(graph, offers.read(edges))
+    edges.endpoints().check(graph)
     reached = _Reached(edges)
     for one in graph.request.inputs.values():
         check_form(one)

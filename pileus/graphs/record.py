@@ -1,6 +1,7 @@
 """The objects of a run of a graph, beside those that every run has.
 
 internal   runs/operations/ID/run-N/graph.json        the plan: which results each message makes
+internal   runs/operations/ID/run-N/tries/R-P.json    how often workers began a message and did not hand it back
 internal   runs/operations/ID/run-N/made/NAME.nc      a result that only other operations read
 protected  runs/operations/ID/run-N/results/NAME.nc   a result that the request wants
 protected  runs/operations/ID/run-N/result.json       the result document, when all are made
@@ -11,8 +12,9 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pileus.edges.store import load
+from pileus.edges.store import load, revise
 from pileus.errors import Conflict, NotFound
+from pileus.messages import PartTask
 from pileus.processes import Operations, process_of
 from pileus.runs.record import folder, input_url, output_url, read_document
 from pileus.stratus.graph import Graph
@@ -49,6 +51,18 @@ def keep_plan(edges: Edges, subject: Request, number: int, plan: Plan) -> Plan:
 def read_plan(edges: Edges, url: str) -> Plan:
     """Return a plan. Raises NotFound, DamagedObject."""
     return load(edges.store, url, lambda body: plan_from(json.loads(body)))
+
+
+def begin(edges: Edges, task: PartTask, change: int = 1) -> int:
+    """Count one more try of a message, or (-1) one less, and return how many there are. One that a worker died on
+    stays counted.
+    """
+
+    def step(before: bytes | None) -> bytes:
+        return json.dumps(max(0, (json.loads(before) if before else 0) + change)).encode()
+
+    url = edges.internal(f"{folder(task.subject)}/run-{task.run}/tries/{task.round}-{task.part}.json")
+    return int(json.loads(revise(edges.store, url, step, fresh=change > 0)[1]))
 
 
 def result_url(edges: Edges, subject: Request, number: int, name: str, wanted: Collection[str]) -> str:

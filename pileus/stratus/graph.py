@@ -176,10 +176,11 @@ def parts_of(graph: Graph, assigned: Mapping[str, str]) -> tuple[Part, ...]:
     parts = [(max(changes[one] for one in listed), listed) for listed in members.values()]
     readers = graph.readers()
     parts.sort(key=lambda one: one[0])
-    return tuple(_part(graph, assigned[listed[0]], listed, readers) for _, listed in parts)
+    return tuple(part_of(graph, assigned[listed[0]], listed, readers) for _, listed in parts)
 
 
-def _part(graph: Graph, node: str, listed: Sequence[str], readers: Mapping[str, Sequence[str]]) -> Part:
+def part_of(graph: Graph, node: str, listed: Sequence[str], readers: Mapping[str, Sequence[str]]) -> Part:
+    """Return a part of some operations, in an order in which they can be done. `readers`: of the graph."""
     request, inside = graph.request, set(listed)
     operations = tuple(graph.operations[result] for result in listed)
     read = dict.fromkeys(name for one in operations for name in one.inputs if name not in inside)

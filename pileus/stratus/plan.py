@@ -3,7 +3,7 @@
 An execution may have 25,000 events of history. A round costs it about 13 of them, and a message about 8.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -115,10 +115,3 @@ def _packed(components: Sequence[tuple[str, ...]], messages: int) -> tuple[tuple
     for component in sorted(components, key=len, reverse=True):
         min(filled, key=len).extend(component)
     return tuple(tuple(one) for one in filled)
-
-
-def needed(graph: Graph, message: Sequence[str]) -> Mapping[str, bool]:
-    """Return what a message reads that it does not make itself: whether each is a result, and not an input."""
-    inside = set(message)
-    read = (name for result in message for name in graph.operations[result].inputs if name not in inside)
-    return {name: name in graph.operations for name in read}

@@ -1,6 +1,7 @@
 """A worker: takes one message at a time, owns its partition while it works, and answers its token.
 
-What happens with a message of a group (`pileus.worker.requests` says it of a request):
+What happens with a message of a group (`pileus.worker.requests` says it of a request, `pileus.worker.parts` of a part
+of a graph):
 
 1. It is not a task of Pileus: the worker answers its token as failed, and moves it to the dead-letter queue.
 2. Its run is over (its backfill was stopped, paused, resumed or retried): the worker answers the token as failed and
@@ -31,12 +32,13 @@ from pileus.edges.queues import QUEUES, Message, Queues
 from pileus.errors import Busy, Conflict, StoreError, UsageError
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry, Failure
-from pileus.messages import GroupTask, RequestTask
+from pileus.messages import GroupTask, PartTask, RequestTask
 from pileus.models import State
 from pileus.pace import Pace, Threads
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
 from pileus.worker.job import Job
+from pileus.worker.parts import Parts
 from pileus.worker.polling import poll
 from pileus.worker.requests import Requests
 from pileus.worker.work import Work
@@ -79,6 +81,7 @@ class Worker:
         self._deaths = int(edges.stack.deaths)
         self._work = Work(edges, queues, task, self._visibility, pulse, self._pace)
         self._requests = Requests(edges, queues, self._work.do, name, token)
+        self._parts = Parts(edges, queues, task, self._visibility, pulse, self._pace)
         self._known: Backfill | None = None
         """The backfill of the last claim, as it was then."""
         self._looked = 0.0
@@ -88,6 +91,7 @@ class Worker:
     def stop(self) -> None:
         """Take no new message, and return the present one to its queue within seconds. Safe in a signal handler."""
         self._work.stop()
+        self._parts.stop()
 
     def run(self, *, wait_seconds: int = 1, until_idle: bool = False) -> int:
         """Work until told to stop (with `until_idle`, until both queues are empty). Return the number of messages
@@ -118,6 +122,9 @@ class Worker:
 
     def handle(self, message: Message) -> None:
         """Handle one message in any state. Raises StoreError when the stack cannot be reached."""
+        if PartTask.is_one(message.task):
+            self._parts.handle(message)
+            return
         if RequestTask.is_one(message.task):
             self._requests.handle(message)
             return

@@ -18,7 +18,7 @@ def _graph(needs: list[list[int]]) -> Graph:
     """Return the graph of operations that need those of these numbers; all that nobody reads is wanted."""
     read = {one for listed in needs for one in listed}
     operations = [
-        {"name": "x:y", "input": [f"r{one}" for one in listed], "result": f"r{number}"}
+        {"name": "x:y", "input": [f"r{one}" for one in dict.fromkeys(listed)], "result": f"r{number}"}
         for number, listed in enumerate(needs)
     ]
     wanted = [f"r{number}" for number in range(len(needs)) if number not in read]
@@ -45,8 +45,7 @@ def _is_sound(graph: Graph, plan: object, rounds: int, messages: int) -> None:
 def graphs(draw: st.DrawFn) -> list[list[int]]:
     size = draw(st.integers(1, 30))
     return [
-        draw(st.lists(st.integers(0, number - 1), max_size=3, unique=True)) if number else []
-        for number in range(size)
+        draw(st.lists(st.integers(0, number - 1), max_size=3, unique=True)) if number else [] for number in range(size)
     ]
 
 
@@ -68,7 +67,9 @@ def test_a_plan_is_read_as_it_was_written(needs: list[list[int]]) -> None:
 def test_ten_thousand_operations_stay_below_the_history_of_an_execution(deep: int) -> None:
     chance, wide = random.Random(deep), 10_000 // deep
     needs = [
-        [] if number < wide else chance.sample(range(number - number % wide - wide, number - number % wide), min(2, wide))
+        []
+        if number < wide
+        else [number - number % wide - wide + chance.randrange(wide) for _ in range(2)]
         for number in range(10_000)
     ]
     graph = _graph(needs)

@@ -1,0 +1,65 @@
+"""ProcessOperations: do some operations of a request, and keep what each makes in the bucket."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pileus.graphs import record
+from pileus.graphs.inputs import fetch_inputs
+from pileus.messages import PartTask
+from pileus.stratus.graph import Graph, part_of
+from pileus.stratus.request import StratusRequest
+from pileus.tasks.process_group import TaskControl, WorkerState
+from pileus.wiring import Edges
+
+RESERVE = 2 << 30
+"""Bytes of the scratch volume that are reserved, since nobody knows before what operations make; at most a quarter."""
+Operate = Callable[[StratusRequest, Mapping[str, Path], Path, Callable[[str], None], threading.Event], Any]
+"""Does a request: takes it, a file for each input by id, the folder in which it leaves `RESULT.nc` of each output, a
+function that it calls with each result when it is made, and a flag that stops it."""
+
+
+def process_operations(
+    edges: Edges, event: Mapping[str, Any], worker: WorkerState, control: TaskControl, operate: Operate
+) -> dict[str, Any]:
+    """Do a message of a graph, and keep each result as soon as it is made. Return how many were made: those that an
+    earlier worker has kept are not made again.
+
+    Raises what operations raise, DocumentError for a request that is wrong by now, HandedBack soon after
+    `control.cancelled` is set.
+    """
+    task = PartTask.from_json(event)
+    graph = record.graph_at(edges, task.subject)
+    message = record.read_plan(edges, task.url)[task.round][task.part]
+    left = [one for one in message if not record.is_made(edges, _url(edges, task, graph, one))]
+    if not left:
+        return {"made": 0, "downloaded": 0}
+    request = _request(graph, left)
+    given = {
+        id: _url(edges, task, graph, one.uri.removeprefix("given:"))
+        for id, one in request.inputs.items()
+        if one.uri.startswith("given:")
+    }
+    size = min(RESERVE, worker.volume.usage().most // 4)
+    with worker.volume.reserved(size, cancelled=control.cancelled) as scratch:
+        files, downloaded = fetch_inputs(edges, request.inputs, given, scratch / "inputs", control)
+        made = scratch / "results"
+        made.mkdir()
+
+        def keep(result: str) -> None:
+            edges.archives.put(made / f"{result}.nc", _url(edges, task, graph, result))
+
+        operate(request, files, made, keep, control.cancelled)
+    return {"made": len(left), "downloaded": downloaded}
+
+
+def _request(graph: Graph, left: list[str]) -> StratusRequest:
+    """Return what is to be done as a request of its own, of which every result is wanted."""
+    part = part_of(graph, "", left, graph.readers())
+    return replace(part.request, rid="", outputs=tuple(left))
+
+
+def _url(edges: Edges, task: PartTask, graph: Graph, result: str) -> str:
+    return record.result_url(edges, task.subject, task.run, result, graph.outputs)
