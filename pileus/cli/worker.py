@@ -108,8 +108,11 @@ def work(*, until_idle: bool = False) -> None:
     from pileus.edges.aws import Aws, Stack
     from pileus.edges.cma import Cma
     from pileus.edges.scale_in import protected, protection_from
-    from pileus.messages import RequestTask
+    from pileus.endpoint_folder import folder_of, modules_in
+    from pileus.messages import PartTask, RequestTask
+    from pileus.stratus.apart import Apart
     from pileus.tasks.process_group import TaskControl, WorkerState, process_group
+    from pileus.tasks.process_operations import process_operations
     from pileus.tasks.process_request import process_request
     from pileus.wiring import wire, wire_queues
     from pileus.worker.cumulus_queues import CumulusQueues
@@ -125,7 +128,8 @@ def work(*, until_idle: bool = False) -> None:
 
     # Containers may share a host's name and have the same process id.
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    with closing(WorkerState(scratch, patience=LEASES * float(stack.visibility))) as state:
+    apart = Apart(modules_in(folder_of(os.environ)), most=1)
+    with closing(WorkerState(scratch, patience=LEASES * float(stack.visibility))) as state, closing(apart):
         if limits:
             state.cell = Cell(os.environ, state.volume.folder.resolve(), limits)  # before this process has credentials
         else:
@@ -140,6 +144,9 @@ def work(*, until_idle: bool = False) -> None:
                 state.late.rest()
 
         def task(event: Mapping[str, Any], control: TaskControl) -> Mapping[str, Any]:
+            if PartTask.is_one(event):
+                with protected(protection):
+                    return process_operations(edges, event, state, control, apart.operate)
             if RequestTask.is_one(event):
                 with protected(protection):
                     return process_request(edges, event, state, control)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pileus.errors import Cancelled
+from pileus.errors import Cancelled, NotFound
 from pileus.graphs import record
 from pileus.messages import PartTask, RequestTask, number, part
 from pileus.models import State
@@ -44,6 +44,8 @@ def _document(edges: Edges, task: RequestTask) -> dict[str, Any]:
     """Return the result document of a run whose results are all made."""
     graph = record.graph_at(edges, task.subject)
     sizes = record.sizes(edges, task.subject, task.run)
+    if lost := [name for name in graph.outputs if name not in sizes]:
+        raise NotFound(f"{', '.join(lost[:5])}: its result is gone", where=task.run_name)
     results = {
         name: {
             "url": record.result_url(edges, task.subject, task.run, name, graph.outputs),

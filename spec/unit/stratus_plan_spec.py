@@ -67,9 +67,7 @@ def test_a_plan_is_read_as_it_was_written(needs: list[list[int]]) -> None:
 def test_ten_thousand_operations_stay_below_the_history_of_an_execution(deep: int) -> None:
     chance, wide = random.Random(deep), 10_000 // deep
     needs = [
-        []
-        if number < wide
-        else [number - number % wide - wide + chance.randrange(wide) for _ in range(2)]
+        [] if number < wide else [number - number % wide - wide + chance.randrange(wide) for _ in range(2)]
         for number in range(10_000)
     ]
     graph = _graph(needs)

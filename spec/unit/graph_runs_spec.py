@@ -1,0 +1,204 @@
+"""Runs of graphs: their rounds, their results, and their ends, without AWS."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pileus import runs
+from pileus.edges.workflows import Outcome
+from pileus.errors import Cancelled, Conflict, DocumentError, OperationFailed
+from pileus.graphs import record
+from pileus.models import State
+from pileus.subject import Request
+from pileus.tasks.advance_graph import advance_graph
+from pileus.wiring import Edges, wire_folder
+from spec.support.graphs import ENDPOINTS, done, messages, netcdf, numbers, three_steps, uploaded, work
+from spec.support.runs import Executions
+
+SUBJECT, KEY = Request("operations", "mine"), "request:operations/mine"
+
+
+@dataclass
+class Office:
+    """A stack without AWS, with an uploaded file of the numbers 1 and 2."""
+
+    folder: Path
+    workflows: Executions = field(default_factory=Executions)
+
+    def __post_init__(self) -> None:
+        self.edges: Edges = replace(wire_folder(self.folder / "stack", {}), endpoints=lambda: ENDPOINTS)
+        self.uri = uploaded(self.edges, netcdf(1, 2))
+
+    def start(self, request: dict[str, Any] | None = None, id: str = "mine") -> runs.Run:
+        return runs.start(self.edges, self.workflows, "operations", {"request": request or three_steps(self.uri)}, id)
+
+    def task(self, number: int = 1) -> dict[str, Any]:
+        """Return the input of an execution."""
+        return dict(self.workflows.started[f"RunGraph:operations_mine_{number}"]["task"])
+
+    def do(self, number: int = 1) -> None:
+        done(self.edges, self.task(number), self.folder / "scratch")
+
+    @property
+    def run(self) -> runs.Run:
+        return runs.find(self.edges, KEY)
+
+    def result(self, name: str) -> list[float]:
+        made = runs.result(self.edges, KEY)["results"]
+        return numbers(self.edges.store.get(made[name]["url"]))
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return Office(tmp_path)
+
+
+def test_three_steps_return_the_third_result(office: Office) -> None:
+    assert office.start().state is State.running
+    office.do()
+    assert office.run.state is State.succeeded
+    assert list(runs.result(office.edges, KEY)["results"]) == ["r3"]
+    assert office.result("r3") == [25, 35]
+
+
+def test_only_what_is_wanted_is_kept(office: Office) -> None:
+    office.start()
+    office.do()
+    assert list(record.sizes(office.edges, SUBJECT, 1)) == ["r3"]
+
+
+def test_two_outputs_and_a_wave_of_several(office: Office) -> None:
+    request = {
+        "input": [{"name": "a:v0", "uri": office.uri}],
+        "operation": [{"name": "xop:times", "input": "v0", "number": one, "result": f"m{one}"} for one in range(50)]
+        + [{"name": "xop:add", "input": [f"m{one}" for one in range(50)], "result": "sum"}],
+        "outputs": ["sum", "m3"],
+    }
+    office.start(request)
+    office.do()
+    assert (office.result("sum"), office.result("m3")) == ([1225, 2450], [3, 6])
+
+
+def test_a_message_that_is_done_again_makes_nothing_again(office: Office) -> None:
+    office.start()
+    (message,) = advance_graph(office.edges, {"config": {"task": office.task(), "round": 0}})["messages"]
+    assert [work(office.edges, message, office.folder / "scratch")["made"] for _ in range(2)] == [3, 0]
+
+
+def test_a_message_goes_on_behind_what_a_dead_worker_has_kept(office: Office) -> None:
+    office.start()
+    (message,) = advance_graph(office.edges, {"config": {"task": office.task(), "round": 0}})["messages"]
+    office.edges.store.put(record.result_url(office.edges, SUBJECT, 1, "r2", ("r3",)), netcdf(100, 200))
+    office.edges.store.put(record.result_url(office.edges, SUBJECT, 1, "r1", ("r3",)), netcdf(0, 0))
+    assert work(office.edges, message, office.folder / "scratch")["made"] == 1
+    office.do()
+    assert office.result("r3") == [105, 205]
+
+
+def test_the_same_round_asked_for_twice_is_the_same(office: Office) -> None:
+    office.start()
+    event = {"config": {"task": office.task(), "round": 0}}
+    assert advance_graph(office.edges, event) == advance_graph(office.edges, event)
+    office.do()
+    last = {"config": {"task": office.task(), "round": 1}}
+    assert advance_graph(office.edges, last) == advance_graph(office.edges, last)
+    assert office.run.state is State.succeeded
+
+
+def test_a_run_that_was_stopped_is_not_advanced(office: Office) -> None:
+    office.start()
+    assert runs.stop(office.edges, office.workflows, KEY).state is State.cancelled
+    with pytest.raises(Cancelled):
+        advance_graph(office.edges, {"config": {"task": office.task(), "round": 0}})
+
+
+def test_a_rerun_makes_everything_again_and_keeps_its_facts(office: Office) -> None:
+    office.start(three_steps(office.uri) | {"cid": "me"})
+    office.do()
+    with pytest.raises(Conflict):
+        office.start(three_steps(office.uri) | {"cid": "you"})
+    assert runs.rerun(office.edges, office.workflows, KEY).number == 2
+    office.do(2)
+    entry = office.edges.index.entry(SUBJECT)
+    assert entry is not None
+    assert (office.run.state, entry.extra["facts"]) == (
+        State.succeeded,
+        {"cid": "me", "operations": 3, "outputs": ["r3"]},
+    )
+
+
+def test_an_execution_that_failed_unseen_is_settled(office: Office) -> None:
+    office.start()
+    arn = next(iter(office.workflows.started))
+    office.workflows.ended[runs.control.executions.arn_of(office.edges, SUBJECT, 1)] = Outcome(
+        "FAILED", error="States.Timeout"
+    )
+    assert arn.startswith("RunGraph:")
+    assert runs.settle(office.edges, office.workflows, KEY).state is State.failed
+
+
+def test_an_operation_that_raises_is_named(office: Office) -> None:
+    office.start({"input": [{"name": "a:v0", "uri": office.uri}], "operation": [{"name": "xop:fails", "input": "v0"}]})
+    message = next(messages(office.edges, office.task()))
+    with pytest.raises(OperationFailed, match=r"operation r1 \(xop:fails\): ValueError: as it was told to"):
+        work(office.edges, message, office.folder / "scratch")
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "nobody does it": ({"operation": [{"name": "nobody:does"}]}, "nobody:does"),
+    "a circle": (
+        {"operation": [{"name": "xop:add", "input": "b", "result": "a"}, {"name": "xop:add", "input": "a", "result": "b"}]},
+        "circle",
+    ),
+    "two outputs": ({"operation": [{"name": "xop:add", "result": "a"}, {"name": "xop:add", "result": "b"}]}, "expected one"),
+    "a parameter": (
+        {"input": [{"name": "a:v0", "uri": "https://example.org/a.nc"}], "operation": [{"name": "xop:times", "input": "v0", "number": "3"}]},
+        "number",
+    ),
+    "no such upload": (
+        {"input": [{"name": "a:v0", "uri": f"value:{'0' * 64}"}], "operation": [{"name": "xop:add", "input": "v0"}]},
+        "uploaded",
+    ),
+    "a file of the worker": (
+        {"input": [{"name": "a:v0", "uri": "file:///etc/passwd"}], "operation": [{"name": "xop:add", "input": "v0"}]},
+        "begins with",
+    ),
+    "a result that no user has": (
+        {"input": [{"name": "a:v0", "uri": "given:r1"}], "operation": [{"name": "xop:add", "input": "v0"}]},
+        "begins with",
+    ),
+    "this machine": (
+        {"input": [{"name": "a:v0", "uri": "http://127.0.0.1/a.nc"}], "operation": [{"name": "xop:add", "input": "v0"}]},
+        "private",
+    ),
+    "the stack's own state": (
+        {"input": [{"name": "a:v0", "uri": "s3://internal/registry.json"}], "operation": [{"name": "xop:add", "input": "v0"}]},
+        "bucket",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_refused_before_anything_is_written(office: Office, wrong: str) -> None:
+    request, said = WRONG[wrong]
+    before = sorted(office.edges.store.list("s3://internal/"))
+    with pytest.raises(DocumentError, match=said):
+        office.start(request)
+    assert sorted(office.edges.store.list("s3://internal/")) == before
+    assert not office.workflows.started
+    assert office.edges.index.entry(SUBJECT) is None
+
+
+def test_recovery_runs_what_was_lost_again(office: Office) -> None:
+    office.start()
+    lost = replace(wire_folder(office.folder / "stack", {}), endpoints=lambda: ENDPOINTS)
+    told: list[str] = []
+    workflows = Executions()
+    runs.control.recover(lost, workflows, told.append)
+    assert told == [f"going on with run {KEY}"]
+    task = workflows.started["RunGraph:operations_mine_2"]["task"]
+    done(lost, task, office.folder / "scratch")
+    assert json.loads(lost.store.get(str(runs.find(lost, KEY).output)))["run"] == 2
