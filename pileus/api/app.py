@@ -22,10 +22,13 @@ from pileus.api.reach import Reach
 from pileus.api.rows import Rows
 from pileus.api.snapshots import Snapshots
 from pileus.api.stac.router import router as stac
+from pileus.api.stratus.router import VALUES
+from pileus.api.stratus.router import router as stratus
 from pileus.api.v1.router import router as v1
 from pileus.client.local.backfills import LocalBackfills
 from pileus.client.local.documents import LocalDocuments
 from pileus.client.local.granules import LocalGranules
+from pileus.client.local.graphs import LARGEST, LocalGraphs
 from pileus.client.local.items import LocalItems
 from pileus.client.local.jobs import LocalJobs
 from pileus.client.local.operations import LocalOperations
@@ -73,6 +76,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     app.state.authority, app.state.lockout, app.state.settings = authority, settings.lockout, settings
     app.state.page = files_of(services)
     app.state.reach = reach_of(services, settings.deployment)
+    app.state.graphs = LocalGraphs(services)
     problems.install(app)
     app.include_router(health)
     app.include_router(v1)
@@ -80,10 +84,13 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     app.include_router(stac)
     app.include_router(cumulus)
     app.include_router(cirrus)
+    app.include_router(stratus)
     app.include_router(page)
     app.add_middleware(ETags)
     app.add_middleware(SignedInFirst)
-    app.add_middleware(Guard, hosts=settings.hosts, longest=settings.longest, rate=settings.rate)
+    app.add_middleware(
+        Guard, hosts=settings.hosts, longest=settings.longest, rate=settings.rate, longer={VALUES: LARGEST}
+    )
     app.add_middleware(Audit)
     return app
 

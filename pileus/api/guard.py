@@ -3,7 +3,7 @@ buffered that streams.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
@@ -37,14 +37,20 @@ class Guard:
     1. A Host that is not one of `hosts` is 403 (None: any is good, as behind a gateway that has checked it): a foreign
        name that resolves here is refused.
     2. A request that changes something, from a page of another origin, is 403.
-    3. A body over `longest` bytes is 413, also one whose length is not announced.
+    3. A body over `longest` bytes is 413, also one whose length is not announced. `longer`: bytes by path, for some.
     4. More than `rate` requests a second from one place, over a while, are 429.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Callable[[], set[str] | None], longest: int = LONGEST, rate: float
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Callable[[], set[str] | None],
+        longest: int = LONGEST,
+        rate: float,
+        longer: Mapping[str, int] | None = None,
     ) -> None:
-        self._app, self._hosts, self._longest = app, hosts, longest
+        self._app, self._hosts, self._longest, self._longer = app, hosts, longest, longer or {}
         self._buckets = Buckets(rate, 2 * rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,9 +62,10 @@ class Guard:
         except PileusError as error:
             await told(error)(scope, receive, _with_headers(send))
             return None
-        too_long = _Length(receive, self._longest)
+        longest = max(self._longest, self._longer.get(scope["path"], 0))
+        too_long = _Length(receive, longest)
         if too_long.announced(scope):
-            await _too_long(self._longest)(scope, receive, _with_headers(send))
+            await _too_long(longest)(scope, receive, _with_headers(send))
             return None
         return await self._app(scope, too_long.receive, _with_headers(send))
 

@@ -20,6 +20,7 @@ STATUS: dict[type[errors.PileusError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.NotNow: HTTPStatus.CONFLICT,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.OperationFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DocumentError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ZonesError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UsageError: HTTPStatus.BAD_REQUEST,

@@ -8,7 +8,7 @@ from pileus.client.rules import RowRules
 
 if TYPE_CHECKING:
     from pileus.backfills.status import Status
-    from pileus.client.protocol import Backfills, Documents, Granules, Operations, Outputs, Runs
+    from pileus.client.protocol import Backfills, Documents, Granules, Graphs, Operations, Outputs, Runs
     from pileus.client.rows import Rows
 
 PAUSE = 1.0
@@ -42,6 +42,11 @@ class Client(ABC):
     @abstractmethod
     def granules(self) -> "Granules":
         """Return granules."""
+
+    @property
+    @abstractmethod
+    def graphs(self) -> "Graphs":
+        """Return requests of Stratus."""
 
     @property
     @abstractmethod

@@ -94,3 +94,22 @@ GRANULE_WORK: dict[str, Any] = {
     "id": "again-march",
     "wanted": {"action": "reingest", "collection": "viirs_template", "state": "failed"},
 }
+PROGRESS = {
+    "status": "executing",
+    "id": "mean-2015",
+    "rid": "mean-2015",
+    "sid": "mean-2015",
+    "cid": "ann",
+    "state": "running",
+    "outputs": ["r3"],
+    "done": 1,
+    "operations": 3,
+    "message": "",
+}
+CAPABILITY = {
+    "pattern": "xop*:mean",
+    "title": "Mean",
+    "description": "The mean over an axis.",
+    "parameters": {"type": "object", "properties": {"axis": {"type": "string"}}, "required": ["axis"]},
+    "inputs": [1, 1],
+}

@@ -22,6 +22,7 @@ from pileus.lifecycle.backfill import Backfill, Select
 from pileus.lifecycle.backfill import State as BackfillState
 from pileus.models import State
 from pileus.project.registry import Registry
+from pileus.stratus.service import Progress, Service
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -232,6 +233,16 @@ class Granules(Protocol):
 
     def outcomes(self, id: str) -> Iterator["Acted"]:
         """Yield what a run of `act` came to so far, granule by granule."""
+
+
+class Graphs(Service, Protocol):
+    """Requests of Stratus: operations over data sets."""
+
+    def wait(self, rid: str, *, seconds: float | None = None) -> Progress:
+        """Wait until a request has ended, and return where it stands then. `seconds`: the longest time; None: as long
+        as it takes. Raises NotFound, and TimeoutError when it goes on.
+        """
+        ...
 
 
 class Operations(Protocol):

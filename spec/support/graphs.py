@@ -99,5 +99,3 @@ def done(edges: Edges, task: Mapping[str, Any], scratch: Path) -> None:
     """Do a whole run."""
     for message in messages(edges, task):
         work(edges, message, scratch)
-
-

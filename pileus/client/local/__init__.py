@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pileus.client.local.backfills import LocalBackfills
     from pileus.client.local.documents import LocalDocuments
     from pileus.client.local.granules import LocalGranules
+    from pileus.client.local.graphs import LocalGraphs
     from pileus.client.local.operations import LocalOperations
     from pileus.client.local.outputs import LocalOutputs
     from pileus.client.local.runs import LocalRuns
@@ -71,3 +72,10 @@ class LocalClient(Client):
         from pileus.client.local.granules import LocalGranules
 
         return LocalGranules(self.services)
+
+    @cached_property
+    def graphs(self) -> "LocalGraphs":
+        """Return requests of Stratus."""
+        from pileus.client.local.graphs import LocalGraphs
+
+        return LocalGraphs(self.services, self.by)

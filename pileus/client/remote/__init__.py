@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pileus.client.remote.backfills import RemoteBackfills
     from pileus.client.remote.documents import RemoteDocuments
     from pileus.client.remote.granules import RemoteGranules
+    from pileus.client.remote.graphs import RemoteGraphs
     from pileus.client.remote.operations import RemoteOperations
     from pileus.client.remote.outputs import RemoteOutputs
     from pileus.client.remote.runs import RemoteRuns
@@ -62,3 +63,10 @@ class RemoteClient(Client):
         from pileus.client.remote.granules import RemoteGranules
 
         return RemoteGranules(self.http)
+
+    @cached_property
+    def graphs(self) -> "RemoteGraphs":
+        """Return requests of Stratus."""
+        from pileus.client.remote.graphs import RemoteGraphs
+
+        return RemoteGraphs(self.http)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import requests
@@ -19,6 +19,7 @@ TRIES = 4
 PATIENCE = (5, 120)
 """Seconds to connect, and between two bytes of an answer."""
 PAGE = 1000
+BLOCK = 1 << 20
 KNOWN = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, PileusError)}
 """Errors by name, as the server names them."""
 RETRIED = (429, 502, 503, 504)
@@ -78,7 +79,15 @@ class Http:
             if (cursor := page["next"]) is None:
                 return
 
-    def change(self, method: str, path: str, value: Any = None, *, body: bytes | None = None, **query: Any) -> Any:
+    def pieces(self, path: str, *, accept: str, **query: Any) -> Iterator[bytes]:
+        """Return the bytes of an answer piece by piece. It is asked for at once, and once."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        answer = self._ask("GET", path, params=asked, headers={"Accept": accept}, stream=True)
+        return _pieces(answer, self._url)
+
+    def change(
+        self, method: str, path: str, value: Any = None, *, body: bytes | BinaryIO | None = None, **query: Any
+    ) -> Any:
         """Return the JSON of the answer to a request that changes something. It is sent once."""
         sent = {"data": body} if body is not None else {"json": value}
         asked = {name: item for name, item in query.items() if item not in (None, False)}
@@ -92,6 +101,14 @@ class Http:
         if answer.status_code >= 300 and answer.status_code != 304:
             raise _error(answer, self._url)
         return answer
+
+
+def _pieces(answer: requests.Response, url: str) -> Iterator[bytes]:
+    with answer:
+        try:
+            yield from answer.iter_content(BLOCK)
+        except requests.RequestException as exc:
+            raise Unreachable(f"the answer broke off: {type(exc).__name__}", where=url) from exc
 
 
 def segment(name: str) -> str:
