@@ -147,38 +147,28 @@ def test_an_operation_that_raises_is_named(office: Office) -> None:
         work(office.edges, message, office.folder / "scratch")
 
 
+def reads(uri: str, **operation: Any) -> dict[str, Any]:
+    """Return a request of one operation over an input of this address."""
+    return {
+        "input": [{"name": "a:v0", "uri": uri}],
+        "operation": [{"name": "xop:add", "input": "v0"} | operation],
+    }
+
+
+CIRCLE = [{"name": "xop:add", "input": "b", "result": "a"}, {"name": "xop:add", "input": "a", "result": "b"}]
+TWO = [{"name": "xop:add", "result": "a"}, {"name": "xop:add", "result": "b"}]
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nobody does it": ({"operation": [{"name": "nobody:does"}]}, "nobody:does"),
-    "a circle": (
-        {"operation": [{"name": "xop:add", "input": "b", "result": "a"}, {"name": "xop:add", "input": "a", "result": "b"}]},
-        "circle",
-    ),
-    "two outputs": ({"operation": [{"name": "xop:add", "result": "a"}, {"name": "xop:add", "result": "b"}]}, "expected one"),
-    "a parameter": (
-        {"input": [{"name": "a:v0", "uri": "https://example.org/a.nc"}], "operation": [{"name": "xop:times", "input": "v0", "number": "3"}]},
-        "number",
-    ),
-    "no such upload": (
-        {"input": [{"name": "a:v0", "uri": f"value:{'0' * 64}"}], "operation": [{"name": "xop:add", "input": "v0"}]},
-        "uploaded",
-    ),
-    "a file of the worker": (
-        {"input": [{"name": "a:v0", "uri": "file:///etc/passwd"}], "operation": [{"name": "xop:add", "input": "v0"}]},
-        "begins with",
-    ),
-    "a result that no user has": (
-        {"input": [{"name": "a:v0", "uri": "given:r1"}], "operation": [{"name": "xop:add", "input": "v0"}]},
-        "begins with",
-    ),
-    "this machine": (
-        {"input": [{"name": "a:v0", "uri": "http://127.0.0.1/a.nc"}], "operation": [{"name": "xop:add", "input": "v0"}]},
-        "private",
-    ),
-    "the stack's own state": (
-        {"input": [{"name": "a:v0", "uri": "s3://internal/registry.json"}], "operation": [{"name": "xop:add", "input": "v0"}]},
-        "bucket",
-    ),
-}  # fmt: skip
+    "a circle": ({"operation": CIRCLE}, "circle"),
+    "two outputs": ({"operation": TWO}, "expected one"),
+    "a parameter": (reads("https://example.org/a.nc", name="xop:times", number="3"), "number"),
+    "no such upload": (reads(f"value:{'0' * 64}"), "uploaded"),
+    "a file of the worker": (reads("file:///etc/passwd"), "begins with"),
+    "a result that no user has": (reads("given:r1"), "begins with"),
+    "this machine": (reads("http://127.0.0.1/a.nc"), "private"),
+    "the stack's own state": (reads("s3://internal/registry.json"), "bucket"),
+    "a password": (reads("https://me:secret@example.org/a.nc"), "without a user"),
+}
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -15,19 +15,17 @@ Text = Annotated[str, Query(max_length=100_000, description="The request, as JSO
 Id = Annotated[str | None, Query(max_length=64, description="Of the request.", examples=["mean-2015"])]
 
 
-def listed(schema: dict[str, Any], what: str) -> Any:
-    """Return the type of a query parameter that is a list of objects as JSON."""
-    told = {
-        "type": "string",
-        "contentMediaType": "application/json",
-        "contentSchema": {"type": "array", "items": schema},
-    }
-    return Annotated[str | None, WithJsonSchema(told), Query(max_length=100_000, description=f"{what}, as JSON.")]
+def _list_of(schema: dict[str, Any]) -> WithJsonSchema:
+    """Return the schema of a text that is a list of objects as JSON."""
+    items = {"type": "array", "items": schema}
+    return WithJsonSchema({"type": "string", "contentMediaType": "application/json", "contentSchema": items})
 
 
-Variables = listed(INPUT, "Inputs")
-Domains = listed(DOMAIN, "Domains")
-Operations = listed(OPERATION, "Operations")
+LONG = 100_000
+"""Characters of a query parameter."""
+Operations = Annotated[str, _list_of(OPERATION), Query(max_length=LONG, description="A list as JSON.")]
+Variables = Annotated[str | None, _list_of(INPUT), Query(max_length=LONG, description="Inputs: a list as JSON.")]
+Domains = Annotated[str | None, _list_of(DOMAIN), Query(max_length=LONG, description="A list as JSON.")]
 
 
 def request_of(text: str) -> StratusRequest:

@@ -30,6 +30,7 @@ from pileus.client.graph_answers import (
     ProgressAnswer,
     ValueAnswer,
 )
+from pileus.errors import NotFound
 from pileus.stratus.request import StratusRequest
 
 READ, OPERATE = [allow(Role.read)], [allow(Role.operate)]
@@ -95,7 +96,9 @@ def status(graphs: Graphs, id: Id = None, rid: Id = None, sid: Id = None, cid: I
     """Return where a request stands. By a cid: the latest of whoever is named so."""
     if cid and not (id or rid or sid):
         found = graphs.list(cid, 1)
-        return ProgressAnswer.of(found[0] if found else graphs.find("-"))
+        if not found:
+            raise NotFound("nobody of this name has asked for anything", where=cid)
+        return ProgressAnswer.of(found[0])
     return ProgressAnswer.of(graphs.find(one_id(id=id, rid=rid, sid=sid)))
 
 

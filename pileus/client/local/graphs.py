@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,14 +144,6 @@ class LocalGraphs:
         from pileus.stratus.forms import write_form
 
         with tempfile.TemporaryDirectory(prefix="pileus-result-") as folder:
-            here, made = Path(folder) / "result.nc", Path(folder) / "made"
-            copy_object(self.services.edges, url, here, TaskControl(cancelled=threading.Event()))
-            write_form(here, form, made)
-            file = made.open("rb")  # it stays readable when the folder is gone
-        return _pieces(file)
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while block := file.read(BLOCK):
-            yield block
+            here = Path(folder) / "result.nc"
+            copy_object(self.services.edges, url, here, TaskControl())
+            return write_form(here, form)
