@@ -24,9 +24,12 @@ DEBIAN = "pileus-debian:bookworm"
 """What debootstrap makes."""
 SECONDS = 5.0
 """How long the engine may take to answer."""
-ONLY_IN_IMAGE = ("awslambdaric", "fastapi", "joserfc", "jsonpath-ng", "jsonschema", "mangum", "pystac-client")
-"""Make the worker's image a Lambda container as well, which may be that of the HTTP API; and what Cumulus's Message
-Adapter needs.
+ONLY_IN_IMAGE = (
+    "awslambdaric", "fastapi", "h5netcdf", "h5py", "joserfc", "jsonpath-ng", "jsonschema", "mangum", "pystac-client",
+    "xarray",
+)  # fmt: skip
+"""Make the worker's image a Lambda container as well, which may be that of the HTTP API; what Cumulus's Message Adapter
+needs; and what operations of requests are done with.
 """
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
 

@@ -1,14 +1,20 @@
 """ProcessOperations: do some operations of a request, and keep what each makes in the bucket."""
 
+import os
+import shutil
+import stat
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pileus.errors import OperationFailed
 from pileus.graphs import record
 from pileus.graphs.inputs import fetch_inputs
 from pileus.messages import PartTask
+from pileus.stratus.apart import WORK
 from pileus.stratus.graph import Graph, part_of
 from pileus.stratus.request import StratusRequest
 from pileus.tasks.process_group import TaskControl, WorkerState
@@ -16,6 +22,7 @@ from pileus.wiring import Edges
 
 RESERVE = 2 << 30
 """Bytes of the scratch volume that are reserved, since nobody knows before what operations make; at most a quarter."""
+BLOCK = 1 << 20
 Operate = Callable[[StratusRequest, Mapping[str, Path], Path, Callable[[str], None], threading.Event], Any]
 """Does a request: takes it, a file for each input by id, the folder in which it leaves `RESULT.nc` of each output, a
 function that it calls with each result when it is made, and a flag that stops it."""
@@ -49,10 +56,34 @@ def process_operations(
         made.mkdir()
 
         def keep(result: str) -> None:
-            edges.archives.put(made / f"{result}.nc", _url(edges, task, graph, result))
+            with _own_copy(made, result, scratch / "kept.nc") as path:
+                edges.archives.put(path, _url(edges, task, graph, result))
 
         operate(request, files, made, keep, control.cancelled)
     return {"made": len(left), "downloaded": downloaded}
+
+
+@contextmanager
+def _own_copy(folder: Path, result: str, path: Path) -> Iterator[Path]:
+    """Lend a result: a copy, for as long as operations go on they may change their own file. Raises OperationFailed for
+    what is no file: a function may have put a link to another there.
+    """
+    if (folder / f"{result}.nc").exists():
+        yield folder / f"{result}.nc"
+        return
+    try:
+        number = os.open(folder / WORK / f"{result}.nc", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as exc:
+        raise OperationFailed(f"its result cannot be read: {exc.strerror}", where=f"operation {result}") from exc
+    with os.fdopen(number, "rb") as source:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OperationFailed("its result is no file", where=f"operation {result}")
+        with path.open("wb") as target:
+            shutil.copyfileobj(source, target, BLOCK)
+    try:
+        yield path
+    finally:
+        path.unlink()
 
 
 def _request(graph: Graph, left: list[str]) -> StratusRequest:

@@ -1,5 +1,6 @@
 """What the routes are asked."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Body, Query
@@ -7,25 +8,43 @@ from pydantic import WithJsonSchema
 
 from pileus.errors import DocumentError, UsageError
 from pileus.stratus.request import StratusRequest
-from pileus.stratus.schema import DOMAIN, INPUT, OPERATION, REQUEST
+from pileus.stratus.schema import request_schema
 from pileus.strict_json import parse_json
 
+EXAMPLE = {
+    "input": [{"name": "tas:v0", "uri": "https://example.org/tas.nc", "domain": "d0"}],
+    "domain": [{"name": "d0", "lat": {"start": -30, "end": 30}}],
+    "operation": [{"name": "pileus:mean", "input": "v0", "axis": "time"}],
+}
+
+
+def _in_place(schema: Any, parts: Mapping[str, Any]) -> Any:
+    """Return a schema with what it refers to in place: an OpenAPI document has another root."""
+    if isinstance(schema, Mapping):
+        if "$ref" in schema:
+            return _in_place(parts[schema["$ref"].rpartition("/")[2]], parts)
+        return {name: _in_place(one, parts) for name, one in schema.items() if name not in ("$defs", "$schema")}
+    return [_in_place(one, parts) for one in schema] if isinstance(schema, list) else schema
+
+
+WHOLE = request_schema()
+REQUEST = _in_place(WHOLE, WHOLE["$defs"]) | {"examples": [EXAMPLE]}
 Document = Annotated[dict[str, Any], WithJsonSchema(REQUEST), Body()]
 Text = Annotated[str, Query(max_length=100_000, description="The request, as JSON.", examples=['{"operation": []}'])]
 Id = Annotated[str | None, Query(max_length=64, description="Of the request.", examples=["mean-2015"])]
 
 
-def _list_of(schema: dict[str, Any]) -> WithJsonSchema:
-    """Return the schema of a text that is a list of objects as JSON."""
-    items = {"type": "array", "items": schema}
+def _list_of(name: str) -> WithJsonSchema:
+    """Return the schema of a text that is a list of objects of a request as JSON."""
+    items = _in_place(WHOLE["properties"][name], WHOLE["$defs"])
     return WithJsonSchema({"type": "string", "contentMediaType": "application/json", "contentSchema": items})
 
 
 LONG = 100_000
 """Characters of a query parameter."""
-Operations = Annotated[str, _list_of(OPERATION), Query(max_length=LONG, description="A list as JSON.")]
-Variables = Annotated[str | None, _list_of(INPUT), Query(max_length=LONG, description="Inputs: a list as JSON.")]
-Domains = Annotated[str | None, _list_of(DOMAIN), Query(max_length=LONG, description="A list as JSON.")]
+Operations = Annotated[str, _list_of("operation"), Query(max_length=LONG, description="A list as JSON.")]
+Variables = Annotated[str | None, _list_of("input"), Query(max_length=LONG, description="Inputs: a list as JSON.")]
+Domains = Annotated[str | None, _list_of("domain"), Query(max_length=LONG, description="A list as JSON.")]
 
 
 def request_of(text: str) -> StratusRequest:

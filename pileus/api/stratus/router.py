@@ -2,7 +2,7 @@
 
 import tempfile
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -163,4 +163,5 @@ async def upload(request: Request, graphs: Graphs) -> ValueAnswer:
         async for block in request.stream():
             await run_in_threadpool(kept.write, block)
         kept.seek(0)
-        return ValueAnswer(uri=await run_in_threadpool(graphs.upload, kept))
+        uri = await run_in_threadpool(graphs.upload, cast(BinaryIO, kept))
+        return ValueAnswer(uri=uri)

@@ -3,7 +3,7 @@
 PILEUS_CALLS names the folder: one file for each process. `role` is what PILEUS_ROLE says, else the Lambda's name,
 or `worker` for a worker; calls of other processes (commands) are not written.
 
-A stack also finds no pandas, which only specs need: pyarrow and pyogrio would import it in every process.
+A stack also finds no pandas but where xarray asks for it: pyarrow and pyogrio would import it in every process.
 """
 
 import importlib.abc
@@ -67,7 +67,7 @@ class Absent(importlib.abc.MetaPathFinder):
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> None:
         del path, target
-        if name in ("pandas", "geopandas"):
+        if name in ("pandas", "geopandas") and "xarray" not in sys.modules:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
