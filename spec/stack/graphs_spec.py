@@ -124,7 +124,12 @@ def test_a_stopped_request_is_let_go_by_its_worker(project: Project, graphs: Loc
     asked = {"input": [{"name": "a:v0", "uri": uri}]}
     slow = {"operation": [{"name": "xop:late", "input": "v0", "seconds": 600}]}
     graphs.start(request("stopped", asked | slow))
-    project.wait_for(lambda: "stopped/run-1/tries" in str(list(project.edges.store.list(project.edges.internal("runs/operations/stopped/")))))
+    project.wait_for(
+        lambda: (
+            "stopped/run-1/tries"
+            in str(list(project.edges.store.list(project.edges.internal("runs/operations/stopped/"))))
+        )
+    )
     assert graphs.stop("stopped").state is State.cancelled
     graphs.start(request("next", three_steps(uri)))
     assert graphs.wait("next", seconds=60).state is State.succeeded
@@ -147,7 +152,7 @@ def test_everything_killed_and_started_again_goes_on(project: Project, graphs: L
     }
     graphs.start(request("all-killed", asked))
     running = project.running
-    for pid in (running.pid, running.ministack, *running.workers):
+    for pid in (running.supervisor, running.ministack, *running.workers):
         project.kill(pid)
     project.up(workers=2, visibility_seconds=LEASE)
     again = connect(project.path).graphs
@@ -170,7 +175,7 @@ def test_a_deleted_request_leaves_nothing(project: Project, uri: str) -> None:
 def test_the_commands_of_runs_work_for_it(project: Project, uri: str) -> None:
     key = "request:operations/by-command"
     project.document("request.json", {"request": three_steps(uri)})
-    project.pileus("runs", "start", "operations", "request.json", "--id", "by-command")
+    project.pileus("runs", "start", "operations", "--input", "request.json", "--id", "by-command")
     project.wait_for(lambda: project.json("runs", "show", key)["state"] == "succeeded")
     assert list(project.json("runs", "result", key)["results"]) == ["r3"]
     assert project.json("runs", "rerun", key)["number"] == 2
