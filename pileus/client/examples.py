@@ -94,7 +94,7 @@ GRANULE_WORK: dict[str, Any] = {
     "id": "again-march",
     "wanted": {"action": "reingest", "collection": "viirs_template", "state": "failed"},
 }
-PROGRESS = {
+PROGRESS: dict[str, Any] = {
     "status": "executing",
     "id": "mean-2015",
     "rid": "mean-2015",
@@ -106,7 +106,7 @@ PROGRESS = {
     "operations": 3,
     "message": "",
 }
-CAPABILITY = {
+CAPABILITY: dict[str, Any] = {
     "pattern": "xop*:mean",
     "title": "Mean",
     "description": "The mean over an axis.",

@@ -14,7 +14,6 @@ from pileus.errors import OperationFailed
 from pileus.graphs import record
 from pileus.graphs.inputs import fetch_inputs
 from pileus.messages import PartTask
-from pileus.stratus.apart import WORK
 from pileus.stratus.graph import Graph, part_of
 from pileus.stratus.request import StratusRequest
 from pileus.tasks.process_group import TaskControl, WorkerState
@@ -22,6 +21,8 @@ from pileus.wiring import Edges
 
 RESERVE = 2 << 30
 """Bytes of the scratch volume that are reserved, since nobody knows before what operations make; at most a quarter."""
+WORK = ".work"
+"""Folder in which results lie while operations go on: that of `pileus.stratus.apart`."""
 BLOCK = 1 << 20
 Operate = Callable[[StratusRequest, Mapping[str, Path], Path, Callable[[str], None], threading.Event], Any]
 """Does a request: takes it, a file for each input by id, the folder in which it leaves `RESULT.nc` of each output, a
