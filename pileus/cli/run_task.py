@@ -110,6 +110,7 @@ def _tasks(folder: Path) -> dict[str, Step]:
     """Return the tasks that come with Pileus."""
     from pileus.edges.aws import Aws
     from pileus.tasks.act_on_granules import act_on_granules
+    from pileus.tasks.advance_graph import advance_graph
     from pileus.tasks.discover_granules import discover_granules
     from pileus.tasks.generate_collections import generate_collections
     from pileus.tasks.move_granules import move_granules
@@ -137,6 +138,7 @@ def _tasks(folder: Path) -> dict[str, Step]:
         "discover_granules": discover_granules,
         "report_status": reported,
         "act_on_granules": acted,
+        "advance_graph": advance_graph,
         "queue_granules": queued,
         "sync_granule": sync_granule,
         "move_granules": move_granules,

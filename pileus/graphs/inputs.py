@@ -5,14 +5,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pileus.graphs.addresses import check_form, own_buckets, value_of
-from pileus.graphs.record import value_url
+from pileus.graphs.record import copy_object, value_url
 from pileus.stopping import unless
 from pileus.stratus.request import Input
 from pileus.tasks.addresses import Addresses
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges
-
-BLOCK = 8 << 20
 
 
 def fetch_inputs(
@@ -34,22 +32,11 @@ def fetch_inputs(
             if url not in here:
                 here[url] = folder / f"{len(here)}"
                 if own:
-                    copy_object(edges, url, here[url], control)
+                    copy_object(edges, url, here[url], unless(control.cancelled))
                 else:
                     addresses.fetch(url, here[url])
             found[id] = here[url]
         return found, addresses.moved
-
-
-def copy_object(edges: Edges, url: str, path: Path, control: TaskControl) -> None:
-    """Copy an object of the stack's own buckets into a file. Raises NotFound, Conflict where it changes meanwhile,
-    HandedBack.
-    """
-    check, (size, mark) = unless(control.cancelled), edges.store.mark(url)
-    with path.open("wb") as file:
-        for start in range(0, size, BLOCK):
-            check()
-            file.write(edges.store.part(url, start, min(size, start + BLOCK), mark))
 
 
 def _own(edges: Edges, one: Input) -> str | None:

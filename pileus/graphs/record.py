@@ -10,6 +10,7 @@ internal   runs/values/SHA256.nc                      a file that somebody has u
 
 import json
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from pileus.edges.store import load, revise
@@ -17,6 +18,7 @@ from pileus.errors import Conflict, NotFound
 from pileus.messages import PartTask
 from pileus.processes import Operations, process_of
 from pileus.runs.record import folder, input_url, output_url, read_document
+from pileus.stopping import Check, go_on
 from pileus.stratus.graph import Graph
 from pileus.stratus.plan import Plan, plan_from, plan_json
 from pileus.subject import Request
@@ -24,6 +26,8 @@ from pileus.wiring import Edges
 
 PROCESS = "operations"
 NETCDF = "application/netcdf"
+BLOCK = 8 << 20
+"""Bytes that are read at once."""
 
 
 def graph_at(edges: Edges, subject: Request) -> Graph:
@@ -101,6 +105,18 @@ def write_results(edges: Edges, subject: Request, number: int, document: Mapping
 def value_url(edges: Edges, sha256: str) -> str:
     """Return the address of an uploaded file."""
     return edges.internal(f"runs/values/{sha256}.nc")
+
+
+def copy_object(edges: Edges, url: str, path: Path, check: Check = go_on) -> None:
+    """Copy an object of the stack's own buckets into a file. `check`: called before each piece; it raises to end this.
+
+    Raises NotFound, and Conflict where the object changes meanwhile.
+    """
+    size, mark = edges.store.mark(url)
+    with path.open("wb") as file:
+        for start in range(0, size, BLOCK):
+            check()
+            file.write(edges.store.part(url, start, min(size, start + BLOCK), mark))
 
 
 def objects(edges: Edges, subject: Request) -> list[str]:

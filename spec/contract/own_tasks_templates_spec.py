@@ -123,6 +123,7 @@ RULE = {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
         ("GenerateCollectionsTriggerWorkflows", {"lambda:InvokeFunction"} | RUNS | ITEMS | RULE),
         ("DiscoverAndProcessGranules", {"lambda:InvokeFunction", "sqs:SendMessage"} | RUNS | ITEMS),
         ("RunProcess", {"lambda:InvokeFunction", "sqs:SendMessage"}),
+        ("RunGraph", {"lambda:InvokeFunction", "sqs:SendMessage"}),
         ("TellToo", {"lambda:InvokeFunction", "sqs:SendMessage"} | RUNS | ITEMS),
         ("OnlyTell", {"sqs:SendMessage"}),
     ],

@@ -165,6 +165,7 @@ def test_a_worker_answers_for_this_stacks_groups_only(settings: dict[str, Any]) 
         ":stateMachine:pileus-DiscoverAndProcessGranules/EachGroup",
         ":stateMachine:pileus-IngestGranules",
         ":stateMachine:pileus-IngestGranules/EachGroup",
+        ":stateMachine:pileus-RunGraph",
         ":stateMachine:pileus-RunProcess",
     ]
 
@@ -177,7 +178,7 @@ def test_an_execution_that_ends_without_a_report_is_told_of_backfills_and_of_run
     }
     machines = {name: sorted(arn["Ref"][:10] for arn in pattern["stateMachineArn"]) for name, pattern in rules.items()}
     assert machines == {
-        "pileus-stopped": ["GenerateCo", "RunProcess"],
+        "pileus-stopped": ["GenerateCo", "RunGraphMa", "RunProcess"],
         "pileus-ended": ["BulkGranul", "IngestGran"],
     }
     stopped = ["ABORTED", "FAILED", "TIMED_OUT"]

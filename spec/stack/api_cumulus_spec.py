@@ -67,6 +67,7 @@ def test_the_workflows_are_those_of_the_stack(ask: Asking) -> None:
         "GenerateCollectionsTriggerWorkflows",
         "IngestGranules",
         "Publish",
+        "RunGraph",
         "RunProcess",
     ]
     assert ask("/cumulus/workflows/Publish").json["definition"] == PUBLISH

@@ -115,10 +115,10 @@ def test_a_providers_folder_that_is_absolute_stays(tmp_path: Path, host: str) ->
 
 
 def test_a_workflow_of_ones_own_stands_beside_the_products(tmp_path: Path) -> None:
-    assert set(Project(tmp_path).workflows()) == {PROCESS, TRIGGER, RUN, BULK, INGEST, PAYLOADS}
+    assert set(Project(tmp_path).workflows()) == {PROCESS, TRIGGER, RUN, "RunGraph", BULK, INGEST, PAYLOADS}
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows/Mine.asl.json").write_text(END)
-    assert set(Project(tmp_path).workflows()) == {PROCESS, TRIGGER, RUN, BULK, INGEST, PAYLOADS, "Mine"}
+    assert set(Project(tmp_path).workflows()) == {PROCESS, TRIGGER, RUN, "RunGraph", BULK, INGEST, PAYLOADS, "Mine"}
     assert Project(tmp_path).own_workflows() == {"Mine": tmp_path / "workflows/Mine.asl.json"}
 
 

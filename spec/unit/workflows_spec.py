@@ -62,7 +62,7 @@ def pileus(*words: str) -> Result:
 def test_the_list_says_whose_each_is_and_who_names_it(folder: Path) -> None:
     rows = {row["workflow"]: row for row in json.loads(pileus("list", "--json").stdout)}
     product = {"DiscoverAndProcessGranules", "GenerateCollectionsTriggerWorkflows", "RunProcess"}
-    product |= {"BulkGranules", "IngestGranules", "DiscoverAndProcessPayloads"}
+    product |= {"BulkGranules", "IngestGranules", "DiscoverAndProcessPayloads", "RunGraph"}
     assert set(rows) == product | {"Mine"}
     assert rows["Mine"] == {
         "workflow": "Mine", "of": "project", "states": 6, "named by": ["viirs_sample"], "what it does": "Mine",

@@ -12,7 +12,6 @@ from pileus.client.services import Services
 from pileus.edges.store import delete_all
 from pileus.errors import Conflict, DocumentError, NotFound, UsageError
 from pileus.graphs import record
-from pileus.graphs.inputs import BLOCK, copy_object
 from pileus.graphs.progress import entry_of, error_of, latest, progress_of, subject_of
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
@@ -20,7 +19,6 @@ from pileus.stratus.capability import Capability
 from pileus.stratus.request import StratusRequest
 from pileus.stratus.service import FORMS, NETCDF, Progress
 from pileus.subject import REQUEST_ID
-from pileus.tasks.process_group import TaskControl
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """How NetCDF4 files begin."""
@@ -98,7 +96,7 @@ class LocalGraphs:
         """
         digest, size = hashlib.sha256(), 0
         with tempfile.NamedTemporaryFile(prefix="pileus-value-") as kept:
-            while block := content.read(BLOCK):
+            while block := content.read(record.BLOCK):
                 if not size and not block.startswith(HDF5):
                     raise UsageError("expected a NetCDF4 file")
                 size += len(block)
@@ -135,7 +133,7 @@ class LocalGraphs:
     def _netcdf(self, url: str) -> Iterator[bytes]:
         store = self.services.edges.store
         size, mark = store.mark(url)
-        return (store.part(url, at, min(size, at + BLOCK), mark) for at in range(0, size, BLOCK))
+        return (store.part(url, at, min(size, at + record.BLOCK), mark) for at in range(0, size, record.BLOCK))
 
     def _written(self, url: str, form: str) -> Iterator[bytes]:
         """Return a result in another form. It is written whole before the first byte is returned, so that what cannot
@@ -145,5 +143,5 @@ class LocalGraphs:
 
         with tempfile.TemporaryDirectory(prefix="pileus-result-") as folder:
             here = Path(folder) / "result.nc"
-            copy_object(self.services.edges, url, here, TaskControl())
+            record.copy_object(self.services.edges, url, here)
             return write_form(here, form)
