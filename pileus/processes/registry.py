@@ -17,6 +17,13 @@ class Result:
     title: str
     description: str
     media_type: str
+    """Of rows, in which they are kept: they can be had in others. `application/json`: it is a part of the result
+    document, of its name."""
+
+    @property
+    def is_rows(self) -> bool:
+        """Return whether it is a table."""
+        return self.media_type != "application/json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,8 @@ def rows(edges: Edges, key: str) -> "pa.Table":
     if isinstance(parse_subject(key), Execution | PayloadId):
         raise NotFound("is the run of a workflow, which makes no rows: its result is a document", where=key)
     if isinstance(parse_subject(key), Request):
+        if "rows" not in made:
+            raise NotFound("has made no rows: its result is a document", where=key)
         return load(edges.store, made["rows"]["url"], _table)
     tables = [output["url"] for output in made["outputs"] if output["kind"] == "table"]
     if not tables:

@@ -264,3 +264,17 @@ def test_a_bad_request_is_refused_by_every_way_in(stack: Stack, ask: Asking) -> 
     with pytest.raises(DocumentError, match="nobody:does"):
         RemoteClient(ask.url, ask.tokens["operate"]).graphs.start(StratusRequest.from_json(wrong))
     assert untouched(stack) == before
+
+
+def test_it_is_a_process_of_ogc_too(stack: Stack, ask: Asking, uri: str) -> None:
+    outputs = ask("/processes/operations").json["outputs"]
+    assert outputs["results"]["schema"] == {"type": "object", "contentMediaType": "application/json"}
+    asked = {"inputs": {"request": three_steps(uri)}}
+    headers = {"Prefer": "respond-async"}
+    job = ask("/processes/operations/execution", method="POST", role="operate", body=asked, **headers).json["jobID"]
+    stack.do(job.partition(".")[2])
+    for path in (f"/jobs/{job}/results", f"/jobs/{job}/results/results"):
+        assert list(ask(path).json) == ["r3"]
+    wrong = asked | {"outputs": {"results": {"format": {"mediaType": "text/csv"}}}}
+    assert ask("/processes/operations/execution", method="POST", role="operate", body=wrong).status == 400
+    assert ask(f"/v1/runs/request:operations%252F{job.partition('.')[2]}/rows").status == 404

@@ -10,9 +10,10 @@ from pileus.api.tables import KINDS
 from pileus.client.local.jobs import OutputForm, Wanted
 from pileus.errors import UsageError
 from pileus.near import unknown
-from pileus.processes import RegisteredProcess
+from pileus.processes import RegisteredProcess, Result
 from pileus.strict_json import parse_json
 
+JSON = "application/json"
 QUALIFIERS = {"value", "mediaType", "encoding", "schema", "format"}
 LINK = {"href", "rel", "type", "hreflang", "title"}
 SECONDS = 25.0
@@ -64,18 +65,23 @@ class Execute(BaseModel):
         for name, output in self.outputs.items():
             if name not in process.outputs:
                 raise UsageError(f"outputs: {unknown('output', name, process.outputs)}")
-            forms[name] = OutputForm(
-                media_type(output.format.mediaType if output.format else None), output.transmissionMode == "reference"
-            )
+            kind = media_type(output.format.mediaType if output.format else None, process.outputs[name])
+            forms[name] = OutputForm(kind, output.transmissionMode == "reference")
         return Wanted(forms, self.response)
 
 
-def media_type(name: str | None) -> str:
-    """Return a media type that rows can be written as; JSON for none. Raises UsageError."""
-    plain = (name or "application/json").partition(";")[0].strip().lower()
-    if plain not in KINDS:
-        raise UsageError(unknown("media type", plain, KINDS))
+def media_type(name: str | None, output: Result) -> str:
+    """Return a media type that an output can be written as; JSON for none. Raises UsageError."""
+    plain = (name or JSON).partition(";")[0].strip().lower()
+    kinds = kinds_of(output)
+    if plain not in kinds:
+        raise UsageError(unknown("media type", plain, kinds))
     return plain
+
+
+def kinds_of(output: Result) -> tuple[str, ...]:
+    """Return the media types that an output can be had in."""
+    return tuple(KINDS) if output.is_rows else (JSON,)
 
 
 def plain_input(value: Any) -> Any:

@@ -5,13 +5,13 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-import pyarrow as pa
 from fastapi import Response
 
 from pileus.api.ogc import errors
 from pileus.api.ogc.told import JSON, STATUS, TEXTS, Told
 from pileus.api.tables import KINDS
 from pileus.client.local.jobs import LocalJobs, OutputForm, Wanted
+from pileus.processes import process_of
 from pileus.runs import Run
 
 
@@ -31,13 +31,15 @@ def results(jobs: LocalJobs, run: Run, told: Told) -> Response:
             link = told.output_link(run, name, form.media_type)
             header = f'<{link["href"]}>; rel="{name}"; type="{form.media_type}"'
             return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Link": header})
-        return output(jobs, run, form.media_type)
+        return output(jobs, run, name, form.media_type)
     return _document(jobs, run, told, wanted)
 
 
-def output(jobs: LocalJobs, run: Run, media_type: str) -> Response:
-    """Return the rows of a job in a media type. Raises OgcException where there are none."""
+def output(jobs: LocalJobs, run: Run, name: str, media_type: str) -> Response:
+    """Return an output of a job in a media type. Raises OgcException where there is none."""
     check(run)
+    if not process_of(str(run.process)).outputs[name].is_rows:
+        return Response(json.dumps(jobs.part(run, name)), media_type=JSON)
     return Response(KINDS[media_type](jobs.rows(run)), media_type=media_type)
 
 
@@ -52,15 +54,14 @@ def check(run: Run) -> None:
 
 
 def _document(jobs: LocalJobs, run: Run, told: Told, wanted: Wanted) -> Response:
-    table = jobs.rows(run)
-    made = {name: _member(told, run, name, form, table) for name, form in wanted.outputs.items()}
+    made = {name: _member(jobs, told, run, name, form) for name, form in wanted.outputs.items()}
     return Response(json.dumps(made, separators=(",", ":"), ensure_ascii=False), media_type=JSON)
 
 
-def _member(told: Told, run: Run, name: str, form: OutputForm, table: pa.Table) -> dict[str, Any]:
+def _member(jobs: LocalJobs, told: Told, run: Run, name: str, form: OutputForm) -> dict[str, Any]:
     if form.by_reference:
         return told.output_link(run, name, form.media_type)
-    body = KINDS[form.media_type](table)
+    body = bytes(output(jobs, run, name, form.media_type).body)
     if form.media_type == JSON:
         return {"value": json.loads(body), "mediaType": JSON}
     if form.media_type in TEXTS:

@@ -177,7 +177,7 @@ def job_output(
     if f is None:
         form = reach.jobs.wanted(run).outputs.get(name)
         f = form.media_type if form else None
-    return output(reach.jobs, run, media_type(f))
+    return output(reach.jobs, run, name, media_type(f, known[name]))
 
 
 def _process(id: str) -> RegisteredProcess:

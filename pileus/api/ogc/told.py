@@ -9,7 +9,7 @@ from pileus.api.openapi30 import schema30
 from pileus.api.tables import KINDS
 from pileus.client.local.jobs import job_id
 from pileus.models import State
-from pileus.processes import RegisteredProcess, process_of
+from pileus.processes import RegisteredProcess, Result, process_of
 from pileus.runs import Run
 
 CONF = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"
@@ -148,12 +148,17 @@ def inputs_of(id: str) -> Json:
 
 
 def outputs_of(process: RegisteredProcess) -> Json:
-    """Return the descriptions of a process's outputs: rows, in each media type that they can be had in."""
-    kinds = [_kind(kind) for kind in KINDS]
+    """Return the descriptions of a process's outputs, in each media type that they can be had in."""
     return {
-        name: {"title": output.title, "description": output.description, "schema": {"oneOf": kinds}}
+        name: {"title": output.title, "description": output.description, "schema": _schema(output)}
         for name, output in process.outputs.items()
     }
+
+
+def _schema(output: Result) -> Json:
+    if not output.is_rows:
+        return {"type": "object", "contentMediaType": JSON}
+    return {"oneOf": [_kind(kind) for kind in KINDS]}
 
 
 def _kind(media_type: str) -> Json:

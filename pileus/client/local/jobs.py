@@ -143,6 +143,10 @@ class LocalJobs:
         """Return the rows that a job has made. Raises Conflict where it has not succeeded."""
         return runs.rows(self.services.edges, run.key)
 
+    def part(self, run: Run, name: str) -> Any:
+        """Return what the result document of a job has under a name. Raises Conflict where it has not succeeded."""
+        return runs.result(self.services.edges, run.key)[name]
+
     def list(self, which: JobFilter, *, limit: int, cursor: str | None = None) -> tuple[Sequence[Run], str | None]:
         """Return a page of jobs and the cursor of the next one. Those of one process are together, newest first.
 
