@@ -226,7 +226,8 @@ def allow_advance(role: iam.IGrantable, core: "Core") -> None:
     allow(role, CHANGE, [core.tables.partitions.table_arn])
     kept = ("runs/*", MESSAGES)
     allow_objects(role, core.internal, read=kept, write=kept, delete=("runs/*",))
-    allow_objects(role, core.protected, read=("runs/*",), write=("runs/*",))
+    allow_objects(role, core.protected, read=(), write=("runs/*",))
+    allow(role, ["s3:ListBucket"], [core.protected.bucket_arn])
 
 
 def allow_payloads(role: iam.IGrantable, core: "Core") -> None:

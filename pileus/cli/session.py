@@ -104,7 +104,7 @@ class Session:
         from pileus.errors import UsageError
 
         with suppress(UsageError):
-            return self.project.root / "endpoints"
+            return self.project.endpoints_folder
         return None
 
     @cached_property

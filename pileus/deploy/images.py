@@ -44,7 +44,8 @@ def build(
     tasks: Path | None = None,
 ) -> str:
     """Build ecs_tasks/<name> and return its image. Every image but `base` stands on `pileus-base` of the same tag, and
-    `gippy` on `pileus-process-group` too. `tasks`: the project's, which process_group's image then has.
+    `gippy` on `pileus-process-group` too. `tasks`: the project's, which process_group's image then has, with the
+    endpoints that lie in a folder beside it.
 
     Raises UsageError for a folder that is not there and where no Docker engine answers; StoreError with Docker's last
     lines.
@@ -137,10 +138,11 @@ def context(name: str, ca: Path | None, tasks: Path | None = None) -> Iterator[P
             (folder / "data").mkdir()
             shutil.copy(product / "data/prices.json", folder / "data")
             shutil.copy(product / "infra/locks/image.txt", folder / "requirements.txt")
-            if tasks is None:
-                (folder / "tasks").mkdir()
-            else:
-                shutil.copytree(tasks, folder / "tasks", ignore=NOT_CODE)
+            for part in ("tasks", "endpoints"):
+                if tasks is not None and tasks.with_name(part).is_dir():
+                    shutil.copytree(tasks.with_name(part), folder / part, ignore=NOT_CODE)
+                else:
+                    (folder / part).mkdir()
         (folder / "ca").mkdir()
         (folder / "ca" / "README").write_text("Certificates that the build trusts; empty unless --ca was given.\n")
         for number, path in enumerate(certificates(ca)):

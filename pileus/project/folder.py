@@ -36,9 +36,14 @@ class Project:
 
     @property
     def tasks_folder(self) -> Path | None:
-        """Return the folder of its own tasks; None where it has none."""
+        """Return the folder of its own tasks, beside which its endpoints lie; None where it has neither."""
         folder = self.root / "tasks"
-        return folder if folder.is_dir() else None
+        return folder if folder.is_dir() or self.endpoints_folder.is_dir() else None
+
+    @property
+    def endpoints_folder(self) -> Path:
+        """Return the folder of its own endpoints, which may not be there."""
+        return self.root / "endpoints"
 
     def own_tasks(self) -> dict[str, FolderTask]:
         """Return the tasks in tasks/, by name. Raises DocumentError for the first that is wrong."""

@@ -4,6 +4,7 @@ That no call lacks a grant is checked for every stack of the specs, when it goes
 one stack goes through what uses every grant.
 """
 
+import io
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from pileus.models import Manifest, Output, Partition
+from pileus.client.connect import connect
+from pileus.models import Manifest, Output, Partition, State
 from pileus.outputs.commit import fence
+from pileus.stratus.request import StratusRequest
 from pileus.subject import parse_subject
 from spec.servers.web import python_server
 from spec.support import tiny
 from spec.support.cumulus_tasks import COLLECTION, DISCOVER, INGEST, message, provider, publish
 from spec.support.gated import GatedSite, published
 from spec.support.grants import SETTINGS, calls, grants, unused
+from spec.support.graphs import netcdf
 from spec.support.stack import Project, project_of
 
 SENT = {"StartAt": "Sent", "States": {"Sent": {"Type": "Pass", "End": True}}}
@@ -80,7 +84,7 @@ tried(edges.store.get, edges.internal(f"events/{role}"))
 if role == "pileus-SyncGranule":  # a provider that counts connections
     with edges.connections.acquire("rare", 1):
         pass
-if role == "pileus-GenerateCollections" or of_cumulus:
+if role in ("pileus-GenerateCollections", "pileus-AdvanceGraph") or of_cumulus:
     raise SystemExit
 if role == "pileus-ActOnGranules":  # a backfill that was stopped before its execution was known
     workflows = wire_workflows(Aws(), edges.stack)
@@ -130,6 +134,7 @@ def test_every_grant_is_used(own: Project) -> None:
     odd_messages(own)
     a_stopped_execution(own)
     runs_of_a_process(own)
+    runs_of_graphs(own)
     granules_are_worked_on(own)
     a_point_that_is_listed_late(own)
     messages(own)
@@ -139,7 +144,7 @@ def test_every_grant_is_used(own: Project) -> None:
     dies_after_its_commit(own, "pileus-ReportStatus")
     roles = ("worker", "pileus-DiscoverGranules", "pileus-QueueGranules", "pileus-ReportStatus", *OF_MESSAGES)
     roles += ("pileus-SyncGranule", "pileus-MoveGranules")
-    for role in (*roles, "pileus-ActOnGranules", "pileus-GenerateCollections"):
+    for role in (*roles, "pileus-ActOnGranules", "pileus-GenerateCollections", "pileus-AdvanceGraph"):
         rare(own, role)
     own.pileus("down")
     left = [one for one in unused(calls(own.calls), grants()) if one.partition(": ")[2].split()[0] not in NOT_BY_BOTO3]
@@ -210,6 +215,22 @@ def runs_of_a_process(own: Project) -> None:
     execution = f"{own.running.stack['PILEUS_WORKFLOWS']}RunProcess:zonal-statistics_wrong_1"
     arn = execution.replace(":stateMachine:", ":execution:")
     own.wait_for(lambda: own.aws.stepfunctions.describe_execution(executionArn=arn)["status"] == "FAILED")
+
+
+def runs_of_graphs(own: Project) -> None:
+    """Two rounds, of which the second reads what the first has made; and an operation that fails."""
+    graphs = connect(own.path).graphs
+    reads = [{"name": "a:v0", "uri": graphs.upload(io.BytesIO(netcdf(1, 2)))}]
+    first = [{"name": "pileus:subset", "input": "v0", "result": one} for one in ("a", "b")]
+    more = [{"name": "pileus:subset", "input": "a", "result": one} for one in ("c", "d")]
+    wrong = [{"name": "pileus:mean", "input": "v0", "axis": "nowhere", "result": "a"}]
+    for rid, operations in (("rounds", [*first, *more]), ("wrong", wrong)):
+        outputs = sorted({"b", "c", "d"} & {one["result"] for one in operations}) or ["a"]
+        graphs.start(
+            StratusRequest.from_json({"rid": rid, "input": reads, "operation": operations, "outputs": outputs})
+        )
+        state = graphs.wait(rid, seconds=90).state
+        assert state is (State.failed if rid == "wrong" else State.succeeded)
 
 
 def slow_groups_of_a_rule_and_a_backfill(own: Project) -> None:
