@@ -12,6 +12,7 @@ from pileus.edges.providers.reach import is_private_host
 from pileus.errors import DocumentError, UsageError
 from pileus.graphs.addresses import FOREIGN, check_form, own_buckets, value_of
 from pileus.graphs.record import is_made, value_url
+from pileus.graphs.statistics import Statistics, check_statistics
 from pileus.processes import Operations
 from pileus.stratus.request import Input
 from pileus.wiring import Edges
@@ -59,6 +60,9 @@ class _Reached:
         if sha256 := value_of(one.uri):
             if not is_made(self._edges, value_url(self._edges, sha256)):
                 raise DocumentError(f"{at}: no file of this name was uploaded, or it was deleted")
+            return
+        if wanted := Statistics.of(one.uri):
+            check_statistics(self._edges, wanted)
             return
         split = urlsplit(one.uri)
         if split.scheme == "s3" and split.netloc in own_buckets(self._edges.stack):

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pileus.graphs.addresses import check_form, own_buckets, value_of
 from pileus.graphs.record import copy_object, value_url
+from pileus.graphs.statistics import Statistics, write_statistics
 from pileus.stopping import unless
 from pileus.stratus.request import Input
 from pileus.tasks.addresses import Addresses
@@ -31,7 +32,9 @@ def fetch_inputs(
             url = own or one.uri
             if url not in here:
                 here[url] = folder / f"{len(here)}"
-                if own:
+                if wanted := None if own else Statistics.of(url):
+                    write_statistics(edges, wanted, here[url])
+                elif own:
                     copy_object(edges, url, here[url], unless(control.cancelled))
                 else:
                     addresses.fetch(url, here[url])

@@ -11,10 +11,11 @@ from unittest.mock import MagicMock, patch
 from hypothesis import strategies as st
 
 from pileus.errors import DocumentError, NotFound, PileusError
-from pileus.messages import GroupTask, PointTask
+from pileus.messages import GroupTask, PartTask, PointTask
 from pileus.strict_json import parse_json
 from pileus.tasks import (
     act_on_granules,
+    advance_graph,
     cumulus_discover,
     discover_granules,
     generate_collections,
@@ -45,6 +46,11 @@ GROUP = {
 }  # fmt: skip
 LEFT = {"config": {"backfill": "b", "run": 1, "partition": "v/001/2015-01/all"}, "input": {"url": "s3://internal/x"}}
 
+PART = {
+    "config": {"subject": "request:operations/mine", "run": 1, "round": 0, "part": 0},
+    "input": {"url": "s3://internal/runs/operations/mine/run-1/graph.json"},
+}
+
 
 def _event(name: str) -> Any:
     return json.loads((ROOT / "lambdas" / name / "event.json").read_text())
@@ -66,7 +72,7 @@ BASES: list[Any] = [
     GROUP, GROUP, LEFT, POINT, RULE, _event("generate_collections"), _event("report_status"), FAILED,
     {"config": {"event": "point_failed", "point": POINT["config"]}, "input": {"Error": "X", "Cause": CAUSE}},
     {"config": {"event": "ended", "backfill": "b", "run": 1}},
-    _event("start_from_message"), _cumulus("sync_granule"), _cumulus("sync_granule"), _cumulus("move_granules"),
+    _event("advance_graph"), PART, _event("start_from_message"), _cumulus("sync_granule"), _cumulus("sync_granule"), _cumulus("move_granules"),
     _cumulus("sync_granule", granuleIngestWorkflow="w", preferredQueueBatchSize=2, childWorkflowMeta={"a": 1}),
     _cumulus("sync_granule", provider_path="a", duplicateGranuleHandling="skip", concurrency=2, useList=True),
     {"detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": "e", "status": "FAILED"}},
@@ -121,6 +127,8 @@ def read_message(body: bytes) -> None:
             _started,
             sync_granule.sync_granule,
             move_granules.move_granules,
+            _advanced,
+            _as_part,
         ):
             step: Callable[[Edges, Any], object]
             try:
@@ -129,7 +137,7 @@ def read_message(body: bytes) -> None:
                 refused.append(error)
     odd = [repr(error) for error in refused if not (str(error).isprintable() and len(str(error)) < 2000)]
     assert not odd, odd
-    if len(refused) == 10:
+    if len(refused) == 12:
         raise refused[0]
 
 
@@ -152,6 +160,15 @@ def _started(edges: Edges, event: Any) -> None:
 def _as_point(_: Edges, event: Any) -> None:
     config = event.get("config", event) if isinstance(event, dict) else event
     PointTask.from_json(config).to_json()
+
+
+def _advanced(edges: Edges, event: Any) -> None:
+    advance_graph.advance_graph(edges, event)
+
+
+def _as_part(_: Edges, event: Any) -> None:
+    task = PartTask.from_json(event)
+    assert PartTask.from_json(task.to_json()) == task
 
 
 def _as_group(_: Edges, event: Any) -> None:

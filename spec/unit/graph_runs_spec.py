@@ -1,17 +1,22 @@
 """Runs of graphs: their rounds, their results, and their ends, without AWS."""
 
+import io
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import xarray
 
 from pileus import runs
 from pileus.edges.workflows import Outcome
 from pileus.errors import Cancelled, Conflict, DocumentError, OperationFailed
 from pileus.graphs import record
-from pileus.models import State
+from pileus.keys import table_key
+from pileus.models import Partition, State
+from pileus.outputs.tables import to_parquet, with_time
 from pileus.subject import Request
 from pileus.tasks.advance_graph import advance_graph
 from pileus.wiring import Edges, wire_folder
@@ -167,6 +172,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a result that no user has": (reads("given:r1"), "begins with"),
     "this machine": (reads("http://127.0.0.1/a.nc"), "private"),
     "the stack's own state": (reads("s3://internal/registry.json"), "bucket"),
+    "a collection that there is not": (reads("collection:lights"), "lights"),
     "a password": (reads("https://me:secret@example.org/a.nc"), "without a user"),
 }
 
@@ -180,6 +186,19 @@ def test_what_is_wrong_is_refused_before_anything_is_written(office: Office, wro
     assert sorted(office.edges.store.list("s3://internal/")) == before
     assert not office.workflows.started
     assert office.edges.index.entry(SUBJECT) is None
+
+
+def test_an_input_may_be_the_statistics_of_a_collection(office: Office) -> None:
+    partition = Partition("lights", "001", "2015-01", "all")
+    rows = pa.table({"zone": ["a", "b"], "zone_name": ["A", "B"], "band": ["rad", "rad"], "mean": [2.0, 3.0]})
+    body = to_parquet(with_time(rows, partition), partition, {"rad": "nW"})
+    office.edges.store.put(office.edges.protected(table_key(partition)), body)
+    asked = reads("collection:lights?band=rad", name="xop:times", number=10)
+    office.start(asked | {"input": [{"name": "mean:v0", "uri": "collection:lights?band=rad"}]})
+    office.do()
+    body = office.edges.store.get(runs.result(office.edges, KEY)["results"]["r1"]["url"])
+    with xarray.open_dataset(io.BytesIO(body), engine="h5netcdf") as data:
+        assert data["mean"].sel(zone="b").values.tolist() == [30]
 
 
 def test_recovery_runs_what_was_lost_again(office: Office) -> None:

@@ -113,6 +113,12 @@ def test_report_status_of_a_partition_that_nobody_knows_changes_nothing(port: in
     assert answer["state"] == "ended before"
 
 
+def test_advance_graph_of_a_request_that_nobody_knows_is_refused(port: int, tmp_path: Path) -> None:
+    words = ["run-task", "advance_graph", "--input", str(ROOT / "lambdas/advance_graph/event.json")]
+    done = run_forked([*words, "--folder", str(tmp_path / "s3")], ROOT, os.environ, seconds=120)
+    assert (done.returncode, "its run is over" in done.stderr) == (1, True)
+
+
 def test_process_group_writes_a_manifest(port: int, tmp_path: Path) -> None:
     answer = run("process_group", ROOT / "ecs_tasks/process_group/event.json", port, tmp_path)
     manifest = tmp_path / "s3" / answer["manifest"].removeprefix("s3://")
