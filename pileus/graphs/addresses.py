@@ -51,6 +51,8 @@ def check_form(one: Input) -> None:
     except ValueError as exc:
         raise DocumentError(f"{at}: not an address: {exc}") from exc
     if split.scheme not in (*FOREIGN, "s3") or not host or not is_clean(one.uri):
-        raise DocumentError(f"{at}: expected an address that begins with https://, http://, s3://, collection: or value:")
+        raise DocumentError(
+            f"{at}: expected an address that begins with https://, http://, s3://, collection: or value:"
+        )
     if split.username is not None or split.password is not None:
         raise DocumentError(f"{at}: expected an address without a user's name or password")
