@@ -138,9 +138,9 @@ def context(name: str, ca: Path | None, tasks: Path | None = None) -> Iterator[P
             (folder / "data").mkdir()
             shutil.copy(product / "data/prices.json", folder / "data")
             shutil.copy(product / "infra/locks/image.txt", folder / "requirements.txt")
-            for part in ("tasks", "endpoints"):
-                if tasks is not None and tasks.with_name(part).is_dir():
-                    shutil.copytree(tasks.with_name(part), folder / part, ignore=NOT_CODE)
+            for part, own in (("tasks", tasks), ("endpoints", tasks.with_name("endpoints") if tasks else None)):
+                if own is not None and own.is_dir():
+                    shutil.copytree(own, folder / part, ignore=NOT_CODE)
                 else:
                     (folder / part).mkdir()
         (folder / "ca").mkdir()

@@ -232,7 +232,7 @@ WHOLE = from_schema(request_schema())
 def bad(draw: st.DrawFn) -> Any:
     """A request of the schema's form, which this stack cannot do, or with something in it replaced."""
     value: Any = draw(WHOLE)
-    if draw(st.booleans()):
+    if value and draw(st.booleans()):
         key = draw(st.sampled_from(sorted(value)))
         value = value | {key: draw(ANY)}
     return value

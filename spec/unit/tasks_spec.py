@@ -195,7 +195,8 @@ def test_tasks_are_listed_with_who_names_them(folder: Path) -> None:
     assert rows["count"]["runs"] == "as a Lambda"
     assert rows["largest"]["runs"] == rows["inventory"]["runs"] == "within a group"
     assert {name for name, row in rows.items() if row["of"] == "Pileus"} == {
-        "act_on_granules", "advance_graph", "discover_granules", "generate_collections", "inventory", "move_granules", "process_group",
+        "act_on_granules", "advance_graph", "discover_granules", "generate_collections", "inventory", "move_granules",
+        "process_group",
         "queue_granules", "report_status", "start_from_message", "sync_granule",
     }  # fmt: skip
     assert "Say which month is new." in pileus("tasks", "list").stdout
