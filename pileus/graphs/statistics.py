@@ -62,16 +62,15 @@ def write_statistics(edges: Edges, wanted: Statistics, path: Path) -> None:
     """Write the rows as a NetCDF4 file. Raises DocumentError where there are none, or several bands and none is named,
     or several rows of one zone and moment.
     """
-    from pandas import to_datetime
+    import pyarrow as pa
 
     from pileus.stratus.netcdf import plain, write
 
     what = f"collection {wanted.collection}"
     rows = _chosen(read_stats(edges.store, edges.stack.protected, wanted.collection), wanted, what)
     stats = [name for name in rows.column_names if name not in BESIDE]
-    frame = rows.select(["time", "zone", *stats]).to_pandas()
-    frame["time"] = to_datetime(frame["time"], utc=True).dt.tz_localize(None)
-    frame = frame.set_index(["time", "zone"])
+    rows = rows.set_column(rows.column_names.index("time"), "time", rows["time"].cast(pa.timestamp("us")))
+    frame = rows.select(["time", "zone", *stats]).to_pandas().set_index(["time", "zone"])
     if frame.index.has_duplicates:
         raise DocumentError(f"{what}: has several rows of one zone and moment")
     write(plain(frame.to_xarray(), what), path, what)

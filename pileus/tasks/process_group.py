@@ -34,6 +34,7 @@ from pileus.periods import parse_period
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
+from pileus.stratus.graph import Graph
 from pileus.tasks.fetch_task import fetch_task
 from pileus.tasks.pipeline import Processed, process
 from pileus.version import __version__
@@ -63,6 +64,9 @@ class WorkerState:
     """Collections, with their parameters, of which a file was opened without an error."""
     cell: Cell | None = None
     """Where strangers' files are opened; None: in this process."""
+    graph: tuple[str, Graph] | None = None
+    """The last graph that it worked on, by its subject and the mark of its input: a request of thousands of operations takes a while to read,
+    and a worker does many messages of one."""
     late: LateDelete | None = None
     """Staged objects of tasks that have published; they are deleted in the background."""
 

@@ -14,6 +14,7 @@ from pileus.errors import OperationFailed
 from pileus.graphs import record
 from pileus.graphs.inputs import fetch_inputs
 from pileus.messages import PartTask
+from pileus.runs.record import input_url
 from pileus.stratus.graph import Graph, part_of
 from pileus.stratus.request import StratusRequest
 from pileus.tasks.process_group import TaskControl, WorkerState
@@ -39,7 +40,7 @@ def process_operations(
     `control.cancelled` is set.
     """
     task = PartTask.from_json(event)
-    graph = record.graph_at(edges, task.subject)
+    graph = _graph(edges, task, worker)
     message = record.read_plan(edges, task.url)[task.round][task.part]
     left = [one for one in message if not record.is_made(edges, _url(edges, task, graph, one))]
     if not left:
@@ -62,6 +63,14 @@ def process_operations(
 
         operate(request, files, made, keep, control.cancelled)
     return {"made": len(left), "downloaded": downloaded}
+
+
+def _graph(edges: Edges, task: PartTask, worker: WorkerState) -> Graph:
+    """Return the graph of a run. A request may have been deleted and another have its id: the mark tells."""
+    key = f"{task.subject.key} {edges.store.mark(input_url(edges, task.subject))[1]}"
+    if worker.graph is None or worker.graph[0] != key:
+        worker.graph = key, record.graph_at(edges, task.subject)
+    return worker.graph[1]
 
 
 @contextmanager

@@ -17,8 +17,11 @@ from pileus.graphs import record
 from pileus.keys import table_key
 from pileus.models import Partition, State
 from pileus.outputs.tables import to_parquet, with_time
+from pileus.stratus.operate import operate
 from pileus.subject import Request
 from pileus.tasks.advance_graph import advance_graph
+from pileus.tasks.process_group import TaskControl, WorkerState
+from pileus.tasks.process_operations import process_operations
 from pileus.wiring import Edges, wire_folder
 from spec.support.graphs import ENDPOINTS, done, messages, netcdf, numbers, three_steps, uploaded, work
 from spec.support.runs import Executions
@@ -133,6 +136,20 @@ def test_a_rerun_makes_everything_again_and_keeps_its_facts(office: Office) -> N
         State.succeeded,
         {"cid": "me", "operations": 3, "outputs": ["r3"]},
     )
+
+
+def test_another_request_of_a_deleted_ones_id_is_its_own(office: Office) -> None:
+    state = WorkerState(office.folder / "scratch")
+    for number in (10, 20):
+        office.start(reads(office.uri, name="xop:times", number=number))
+        for message in messages(office.edges, office.task()):
+            process_operations(office.edges, message, state, TaskControl(), lambda *asked: operate(ENDPOINTS, *asked))
+        assert office.result("r1") == [number, 2 * number]
+        office.edges.store.delete(*[url for url, _ in office.edges.store.list("s3://internal/runs/operations/")])
+        office.edges.store.delete(*[url for url, _ in office.edges.store.list("s3://protected/runs/operations/")])
+        office.edges.index.remove(office.edges.index.entry(SUBJECT))  # type: ignore[arg-type]
+        office.workflows.started.clear()
+    state.close()
 
 
 def test_an_execution_that_failed_unseen_is_settled(office: Office) -> None:
