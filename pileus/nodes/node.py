@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pileus.errors import StoreError
 from pileus.stratus.capability import Capability
@@ -37,4 +37,13 @@ class Node(Protocol):
 
     def close(self) -> None:
         """Let its connections go."""
+        ...
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A node that can say what is wrong with a request before anything is started."""
+
+    def check(self, request: StratusRequest) -> None:
+        """Raise DocumentError with all that is wrong with the operations of a request. Raises NodeLost."""
         ...
