@@ -36,7 +36,9 @@ from pileus.client.local.outputs import LocalOutputs
 from pileus.client.local.payloads import LocalPayloads
 from pileus.client.local.runs import LocalRuns
 from pileus.client.services import Services
+from pileus.nodes.uploads import LARGEST as NODE_LARGEST
 from pileus.outputs.read import read_stats
+from pileus.stratus.service import Service
 from pileus.version import __version__
 
 RATE = 2000.0
@@ -64,32 +66,44 @@ class Settings:
 def create_app(services: Services, authority: Authority, settings: Settings | None = None) -> FastAPI:
     """Return the app of a stack. `authority`: knows who has which token."""
     settings = settings or Settings()
-    app = FastAPI(
+    app = _bare("Historical backfills of satellite archives: runs, their outcome and their statistics.")
+    app.state.page = files_of(services)
+    app.state.reach = reach_of(services, settings.deployment)
+    app.state.graphs = LocalGraphs(services)
+    for router in (health, v1, ogc, stac, cumulus, cirrus, stratus, page):
+        app.include_router(router)
+    app.add_middleware(ETags)
+    return _surrounded(app, authority, settings, LARGEST)
+
+
+def create_node_app(service: Service, authority: Authority, settings: Settings | None = None) -> FastAPI:
+    """Return the app of a node that runs by itself: the routes of Stratus, and that of its health."""
+    app = _bare("A node of Stratus: operations over data sets.")
+    app.state.graphs = service
+    for router in (health, stratus):
+        app.include_router(router)
+    return _surrounded(app, authority, settings or Settings(), NODE_LARGEST)
+
+
+def _bare(summary: str) -> FastAPI:
+    return FastAPI(
         title="Pileus",
         version=__version__,
-        summary="Historical backfills of satellite archives: runs, their outcome and their statistics.",
+        summary=summary,
         docs_url=None,
         redoc_url=None,
         openapi_url="/api",
         responses=problems.RESPONSES,
     )
+
+
+def _surrounded(app: FastAPI, authority: Authority, settings: Settings, upload: int) -> FastAPI:
+    """Return the app with what surrounds its routes. `upload`: most bytes of an uploaded file."""
     app.state.authority, app.state.lockout, app.state.settings = authority, settings.lockout, settings
-    app.state.page = files_of(services)
-    app.state.reach = reach_of(services, settings.deployment)
-    app.state.graphs = LocalGraphs(services)
     problems.install(app)
-    app.include_router(health)
-    app.include_router(v1)
-    app.include_router(ogc)
-    app.include_router(stac)
-    app.include_router(cumulus)
-    app.include_router(cirrus)
-    app.include_router(stratus)
-    app.include_router(page)
-    app.add_middleware(ETags)
     app.add_middleware(SignedInFirst)
     app.add_middleware(
-        Guard, hosts=settings.hosts, longest=settings.longest, rate=settings.rate, longer={VALUES: LARGEST}
+        Guard, hosts=settings.hosts, longest=settings.longest, rate=settings.rate, longer={VALUES: upload}
     )
     app.add_middleware(Audit)
     return app

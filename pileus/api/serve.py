@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from pileus.api.access import Principal
-from pileus.api.app import Settings, create_app
+from pileus.api.app import Settings, create_app, create_node_app
 from pileus.api.roles import Role, TokenFile
 from pileus.client.services import Services
+from pileus.stratus.service import Service
 
 GRACE = 3
 """Seconds for which requests may end when the server is told to stop."""
@@ -47,14 +49,31 @@ def server(
     `names`: host names beside 127.0.0.1 and localhost; `deployment`: returns the settings that
     costs on AWS are told of; `streams`: whether answers may last.
     """
+    hosts = _hosts(bound, names)
+    app = create_app(services, authority, Settings(hosts=lambda: hosts, deployment=deployment, streams=streams))
+    return _server(app, audit)
+
+
+def node_server(
+    service: Service, authority: LocalAuthority, bound: socket.socket, *, names: set[str], audit: Path
+) -> uvicorn.Server:
+    """Return the server of a node that runs by itself, for a socket that is bound. `names`: as for `server`."""
+    hosts = _hosts(bound, names)
+    return _server(create_node_app(service, authority, Settings(hosts=lambda: hosts)), audit)
+
+
+def _hosts(bound: socket.socket, names: set[str]) -> set[str]:
+    """Return what the Host of a request may be."""
     port = bound.getsockname()[1]
-    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", *names)}
+    return {f"{name}:{port}" for name in ("127.0.0.1", "localhost", *names)}
+
+
+def _server(app: FastAPI, audit: Path) -> uvicorn.Server:
     written = logging.FileHandler(audit)
     written.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("pileus.audit")
     log.setLevel(logging.INFO)
     log.addHandler(written)
-    app = create_app(services, authority, Settings(hosts=lambda: hosts, deployment=deployment, streams=streams))
     return uvicorn.Server(
         uvicorn.Config(
             app,

@@ -1,9 +1,8 @@
 """pileus serve: the HTTP API and the page."""
 
 import signal
-import socket
 from contextlib import suppress
-from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,11 +20,20 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8765,
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     host: Annotated[list[str] | None, typer.Option(help="Another name that requests may call this server.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Serve requests of Stratus alone, with no stack: they lie in this folder.")
+    ] = None,
 ) -> None:
     """Serve the HTTP API of this project's stack, and the page, until Ctrl-C.
 
     Everybody needs a token: `pileus token add NAME --role operate` makes one.
     """
+    if folder:
+        from pileus.nodes.serve import serve as serve_node
+        from pileus.nodes.wire import built_in
+
+        serve_node(built_in(folder, port, address, host or ()), folder, show.line)
+        return
     from pileus.api.roles import Role, new_token
 
     session = Session()
@@ -49,15 +57,16 @@ def run(
     """
     from getpass import getuser
 
+    from pileus.api.listen import check_installed, listening
     from pileus.api.roles import Role, TokenFile
 
-    _check_installed()
+    check_installed()
     from pileus.api.serve import LocalAuthority, server
 
     mine = Role[role]
     most = Role.read if mine is Role.read else Role.admin
     authority = LocalAuthority(TokenFile(session.home.path / "tokens.json"), own, mine, getuser(), most)
-    with _bound(address, port) as bound:
+    with listening(address, port) as bound:
         at = f"http://{'127.0.0.1' if address in ('0.0.0.0', '127.0.0.1') else address}:{bound.getsockname()[1]}"
         session.home.make()
         session.home.logs.mkdir(exist_ok=True)
@@ -73,29 +82,6 @@ def run(
                 typer.launch(f"{at}/app/sign-in?token={own}")
             made.run(sockets=[bound])
     show.line("stopped")
-
-
-def _check_installed() -> None:
-    """Raises UsageError where the extra is not installed."""
-    from pileus.errors import UsageError
-
-    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        raise UsageError("the API and the page need the extra api: pip install 'pileus[api]'")
-
-
-def _bound(address: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises UsageError where it cannot be."""
-    from pileus.errors import UsageError
-
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((address, port))
-        bound.listen()  # whoever reads the address may ask at once
-    except OSError as exc:
-        bound.close()
-        raise UsageError(f"port {port} cannot be opened: {exc.strerror}; choose another with --port") from exc
-    return bound
 
 
 def _end_on_signals(made: "Server") -> None:

@@ -11,7 +11,7 @@ from pileus.edges.providers import connect
 from pileus.edges.providers.by_url import provider_of
 from pileus.edges.providers.reach import is_private_host
 from pileus.edges.secrets import Secrets
-from pileus.errors import DocumentError, Refused, TransferError
+from pileus.errors import DocumentError, TransferError
 from pileus.nodes.addresses import FOREIGN, GIVEN
 from pileus.public_url import public_url
 from pileus.stratus.request import StratusRequest
@@ -21,32 +21,41 @@ MOST = 4 << 30
 BLOCK = 1 << 20
 
 
+def check_read(request: StratusRequest, *, private: bool) -> None:
+    """Raise DocumentError for inputs that are not read here. `private`: whether inner networks may be read."""
+    for id, one in request.inputs.items():
+        at = f"input {id}: uri"
+        split = urlsplit(one.uri)
+        if split.scheme in FOREIGN and is_private_host(split.hostname or "") and not private:
+            raise DocumentError(f"{at}: is a private address: `private = yes` in the section of the node lets it in")
+        if split.scheme == "s3":
+            raise DocumentError(f"{at}: no bucket is read by this node")
+
+
 def bring(
     request: StratusRequest, given: Mapping[str, Path], folder: Path, stopping: threading.Event, *, private: bool
 ) -> dict[str, Path]:
-    """Return a file for each input of a request, by its id: those that are given, and those fetched into the folder.
+    """Fetch what a request reads and is not given, and return the file of each such input, by its id.
 
     `private`: whether addresses of inner networks may be read. Raises what a transfer raises, HandedBack once
     `stopping` is set, DocumentError for an address that is not read here, TransferError for more than 4 GiB.
     """
-    files, left, seen = dict[str, Path](), MOST, dict[str, Path]()
+    check_read(request, private=private)
+    files, seen, left = dict[str, Path](), dict[str, Path](), MOST
     for id, one in request.inputs.items():
         if one.uri.startswith(GIVEN) and id in given:
-            files[id] = given[id]
-        elif urlsplit(one.uri).scheme in FOREIGN:
-            if one.uri not in seen:
-                seen[one.uri] = folder / f"{id}.input"
-                left -= _fetch(one.uri, seen[one.uri], left, stopping, private=private)
-            files[id] = seen[one.uri]
-        else:
+            continue
+        if urlsplit(one.uri).scheme not in FOREIGN:
             raise DocumentError(f"input {id}: uri: is not read by this node: expected https:// or http://")
+        if one.uri not in seen:
+            seen[one.uri] = folder / f"{id}.input"
+            left -= _fetch(one.uri, seen[one.uri], left, stopping, private=private)
+        files[id] = seen[one.uri]
     return files
 
 
 def _fetch(url: str, path: Path, most: int, stopping: threading.Event, *, private: bool) -> int:
     """Fetch one file, and return its bytes."""
-    if is_private_host(urlsplit(url).hostname or "") and not private:
-        raise Refused("is a private address: `private = yes` in the section of the node lets it in", where=url)
     provider = provider_of(url, "input").model_copy(update={"allowPrivate": private})
     moved = 0
     with (

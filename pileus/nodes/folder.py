@@ -19,6 +19,7 @@ from pileus.nodes.kept import Kept, KeptRequests, Standing, pieces
 from pileus.nodes.route import Told
 from pileus.nodes.uploads import Uploads
 from pileus.stratus.capability import Capability
+from pileus.stratus.forms import write_form
 from pileus.stratus.graph import graph_of
 from pileus.stratus.request import StratusRequest
 from pileus.stratus.service import FORMS, NETCDF, Progress
@@ -110,10 +111,13 @@ class FolderService:
 
     def result(self, rid: str, name: str, form: str) -> Iterator[bytes]:
         """See Service."""
-        return pieces(self.file(rid, name, form))
+        if form not in FORMS:
+            raise UsageError(unknown("form", form, FORMS))
+        path = self.file(rid, name)
+        return pieces(path) if form == NETCDF else write_form(path, form)
 
-    def file(self, rid: str, name: str, form: str = NETCDF) -> Path:
-        """Return the file of a result; see `result`."""
+    def file(self, rid: str, name: str) -> Path:
+        """Return the NetCDF4 file of a result; see `result`."""
         one = self._one(rid)
         if one.standing.state is State.failed:
             raise one.standing.failure()
@@ -124,8 +128,6 @@ class FolderService:
             raise UsageError(f"has several results: expected the name of one of {', '.join(results)}", where=rid)
         if name and name not in results:
             raise NotFound(unknown("result", name, results), where=rid)
-        if form != NETCDF:
-            raise UsageError(f"{form}: expected {NETCDF}" if form in FORMS else unknown("form", form, FORMS))
         return self._disk.work(rid) / results[name or next(iter(results))]
 
     def stop(self, rid: str) -> Progress:

@@ -12,7 +12,8 @@ from pileus.stratus.request import Operation
 
 Can = Mapping[str, Sequence[Capability]]
 """By the name of a node, what it can do."""
-LONGEST_ID = 64
+LONGEST_ID = 40
+"""Characters of the id of a request that every service takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,19 @@ def part_id(rid: str, number: int) -> str:
     'r7-2'
     """
     id = f"{rid}-{number}"
-    return id if len(id) <= LONGEST_ID else f"{hashlib.sha256(rid.encode()).hexdigest()[:40]}-{number}"
+    return id if len(id) <= LONGEST_ID else f"{hashlib.sha256(rid.encode()).hexdigest()[:32]}-{number}"
 
 
-def check(graph: Graph, can: Can) -> None:
-    """Raise DocumentError with what is wrong by what nodes tell of themselves: how many inputs, names of parameters."""
+def check(graph: Graph, can: Can, nodes: Collection[str]) -> None:
+    """Raise DocumentError with what is wrong by what some nodes tell of themselves: how many inputs, names of
+    parameters.
+    """
     assigned, wrong = plan_of(graph, can)[0], []
     for number, operation in enumerate(graph.request.operations):
-        told = next(one for one in can[assigned[operation.result]] if matches(one.pattern, operation))
-        wrong += [f"operation[{number}].{why}" for why in _wrong(operation, told)]
+        node = assigned[operation.result]
+        if node in nodes:
+            told = next(one for one in can[node] if matches(one.pattern, operation))
+            wrong += [f"operation[{number}]{why}" for why in _wrong(operation, told)]
     if wrong:
         raise DocumentError("; ".join(wrong[:20]))
 
@@ -74,12 +79,14 @@ def _wrong(operation: Operation, told: Capability) -> list[str]:
     given, found = len(operation.inputs), []
     if given < fewest or (most is not None and given > most):
         range_ = f"{fewest}" if fewest == most else f"{fewest} to {most}" if most is not None else f"at least {fewest}"
-        found.append(f"input: {operation.name} takes {range_}, not {given}")
+        found.append(f".input: {operation.name} takes {range_}, not {given}")
     properties = told.parameters.get("properties", {})
     if told.parameters.get("additionalProperties", True) is False:
-        found += [unknown("parameter", name, properties) for name in operation.parameters if name not in properties]
+        found += [
+            f": {unknown('parameter', name, properties)}" for name in operation.parameters if name not in properties
+        ]
     missing = [name for name in told.parameters.get("required", ()) if name not in operation.parameters]
-    return found + [f"{name}: required, and missing" for name in missing]
+    return found + [f".{name}: required, and missing" for name in missing]
 
 
 def told_of(part: Part) -> str:

@@ -36,7 +36,10 @@ NOTED = "assigned.json"
 class Patience:
     """How often a node that is lost is asked, and how long before the next."""
 
-    tries: int = 5
+    tries: int = 6
+    """Of the last that can do a part."""
+    few: int = 3
+    """Of those before it."""
     pause: float = 0.5
     """Seconds after the first try; it doubles with each."""
 
@@ -68,11 +71,11 @@ class Route:
         graph = graph_of(request)
         can = self._can()
         plan = self._plan(graph, can)[1]
-        check(graph, can)
+        able = {name: node for name, node in self.nodes.items() if isinstance(node, Checks)}
+        check(graph, can, self.nodes.keys() - able)
         for part in plan.parts:
-            node = self.nodes[part.node]
-            if isinstance(node, Checks):
-                node.check(part.request)
+            if part.node in able:
+                able[part.node].check(part.request)
 
     def run(
         self,
@@ -97,9 +100,10 @@ class Route:
     def ask(self, part: Part, can: Can, given: Files, folder: Path, stopping: threading.Event) -> Files:
         """Return what one part makes. Raises NodeLost when all who can do it are lost."""
         lost: NodeLost | None = None
-        for name in others(part, can):
+        able = others(part, can)
+        for name in able:
             node = self.nodes[name]
-            for attempt in range(self._patience.tries):
+            for attempt in range(self._patience.tries if name == able[-1] else self._patience.few):
                 try:
                     return node.run(part.request, given, folder, stopping)
                 except NodeLost as exc:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pileus.nodes.node import Node
 from pileus.nodes.settings import Settings
@@ -22,3 +23,5 @@ class Served:
     """Called with one line for a person: where it listens."""
     stopping: threading.Event
     """Set by SIGTERM and Ctrl-C: the server returns within a few seconds."""
+    folder: Path = Path()
+    """The node's own folder."""

@@ -53,6 +53,8 @@ class Section:
     """Each of its kind; see `types.Kind`."""
     unused: tuple[str, ...] = ()
     """Options of another type, which this one accepts and does not use."""
+    folder: Path = Path()
+    """Folder of the settings."""
 
     @property
     def kind(self) -> NodeType:
@@ -107,8 +109,8 @@ def read_settings(source: Path | Mapping[str, Any]) -> Settings:
     Raises DocumentError with all that is wrong, each with its section and option.
 
     >>> settings = read_settings({"xop": {"type": "endpoint", "module": "my_operations"}})
-    >>> settings.nodes[0].name, settings.nodes[0].text("module")
-    ('xop', 'my_operations')
+    >>> settings.nodes[0].name, settings.nodes[0].names("module")
+    ('xop', ('my_operations',))
     """
     if isinstance(source, Mapping):
         return _read(source, Path.cwd(), "settings")
@@ -207,7 +209,7 @@ def _section(name: str, options: Mapping[str, Any], folder: Path, wrong: list[st
     if not serving:
         wrong += [f"[{name}] {option}: required, and missing" for option in kind.required if option not in options]
     unused = tuple(option for option in options if option in other and option not in known)
-    return Section(name, type_, found, unused)
+    return Section(name, type_, found, unused, folder)
 
 
 def _value(kind: Kind, value: Any, folder: Path) -> Value:

@@ -50,7 +50,14 @@ TYPES: dict[str, NodeType] = {
     "endpoint": NodeType(
         "Python functions, here in a child process",
         node="pileus.nodes.endpoint_node:endpoint_node",
-        options={"module": "text", "object": "text", "at_once": "number", "seconds": "number"},
+        options={
+            "module": "names",
+            "object": "text",
+            "private": "yes",
+            "at_once": "number",
+            "seconds": "number",
+            "memory": "number",
+        },
         required=("module",),
         extra="stratus",
         needs=("xarray", "h5netcdf"),
@@ -60,7 +67,7 @@ TYPES: dict[str, NodeType] = {
         node="pileus.nodes.rest_node:rest_node",
         server="pileus.nodes.rest_server:serve",
         options=_REST | _TOKEN,  # type: ignore[arg-type]
-        served={"tokens": "path", "names": "names"},
+        served={"names": "names"},
     ),
     "queue": NodeType(
         "the queues and workers of a stack",

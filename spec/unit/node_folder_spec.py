@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(60)
 @contextmanager
 def serving(folder: Path, *nodes: HandNode, **how: Any) -> Iterator[FolderService]:
     """A service over some nodes; by default one that does `a` and `b`."""
-    route = Route(nodes or [HandNode("one", ["a", "b"])], patience=Patience(2, 0.01))
+    route = Route(nodes or [HandNode("one", ["a", "b"])], patience=Patience(2, 2, 0.01))
     service = FolderService(folder / "node", route, **how)
     try:
         yield service
@@ -37,9 +37,7 @@ def serving(folder: Path, *nodes: HandNode, **how: Any) -> Iterator[FolderServic
         service.close()
 
 
-def ended(
-    service: FolderService, rid: str, is_so: Callable[[Progress], bool] = lambda one: one.state.ended
-) -> Progress:
+def ended(service: FolderService, rid: str) -> Progress:
     """Where a request stands when it has ended."""
     until = time.monotonic() + 30
     while not (found := service.find(rid)).state.ended:
