@@ -125,7 +125,7 @@ def test_a_node_stands_on_nodes_and_says_what_failed(folder: Path, nodes: list[N
         graphs.start(StratusRequest.from_json(asked | {"rid": "fails"}))
         failed = graphs.wait("fails", seconds=60)
         assert failed.state is State.failed
-        assert re.fullmatch(r".*node one, .*: .*nothing.*", failed.why), failed.why
+        assert re.fullmatch(r"node one: node own, near:twice.*: input v1: .*nothing.*", failed.why), failed.why
         with pytest.raises(PileusError, match="nothing"):
             b"".join(graphs.result("fails"))
     finally:
@@ -158,7 +158,9 @@ def test_the_commands_tell_of_nodes(folder: Path, nodes: list[NodeProcess], rout
 
 def test_a_node_that_does_not_answer_is_said(folder: Path) -> None:
     (folder / "away.yaml").write_text(
-        "away: {type: rest, port: 1}\nnone: {type: endpoint, module: no_such_module}\nq: {type: rest, token_env: NO_X}\n"
+        "away: {type: rest, port: 1}\n"
+        "none: {type: endpoint, module: no_such_module}\n"
+        "q: {type: rest, token_env: NO_X}\n"
     )
     found = CliRunner().invoke(app, ["node", "check", str(folder / "away.yaml")])
     assert found.exit_code == 1

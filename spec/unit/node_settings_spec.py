@@ -47,7 +47,8 @@ def _as(tmp_path: Path, name: str, text: str) -> Settings:
     return read_settings(tmp_path / name)
 
 
-def test_the_forms_say_the_same(tmp_path: Path) -> None:
+def test_the_forms_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     value = parse_yaml(YAML, "here")
     found = [
         _as(tmp_path, "node.ini", INI),
