@@ -34,6 +34,8 @@ def add(
     """Make a token, and print it. It is shown this once: only its hash is kept."""
     from pileus.api.roles import Role
 
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)  # the node may not have begun yet
     made = _file(folder).add(name, Role[role])
     show.answer(json, {"name": name, "role": role, "token": made}, made)
 

@@ -13,10 +13,11 @@ from spec.servers import free_port
 from spec.support import tiny
 from spec.support.commands import Answer, leaves, run_all
 from spec.support.forked import run_forked
+from spec.support.nodes import values
 from spec.support.stack import ROOT, Project, synthesized_before
 
 LEAVES = dict(leaves())
-IN_FRONT = {"sample", "dashboard", "serve", "worker", "cma"}
+IN_FRONT = {"sample", "dashboard", "serve", "worker", "cma", "node start"}
 """Commands that run in front of a person until they end: they answer with lines."""
 FILES = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
 NOBODY = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PILEUS_"))}
@@ -56,6 +57,10 @@ CALLS: dict[str, list[str]] = {
     "runs result": ["lights/001/2015-01/201501"],
     "runs stop": ["request:zonal-statistics/ended"],
     "runs rerun": ["request:zonal-statistics/ended"],
+    "request": ["request.json", "--node", "node.ini", "-o", "made.nc"],
+    "node start": ["node.ini"],
+    "node check": ["node.ini"],
+    "node list": ["node.ini"],
     "feed": ["rerun", "--param", "collections=none", "--param", "workflow=none"],
     "rules list": [],
     "rules enable": ["monthly"],
@@ -143,6 +148,10 @@ ALONE = {
     "payload validate",
     "payload template",
     "payload next",
+    "request",
+    "node start",
+    "node check",
+    "node list",
 }
 """Commands that read nothing of the stack that is up."""
 REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy", "runs stop"}
@@ -172,6 +181,12 @@ def done(stack: Project) -> Project:
     (stack.path / "tile.light.tif").write_bytes(tiny.raster())
     stack.document("inputs.json", {"zones": ZONES, "collection": "lights", "periods": ["2015-01"]})
     stack.document("payload.json", {"features": [{"id": "a"}], "process": [{"workflow": "w"}, {"workflow": "x"}]})
+    (stack.path / "node.ini").write_text("[own]\ntype = endpoint\nmodule = pileus.stratus.builtin\n")
+    values(stack.path / "v0.nc", 1, 2)
+    mean = {"name": "pileus:mean", "input": "v0", "axis": "x"}
+    stack.document(
+        "request.json", {"input": [{"name": "v0", "uri": f"file://{stack.path}/v0.nc"}], "operation": [mean]}
+    )
     stack.document("event.json", {"config": {"execution": "arn:e", "name": "by-hand"}, "input": EVENT})
     stack.pileus("populate")
     stack.pileus("backfill", "lights", "--name", "walked", "--wait")

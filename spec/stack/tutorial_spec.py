@@ -44,6 +44,7 @@ PAGES = (
     "how-to/cirrus-state.md",
     "how-to/cirrus-tasks.md",
     "how-to/feeders.md",
+    "how-to/nodes.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )
