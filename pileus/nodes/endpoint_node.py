@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import rmtree
 
 from pileus.errors import DocumentError, OperationFailed
 from pileus.nodes.fetch import bring, check_read
@@ -74,17 +75,17 @@ class EndpointNode:
         self, request: StratusRequest, given: Mapping[str, Path], folder: Path, stopping: threading.Event
     ) -> Mapping[str, Path]:
         """See Node."""
-        fetched: dict[str, Path] = {}
+        inputs = folder / "inputs"
+        inputs.mkdir(exist_ok=True)
         try:
-            fetched = bring(request, given, folder, stopping, private=self._private)
+            fetched = bring(request, given, inputs, stopping, private=self._private)
             return self._apart.operate(request, {**given, **fetched}, folder, None, stopping)
         except OperationFailed as exc:
             if exc.kind == DIED:
                 raise NodeLost(exc.message) from exc
             raise
         finally:
-            for path in fetched.values():
-                path.unlink(missing_ok=True)
+            rmtree(inputs)
 
     def close(self) -> None:
         """See Node."""

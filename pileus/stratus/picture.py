@@ -95,10 +95,8 @@ def _arrow(start: Place, end: Place) -> str:
     middle = (y + HEIGHT + down) // 2
     x, to = x + WIDTH // 2, to + WIDTH // 2
     aside = WIDTH * 3 // 4 if down - y > HEIGHT + DOWN else 0  # past the boxes of the waves between
-    return (
-        f'<path d="M{x} {y + HEIGHT}C{x + aside} {middle} {to + aside} {middle} {to} {down - 1}" fill="none" stroke="#555" '
-        'marker-end="url(#head)"/>'
-    )
+    curve = f"M{x} {y + HEIGHT}C{x + aside} {middle} {to + aside} {middle} {to} {down - 1}"
+    return f'<path d="{curve}" fill="none" stroke="#555" marker-end="url(#head)"/>'
 
 
 def _legend(at: int, name: str, fill: str, height: int) -> str:
