@@ -6,11 +6,10 @@ what the settings say of the cluster is not used.
     url = https://...               address of the stack's API, with token_env or token_file as for `rest`
 
 1. With `url`: the stack behind this API.
-2. With PILEUS_URL in the environment: the stack behind that, with PILEUS_TOKEN.
-3. Else the stack that is up in the project in whose folder, or below, the settings lie.
-"""
+2. Else the stack that is up in the project in whose folder, or below, the settings lie.
 
-import os
+PILEUS_URL of the environment says whom commands ask. It may be the very node whose settings these are, so it is not read.
+"""
 
 from pileus.client.connect import connect
 from pileus.nodes.rest_node import remote
@@ -22,4 +21,4 @@ def queue_node(section: Section) -> ServiceNode:
     """Return the node of a section. Raises UsageError where no stack is."""
     if url := section.text("url"):
         return remote(section, url)
-    return ServiceNode(section.name, connect(os.environ.get("PILEUS_URL", section.folder)).graphs)
+    return ServiceNode(section.name, connect(section.folder).graphs)

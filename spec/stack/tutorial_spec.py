@@ -49,7 +49,7 @@ PAGES = (
     "deploy.md",
 )
 """In the order that a reader takes them; each goes on in the project of those before."""
-MOVED = ("tutorial-cumulus.md", "tutorial-cirrus.md")
+MOVED = ("tutorial-cumulus.md", "tutorial-cirrus.md", "tutorial-stratus.md")
 """Of readers who come from elsewhere, each in a project of its own."""
 BLOCK = re.compile(r"^```shell\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 EXIT = re.compile(r"# ends with exit code ([0-9]+)\n")
