@@ -8,7 +8,7 @@ what the settings say of the cluster is not used.
 1. With `url`: the stack behind this API.
 2. Else the stack that is up in the project in whose folder, or below, the settings lie.
 
-PILEUS_URL of the environment says whom commands ask. It may be the very node whose settings these are, so it is not read.
+PILEUS_URL of the environment says whom commands ask: it may be the very node of these settings, so it is not read.
 """
 
 from pileus.client.connect import connect

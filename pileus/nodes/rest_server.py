@@ -8,6 +8,7 @@ names = node.example.org    other names that requests may call it
 folder = PATH               where requests and results lie
 files = PATH, PATH          folders below which inputs file:///PATH may lie
 at_once = 4                 requests that are done at one time
+api = core                  as settings for Stratus say; all paths are always served
 """
 
 import threading

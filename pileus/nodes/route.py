@@ -12,7 +12,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +42,16 @@ class Patience:
     """Of those before it."""
     pause: float = 0.5
     """Seconds after the first try; it doubles with each."""
+
+    def of(self, nodes: Sequence[str]) -> Iterator[tuple[str, float]]:
+        """Yield the node of each try, and the seconds after it.
+
+        >>> [*Patience(3, 2, 0.5).of(["a", "b"])]
+        [('a', 0.5), ('a', 1.0), ('b', 0.5), ('b', 1.0), ('b', 2.0)]
+        """
+        for node in nodes:
+            for attempt in range(self.tries if node == nodes[-1] else self.few):
+                yield node, self.pause * 2**attempt
 
 
 def nobody(results: Sequence[str]) -> None:
@@ -99,21 +109,19 @@ class Route:
 
     def ask(self, part: Part, can: Can, given: Files, folder: Path, stopping: threading.Event) -> Files:
         """Return what one part makes. Raises NodeLost when all who can do it are lost."""
-        lost: NodeLost | None = None
-        able = others(part, can)
-        for name in able:
-            node = self.nodes[name]
-            for attempt in range(self._patience.tries if name == able[-1] else self._patience.few):
-                try:
-                    return node.run(part.request, given, folder, stopping)
-                except NodeLost as exc:
-                    lost = _named(exc, name, part)
-                except PileusError as exc:
-                    raise _named(exc, name, part) from exc
-                if stopping.wait(self._patience.pause * 2**attempt):
-                    raise HandedBack("stopped while a node was lost") from lost
-        assert lost is not None  # there is at least one node, and one try
-        raise lost
+        tries = [*self._patience.of(others(part, can))]
+        for number, (name, pause) in enumerate(tries, 1):
+            try:
+                return self.nodes[name].run(part.request, given, folder, stopping)
+            except NodeLost as exc:
+                lost = _named(exc, name, part)
+                if number == len(tries):
+                    raise lost from exc
+            except PileusError as exc:
+                raise _named(exc, name, part) from exc
+            if stopping.wait(pause):
+                raise HandedBack("stopped while a node was lost") from lost
+        raise AssertionError("there is a node, and a try")
 
     def _can(self) -> dict[str, tuple[Capability, ...]]:
         """Return what each node can do: of one that is lost what it told last."""

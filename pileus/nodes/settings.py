@@ -161,7 +161,7 @@ def _read(value: Any, folder: Path, where: str) -> Settings:
     sections: dict[str, dict[str, Any]] = {}
     for name, options in value.items():
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            wrong.append(f"[{str(name)[:80]}]: expected a name of up to 64 letters, digits, _ and -")
+            wrong.append(f"section {str(name)[:80]!r}: expected a name of up to 64 letters, digits, _ and -")
         elif not isinstance(options, Mapping):
             wrong.append(f"[{name}]: expected options")
         else:

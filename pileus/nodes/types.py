@@ -67,7 +67,7 @@ TYPES: dict[str, NodeType] = {
         node="pileus.nodes.rest_node:rest_node",
         server="pileus.nodes.rest_server:serve",
         options=_REST | _TOKEN,  # type: ignore[arg-type]
-        served={"names": "names"},
+        served={"names": "names", "api": "text"},
     ),
     "queue": NodeType(
         "the queues and workers of a stack",

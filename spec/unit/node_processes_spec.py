@@ -156,6 +156,17 @@ def test_the_commands_tell_of_nodes(folder: Path, nodes: list[NodeProcess], rout
         assert "r3 at one" in (folder / f"p.{ending}").read_text()
 
 
+def test_a_node_that_serves_nobody_and_one_that_is_served_already_are_said(
+    folder: Path, nodes: list[NodeProcess], route: Route
+) -> None:
+    alone = CliRunner().invoke(app, ["node", "start", str(folder / "front.ini")])
+    assert "serves nobody: expected one of" in str(alone.exception)
+    twice = CliRunner().invoke(app, ["node", "start", str(folder / "one.ini"), "--folder", str(folder / "other")])
+    assert re.search("port [0-9]+ cannot be opened", str(twice.exception))
+    same = CliRunner().invoke(app, ["node", "start", str(folder / "one.ini")])
+    assert "another process serves this folder" in str(same.exception)
+
+
 def test_a_node_that_does_not_answer_is_said(folder: Path) -> None:
     (folder / "away.yaml").write_text(
         "away: {type: rest, port: 1}\n"

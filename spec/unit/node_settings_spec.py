@@ -86,7 +86,7 @@ def test_a_node_without_a_section_of_its_own_serves_nobody() -> None:
         ({"far": {"type": "rest", "port": "many"}}, r".*\[far\] port: expected a number from 0 to 65,535, not 'many'"),
         ({"far": {"type": "rest", "port": 70000}}, r".*\[far\] port: expected a number from 0 to 65,535, not '70000'"),
         ({"far": "rest"}, r"settings: \[far\]: expected options"),
-        ({"a b": {"type": "rest"}}, r"settings: \[a b\]: expected a name of up to 64 letters, digits, _ and -"),
+        ({"a b": {"type": "rest"}}, r"settings: section 'a b': expected a name of up to 64 letters, digits, _ and -"),
         (
             {"stratus": {"type": "queue"}, "x": {"type": "rest"}},
             r".*\[stratus\] type: unknown type of node 'queue'.*there are endpoint, openapi, rest.*",
