@@ -59,6 +59,8 @@ def request(
     with ExitStack() as stack:
         service = stack.enter_context(ask.alone(settings)) if settings else Session().client.graphs
         begun = service.start(asked if settings else ask.with_files(asked, service))
+        if (wait or output) and not json:
+            show.line(f"{begun.rid} is {begun.state}")  # by its id it can be found, whatever comes
         ended = _followed(service, begun, graph) if wait or output else begun
         files = ask.write_results(service, ended, output, as_form) if output and not _wrong(ended) else []
     _tell(ended, [str(path) for path in files], waited=bool(wait or output), json=json)

@@ -65,8 +65,17 @@ class ServiceNode:
         self._close()
 
     def _begun(self, asked: StratusRequest) -> Progress:
-        """Start a request, or find it. One that failed there, or was stopped, before it was asked again begins anew."""
-        found = self._service.start(asked)
+        """Start a request, or find it. One that failed there, or was stopped, before it was asked again begins anew. So
+        does another of this id that has ended: it was left there by who will not come back.
+        """
+        try:
+            found = self._service.start(asked)
+        except Conflict:
+            found = self._service.find(asked.rid)
+            if not found.state.ended:
+                raise
+            self._service.delete(asked.rid)
+            return self._service.start(asked)
         if found.state in (State.cancelled, State.failed):
             try:
                 self._service.delete(asked.rid)

@@ -2,13 +2,17 @@
 each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import fmean
 from xml.sax.saxutils import escape
 
 from pileus.stratus.graph import Graph
 
 WIDTH, HEIGHT, ACROSS, DOWN, EDGE = 170, 44, 26, 46, 24
 """Pixels: of a box, between two side by side, between two waves, and around the picture."""
+PASSING = 12
+"""Pixels that an arrow past a row gets there."""
 FILLS = ("#e3f0fb", "#eef4e4", "#fdf3d7", "#f3e6f7", "#fbe3e3", "#e2f4f1")
 """Of nodes, in the order in which they come; the first again after the last."""
 PLAIN, INPUT = "#f2f2f2", "#ffffff"
@@ -51,17 +55,12 @@ def to_svg(graph: Graph, assigned: Mapping[str, str]) -> str:
 
     `assigned`: by result, the node that does the operation; may be empty.
     """
-    rows = [tuple(graph.request.inputs), *graph.waves()]
-    rows = [row for row in rows if row]
-    widest, fills = max(map(len, rows)), colours(assigned)
-    width = EDGE * 2 + widest * (WIDTH + ACROSS) - ACROSS
-    height = EDGE * 2 + len(rows) * (HEIGHT + DOWN) - DOWN + (len(fills) and DOWN)
-    place = {
-        name: (EDGE + (widest - len(row)) * (WIDTH + ACROSS) // 2 + at * (WIDTH + ACROSS), EDGE + y * (HEIGHT + DOWN))
-        for y, row in enumerate(rows)
-        for at, name in enumerate(row)
-    }
-    body = [_arrow(place[need], place[result]) for result, one in graph.operations.items() for need in one.inputs]
+    rows, ways = _rows(graph)
+    place, width = _placed(rows, ways)
+    fills = colours(assigned)
+    height = EDGE * 2 + len(rows) * (HEIGHT + DOWN) - DOWN + (DOWN if fills else 0)
+    width = max(width, EDGE * 2 + len(fills) * (WIDTH + ACROSS) - ACROSS)
+    body = [_arrow(way, place) for way in ways]
     body += [_box(place[id], id, one.variable or "input", INPUT, 1) for id, one in graph.request.inputs.items()]
     for result, operation in graph.operations.items():
         node = assigned.get(result, "")
@@ -69,7 +68,51 @@ def to_svg(graph: Graph, assigned: Mapping[str, str]) -> str:
         bold = 2 if result in graph.outputs else 1
         body.append(_box(place[result], operation.name, under, fills.get(node, PLAIN), bold))
     body += [_legend(at, name, fill, height) for at, (name, fill) in enumerate(fills.items())]
-    return "\n".join([_head(width, height), *dict.fromkeys(body), "</svg>"]) + "\n"
+    return "\n".join([_head(width, height), *body, "</svg>"]) + "\n"
+
+
+def _rows(graph: Graph) -> tuple[list[list[str]], list[list[str]]]:
+    """Return what stands in each row, and the way of each arrow: from what is read to who reads it.
+
+    An arrow past a row has a place of its own there, so that it runs behind no box: its name begins with a space.
+    """
+    rows = [row for row in ([*graph.request.inputs], *map(list, graph.waves())) if row]
+    at = {name: number for number, row in enumerate(rows) for name in row}
+    ways: list[list[str]] = []
+    for result, one in graph.operations.items():
+        for need in dict.fromkeys(one.inputs):
+            between = [f" {need} {number}" for number in range(at[need] + 1, at[result])]
+            for number, name in enumerate(between, at[need] + 1):
+                if name not in rows[number]:
+                    rows[number].append(name)
+            ways.append([need, *between, result])
+    return rows, ways
+
+
+def _placed(rows: Sequence[list[str]], ways: Sequence[Sequence[str]]) -> tuple[dict[str, Place], int]:
+    """Return the upper left corner of all that stands in rows, and the width of the picture.
+
+    Each row is in the order of the middles of what its members read, so that few arrows cross.
+    """
+    reads: dict[str, set[str]] = {}
+    for way in ways:
+        for need, name in pairwise(way):
+            reads.setdefault(name, set()).add(need)
+    wide = [sum(_wide(name) + ACROSS for name in row) - ACROSS for row in rows]
+    place: dict[str, Place] = {}
+    for number, row in enumerate(rows):
+        x = EDGE + (max(wide) - wide[number]) // 2
+        middles = {
+            name: fmean(place[need][0] + _wide(need) / 2 for need in reads[name]) for name in row if name in reads
+        }
+        for name in sorted(row, key=lambda one: middles.get(one, 0)):
+            place[name] = (x, EDGE + number * (HEIGHT + DOWN))
+            x += _wide(name) + ACROSS
+    return place, EDGE * 2 + max(wide)
+
+
+def _wide(name: str) -> int:
+    return PASSING if name.startswith(" ") else WIDTH
 
 
 def _head(width: int, height: int) -> str:
@@ -90,12 +133,14 @@ def _box(at: Place, name: str, under: str, fill: str, stroke: int) -> str:
     )
 
 
-def _arrow(start: Place, end: Place) -> str:
-    (x, y), (to, down) = start, end
-    middle = (y + HEIGHT + down) // 2
-    x, to = x + WIDTH // 2, to + WIDTH // 2
-    aside = WIDTH * 3 // 4 if down - y > HEIGHT + DOWN else 0  # past the boxes of the waves between
-    curve = f"M{x} {y + HEIGHT}C{x + aside} {middle} {to + aside} {middle} {to} {down - 1}"
+def _arrow(names: Sequence[str], place: Mapping[str, Place]) -> str:
+    """Return an arrow along its way."""
+    curve = ""
+    for above, below in pairwise(names):
+        x, y = place[above][0] + _wide(above) // 2, place[above][1] + HEIGHT
+        to, down = place[below][0] + _wide(below) // 2, place[below][1] - 1
+        middle = (y + down) // 2
+        curve += f"{'L' if curve else 'M'}{x} {y}C{x} {middle} {to} {middle} {to} {down}"
     return f'<path d="{curve}" fill="none" stroke="#555" marker-end="url(#head)"/>'
 
 

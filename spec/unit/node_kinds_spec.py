@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from pileus.errors import DamagedObject, DocumentError, HandedBack, NotFound, OperationFailed, Unreachable, UsageError
+from pileus.errors import (
+    Conflict,
+    DamagedObject,
+    DocumentError,
+    HandedBack,
+    NotFound,
+    OperationFailed,
+    Unreachable,
+    UsageError,
+)
 from pileus.models import State
 from pileus.nodes.endpoint_node import EndpointNode, endpoint_node
 from pileus.nodes.folder import FolderService
@@ -84,6 +93,32 @@ def test_one_that_is_stopped_is_stopped_there_and_begins_anew(tmp_path: Path) ->
     again = Over(tmp_path, HandNode("one", ["a"]))
     assert read(again.run(_twice(), given, tmp_path, NEVER)["r1"]) == [2, 4]
     again.close()
+
+
+def test_another_that_was_left_there_gives_way_and_one_that_goes_on_does_not(tmp_path: Path) -> None:
+    path = values(tmp_path / "v0.nc", 1, 2)
+    node = Over(tmp_path, HandNode("one", ["a"]))
+    with path.open("rb") as content:
+        address = node.service.upload(content)
+    node.service.start(_twice(address, op="a:sum"))
+    while not node.service.find("r7").state.ended:
+        threading.Event().wait(0.01)
+    assert read(node.run(_twice(), {"v0": path}, tmp_path, NEVER)["r1"]) == [2, 4]
+    node.close()
+    waiting = WaitingNode("one", ["a"])
+    node = Over(tmp_path, waiting)
+    node.service.start(_twice(address, op="a:sum"))
+    assert waiting.begun.wait(10)
+    with pytest.raises(Conflict, match="another request has this id"):
+        node.run(_twice(), {"v0": path}, tmp_path, NEVER)
+    node.close()
+
+
+def test_a_stack_that_is_not_up_is_a_node_that_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "collections").mkdir()
+    (tmp_path / "node.ini").write_text("[cloud]\ntype = queue\n")
+    with pytest.raises(NodeLost, match="no stack is up"):
+        node_of(read_settings(tmp_path / "node.ini").nodes[0]).capabilities()
 
 
 def test_what_failed_there_is_raised_here(tmp_path: Path) -> None:
@@ -232,6 +267,9 @@ def test_a_picture_has_a_box_for_each_operation_and_a_colour_for_each_node() -> 
     drawn = to_svg(graph, {"r2": "here <&>", "r3": "there"})
     assert drawn.count("<rect") == 1 + 3 + 2  # the ground, boxes, and a colour for each node
     assert drawn.count("marker-end") == 3
+    (past,) = [line for line in drawn.splitlines() if line.startswith("<path") and line.count("C") == 2]
+    boxes = [int(x) for x in re.findall(r'<rect x="(\d+)" y="114" width="170"', drawn)]
+    assert not any(x <= int(re.findall(r"L(\d+) ", past)[0]) <= x + 170 for x in boxes), "it runs behind a box"
     assert "r2 at here &lt;&amp;&gt;" in drawn
     assert {fill for fill in ("#e3f0fb", "#eef4e4") if drawn.count(fill) == 2} == {"#e3f0fb", "#eef4e4"}
     assert to_svg(graph, {}).count("<rect") == 4
