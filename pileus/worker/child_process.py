@@ -14,7 +14,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -92,13 +94,15 @@ class ChildProcess:
         self.close()
         self._ours, its = socket.socketpair()
         with its:
-            self._process = subprocess.Popen(
+            starting = _starter(os.getpid()).submit(
+                subprocess.Popen,
                 [*self._command, str(its.fileno())],
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=None if self._environ is None else dict(self._environ),
                 start_new_session=True,  # Ctrl-C is for the worker, which then decides
             )
+            self._process = starting.result()
         return self._ours
 
     def _line(self, channel: socket.socket, cancelled: threading.Event, look: Callable[[], None]) -> bytes:
@@ -143,6 +147,15 @@ class ChildProcess:
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(END_SECONDS)
         self._process = self._ours = None
+
+
+@lru_cache(maxsize=1)
+def _starter(process: int) -> ThreadPoolExecutor:
+    """Return the thread of this process that starts others. They end with the thread that started them, not with the
+    process: that of a caller may end long before.
+    """
+    del process
+    return ThreadPoolExecutor(1, thread_name_prefix="starts processes")
 
 
 def _error(told: Mapping[str, Any], name: str) -> PileusError:
