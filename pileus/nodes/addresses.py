@@ -17,6 +17,7 @@ from pileus.stratus.request import Input
 
 VALUE = re.compile(r"value:([0-9a-f]{64})")
 FOREIGN = ("https", "http")
+OF_STACKS = ("s3", "collection")
 GIVEN = "given:"
 
 
@@ -33,6 +34,8 @@ def check_form(one: Input) -> None:
     except ValueError as exc:
         raise DocumentError(f"{at}: not an address: {exc}") from exc
     if split.scheme == "file" and split.netloc in ("", "localhost") and is_clean(one.uri):
+        return
+    if split.scheme in OF_STACKS and is_clean(one.uri):
         return
     if split.scheme not in FOREIGN or not host or not is_clean(one.uri):
         raise DocumentError(f"{at}: expected an address that begins with https://, http://, file:/// or value:")

@@ -12,7 +12,7 @@ from pileus.edges.providers.by_url import provider_of
 from pileus.edges.providers.reach import is_private_host
 from pileus.edges.secrets import Secrets
 from pileus.errors import DocumentError, TransferError
-from pileus.nodes.addresses import FOREIGN, GIVEN
+from pileus.nodes.addresses import FOREIGN, GIVEN, OF_STACKS
 from pileus.public_url import public_url
 from pileus.stratus.request import StratusRequest
 
@@ -28,8 +28,8 @@ def check_read(request: StratusRequest, *, private: bool) -> None:
         split = urlsplit(one.uri)
         if split.scheme in FOREIGN and is_private_host(split.hostname or "") and not private:
             raise DocumentError(f"{at}: is a private address: `private = yes` in the section of the node lets it in")
-        if split.scheme == "s3":
-            raise DocumentError(f"{at}: no bucket is read by this node")
+        if split.scheme in OF_STACKS:
+            raise DocumentError(f"{at}: is read by stacks alone, and not by this node")
 
 
 def bring(

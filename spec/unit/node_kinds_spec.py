@@ -233,7 +233,8 @@ def test_an_input_at_an_address_is_fetched_and_not_kept(own: EndpointNode, tmp_p
         ("http://127.0.0.1:9/v0.nc", "`private = yes` in the section of the node lets it in"),
         ("http://localhost/v0.nc", "is a private address"),
         ("http://2130706433/v0.nc", "is a private address"),
-        ("s3://bucket/v0.nc", "no bucket is read by this node"),
+        ("s3://bucket/v0.nc", "is read by stacks alone, and not by this node"),
+        ("collection:lights?band=light", "is read by stacks alone, and not by this node"),
     ],
 )
 def test_inner_networks_are_not_read_unless_the_settings_say_so(tmp_path: Path, uri: str, said: str) -> None:
