@@ -26,8 +26,7 @@ from pileus.documents.task import INPUT, OUTPUT, WORKDIR, TaskDefinition
 from pileus.errors import DocumentError, HandedBack, StoreError, UsageError
 from pileus.strict_json import parse_json
 from pileus.worker.child_process import POLL_SECONDS, TaskFailed
-from pileus.worker.forked import remove
-from pileus.worker.payload_child import LONGEST
+from pileus.worker.forked import LONGEST, remove
 from pileus.worker.watched import PIECE, Kept
 
 LABEL = "pileus.payloads"
