@@ -76,6 +76,18 @@ TYPES: dict[str, NodeType] = {
         in_place_of="celery",
     ),
 }
+_KEYS = {"keys": "path", "key": "text"}
+TYPES["zeromq"] = NodeType(
+    "a node that speaks ZeroMQ",
+    node="pileus.nodes.zeromq_node:zeromq_node",
+    server="pileus.nodes.zeromq_server:serve",
+    options={"host": "text", "request_port": "port", "response_port": "port", "patience": "number"}
+    | {"server_key": "text"}
+    | _KEYS,  # type: ignore[arg-type]
+    served={"client_address": "text", "request_port": "port", "response_port": "port"} | _KEYS,  # type: ignore[arg-type]
+    extra="zeromq",
+    needs=("zmq",),
+)
 TYPES["rest_client"] = TYPES["openapi"] = TYPES["rest"]
 
 
