@@ -88,6 +88,17 @@ TYPES["zeromq"] = NodeType(
     extra="zeromq",
     needs=("zmq",),
 )
+_QUEUE = {"broker": "text", "celery_broker_url": "text", "backend": "text", "queue_name": "text", "shared": "path"}
+_QUEUE |= {"seconds": "number", "patience": "number"}
+TYPES["celery"] = NodeType(
+    "workers of Celery, over a broker",
+    node="pileus.nodes.celery_node:celery_node",
+    server="pileus.nodes.celery_worker:serve",
+    options=_QUEUE,  # type: ignore[arg-type]
+    served=_QUEUE,  # type: ignore[arg-type]
+    extra="celery",
+    needs=("celery", "redis"),
+)
 TYPES["rest_client"] = TYPES["openapi"] = TYPES["rest"]
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pileus.errors import DocumentError, PileusError, StoreError
+from pileus.nodes.told_errors import error_value
 from pileus.nodes.zeromq_files import LARGEST_UPLOAD, Coming, Sending
-from pileus.nodes.zeromq_messages import Ask, answer_frames, ask_of, error_value, number, progress_value, word
+from pileus.nodes.zeromq_messages import Ask, answer_frames, ask_of, number, progress_value, word
 from pileus.stratus.request import StratusRequest
 from pileus.stratus.service import NETCDF, Service
 

@@ -23,19 +23,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pileus.errors import (
-    Conflict,
-    Denied,
-    DocumentError,
-    NotFound,
-    NotNow,
-    PileusError,
-    StoreError,
-    Unavailable,
-    UsageError,
-)
+from pileus.errors import DocumentError
 from pileus.models import State
 from pileus.near import unknown
+from pileus.nodes.told_errors import raise_told
 from pileus.stratus.request import LONGEST, NAME
 from pileus.stratus.service import Progress
 from pileus.strict_json import parse_json, plain_json
@@ -68,17 +59,6 @@ WORDS = {
     State.cancelled: "canceled",
 }
 """States in Stratus's words."""
-_ERRORS: tuple[type[PileusError], ...] = (
-    Conflict,
-    Denied,
-    DocumentError,
-    NotFound,
-    NotNow,
-    StoreError,
-    Unavailable,
-    UsageError,
-)
-_BY_NAME = {one.__name__: one for one in _ERRORS}
 _KIND = re.compile(r"[a-z]{1,20}")
 
 
@@ -125,15 +105,8 @@ def answer_of(frames: Sequence[bytes]) -> tuple[dict[str, Any], bytes]:
     if not 1 <= len(frames) <= 2:
         raise DocumentError(f"an answer of {len(frames):,} frames")
     value = _object(_text(frames[0]).partition("!")[2])
-    if "error" in value:
-        raise _BY_NAME.get(str(value.get("kind")), StoreError)(str(value["error"])[:2000])
+    raise_told(value)
     return value, frames[1] if len(frames) == 2 else b""
-
-
-def error_value(error: PileusError) -> dict[str, str]:
-    """Return what is told of an error: it, or the nearest of its bases that others know."""
-    kind = next((one.__name__ for one in type(error).__mro__ if one in _ERRORS), "StoreError")
-    return {"error": str(error)[:2000], "kind": kind}
 
 
 def progress_value(progress: Progress) -> dict[str, Any]:

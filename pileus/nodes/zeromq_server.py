@@ -48,8 +48,8 @@ class Listen:
     def __post_init__(self) -> None:
         if self.keys is None and self.host not in ("127.0.0.1", "localhost"):
             raise UsageError(
-                f"{self.host}: without keys a ZeroMQ node listens on this machine alone (127.0.0.1): name a folder in keys, "
-                "and make keys with `pileus node keys new NAME`"
+                f"{self.host}: without keys a ZeroMQ node listens on this machine alone (127.0.0.1): name a "
+                "folder in keys, and make keys with `pileus node keys new NAME`"
             )
 
 
