@@ -6,6 +6,7 @@ to it. `NAME.key_secret` is read by its owner alone.
 
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pileus.near import unknown
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r'^\s*(public|secret)-key\s*=\s*"([!-~]{40})"\s*$', re.MULTILINE)
+_FRESH = 2_000_000_000
+"""Nanoseconds within which a folder may change again without a later time of change."""
 _LONGEST = 10_000
 """Bytes of a certificate."""
 
@@ -30,10 +33,11 @@ class Certificate:
 
 
 class KeyFolder:
-    """The certificates of one folder. It is read anew at each question: who is removed is a stranger from then on."""
+    """The certificates of one folder. It is read again when it changes: who is removed is a stranger from then on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._read: tuple[object, frozenset[bytes]] = (None, frozenset())
 
     def new(self, name: str) -> Certificate:
         """Make a certificate, and return it. Raises UsageError where the name is taken, or cannot be one of a file."""
@@ -79,7 +83,13 @@ class KeyFolder:
 
     def knows(self, public: bytes) -> bool:
         """Return whether somebody has this public key."""
-        return any(one.public == public for one in self.list())
+        try:
+            changed = self.folder.stat().st_mtime_ns
+        except OSError:
+            return False
+        if self._read[0] != changed or time.time_ns() - changed < _FRESH:
+            self._read = changed, frozenset(one.public for one in self.list())
+        return public in self._read[1]
 
     def _known(self, name: str) -> Certificate:
         known = {one.name: one for one in self.list()}

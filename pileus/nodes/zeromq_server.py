@@ -95,7 +95,7 @@ def answer(
         threads.start(lambda: published.run(ended))
         if ready:
             ready()
-        _pass(front, back, questions, stopping, threads)
+        _pass(front, back, questions, listen.keys, stopping, threads)
 
 
 class _Threads:
@@ -145,10 +145,14 @@ def _pass(
     front: "zmq.Socket[bytes]",
     back: "zmq.Socket[bytes]",
     questions: "queue.Queue[list[bytes]]",
+    keys: KeyFolder | None,
     stopping: threading.Event,
     threads: _Threads,
 ) -> None:
-    """Pass questions to whichever thread has time, and answers back. Raises StoreError where a thread died."""
+    """Pass questions to whichever thread has time, and answers back. Raises StoreError where a thread died.
+
+    A client that was known when it connected, and is not any longer, gets no answer.
+    """
     poller = zmq.Poller()
     poller.register(back, zmq.POLLIN)
     while not stopping.is_set():
@@ -158,7 +162,9 @@ def _pass(
             if socket is back:
                 front.send_multipart(back.recv_multipart())
             else:
-                questions.put_nowait(front.recv_multipart())
+                frames = front.recv_multipart(copy=False)
+                if keys is None or keys.knows(str(frames[0].get("User-Id")).encode()):
+                    questions.put_nowait([frame.bytes for frame in frames])
                 break
         if not threads.alive():
             raise StoreError("a thread of the ZeroMQ node ended: see its log")
@@ -190,6 +196,6 @@ def _guard(context: "zmq.Context[zmq.Socket[bytes]]", keys: KeyFolder, ended: th
             if not door.poll(_LOOK):
                 continue
             version, id, _, _, _, mechanism, *credentials = door.recv_multipart()
-            known = mechanism == b"CURVE" and len(credentials) == 1 and keys.knows(z85.encode(credentials[0]))
-            code, text = (b"200", b"OK") if known else (b"400", b"unknown key")
-            door.send_multipart([version, id, code, text, b"", b""])
+            key = z85.encode(credentials[0]) if mechanism == b"CURVE" and len(credentials) == 1 else b""
+            code, text = (b"200", b"OK") if keys.knows(key) else (b"400", b"unknown key")
+            door.send_multipart([version, id, code, text, key, b""])

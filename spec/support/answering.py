@@ -26,6 +26,7 @@ class Kept:
     progress: Progress
     stopping: threading.Event = field(default_factory=threading.Event)
     files: dict[str, Path] = field(default_factory=dict)
+    error: PileusError | None = None
 
 
 class Answering:
@@ -66,6 +67,7 @@ class Answering:
         except HandedBack:
             kept.progress = changed(kept.progress, state=State.cancelled, why="was stopped")
         except PileusError as error:
+            kept.error = error
             kept.progress = changed(kept.progress, state=State.failed, why=str(error))
 
     def find(self, rid: str) -> Progress:
@@ -79,6 +81,8 @@ class Answering:
         kept = self._kept(rid)
         if form != NETCDF:
             raise UsageError(f"{form}: there is {NETCDF}")
+        if kept.error:
+            raise kept.error
         if kept.progress.state is not State.succeeded:
             raise Conflict(f"{rid}: is {kept.progress.state.value}")
         if (name or kept.progress.outputs[0]) not in kept.files:

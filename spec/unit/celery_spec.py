@@ -32,12 +32,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def queue(broker: str, tmp_path: Path) -> Iterator[Queue]:
+def queue(broker: str, tmp_path: Path) -> Queue:
     """A queue that is empty, with a shared folder and little patience."""
     with Redis.from_url(broker) as redis:
         redis.flushall()
     (tmp_path / "shared").mkdir()
-    yield Queue(broker, broker, shared=tmp_path / "shared", patience=2)
+    return Queue(broker, broker, shared=tmp_path / "shared", patience=2)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def alive(node: CeleryNode) -> None:
 
 
 def test_a_request_is_done_by_a_worker(node: CeleryNode, queue: Queue, tmp_path: Path) -> None:
-    """A small file through the broker, a large one through the shared folder, of which nothing is left but the input."""
+    """A small file through the broker, a large one through the shared folder, where only the input is left."""
     small, large = values(tmp_path / "small.nc", 1, 10), values(tmp_path / "large.nc", *map(float, range(50_000)))
     assert small.stat().st_size < INLINE < large.stat().st_size
     with worker(queue, tmp_path):

@@ -10,10 +10,12 @@ from zmq.auth import load_certificate
 
 from pileus.errors import UsageError
 from pileus.nodes.node import NodeLost
+from pileus.nodes.service_node import ServiceNode
 from pileus.nodes.settings import read_settings
 from pileus.nodes.zeromq_keys import KeyFolder
-from pileus.nodes.zeromq_node import Address, ZeromqNode, zeromq_node
+from pileus.nodes.zeromq_node import zeromq_node
 from pileus.nodes.zeromq_server import Listen
+from pileus.nodes.zeromq_service import Address, ZeromqService
 from spec.support.answering import Answering, answering
 from spec.support.nodes import HandNode, WaitingNode
 from spec.support.zeromq import listening
@@ -35,8 +37,9 @@ def service(tmp_path: Path) -> Iterator[Answering]:
         yield made
 
 
-def client(at: Listen, own: tuple[bytes, bytes] | None, server: bytes) -> ZeromqNode:
-    return ZeromqNode("far", Address(at.host, at.request_port, 1, own, server))
+def client(at: Listen, own: tuple[bytes, bytes] | None, server: bytes) -> ServiceNode:
+    service = ZeromqService(Address(at.host, at.request_port, 1, own, server))
+    return ServiceNode("far", service, service.close)
 
 
 def test_a_known_client_is_answered_and_a_stranger_is_not(service: Answering, keys: KeyFolder, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import zmq
 
-from pileus.errors import Conflict, DocumentError, HandedBack, NotFound, OperationFailed, UsageError
+from pileus.errors import Conflict, DocumentError, HandedBack, NotFound, UsageError
 from pileus.nodes.node import NodeLost
+from pileus.nodes.service_node import ServiceNode
 from pileus.nodes.zeromq_files import Coming, Sending
 from pileus.nodes.zeromq_messages import PIECE, Ask, answer_of, ask_frames, ask_of
-from pileus.nodes.zeromq_node import Address, ZeromqNode, _Talk
 from pileus.nodes.zeromq_server import THREADS, Listen
+from pileus.nodes.zeromq_service import Address, ZeromqService
 from pileus.stratus.request import StratusRequest
 from spec.support.answering import Answering, answering
 from spec.support.nodes import HandNode, WaitingNode, read, values
@@ -22,6 +23,7 @@ from spec.support.zeromq import listening
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(60)]
 TWICE_AND_SUM = {
     "rid": "r7",
+    "outputs": ["c"],
     "input": [{"name": "v:a", "uri": "given:a"}],
     "operation": [
         {"name": "x:twice", "input": "a", "result": "b"},
@@ -37,11 +39,12 @@ def service(tmp_path: Path) -> Iterator[Answering]:
         yield made
 
 
-def node_at(at: Listen, **more: object) -> ZeromqNode:
-    return ZeromqNode("far", Address(at.host, at.request_port, **{"patience": 10, **more}))
+def node_at(at: Listen) -> ServiceNode:
+    service = ZeromqService(Address(at.host, at.request_port))
+    return ServiceNode("far", service, service.close)
 
 
-def do(node: ZeromqNode, document: dict[str, object], given: dict[str, Path], folder: Path) -> dict[str, Path]:
+def do(node: ServiceNode, document: dict[str, object], given: dict[str, Path], folder: Path) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     return dict(node.run(StratusRequest.from_json(document), given, folder, threading.Event()))
 
@@ -68,24 +71,30 @@ def test_a_file_of_several_pieces_goes_over_whole(service: Answering, tmp_path: 
     assert read(made["c"])[::100_000] == [0, 300_000, 600_000, 900_000]
 
 
-def test_the_same_request_again_is_not_done_again(service: Answering, tmp_path: Path) -> None:
-    given = {"a": values(tmp_path / "a.nc", 1, 10)}
+def test_what_a_service_says_is_the_same_here_and_there(service: Answering, tmp_path: Path) -> None:
+    uri = service.upload(values(tmp_path / "a.nc", 5).open("rb"))
+    request = StratusRequest.from_json({**TWICE_AND_SUM, "cid": "me", "input": [{"name": "v:a", "uri": uri}]})
     with listening(service) as at:
-        node = node_at(at)
-        for _ in range(2):
-            assert read(do(node, TWICE_AND_SUM, given, tmp_path / "here")["c"]) == [3, 30]
+        far = ZeromqService(Address(at.host, at.request_port))
+        assert far.start(request).rid == "r7"
+        for thread in service.threads:
+            thread.join()
+        assert far.start(request) == far.find("r7") == service.find("r7") == far.list()[0] == far.list("me", 1)[0]
         with pytest.raises(Conflict, match="r7"):
-            do(node, TWICE_AND_SUM, {"a": values(tmp_path / "a.nc", 2)}, tmp_path / "here")
-        node.close()
-    assert isinstance(service.node, HandNode)
-    assert service.node.asked == ["r7"]
+            far.start(StratusRequest.from_json({**TWICE_AND_SUM, "cid": "you"}))
+        assert far.stop("r7").state.ended
+        far.delete("r7")
+        with pytest.raises(NotFound):
+            far.find("r7")
+        assert far.list() == ()
+        far.close()
 
 
 def test_what_the_operation_raises_there_is_told_here(service: Answering, tmp_path: Path) -> None:
     service.node._error = DocumentError("axis: there is none")  # type: ignore[attr-defined]
     with listening(service) as at:
         node = node_at(at)
-        with pytest.raises(OperationFailed, match="axis: there is none"):
+        with pytest.raises(DocumentError, match="axis: there is none"):
             do(node, TWICE_AND_SUM, {"a": values(tmp_path / "a.nc", 1)}, tmp_path / "here")
         with pytest.raises(DocumentError, match="circle"):
             do(node, {"operation": [{"name": "x:sum", "input": "a", "result": "a"}]}, {}, tmp_path / "here")
@@ -93,7 +102,7 @@ def test_what_the_operation_raises_there_is_told_here(service: Answering, tmp_pa
 
 
 def test_a_node_that_nobody_serves_is_lost(tmp_path: Path) -> None:
-    node = ZeromqNode("far", Address("127.0.0.1", 1, patience=0.3))
+    node = ServiceNode("far", ZeromqService(Address("127.0.0.1", 1, patience=0.3)))
     with pytest.raises(NodeLost, match=r"no answer within 0\.3 s"):
         node.capabilities()
     node.close()
@@ -216,11 +225,3 @@ def test_a_file_that_comes_in_pieces_is_whole_or_is_not_there(tmp_path: Path) ->
             coming.take(*wrong)
     length, whole = coming.take(id, 5, 3, b"de")
     assert (length, whole and whole.read_bytes()) == (5, b"abcde")
-
-
-def test_a_talk_that_is_stopped_does_not_wait(tmp_path: Path) -> None:
-    stopping = threading.Event()
-    stopping.set()
-    address = Address("127.0.0.1", 1, patience=60)
-    with zmq.Context() as context, _Talk(context, address, stopping) as talk, pytest.raises(HandedBack):
-        talk.ask(Ask("", "epas"))
