@@ -79,15 +79,15 @@ def answer(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pileus-zeromq-")))
         context = stack.enter_context(zmq.Context())
         context.setsockopt(zmq.LINGER, 0)
-        threads = _Threads(ended)
-        stack.callback(threads.end)
-        if keys := listen.keys:
-            threads.start(lambda: _guard(context, keys, ended))
         front, publisher = (stack.enter_context(_socket(context, kind, listen)) for kind in (zmq.ROUTER, zmq.XPUB))
-        _bind(front, listen, listen.request_port)
-        _bind(publisher, listen, listen.response_port)
         back = stack.enter_context(context.socket(zmq.PULL))
         back.bind(_ASKS)
+        threads = _Threads(ended)
+        stack.callback(threads.end)  # before the sockets are closed
+        if keys := listen.keys:
+            threads.start(lambda: _guard(context, keys, ended))
+        _bind(front, listen, listen.request_port)
+        _bind(publisher, listen, listen.response_port)
         published = Published(service, publisher)
         answers = Answers(service, folder, published.follow)
         for _ in range(THREADS):
