@@ -46,8 +46,15 @@ def every_command() -> Iterator[tuple[str, str, Any]]:
     root = get_command(app)
     for entry in ENTRIES:
         found = root.get_command(None, entry.name)
-        for name, command in getattr(found, "commands", {"": found}).items():
-            yield entry.panel, f"{entry.name} {name}".strip(), command
+        for words, command in _leaves(entry.name, found):
+            yield entry.panel, words, command
+
+
+def _leaves(words: str, command: Any) -> Iterator[tuple[str, Any]]:
+    for name, sub in getattr(command, "commands", {}).items():
+        yield from _leaves(f"{words} {name}", sub)
+    if not hasattr(command, "commands"):
+        yield words, command
 
 
 def commands() -> str:

@@ -7,6 +7,7 @@ import typer
 
 from pileus.cli import show
 from pileus.cli.app import app
+from pileus.cli.node_keys import keys
 
 if TYPE_CHECKING:
     from pileus.nodes.settings import Section
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 node = typer.Typer(help="Nodes that do requests of Stratus.", no_args_is_help=True)
 app.add_typer(node, name="node")
+node.add_typer(keys, name="keys")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Settings: .ini, .yaml or .json.")]
 Folder = Annotated[Path | None, typer.Option(help="Folder of its requests and results, in place of the settings'.")]
 

@@ -61,6 +61,9 @@ CALLS: dict[str, list[str]] = {
     "node start": ["node.ini"],
     "node check": ["node.ini"],
     "node list": ["node.ini"],
+    "node keys new": ["laptop"],
+    "node keys list": [],
+    "node keys remove": ["laptop"],
     "feed": ["rerun", "--param", "collections=none", "--param", "workflow=none"],
     "rules list": [],
     "rules enable": ["monthly"],
@@ -152,6 +155,9 @@ ALONE = {
     "node start",
     "node check",
     "node list",
+    "node keys new",
+    "node keys list",
+    "node keys remove",
 }
 """Commands that read nothing of the stack that is up."""
 REFUSED = {"images", "pause", "resume", "cancel", "diff", "deploy", "destroy", "runs stop"}

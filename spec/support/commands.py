@@ -41,11 +41,15 @@ def leaves() -> Iterator[tuple[str, Any]]:
     """Every command with its words, those of groups included."""
     root = get_command(app)
     for entry in ENTRIES:
-        command = root.get_command(None, entry.name)
-        if hasattr(command, "commands"):
-            yield from ((f"{entry.name} {name}", sub) for name, sub in command.commands.items())
-        else:
-            yield entry.name, command
+        yield from _leaves(entry.name, root.get_command(None, entry.name))
+
+
+def _leaves(words: str, command: Any) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield words, command
+        return
+    for name, sub in command.commands.items():
+        yield from _leaves(f"{words} {name}", sub)
 
 
 def run_all(folder: Path, lines: Sequence[Sequence[str]], environ: Mapping[str, str]) -> list[Answer]:
