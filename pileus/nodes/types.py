@@ -99,6 +99,14 @@ TYPES["celery"] = NodeType(
     extra="celery",
     needs=("celery", "redis"),
 )
+TYPES["ogc"] = NodeType(
+    "a server of OGC API - Processes, of anybody's",
+    node="pileus.nodes.ogc_node:ogc_node",
+    options={"url": "text"} | _TOKEN,  # type: ignore[arg-type]
+    required=("url",),
+    extra="stratus",
+    needs=("xarray", "h5netcdf"),
+)
 TYPES["rest_client"] = TYPES["openapi"] = TYPES["rest"]
 
 

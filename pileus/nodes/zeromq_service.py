@@ -135,7 +135,7 @@ class ZeromqService:
                     self._idle.append(socket)
 
     def _connected(self) -> "zmq.Socket[bytes]":
-        socket = zmq.Context.instance().socket(zmq.REQ)  # one whose end nobody waits for
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.REQ)  # one whose end nobody waits for
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, LARGEST)
         socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)

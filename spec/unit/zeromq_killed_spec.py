@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from spec.support.nodes import read, values
-from spec.support.zeromq import free_ports
 
 from pileus.nodes.node import NodeLost
 from pileus.nodes.settings import read_settings
 from pileus.nodes.wire import node_of
 from pileus.stratus.request import StratusRequest
+from spec.support.nodes import read, values
+from spec.support.zeromq import free_ports
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(120)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ class Served:
         return self.process.returncode
 
 
-@pytest.fixture()
+@pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     made = Served(tmp_path)
     made.start()
