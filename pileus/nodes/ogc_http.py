@@ -122,7 +122,7 @@ class OgcServer:
             try:
                 session = requests.Session()
                 session.trust_env = False  # a .netrc would send a password
-                more = {"timeout": PATIENCE, "allow_redirects": False, "stream": True}
+                more: dict[str, Any] = {"timeout": PATIENCE, "allow_redirects": False, "stream": True}
                 answer = session.request(method, url, headers={**self._headers, **headers}, json=value, **more)
             except requests.RequestException as error:
                 raise NodeLost(f"does not answer: {type(error).__name__}", where=public_url(url)) from error

@@ -45,6 +45,7 @@ PAGES = (
     "how-to/cirrus-tasks.md",
     "how-to/feeders.md",
     "how-to/nodes.md",
+    "how-to/node-transports.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )

@@ -1,4 +1,4 @@
-"""pygeoapi as the registry carries it, in an environment of its own: a server of OGC API - Processes of somebody else."""
+"""pygeoapi as the registry carries it, in an environment of its own: somebody else's server of OGC API - Processes."""
 
 import json
 import os

@@ -179,18 +179,18 @@ def test_an_answer_that_does_not_end_is_cut(tmp_path: Path, monkeypatch: pytest.
 def test_a_redirect_is_followed_on_the_same_server_alone(tmp_path: Path) -> None:
     moved = (302, {"Location": "/elsewhere"}, b"")
     elsewhere = (200, JSON, b'{"status": "failed", "message": "as told"}')
-    with hostile((201, {"Location": "/job"}, b""), job=moved, elsewhere=elsewhere) as url:
-        with pytest.raises(OperationFailed, match="as told"):
-            do(url, asked({"name": "far:p"}), tmp_path)
+    begun = (201, {"Location": "/job"}, b"")
+    with hostile(begun, job=moved, elsewhere=elsewhere) as url, pytest.raises(OperationFailed, match="as told"):
+        do(url, asked({"name": "far:p"}), tmp_path)
     away = (302, {"Location": "http://127.0.0.2:9/"}, b"")
-    with hostile((201, {"Location": "/job"}, b""), job=away) as url, pytest.raises(Refused, match="another server"):
+    with hostile(begun, job=away) as url, pytest.raises(Refused, match="another server"):
         do(url, asked({"name": "far:p"}), tmp_path)
 
 
 def test_a_lost_server_is_asked_again_and_then_the_request_fails(tmp_path: Path) -> None:
     with hostile((503, JSON, b"{}")) as url:
         route = Route([node_at(url)], patience=Patience(tries=2, pause=0.01))
-        with pytest.raises(NodeLost, match="node far, far:p: .*status 503"):
+        with pytest.raises(NodeLost, match=r"node far, far:p: .*status 503"):
             route.run(asked({"name": "far:p"}), {}, tmp_path, threading.Event())
 
 
