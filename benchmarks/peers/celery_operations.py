@@ -17,9 +17,7 @@ BROKER = sys.argv[1] if __name__ == "__main__" else None
 def made(broker):
     """Return the application."""
     app = Celery("celery_operations", broker=broker, backend=broker)
-    app.conf.update(
-        task_serializer="json", accept_content=["json"], task_acks_late=True, task_default_queue="bench"
-    )
+    app.conf.update(task_serializer="json", accept_content=["json"], task_acks_late=True, task_default_queue="bench")
 
     @app.task(name="add")
     def add(value):

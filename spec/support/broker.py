@@ -1,7 +1,6 @@
 """A Redis of the spec's own, and workers of Celery in processes of their own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pileus.errors import HandedBack
 from pileus.nodes.celery_queue import Queue
 from pileus.nodes.celery_worker import work
 from pileus.stratus.request import StratusRequest
+from spec.servers import find, install
 from spec.support.nodes import HandNode
 from spec.support.zeromq import free_ports
 
@@ -29,8 +29,10 @@ MISSING = "no redis-server here: `apt-get install redis-server` brings it"
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
     """The address of a Redis that keeps nothing on the disk, and is stopped at the end."""
-    if not (program := shutil.which("redis-server")):
-        pytest.skip(MISSING)
+    if why := install():
+        pytest.skip(f"{MISSING}: {why}")
+    program = find("redis-server")
+    assert program
     (port,) = free_ports(1)
     command = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -5,12 +5,15 @@ import json
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import xarray
 from redis import Redis
 
 from pileus.errors import DamagedObject, DocumentError, HandedBack, OperationFailed
@@ -19,7 +22,7 @@ from pileus.nodes.celery_queue import INLINE, Queue, brought, task_id
 from pileus.nodes.node import NodeLost
 from pileus.nodes.settings import read_settings
 from pileus.stratus.request import StratusRequest
-from spec.support.broker import MISSING, redis_server, wait_for, worker
+from spec.support.broker import MISSING, ROOT, redis_server, wait_for, worker
 from spec.support.nodes import read, values
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(120)]
@@ -238,7 +241,39 @@ def test_the_settings_name_the_broker(tmp_path: Path) -> None:
 def test_the_absence_of_redis_is_a_sentence_that_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(pytest.skip.Exception, match="apt-get install redis-server"), redis_server(tmp_path):
+    monkeypatch.setattr("spec.support.broker.install", lambda: "no apt-get here")
+    with pytest.raises(pytest.skip.Exception, match=f"{MISSING}: no apt-get here"), redis_server(tmp_path):
         pass
-    assert "redis-server" in MISSING
+
+
+def test_a_node_started_by_its_settings_does_the_requests_of_another(broker: str, tmp_path: Path) -> None:
+    """`pileus node start` for a worker, and a node that names its queue: a mean of 1 and 3."""
+    section = f"type = celery\nbroker = {broker}\nqueue_name = by-settings\nshared = shared\npatience = 10\n"
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "worker.ini").write_text(
+        f"[stratus]\n{section}\n[own]\ntype = endpoint\nmodule = pileus.stratus.builtin\nat_once = 1\n"
+    )
+    (tmp_path / "front.ini").write_text(f"[cluster]\n{section}")
+    request = StratusRequest.from_json(
+        {
+            "rid": "settings",
+            "input": [{"name": "v:a", "uri": "given:a"}],
+            "operation": [{"name": "pileus:mean", "input": "a", "axis": "x", "result": "b"}],
+            "outputs": ["b"],
+        }
+    )
+    command = [sys.executable, "-u", "-m", "pileus", "node", "start", "worker.ini"]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline().startswith(b"takes requests from queue by-settings")
+            node = celery_node(read_settings(tmp_path / "front.ini").nodes[0])
+            alive(node)
+            made = node.run(request, {"a": values(tmp_path / "a.nc", 1, 3)}, tmp_path, threading.Event())
+            node.close()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+    with xarray.open_dataset(made["b"], engine="h5netcdf") as data:
+        assert float(data["v"]) == 2
