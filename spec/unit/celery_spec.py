@@ -40,7 +40,7 @@ def queue(broker: str, tmp_path: Path) -> Queue:
     with Redis.from_url(broker) as redis:
         redis.flushall()
     (tmp_path / "shared").mkdir()
-    return Queue(broker, broker, shared=tmp_path / "shared", patience=2)
+    return Queue(broker, broker, shared=tmp_path / "shared", patience=4)
 
 
 @pytest.fixture
