@@ -65,8 +65,8 @@ class WorkerState:
     cell: Cell | None = None
     """Where strangers' files are opened; None: in this process."""
     graph: tuple[str, Graph] | None = None
-    """The last graph that it worked on, by its subject and the mark of its input: one of thousands of operations takes a
-    while to read, and a worker does many messages of it."""
+    """The last graph that it worked on, by its subject and the mark of its input: a long one takes a while to read, and
+    a worker does many messages of it."""
     late: LateDelete | None = None
     """Staged objects of tasks that have published; they are deleted in the background."""
 
