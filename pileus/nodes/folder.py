@@ -197,10 +197,12 @@ class FolderService:
             finally:
                 del self._stops[rid]
             with self._lock:
-                if ended and not self._kept[rid].standing.state.ended:
+                kept = self._kept.get(rid)  # None: it was ended meanwhile, and deleted
+                if kept and ended and not kept.standing.state.ended:
                     self._stand(rid, ended)
-            if self._kept[rid].standing.state.ended:
-                self._disk.tidy(rid, self._kept[rid].standing)
+                standing = self._kept[rid].standing if kept else None
+            if standing and standing.state.ended:
+                self._disk.tidy(rid, standing)
 
     def _do(self, rid: str, request: StratusRequest, stopping: threading.Event) -> Standing | None:
         """Do one request, and return where it stands then; None where it was stopped, and may go on."""

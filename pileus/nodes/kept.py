@@ -113,7 +113,10 @@ class KeptRequests:
         """Delete what an ended request has left in its folder beside its results."""
         work = self.work(rid)
         keep = {work / path for path in standing.results.values()}
-        for found in sorted(work.rglob("*"), reverse=True):
+        listed: list[Path] = []
+        with suppress(OSError):  # somebody deletes the request meanwhile
+            listed.extend(work.rglob("*"))
+        for found in sorted(listed, reverse=True):
             with suppress(OSError):  # a node that has not ended yet may still write there: the next start deletes that
                 _remove(found, keep)
 
