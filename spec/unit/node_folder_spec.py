@@ -3,9 +3,6 @@
 import hashlib
 import io
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ import pytest
 from pileus.errors import Conflict, DocumentError, NotFound, UsageError
 from pileus.models import State
 from pileus.nodes.folder import FolderService
+from pileus.nodes.kept import KeptRequests, Standing
 from pileus.nodes.route import Patience, Route
 from pileus.stratus.request import StratusRequest
 from pileus.stratus.service import NETCDF, Progress
@@ -61,7 +59,7 @@ def chain(uri: str, rid: str = "r7", **more: Any) -> StratusRequest:
     )
 
 
-def _result(service: FolderService, rid: str, folder: Path, name: str = "") -> list[float]:
+def result(service: FolderService, rid: str, folder: Path, name: str = "") -> list[float]:
     path = folder / "got.nc"
     path.write_bytes(b"".join(service.result(rid, name, NETCDF)))
     return read(path)
@@ -76,10 +74,10 @@ def test_a_request_is_done_and_its_result_can_be_read_twice(tmp_path: Path) -> N
         assert (begun.rid, begun.cid, begun.outputs, begun.operations) == ("r7", "me", ("r2",), 2)
         found = ended(service, "r7")
         assert (found.state, found.done, found.why) == (State.succeeded, 2, "")
-        assert _result(service, "r7", tmp_path) == _result(service, "r7", tmp_path, "r2") == [4, 8]
+        assert result(service, "r7", tmp_path) == result(service, "r7", tmp_path, "r2") == [4, 8]
     with serving(tmp_path) as service:
         assert service.find("r7") == found
-        assert _result(service, "r7", tmp_path) == [4, 8]
+        assert result(service, "r7", tmp_path) == [4, 8]
         assert sorted(path.name for path in (tmp_path / "node/requests/r7/work").rglob("*.nc")) == ["r2.nc"]
 
 
@@ -133,6 +131,26 @@ def test_a_request_that_is_stopped_ends_and_has_no_result(tmp_path: Path) -> Non
             service.result("r7", "", NETCDF)
 
 
+def test_a_request_that_is_deleted_as_soon_as_it_has_ended_ends_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values(tmp_path / "v0.nc", 1)
+    tidy, deleted = KeptRequests.tidy, list[str]()
+    with serving(tmp_path, files=[tmp_path], at_once=1) as service:
+
+        def late(kept: KeptRequests, rid: str, standing: Standing) -> None:
+            service.delete(rid)
+            deleted.append(rid)
+            tidy(kept, rid, standing)
+
+        monkeypatch.setattr(KeptRequests, "tidy", late)
+        for rid in ("r1", "r2"):
+            service.start(chain(f"file://{tmp_path}/v0.nc", rid))
+            while rid not in deleted:
+                threading.Event().wait(0.01)
+        assert service.list() == ()
+
+
 def test_a_failure_is_kept_as_the_error_that_it_was(tmp_path: Path) -> None:
     values(tmp_path / "v0.nc", 1)
     failing = HandNode("one", ["a", "b"], error=DocumentError("no such axis", where="r1"))
@@ -176,7 +194,7 @@ def test_a_form_or_a_name_that_there_is_not_is_said(tmp_path: Path) -> None:
     with serving(tmp_path, files=[tmp_path]) as service:
         service.start(chain(f"file://{tmp_path}/v0.nc", outputs=["r1", "r2"]))
         ended(service, "r7")
-        assert _result(service, "r7", tmp_path, "r1") == [2]
+        assert result(service, "r7", tmp_path, "r1") == [2]
         with pytest.raises(UsageError, match="has several results: expected the name of one of r1, r2"):
             service.result("r7", "", NETCDF)
         with pytest.raises(NotFound, match="unknown result 'r3': did you mean"):
@@ -209,79 +227,6 @@ def test_a_file_that_no_request_names_is_deleted_after_a_day(tmp_path: Path) -> 
 def test_one_process_serves_a_folder(tmp_path: Path) -> None:
     with serving(tmp_path), pytest.raises(UsageError, match="another process serves this folder"), serving(tmp_path):
         pass
-
-
-SERVER = """
-import sys, threading
-from pathlib import Path
-from pileus.nodes.folder import FolderService
-from pileus.nodes.route import Route
-from spec.support.nodes import HandNode, WaitingNode
-from spec.unit.node_folder_spec import chain
-
-folder = Path(sys.argv[1])
-nodes = [HandNode("one", ["a"]), WaitingNode("two", ["b"])]
-service = FolderService(folder / "node", Route(nodes), files=[folder])
-service.start(chain(f"file://{folder}/v0.nc"))
-nodes[1].begun.wait(30)
-print("begun", flush=True)
-threading.Event().wait(60)
-"""
-
-
-KILLED = """
-import sys
-from pathlib import Path
-from pileus.nodes.folder import FolderService
-from pileus.nodes.route import Route
-from spec.support.nodes import HandNode
-from spec.unit.node_folder_spec import ended, long_chain
-
-folder = Path(sys.argv[1])
-service = FolderService(folder / "node", Route([HandNode("one", ["a"]), HandNode("two", ["b"])]), files=[folder])
-print("begun", flush=True)
-service.start(long_chain(f"file://{folder}/v0.nc"))
-print(ended(service, "long").state, flush=True)
-service.close()
-"""
-
-
-def long_chain(uri: str) -> StratusRequest:
-    """Twelve parts, one after another."""
-    operations = [
-        {"name": f"{'ab'[n % 2]}:twice", "input": f"r{n}" if n else "v0", "result": f"r{n + 1}"} for n in range(12)
-    ]
-    return StratusRequest.from_json({"rid": "long", "input": [{"name": "v0", "uri": uri}], "operation": operations})
-
-
-def test_whenever_the_process_is_killed_the_request_is_done_in_the_end(tmp_path: Path) -> None:
-    values(tmp_path / "v0.nc", 1, 2)
-    for wait in (0.0, 0.01, 0.03, 0.06, 0.1, None):
-        with subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            assert process.stdout.readline() == "begun\n"
-            if wait is None:
-                assert process.stdout.readline() == "succeeded\n"
-                assert process.wait(20) == 0
-            else:
-                threading.Event().wait(wait)
-                process.send_signal(signal.SIGKILL)
-    with serving(tmp_path) as service:
-        assert _result(service, "long", tmp_path) == [4096, 8192]
-        assert sorted(path.name for path in (tmp_path / "node/removed").iterdir()) == []
-
-
-def test_what_a_killed_process_had_begun_goes_on(tmp_path: Path) -> None:
-    values(tmp_path / "v0.nc", 1, 2)
-    with subprocess.Popen([sys.executable, "-c", SERVER, tmp_path], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(signal.SIGKILL)
-    nodes = [HandNode("one", ["a"]), HandNode("two", ["b"])]
-    with serving(tmp_path, *nodes, files=[tmp_path]) as service:
-        assert ended(service, "r7").state is State.succeeded
-        assert _result(service, "r7", tmp_path) == [4, 8]
-        assert [node.asked for node in nodes] == [[], ["r7-1"]]  # what the first had made was there
 
 
 def test_a_node_that_is_closed_goes_on_when_it_begins_again(tmp_path: Path) -> None:
