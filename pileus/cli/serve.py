@@ -33,6 +33,7 @@ def serve(
         from pileus.nodes.wire import built_in
 
         serve_node(built_in(folder, port, address, host or ()), folder, show.line)
+        show.line("stopped")
         return
     from pileus.api.roles import Role, new_token
 
