@@ -238,6 +238,14 @@ def test_the_settings_name_the_broker(tmp_path: Path) -> None:
             celery_node(read_settings({"far": {"type": "celery", **wrong}}).nodes[0])
 
 
+def test_a_stack_takes_the_place_of_the_cluster_by_one_word() -> None:
+    section = {"type": "celery", "broker": "redis://127.0.0.1:1/0", "queue_name": "q", "shared": "s", "patience": 5}
+    assert read_settings({"far": section}).nodes[0].unused == ()
+    cloud = read_settings({"far": {**section, "type": "queue"}}).nodes[0]
+    assert cloud.type == "queue"
+    assert set(cloud.unused) == {"broker", "queue_name", "shared", "patience"}
+
+
 def test_the_absence_of_redis_is_a_sentence_that_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,7 @@ def test_a_node_without_a_section_of_its_own_serves_nobody() -> None:
         ({"a b": {"type": "rest"}}, r"settings: section 'a b': expected a name of up to 64 letters, digits, _ and -"),
         (
             {"stratus": {"type": "queue"}, "x": {"type": "rest"}},
-            r".*\[stratus\] type: unknown type of node 'queue'.*there are endpoint, openapi, rest.*",
+            r".*\[stratus\] type: unknown type of node 'queue'.*there are .*endpoint, openapi, rest.*",
         ),
         (
             {"stratus": {"type": "rest", "files": 3}, "x": {"type": "rest"}},
