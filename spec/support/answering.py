@@ -54,7 +54,7 @@ class Answering:
 
     def _do(self, kept: Kept) -> None:
         folder = self.folder / kept.progress.rid
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         given = {
             id: self.folder / one.uri.removeprefix("value:")
             for id, one in kept.request.inputs.items()

@@ -47,6 +47,15 @@ def _as(tmp_path: Path, name: str, text: str) -> Settings:
     return read_settings(tmp_path / name)
 
 
+def test_the_settings_on_the_pages_are_settings(tmp_path: Path) -> None:
+    pages = (Path(__file__).parents[2] / "docs/how-to").glob("node*.md")
+    found = [
+        text for page in sorted(pages) for text in re.findall(r"^```ini\n(.*?)^```", page.read_text(), re.M | re.S)
+    ]
+    read = [_as(tmp_path, f"{number}.ini", text) for number, text in enumerate(found)]
+    assert {one.type for settings in read for one in (*settings.nodes, settings.this)} >= {"celery", "ogc"}
+
+
 def test_the_forms_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     value = parse_yaml(YAML, "here")

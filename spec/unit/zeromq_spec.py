@@ -10,6 +10,7 @@ import zmq
 
 from pileus.errors import Conflict, DocumentError, HandedBack, NotFound, UsageError
 from pileus.nodes.node import NodeLost
+from pileus.nodes.route import Patience, Route
 from pileus.nodes.service_node import ServiceNode
 from pileus.nodes.zeromq_files import Coming, Sending
 from pileus.nodes.zeromq_messages import PIECE, Ask, answer_of, ask_frames, ask_of
@@ -99,6 +100,29 @@ def test_what_the_operation_raises_there_is_told_here(service: Answering, tmp_pa
         with pytest.raises(DocumentError, match="circle"):
             do(node, {"operation": [{"name": "x:sum", "input": "a", "result": "a"}]}, {}, tmp_path / "here")
         node.close()
+
+
+def test_a_request_over_a_node_here_and_one_there_that_dies_once(tmp_path: Path) -> None:
+    """Twice there, a sum here, twice there: of 1 and 10 comes (2 + 1) * 2 and (20 + 10) * 2."""
+    request = StratusRequest.from_json(
+        {
+            "rid": "both",
+            "input": [{"name": "v:a", "uri": "given:a"}],
+            "operation": [
+                {"name": "far:twice", "input": "a", "result": "b"},
+                {"name": "near:sum", "input": "a,b", "result": "c"},
+                {"name": "far:twice", "input": "c", "result": "d"},
+            ],
+        }
+    )
+    far, near = HandNode("far", ["far"], dies=1), HandNode("near", ["near"])
+    with answering(far, tmp_path) as service, listening(service) as at:
+        route = Route([near, node_at(at)], patience=Patience(tries=3, pause=0.01))
+        made = route.run(request, {"a": values(tmp_path / "a.nc", 1, 10)}, tmp_path / "here", threading.Event())
+        route.close()
+        assert read(made["d"]) == [6, 60]
+        assert (far.asked, near.asked) == (["both-0", "both-0", "both-2"], ["both-1"])
+        assert service.list() == ()
 
 
 def test_a_node_that_nobody_serves_is_lost(tmp_path: Path) -> None:
