@@ -29,8 +29,10 @@ def _in_place(schema: Any, parts: Mapping[str, Any]) -> Any:
 
 WHOLE = request_schema()
 REQUEST = _in_place(WHOLE, WHOLE["$defs"]) | {"examples": [EXAMPLE]}
+LONG = 5000
+"""Characters of a query parameter: a line of HTTP has 64 KiB, and a character may become twelve bytes of it."""
 Document = Annotated[dict[str, Any], WithJsonSchema(REQUEST), Body()]
-Text = Annotated[str, Query(max_length=100_000, description="The request, as JSON.", examples=['{"operation": []}'])]
+Text = Annotated[str, Query(max_length=LONG, description="The request, as JSON.", examples=['{"operation": []}'])]
 Id = Annotated[str | None, Query(max_length=64, description="Of the request.", examples=["mean-2015"])]
 
 
@@ -40,8 +42,6 @@ def _list_of(name: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "contentMediaType": "application/json", "contentSchema": items})
 
 
-LONG = 100_000
-"""Characters of a query parameter."""
 Operations = Annotated[str, _list_of("operation"), Query(max_length=LONG, description="A list as JSON.")]
 Variables = Annotated[str | None, _list_of("input"), Query(max_length=LONG, description="Inputs: a list as JSON.")]
 Domains = Annotated[str | None, _list_of("domain"), Query(max_length=LONG, description="A list as JSON.")]
