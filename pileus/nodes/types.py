@@ -17,8 +17,18 @@ Kind = Literal["text", "number", "port", "yes", "names", "path", "paths"]
 """What an option holds. `yes`: true or false. `names`: texts, with commas between them. `path`: relative to the folder
 of the settings; `paths`: several."""
 REST_PORT = 5000
-_REST = {"url": "text", "host": "text", "port": "port", "host_address": "text", "api": "text"}
-_TOKEN = {"token_env": "text", "token_file": "path"}
+_TOKEN: dict[str, Kind] = {"token_env": "text", "token_file": "path"}
+_REST: dict[str, Kind] = {"url": "text", "host": "text", "port": "port", "host_address": "text", "api": "text"}
+_ZEROMQ: dict[str, Kind] = {"request_port": "port", "response_port": "port", "keys": "path", "key": "text"}
+_CELERY: dict[str, Kind] = {
+    "broker": "text",
+    "celery_broker_url": "text",
+    "backend": "text",
+    "queue_name": "text",
+    "shared": "path",
+    "seconds": "number",
+    "patience": "number",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,47 +76,42 @@ TYPES: dict[str, NodeType] = {
         "the HTTP API of a Pileus",
         node="pileus.nodes.rest_node:rest_node",
         server="pileus.nodes.rest_server:serve",
-        options=_REST | _TOKEN,  # type: ignore[arg-type]
+        options=_REST | _TOKEN,
         served={"names": "names", "api": "text"},
     ),
     "queue": NodeType(
         "the queues and workers of a stack",
         node="pileus.nodes.queue_node:queue_node",
-        options={"url": "text"} | _TOKEN,  # type: ignore[arg-type]
+        options={"url": "text", **_TOKEN},
         in_place_of="celery",
     ),
+    "zeromq": NodeType(
+        "a node that speaks ZeroMQ",
+        node="pileus.nodes.zeromq_node:zeromq_node",
+        server="pileus.nodes.zeromq_server:serve",
+        options={"host": "text", "patience": "number", "server_key": "text", **_ZEROMQ},
+        served={"client_address": "text", **_ZEROMQ},
+        extra="zeromq",
+        needs=("zmq",),
+    ),
+    "celery": NodeType(
+        "workers of Celery, over a broker",
+        node="pileus.nodes.celery_node:celery_node",
+        server="pileus.nodes.celery_worker:serve",
+        options=_CELERY,
+        served=_CELERY,
+        extra="celery",
+        needs=("celery", "redis"),
+    ),
+    "ogc": NodeType(
+        "a server of OGC API - Processes, of anybody's",
+        node="pileus.nodes.ogc_node:ogc_node",
+        options={"url": "text", **_TOKEN},
+        required=("url",),
+        extra="stratus",
+        needs=("xarray", "h5netcdf"),
+    ),
 }
-_KEYS = {"keys": "path", "key": "text"}
-TYPES["zeromq"] = NodeType(
-    "a node that speaks ZeroMQ",
-    node="pileus.nodes.zeromq_node:zeromq_node",
-    server="pileus.nodes.zeromq_server:serve",
-    options={"host": "text", "request_port": "port", "response_port": "port", "patience": "number"}
-    | {"server_key": "text"}
-    | _KEYS,  # type: ignore[arg-type]
-    served={"client_address": "text", "request_port": "port", "response_port": "port"} | _KEYS,  # type: ignore[arg-type]
-    extra="zeromq",
-    needs=("zmq",),
-)
-_QUEUE = {"broker": "text", "celery_broker_url": "text", "backend": "text", "queue_name": "text", "shared": "path"}
-_QUEUE |= {"seconds": "number", "patience": "number"}
-TYPES["celery"] = NodeType(
-    "workers of Celery, over a broker",
-    node="pileus.nodes.celery_node:celery_node",
-    server="pileus.nodes.celery_worker:serve",
-    options=_QUEUE,  # type: ignore[arg-type]
-    served=_QUEUE,  # type: ignore[arg-type]
-    extra="celery",
-    needs=("celery", "redis"),
-)
-TYPES["ogc"] = NodeType(
-    "a server of OGC API - Processes, of anybody's",
-    node="pileus.nodes.ogc_node:ogc_node",
-    options={"url": "text"} | _TOKEN,  # type: ignore[arg-type]
-    required=("url",),
-    extra="stratus",
-    needs=("xarray", "h5netcdf"),
-)
 TYPES["rest_client"] = TYPES["openapi"] = TYPES["rest"]
 
 
