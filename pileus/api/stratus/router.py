@@ -50,7 +50,7 @@ RESULT: dict[int | str, dict[str, Any]] = {
 FILE = {
     "requestBody": {
         "required": True,
-        "content": {"application/netcdf": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 Cid = Annotated[str, Query(max_length=64, description="Of whoever asked; empty: of all.")]
