@@ -41,7 +41,7 @@ def endpoint_node(section: Section) -> "EndpointNode":
     sources = [f"{modules[0]}:{named}"] if named else modules
     bounds = Bounds(section.number("memory", MEMORY), section.number("seconds", int(SECONDS)))
     if (folder := str(section.folder.resolve())) not in sys.path:
-        sys.path.append(folder)
+        sys.path.insert(0, folder)
     return EndpointNode(
         section.name,
         sources,

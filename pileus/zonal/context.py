@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from pileus.documents import Band, Process
-from pileus.errors import RasterError
+from pileus.errors import RasterError, ZonesError
 from pileus.raster.byte_ranges import Directory
 from pileus.raster.grid import Box, Grid, Needed, either
 from pileus.raster.longitudes import reaches_beyond
@@ -111,11 +111,16 @@ class Context:
         self.notes: list[str] = list(zones.notes)
         self.scratch_bytes = 0
 
-    def index(self, grid: Grid) -> ZoneIndex:
-        """Return the zone index of a grid, fetched or compiled once."""
+    def index(self, grid: Grid, where: str) -> ZoneIndex:
+        """Return the zone index of a grid, fetched or compiled once. Raises ZonesError, which names zones and `where`,
+        the source that has the grid.
+        """
         if grid.hash not in self._indexes:
             started = time.perf_counter()
-            index, key = self._fetch(grid)
+            try:
+                index, key = self._fetch(grid)
+            except ZonesError as error:
+                raise ZonesError(error.message, where=f"{error.where} on {where}") from error
             self.notes += [note for note in _notes(grid) if note not in self.notes]
             self._indexes[grid.hash] = (index, key)
             self.notes += [note for note in index.notes if note not in self.notes]
@@ -124,7 +129,7 @@ class Context:
 
     def layer(self, band: str, grid: Grid, stored: Stored, where: str) -> Reading:
         """Return what is read of a layer. Raises what the observer raises."""
-        zones = self.index(grid).needed
+        zones = self.index(grid, where).needed
         if self.observer is None:
             return Reading(zones, zones, band, grid, None)
         others = self.observer.needed(band, grid, stored, where)
@@ -159,7 +164,7 @@ class Context:
         taken = self._taken(grid, where, before)
         before.append((grid, where))
         kept, validity = need_percentiles(self.process.stats), validity_of(self.process, stored)
-        index = self.index(grid)
+        index = self.index(grid, where)
         rules = index, grid.cell_areas(), validity, self.process.area_weighted
         if not taken:
             return Accumulators(*rules, kept, stored)

@@ -8,13 +8,15 @@ import sys
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pileus.documents import Process
-from pileus.errors import PileusError, RasterError
+from pileus.errors import PileusError, RasterError, ZonesError
 from pileus.raster.gdal import SKIPPED, harden
 from pileus.raster.signatures import GEOTIFF, KINDS, kind_of
 from pileus.zonal import Source, measure
@@ -158,3 +160,16 @@ def test_every_process_that_opens_such_files_is_hardened_before_gdal_is_loaded(s
     drivers = done.stdout.splitlines()[-1].split("|")
     assert "GTiff" in drivers
     assert not {"VRT", "WMS", "OGR_VRT", "WFS", "HTTP", "MRF"} & set(drivers)
+
+
+def test_a_raster_to_which_no_zone_can_be_brought_is_named(tmp_path: Path) -> None:
+    with rasterio.MemoryFile() as memory:
+        place = {"crs": "EPSG:3857", "transform": rasterio.Affine(1000, 0, 0, 0, -1000, 9000)}
+        with memory.open(driver="GTiff", width=9, height=9, count=1, dtype="uint8", **place) as file:
+            file.write(np.ones((1, 9, 9), "uint8"))
+        body = memory.read()
+    (tmp_path / "x.b.tif").write_bytes(body)
+    beyond = zones_of(shapely.box(0, 0, 1, 95))  # the pole is at 90
+    with pytest.raises(ZonesError, match=r"zones on .*x\.b\.tif: cannot be brought") as caught:
+        measure([Source("x.b.tif", path=tmp_path / "x.b.tif")], PROCESS, beyond, scratch=tmp_path, threads=1)
+    assert one_sentence(caught.value, "x.")
