@@ -39,8 +39,9 @@ register(
         outputs={
             "results": Result(
                 "Results",
-                "The results that the request wants, each with its address.",
+                "The results that the request wants: as JSON, each with its address; a single one also as data.",
                 "application/json",
+                ("application/netcdf", "application/vnd.apache.parquet", "image/tiff"),
             )
         },
         workflow="RunGraph",

@@ -20,6 +20,9 @@ class Result:
     """Of rows, in which they are kept: they can be had in others. `application/json`: it is a part of the result
     document, of its name."""
 
+    forms: tuple[str, ...] = ()
+    """Media types beside JSON that it can be had in, where it is one data set."""
+
     @property
     def is_rows(self) -> bool:
         """Return whether it is a table."""

@@ -156,21 +156,20 @@ def _inputs(number: int) -> str:
     return f"{number} input{'' if number == 1 else 's'}"
 
 
-def process_description(capability: Capability) -> Mapping[str, Any]:
-    """Return the description of an operation as a process of OGC API - Processes: each parameter an input, and `input`
-    the data sets that are read.
+def process_inputs(capability: Capability) -> dict[str, Any]:
+    """Return the inputs of an operation, as OGC API - Processes describes them: each parameter, and `input`, the data
+    sets that are read.
     """
     fewest, most = capability.inputs
     properties = capability.parameters.get("properties", {})
     required = capability.parameters.get("required", ())
-    shared = {"$defs": capability.parameters["$defs"]} if "$defs" in capability.parameters else {}
     inputs: dict[str, Any] = {
         name: {
             "title": name,
             "description": schema.get("description", ""),
             "minOccurs": int(name in required),
             "maxOccurs": 1,
-            "schema": {**schema, **shared},
+            "schema": schema,
         }
         for name, schema in properties.items()
     }
@@ -182,21 +181,7 @@ def process_description(capability: Capability) -> Mapping[str, Any]:
             "maxOccurs": "unbounded" if most is None else most,
             "schema": {"type": "string", "format": "uri"},
         }
-    return {
-        "id": capability.pattern,
-        "title": capability.title,
-        "description": capability.description,
-        "version": "1.0.0",
-        "jobControlOptions": ["async-execute", "dismiss"],
-        "outputTransmission": ["reference", "value"],
-        "inputs": inputs,
-        "outputs": {
-            "result": {
-                "title": "Result",
-                "schema": {"type": "string", "contentMediaType": "application/netcdf", "contentEncoding": "binary"},
-            }
-        },
-    }
+    return inputs
 
 
 def documentation(capability: Capability) -> str:

@@ -363,7 +363,7 @@ def test_reading_asks_for_read_and_executing_for_operate(bench: Bench) -> None:
 
 def test_owslib_finds_describes_and_executes(bench: Bench) -> None:
     client = Processes(bench.api.url, headers={"Authorization": f"Bearer {bench.api.tokens['operate']}"})
-    assert [one["id"] for one in client.processes()] == [PROCESS]
+    assert [one["id"] for one in client.processes()][:2] == [PROCESS, "operations"]
     assert "zones" in client.process(PROCESS)["inputs"]
     assert client.api()["openapi"].startswith("3.0")
     assert len(client.conformance()["conformsTo"]) == 6
@@ -379,7 +379,7 @@ def test_the_client_made_from_the_standard_executes_and_reads_results(bench: Ben
     client = ApiClientWrapper(configuration, header_name="Authorization", header_value=token)
     assert isinstance(client.api_client, ApiClient)
     assert client.get_landing_page().links
-    assert [one.id for one in client.get_processes().processes] == [PROCESS]
+    assert [one.id for one in client.get_processes().processes][:2] == [PROCESS, "operations"]
     assert client.get_process_description(PROCESS).inputs
     headers = {"Authorization": token, "Prefer": "respond-async", "Content-Type": "application/json"}
     # `execute` of this client loses objects given by value, which is why it has `execute_simple`.

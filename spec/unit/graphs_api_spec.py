@@ -268,7 +268,7 @@ def test_a_bad_request_is_refused_by_every_way_in(stack: Stack, ask: Asking) -> 
 
 def test_it_is_a_process_of_ogc_too(stack: Stack, ask: Asking, uri: str) -> None:
     outputs = ask("/processes/operations").json["outputs"]
-    assert outputs["results"]["schema"] == {"type": "object", "contentMediaType": "application/json"}
+    assert outputs["results"]["schema"]["oneOf"][0] == {"type": "object", "contentMediaType": "application/json"}
     asked = {"inputs": {"request": three_steps(uri)}}
     headers = {"Prefer": "respond-async"}
     job = ask("/processes/operations/execution", method="POST", role="operate", body=asked, **headers).json["jobID"]
@@ -278,3 +278,61 @@ def test_it_is_a_process_of_ogc_too(stack: Stack, ask: Asking, uri: str) -> None
     wrong = asked | {"outputs": {"results": {"format": {"mediaType": "text/csv"}}}}
     assert ask("/processes/operations/execution", method="POST", role="operate", body=wrong).status == 400
     assert ask(f"/v1/runs/request:operations%252F{job.partition('.')[2]}/rows").status == 404
+
+
+# --- as processes of OGC API - Processes
+
+
+def test_each_operation_is_a_process(ask: Asking) -> None:
+    listed = [one["id"] for one in ask("/processes").json["processes"]]
+    assert listed[-3:] == ["xop-add", "xop-times", "xop-fails"]
+    told = ask("/processes/xop-times").json
+    assert told["inputs"]["number"] == {
+        "title": "number",
+        "description": "",
+        "minOccurs": 1,
+        "maxOccurs": 1,
+        "schema": {"type": "number"},
+    }
+    assert (told["inputs"]["input"]["minOccurs"], told["inputs"]["input"]["maxOccurs"]) == (1, 1)
+    kinds = [one["contentMediaType"] for one in told["outputs"]["results"]["schema"]["oneOf"]]
+    assert kinds[:2] == ["application/json", "application/netcdf"]
+
+
+def executed(ask: Asking, process: str, inputs: dict[str, Any], **more: Any) -> Any:
+    body = {"inputs": inputs} | more
+    return ask(f"/processes/{process}/execution", method="POST", role="operate", body=body, Prefer="respond-async")
+
+
+def test_an_operation_is_executed_as_a_process_and_its_result_is_data(stack: Stack, ask: Asking, uri: str) -> None:
+    wanted = {"results": {"format": {"mediaType": "application/netcdf"}}}
+    answer = executed(ask, "xop-times", {"input": {"href": uri}, "number": 3}, outputs=wanted)
+    assert (answer.status, answer.json["processID"]) == (201, "operations")
+    stack.do(answer.json["jobID"].removeprefix("operations."))
+    results = ask(f"/jobs/{answer.json['jobID']}/results")
+    assert (results.headers["content-type"], numbers(results.body)) == ("application/netcdf", [3.0, 6.0])
+    told = ask(f"/jobs/{answer.json['jobID']}/results/results?f=application/json").json
+    assert list(told) == ["result"]
+
+
+@pytest.mark.parametrize(
+    ("process", "inputs", "said"),
+    [
+        ("xop-times", {}, "number"),
+        ("xop-times", {"input": 5, "number": 3}, "expected addresses"),
+        ("xop-times", {"input": ["value:none"], "number": 3}, "i1: uri"),
+        ("xop-times", {"input": {"href": "https://example.org/a.nc"}, "number": "three"}, "number"),
+    ],
+)
+def test_an_operation_with_wrong_inputs_is_an_exception(
+    ask: Asking, process: str, inputs: dict[str, Any], said: str
+) -> None:
+    answer = executed(ask, process, inputs)
+    assert answer.status in (400, 422)
+    assert said in answer.json["detail"]
+
+
+def test_data_does_not_fit_into_a_document(ask: Asking, uri: str) -> None:
+    wanted = {"results": {"format": {"mediaType": "application/netcdf"}}}
+    answer = executed(ask, "xop-add", {"input": uri}, outputs=wanted, response="document")
+    assert (answer.status, "by reference" in answer.json["detail"]) == (400, True)

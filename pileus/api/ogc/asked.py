@@ -67,6 +67,8 @@ class Execute(BaseModel):
                 raise UsageError(f"outputs: {unknown('output', name, process.outputs)}")
             kind = media_type(output.format.mediaType if output.format else None, process.outputs[name])
             forms[name] = OutputForm(kind, output.transmissionMode == "reference")
+            if self.response == "document" and not forms[name].by_reference and kind in process.outputs[name].forms:
+                raise UsageError(f"outputs: {name}: {kind} does not fit into a document: ask raw, or by reference")
         return Wanted(forms, self.response)
 
 
@@ -81,7 +83,7 @@ def media_type(name: str | None, output: Result) -> str:
 
 def kinds_of(output: Result) -> tuple[str, ...]:
     """Return the media types that an output can be had in."""
-    return tuple(KINDS) if output.is_rows else (JSON,)
+    return tuple(KINDS) if output.is_rows else (JSON, *output.forms)
 
 
 def plain_input(value: Any) -> Any:

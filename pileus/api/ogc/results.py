@@ -6,9 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Response
+from fastapi.responses import StreamingResponse
 
 from pileus.api.ogc import errors
 from pileus.api.ogc.told import JSON, STATUS, TEXTS, Told
+from pileus.api.stratus.result import KINDS as FORMS_BY_KIND
 from pileus.api.tables import KINDS
 from pileus.client.local.jobs import LocalJobs, OutputForm, Wanted
 from pileus.processes import process_of
@@ -38,7 +40,11 @@ def results(jobs: LocalJobs, run: Run, told: Told) -> Response:
 def output(jobs: LocalJobs, run: Run, name: str, media_type: str) -> Response:
     """Return an output of a job in a media type. Raises OgcException where there is none."""
     check(run)
-    if not process_of(str(run.process)).outputs[name].is_rows:
+    known = process_of(str(run.process)).outputs[name]
+    if media_type in known.forms:
+        form = FORMS_BY_KIND[media_type]
+        return StreamingResponse(jobs.data_set(run, form), media_type=form)
+    if not known.is_rows:
         return Response(json.dumps(jobs.part(run, name)), media_type=JSON)
     return Response(KINDS[media_type](jobs.rows(run)), media_type=media_type)
 

@@ -15,16 +15,19 @@ from pileus.api.access import Operator, allow
 from pileus.api.moments import EPOCH, span
 from pileus.api.ogc import errors
 from pileus.api.ogc.asked import Execute, media_type, plain_input, preferred
+from pileus.api.ogc.operations import OperationProcess, operation_processes
 from pileus.api.ogc.results import output, results
-from pileus.api.ogc.told import CONFORMS, OPENAPI, STATUS, Told
+from pileus.api.ogc.told import CONFORMS, OPENAPI, STATUS, Described, Told, jobs_of
 from pileus.api.openapi30 import document30
 from pileus.api.reach import Reach, Reached
 from pileus.api.roles import Role
+from pileus.api.stratus.reached import Graphs
 from pileus.client.local.jobs import JobFilter
 from pileus.errors import Unknown, UsageError
 from pileus.near import unknown
-from pileus.processes import RegisteredProcess, registered
+from pileus.processes import registered
 from pileus.runs import Run
+from pileus.stratus.service import Service
 
 router = APIRouter(tags=["processes"], route_class=errors.OgcRoute, responses=errors.RESPONSES)
 READ = [allow(Role.read)]
@@ -64,22 +67,24 @@ def openapi(request: Request) -> Response:
 @router.get("/processes", dependencies=READ, summary="List processes", response_class=JSONResponse)
 def processes(
     told: Tells,
+    graphs: Graphs,
     limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
     after: Annotated[str | None, Query(max_length=200, description="Last process of the page before.")] = None,
 ) -> Any:
-    """Return the processes that can be executed."""
-    ids = list(registered())
+    """Return the processes that can be executed: those of the product, and the operations of endpoints."""
+    known = _known(graphs)
+    ids = list(known)
     if after is not None and after not in ids:
         raise errors.no_such_process(after)
     left = ids[ids.index(after) + 1 if after else 0 :]
     page = left[:limit]
-    return JSONResponse(told.processes([registered()[id] for id in page], limit, len(page) < len(left)))
+    return JSONResponse(told.processes([known[id] for id in page], limit, len(page) < len(left)))
 
 
 @router.get("/processes/{id}", dependencies=READ, summary="Describe a process", response_class=JSONResponse)
-def process(told: Tells, id: ProcessId) -> Any:
+def process(told: Tells, graphs: Graphs, id: ProcessId) -> Any:
     """Return its inputs and outputs, each with a schema."""
-    return JSONResponse(told.process(_process(id)))
+    return JSONResponse(told.process(_process(graphs, id)))
 
 
 @router.post(
@@ -93,7 +98,14 @@ def process(told: Tells, id: ProcessId) -> Any:
     },
 )
 async def execute(
-    request: Request, response: Response, reach: Reached, told: Tells, id: ProcessId, asked: Execute, asks: Operator
+    request: Request,
+    response: Response,
+    reach: Reached,
+    graphs: Graphs,
+    told: Tells,
+    id: ProcessId,
+    asked: Execute,
+    asks: Operator,
 ) -> Response:
     """Begin a job. It is waited for, unless the request says `Prefer: respond-async`.
 
@@ -101,10 +113,11 @@ async def execute(
     preferred that.
     """
     del asks, response
-    found = _process(id)
+    found = await run_in_threadpool(_process, graphs, id)
     inputs = {name: plain_input(value) for name, value in asked.inputs.items()}
-    wanted = asked.wanted(found)
-    run = await run_in_threadpool(reach.jobs.start, found, inputs, wanted)
+    inputs = found.asked(inputs) if isinstance(found, OperationProcess) else inputs
+    of = jobs_of(found)
+    run = await run_in_threadpool(reach.jobs.start, of, inputs, asked.wanted(of))
     later, seconds = preferred(request.headers.get("Prefer", ""))
     if not later:
         run = await _ended(reach, run, seconds)
@@ -180,10 +193,17 @@ def job_output(
     return output(reach.jobs, run, name, media_type(f, known[name]))
 
 
-def _process(id: str) -> RegisteredProcess:
-    if id not in registered():
+def _known(graphs: Service) -> dict[str, Described]:
+    return registered() | operation_processes(graphs.capabilities())
+
+
+def _process(graphs: Service, id: str) -> Described:
+    if id in registered():
+        return registered()[id]
+    found = _known(graphs).get(id)
+    if found is None:
         raise errors.no_such_process(id)
-    return registered()[id]
+    return found
 
 
 def _job(reach: Reach, id: str) -> Run:

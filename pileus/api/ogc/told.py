@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+from pileus.api.ogc.operations import OperationProcess
 from pileus.api.openapi30 import schema30
 from pileus.api.tables import KINDS
 from pileus.client.local.jobs import job_id
@@ -32,6 +33,7 @@ STATUS: Mapping[State, str] = {
 TEXTS = ("text/csv",)
 """Media types of rows that are text; the others but JSON are bytes."""
 Json = dict[str, Any]
+Described = RegisteredProcess | OperationProcess
 
 
 class Told:
@@ -60,14 +62,14 @@ class Told:
             ],
         }
 
-    def processes(self, some: Sequence[RegisteredProcess], limit: int | None, more: bool) -> Json:
+    def processes(self, some: Sequence[Described], limit: int | None, more: bool) -> Json:
         """Return the list of processes. It has few, which fit into one page unless a smaller one is asked for."""
         query = f"?{urlencode({'limit': limit})}" if limit else ""
         links = [self._link("self", f"/processes{query}"), self._link("alternate", f"/processes{query}")]
         links += [self._link("next", f"/processes?{urlencode({'after': some[-1].id, 'limit': limit})}")] if more else []
         return {"processes": list(map(self.summary, some)), "links": links}
 
-    def summary(self, process: RegisteredProcess) -> Json:
+    def summary(self, process: Described) -> Json:
         """Return what the list tells of a process."""
         at = f"/processes/{process.id}"
         return {
@@ -80,13 +82,14 @@ class Told:
             "links": [
                 self._link("self", at, title="Its inputs and outputs"),
                 self._link(f"{REL}/execute", f"{at}/execution", title="Execute it"),
-                self._link(f"{REL}/job-list", f"/jobs?processID={process.id}", title="Its jobs"),
+                self._link(f"{REL}/job-list", f"/jobs?processID={jobs_of(process).id}", title="Its jobs"),
             ],
         }
 
-    def process(self, process: RegisteredProcess) -> Json:
+    def process(self, process: Described) -> Json:
         """Return the description of a process."""
-        return self.summary(process) | {"inputs": inputs_of(process.id), "outputs": outputs_of(process)}
+        inputs = process.told_inputs() if isinstance(process, OperationProcess) else inputs_of(process.id)
+        return self.summary(process) | {"inputs": inputs, "outputs": outputs_of(process)}
 
     def jobs(self, some: Sequence[Run], asked: Mapping[str, str], next: str | None) -> Json:
         """Return a page of jobs. `asked`: the query parameters of this one."""
@@ -129,6 +132,11 @@ class Told:
         return {"rel": rel, "href": f"{self.base}{path}", "type": type, **({"title": title} if title else {})}
 
 
+def jobs_of(process: Described) -> RegisteredProcess:
+    """Return the process that the jobs of a process are of."""
+    return process.process if isinstance(process, OperationProcess) else process
+
+
 @cache
 def inputs_of(id: str) -> Json:
     """Return the descriptions of a process's inputs. They are read from the source of its model, once."""
@@ -147,7 +155,7 @@ def inputs_of(id: str) -> Json:
     return told
 
 
-def outputs_of(process: RegisteredProcess) -> Json:
+def outputs_of(process: Described) -> Json:
     """Return the descriptions of a process's outputs, in each media type that they can be had in."""
     return {
         name: {"title": output.title, "description": output.description, "schema": _schema(output)}
@@ -156,9 +164,10 @@ def outputs_of(process: RegisteredProcess) -> Json:
 
 
 def _schema(output: Result) -> Json:
-    if not output.is_rows:
-        return {"type": "object", "contentMediaType": JSON}
-    return {"oneOf": [_kind(kind) for kind in KINDS]}
+    if output.is_rows:
+        return {"oneOf": [_kind(kind) for kind in KINDS]}
+    document = {"type": "object", "contentMediaType": JSON}
+    return {"oneOf": [document, *(_kind(form) for form in output.forms)]} if output.forms else document
 
 
 def _kind(media_type: str) -> Json:

@@ -1,12 +1,13 @@
 """Runs of processes as jobs: by one id, in one list over all processes, with how their results are wanted."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pileus import runs
+from pileus.client.local.graphs import LocalGraphs
 from pileus.client.paging import read_cursor, write_cursor
 from pileus.client.services import Services
 from pileus.edges.store import load
@@ -146,6 +147,13 @@ class LocalJobs:
     def part(self, run: Run, name: str) -> Any:
         """Return what the result document of a job has under a name. Raises Conflict where it has not succeeded."""
         return runs.result(self.services.edges, run.key)[name]
+
+    def data_set(self, run: Run, form: str) -> Iterator[bytes]:
+        """Return the only result of a job of operations, piece by piece. `form`: one of `stratus.service.FORMS`.
+
+        Raises UsageError where it has several, or has not this form.
+        """
+        return LocalGraphs(self.services).result(run.subject.item, "", form)
 
     def list(self, which: JobFilter, *, limit: int, cursor: str | None = None) -> tuple[Sequence[Run], str | None]:
         """Return a page of jobs and the cursor of the next one. Those of one process are together, newest first.
