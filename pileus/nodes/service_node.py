@@ -1,5 +1,7 @@
 """A node that is a service elsewhere: what is given is uploaded, the request started, waited for and fetched."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,7 +32,7 @@ LONGEST_PAUSE = 2.0
 
 
 class ServiceNode:
-    """See `Node`. A request that is asked again with the same rid finds the first."""
+    """See `Node`. A request that is asked again finds the first: its id there is of its rid and of all that it says."""
 
     def __init__(self, name: str, service: Service, close: Callable[[], None] = lambda: None) -> None:
         self.name, self._service, self._close = name, service, close
@@ -51,13 +53,14 @@ class ServiceNode:
                     inputs[id] = replace(inputs[id], uri=self._service.upload(content))
                 _check(stopping)
             asked = replace(request, inputs=inputs)
+            asked = replace(asked, rid=id_there(asked))
             try:
                 self._wait(self._begun(asked), stopping)
-                files = {output: self._fetch(request.rid, output, folder, stopping) for output in request.outputs}
+                files = {output: self._fetch(asked.rid, output, folder, stopping) for output in request.outputs}
             except NotFound as exc:
                 raise NodeLost(f"it has forgotten the request: {exc.message}") from exc
         with suppress(PileusError):  # what is left there costs space, and nothing else
-            self._service.delete(request.rid)
+            self._service.delete(asked.rid)
         return files
 
     def close(self) -> None:
@@ -65,17 +68,8 @@ class ServiceNode:
         self._close()
 
     def _begun(self, asked: StratusRequest) -> Progress:
-        """Start a request, or find it. One that failed there, or was stopped, before it was asked again begins anew. So
-        does another of this id that has ended: it was left there by who will not come back.
-        """
-        try:
-            found = self._service.start(asked)
-        except Conflict:
-            found = self._service.find(asked.rid)
-            if not found.state.ended:
-                raise
-            self._service.delete(asked.rid)
-            return self._service.start(asked)
+        """Start a request, or find it. One that failed there, or was stopped, before it was asked again begins anew."""
+        found = self._service.start(asked)
         if found.state in (State.cancelled, State.failed):
             try:
                 self._service.delete(asked.rid)
@@ -110,6 +104,18 @@ class ServiceNode:
                 raise DamagedObject(f"gave no NetCDF4 file: {NO_PICKLES}", where=output)
         part.replace(path)
         return path
+
+
+def id_there(asked: StratusRequest) -> str:
+    """Return the id that a request has elsewhere: what two who do not know each other ask there by one rid stays apart,
+    unless it is the same.
+
+    >>> from pileus.stratus.request import Operation
+    >>> id_there(StratusRequest((Operation("xop", "mean", (), "r1"),), rid="mine"))
+    'mine-3ff97a26dabde5eb'
+    """
+    said = json.dumps(replace(asked, rid="").to_json(), sort_keys=True)
+    return f"{asked.rid[:23]}-{hashlib.sha256(said.encode()).hexdigest()[:16]}".lstrip("-")
 
 
 def _check(stopping: threading.Event) -> None:

@@ -5,13 +5,13 @@ import pickle
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pileus.errors import (
-    Conflict,
     DamagedObject,
     DocumentError,
     HandedBack,
@@ -25,7 +25,7 @@ from pileus.nodes.endpoint_node import EndpointNode, endpoint_node
 from pileus.nodes.folder import FolderService
 from pileus.nodes.node import NodeLost
 from pileus.nodes.route import Patience, Route
-from pileus.nodes.service_node import ServiceNode
+from pileus.nodes.service_node import ServiceNode, id_there
 from pileus.nodes.settings import read_settings
 from pileus.nodes.wire import node_of
 from pileus.stratus.graph import graph_of
@@ -67,9 +67,10 @@ def test_the_same_id_finds_what_was_made_before(tmp_path: Path) -> None:
     node, path = Over(tmp_path, one), values(tmp_path / "v0.nc", 1, 2)
     with path.open("rb") as content:
         address = node.service.upload(content)
-    node.service.start(_twice(address))
+    there = id_there(_twice(address))
+    node.service.start(replace(_twice(address), rid=there))
     node.run(_twice(), {"v0": path}, tmp_path, NEVER)
-    assert one.asked == ["r7-0"]
+    assert one.asked == [f"{there}-0"]
     node.close()
 
 
@@ -88,29 +89,22 @@ def test_one_that_is_stopped_is_stopped_there_and_begins_anew(tmp_path: Path) ->
     threading.Thread(target=lambda: (waiting.begun.wait(20), stopping.set())).start()
     with pytest.raises(HandedBack):
         node.run(_twice(), given, tmp_path, stopping)
-    assert node.service.find("r7").state is State.cancelled
+    assert [one.state for one in node.service.list()] == [State.cancelled]
     node.close()
     again = Over(tmp_path, HandNode("one", ["a"]))
     assert read(again.run(_twice(), given, tmp_path, NEVER)["r1"]) == [2, 4]
     again.close()
 
 
-def test_another_that_was_left_there_gives_way_and_one_that_goes_on_does_not(tmp_path: Path) -> None:
+def test_two_who_ask_other_things_by_one_rid_do_not_meet(tmp_path: Path) -> None:
     path = values(tmp_path / "v0.nc", 1, 2)
     node = Over(tmp_path, HandNode("one", ["a"]))
     with path.open("rb") as content:
         address = node.service.upload(content)
-    node.service.start(_twice(address, op="a:sum"))
-    while not node.service.find("r7").state.ended:
-        threading.Event().wait(0.01)
+    other = _twice(address, op="a:sum")
+    node.service.start(replace(other, rid=id_there(other)))
     assert read(node.run(_twice(), {"v0": path}, tmp_path, NEVER)["r1"]) == [2, 4]
-    node.close()
-    waiting = WaitingNode("one", ["a"])
-    node = Over(tmp_path, waiting)
-    node.service.start(_twice(address, op="a:sum"))
-    assert waiting.begun.wait(10)
-    with pytest.raises(Conflict, match="another request has this id"):
-        node.run(_twice(), {"v0": path}, tmp_path, NEVER)
+    assert [one.rid for one in node.service.list()] == [id_there(other)]
     node.close()
 
 
