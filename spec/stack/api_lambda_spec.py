@@ -156,6 +156,7 @@ def test_what_a_role_may_is_what_the_api_does(stack: Project, site: GatedSite, a
     _stops(stack, site, ask)
     _runs_of_a_process(stack, site, ask)
     _payloads(ask)
+    _graphs(stack, ask)
     _granules(stack, ask)
     _mends(stack, ask)
     found = [call for call in calls(stack.calls) if call["role"] == NAME]
@@ -258,6 +259,8 @@ def _payloads(ask: Ask) -> None:
     assert refused.status == 404
     (run,) = signed(ask, "read", "/v1/runs", query={"of": "payload:viirs_none"}).json["items"]
     assert run["key"] == "payload:viirs/workflow-none/a"
+    kept = signed(ask, "read", f"/v1/runs/{quote(quote(run['key'], safe=''), safe='')}/input").json
+    assert kept["process"] == payload["process"]
     at = "/cirrus/viirs/workflow-none"
     assert signed(ask, "read", "/cirrus/").json["links"][1]["title"] == "viirs - none"
     assert signed(ask, "read", at).json["counts"]["FAILED"] == 1
@@ -265,6 +268,19 @@ def _payloads(ask: Ask) -> None:
         assert len(signed(ask, "read", f"{at}/items", query=query).json["items"]) == 1
     assert signed(ask, "read", f"{at}/a").json["last_error"].startswith("Unknown: the stack has no workflow")
     assert signed(ask, "read", "/cirrus/stats").json["payloads"] == 1
+
+
+def _graphs(stack: Project, ask: Ask) -> None:
+    """Ask for an operation over a file that is not there, look at it, and delete it."""
+    uri = f"s3://{stack.running.stack['PILEUS_PROTECTED']}/none.nc"
+    operation = {"name": "pileus:mean", "input": "v0", "axis": "t"}
+    asked = {"rid": "graph", "input": [{"name": "v0", "uri": uri}], "operation": [operation]}
+    assert signed(ask, "operate", "/stratus/core/exe", method="POST", body=asked).json["status"] == "executing"
+    at = {"rid": "graph"}
+    stack.wait_for(lambda: signed(ask, "read", "/stratus/core/status", query=at).json["status"] == "error", 60)
+    assert ask("/signed/read/stratus/core/result", signed=NIGHT, query=at).status == 404
+    assert "pileus-mean" in [one["id"] for one in signed(ask, "read", "/processes").json["processes"]]
+    assert signed(ask, "operate", "/stratus/core/result", method="DELETE", query=at).json == {"deleted": "graph"}
 
 
 def _granules(stack: Project, ask: Ask) -> None:

@@ -150,7 +150,8 @@ def test_an_event_that_kills_its_workers_fails_and_lies_with_the_dead_letters(ow
     for _ in range(3):
         own.wait_for(lambda: began(own))
         worker = teller(own)
-        process = int(Path(f"/proc/{worker}/task/{worker}/children").read_text().split()[0])
+        threads = Path(f"/proc/{worker}/task").glob("*/children")
+        process = int(" ".join(thread.read_text() for thread in threads).split()[0])
         os.kill(worker, signal.SIGKILL)
         own.wait_for(partial(gone, own, worker))
         own.wait_for(partial(ended_process, process))  # the task's process ends with its worker

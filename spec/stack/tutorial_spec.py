@@ -38,6 +38,7 @@ PAGES = (
     "how-to/endpoints.md",
     "how-to/stac-api.md",
     "how-to/ogc-processes.md",
+    "how-to/stratus-api.md",
     "how-to/messages.md",
     "how-to/cumulus-tasks.md",
     "how-to/cumulus-api.md",

@@ -17,11 +17,14 @@ from pileus.client.remote import RemoteClient
 from pileus.client.services import Services
 from pileus.edges.aws import Aws
 from pileus.edges.logs import FolderLogs
-from pileus.errors import Conflict, DocumentError, NotFound, OperationFailed, UsageError
+from pileus.errors import Conflict, DocumentError, NotFound, OperationFailed, Unreachable, UsageError
+from pileus.lifecycle.partition import Failure
 from pileus.models import State
+from pileus.runs.end import fail
 from pileus.stratus.request import StratusRequest
 from pileus.stratus.schema import request_schema
 from pileus.stratus.service import GEOTIFF, JSON, NETCDF, PARQUET
+from pileus.subject import Request
 from pileus.wiring import Edges
 from spec.support.api import Asking, serving
 from spec.support.from_schema import ANY, from_schema
@@ -278,6 +281,18 @@ def test_it_is_a_process_of_ogc_too(stack: Stack, ask: Asking, uri: str) -> None
     wrong = asked | {"outputs": {"results": {"format": {"mediaType": "text/csv"}}}}
     assert ask("/processes/operations/execution", method="POST", role="operate", body=wrong).status == 400
     assert ask(f"/v1/runs/request:operations%252F{job.partition('.')[2]}/rows").status == 404
+
+
+def test_what_a_request_failed_for_is_a_conflict_and_raised_at_whoever_asks(
+    stack: Stack, ask: Asking, uri: str
+) -> None:
+    begun(ask, uri, "lost")
+    failure = Failure("Unreachable", "the host name is not known", "https://example.org/a.nc")
+    fail(stack.edges, Request("operations", "lost"), 1, failure)
+    answer = ask("/stratus/core/result?rid=lost")
+    assert (answer.status, answer.json["type"]) == (409, "urn:pileus:Unreachable")
+    with pytest.raises(Unreachable, match="the host name is not known"):
+        list(RemoteClient(ask.url, ask.tokens["read"]).graphs.result("lost"))
 
 
 # --- as processes of OGC API - Processes

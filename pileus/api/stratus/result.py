@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from itertools import chain
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
 from pileus.api.negotiate import chosen
+from pileus.api.problems import problem, status_of
+from pileus.errors import PileusError
+from pileus.models import State
 from pileus.stratus.service import FORMS, NETCDF, Service
 
 KINDS = {form.partition(";")[0]: form for form in FORMS} | {"application/x-netcdf": NETCDF}
@@ -18,12 +21,20 @@ CONTENT = {form: {"schema": {"type": "string", "format": "binary"}} for form in 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
-def answer(request: Request, graphs: Service, rid: str, name: str) -> StreamingResponse:
+def answer(request: Request, graphs: Service, rid: str, name: str) -> Response:
     """Return a result, NetCDF where Accept names no form. Of a `Range: bytes=A-B` only that part is sent; then the
     whole length is not told. Raises as `Service.result` does.
+
+    What a request failed for is a conflict where it is no fault of the asker: this server and its stack are well.
     """
     form = KINDS[chosen(request.headers.get("Accept", ""), list(KINDS))]
-    pieces = graphs.result(rid, name, form)
+    try:
+        pieces = graphs.result(rid, name, form)
+    except PileusError as error:
+        if status_of(error) < HTTPStatus.INTERNAL_SERVER_ERROR or graphs.find(rid).state is not State.failed:
+            raise
+        where = {"where": error.where} if error.where else {}
+        return problem(HTTPStatus.CONFLICT, type(error).__name__, error.message, **where)
     headers = {"Vary": "Accept", "Accept-Ranges": "bytes"}
     asked = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
     if not asked or (asked[2] and int(asked[2]) < int(asked[1])):
