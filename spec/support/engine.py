@@ -1,18 +1,24 @@
 """A Docker engine for specs, and the worker's image built on it from packages, with no registry.
 
-The engine that runs is used; otherwise, as root, one is started for the session and stopped at its end.
+The engine that runs is used; otherwise, as root, one is started. All processes of specs share it: each holds a lock on
+a file while it uses it, and the last one stops it.
 """
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from pileus.deploy.images import build, debootstrap
+from spec.support.cache import CACHE
 
 NEEDED = ("docker", "dockerd", "debootstrap")
 
@@ -31,29 +37,65 @@ def answers() -> bool:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Docker engine that answers. Skips, loudly, where there is none and none can be started."""
-    if answers() and shutil.which("debootstrap"):
+    with _used() as lock:
+        if not (answers() and shutil.which("debootstrap")):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not answers():
+                _start(tmp_path_factory.mktemp("dockerd") / "log")
+            fcntl.flock(lock, fcntl.LOCK_SH)
         yield
-        return
+
+
+PROCESS = CACHE / "engine.pid"
+"""Has the id of the engine's process, where specs have started it."""
+
+
+@contextmanager
+def _used() -> Iterator[IO[str]]:
+    """Hold the lock of the engine's users, and stop the engine that specs have started when the last one lets go."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            yield lock
+        finally:
+            with suppress(BlockingIOError):  # another process uses it
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _stop()
+
+
+def _start(log: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("no Docker engine answers, and only root can start one")
     if not all(map(shutil.which, NEEDED)) and (why := _install()):
         pytest.skip(why)
     if answers():
-        yield
         return
-    log = tmp_path_factory.mktemp("dockerd") / "log"
     with log.open("wb") as sink:
         started = subprocess.Popen(["dockerd"], stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 40
-        while not answers():
-            if started.poll() is not None or time.monotonic() > deadline:
-                pytest.skip(f"dockerd does not run here: {log.read_text().strip().splitlines()[-1:]}")
-            time.sleep(0.2)
-        yield
-    finally:
-        started.terminate()
-        started.wait(30)
+    PROCESS.write_text(str(started.pid))
+    deadline = time.monotonic() + 40
+    while not answers():
+        if started.poll() is not None or time.monotonic() > deadline:
+            pytest.skip(f"dockerd does not run here: {log.read_text().strip().splitlines()[-1:]}")
+        time.sleep(0.2)
+
+
+def _stop() -> None:
+    """End the engine that specs have started, and wait until it is gone."""
+    if not PROCESS.exists():
+        return
+    pid = int(PROCESS.read_text())
+    PROCESS.unlink()
+    name = Path(f"/proc/{pid}/comm")
+    with suppress(OSError):
+        if name.read_text().strip() == "dockerd":
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while name.exists() and time.monotonic() < deadline:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.1)
 
 
 def _install() -> str:
