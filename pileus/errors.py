@@ -38,6 +38,7 @@ are retried. `where` is what the error is about: a URL (without what signs it), 
 partition.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pileus.public_url import public_url
@@ -204,3 +205,9 @@ class HandedBack(PileusError):
 
 class Cancelled(PileusError):
     pass
+
+
+BY_NAME: Mapping[str, type[PileusError]] = {
+    name: kind for name, kind in globals().items() if isinstance(kind, type) and issubclass(kind, PileusError)
+}
+"""The errors of this module, by the names with which one process tells another of them."""

@@ -1,10 +1,8 @@
 """Where requests stand, as every face tells it."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from pileus import errors
-from pileus.errors import NotFound, OperationFailed, PileusError, UsageError
+from pileus.errors import BY_NAME, NotFound, OperationFailed, PileusError, UsageError
 from pileus.graphs import record
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
@@ -77,8 +75,7 @@ def error_of(failure: Failure) -> PileusError:
     >>> error_of(Failure("DocumentError", "is wrong")), error_of(Failure("ValueError", "no", "r1"))
     (DocumentError('is wrong'), OperationFailed('no'))
     """
-    kind: Any = getattr(errors, failure.type, None)
-    if isinstance(kind, type) and issubclass(kind, PileusError) and kind is not OperationFailed:
-        error: PileusError = kind(failure.message, where=failure.where)
-        return error
+    kind = BY_NAME.get(failure.type, OperationFailed)
+    if kind is not OperationFailed:
+        return kind(failure.message, where=failure.where)
     return OperationFailed(failure.message, where=failure.where, kind=failure.type)

@@ -28,8 +28,6 @@ from pileus.models import State
 from pileus.stratus.graph import graph_of
 from pileus.stratus.request import StratusRequest
 
-KNOWN = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, PileusError)}
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -47,11 +45,11 @@ class Standing:
 
     def failure(self) -> PileusError:
         """Return the error for which it failed."""
-        return KNOWN.get(self.error, errors.StoreError)(self.why, where=self.where or None)
+        return errors.BY_NAME.get(self.error, errors.StoreError)(self.why, where=self.where or None)
 
     def failed(self, error: PileusError) -> "Standing":
         """Return where it stands after an error."""
-        kind = next(one.__name__ for one in type(error).__mro__ if one.__name__ in KNOWN)
+        kind = next(one.__name__ for one in type(error).__mro__ if one.__name__ in errors.BY_NAME)
         return replace(self, state=State.failed, error=kind, why=error.message, where=error.where or "")
 
 

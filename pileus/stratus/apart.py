@@ -145,8 +145,7 @@ class _Heard:
 
 def _error(wrong: Mapping[str, Any]) -> PileusError:
     """Return the error that the process told of: one of ours, else OperationFailed of its kind."""
-    kind = getattr(errors, str(wrong["type"]), None)
-    if isinstance(kind, type) and issubclass(kind, PileusError) and kind is not OperationFailed:
-        ours: PileusError = kind(wrong["message"], where=wrong["where"])
-        return ours
+    kind = errors.BY_NAME.get(str(wrong["type"]), OperationFailed)
+    if kind is not OperationFailed:
+        return kind(wrong["message"], where=wrong["where"])
     return OperationFailed(wrong["message"], where=wrong["where"], kind=str(wrong["kind"]))

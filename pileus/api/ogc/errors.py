@@ -77,9 +77,7 @@ def dismissed(reason: str) -> OgcException:
 
 def failed(failure: Failure) -> OgcException:
     """Return the exception for the results of a job that failed: its reason is its type, and decides the status."""
-    kind = getattr(errors, failure.type, None)
-    if not (isinstance(kind, type) and issubclass(kind, errors.PileusError)):
-        kind = errors.PileusError
+    kind = errors.BY_NAME.get(failure.type, errors.PileusError)
     if issubclass(kind, ASKED_WRONG):
         return OgcException(str(failure), type=INVALID, status=HTTPStatus.BAD_REQUEST)
     status = next(_STATUS[one] for one in kind.__mro__ if one in _STATUS)

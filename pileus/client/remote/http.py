@@ -20,8 +20,6 @@ PATIENCE = (5, 120)
 """Seconds to connect, and between two bytes of an answer."""
 PAGE = 1000
 BLOCK = 1 << 20
-KNOWN = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, PileusError)}
-"""Errors by name, as the server names them."""
 RETRIED = (429, 502, 503, 504)
 
 
@@ -127,6 +125,6 @@ def _error(answer: requests.Response, url: str) -> PileusError:
         return Unreachable(f"not an answer of Pileus: status {answer.status_code}", where=url)
     if answer.status_code in (401, 403):
         return Refused(message, where=url)
-    if answer.status_code in RETRIED and kind not in KNOWN:
+    if answer.status_code in RETRIED and kind not in errors.BY_NAME:
         return errors.Busy(message, where=where)
-    return KNOWN.get(kind, UsageError if answer.status_code < 500 else StoreError)(message, where=where)
+    return errors.BY_NAME.get(kind, UsageError if answer.status_code < 500 else StoreError)(message, where=where)
