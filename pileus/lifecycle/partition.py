@@ -11,10 +11,11 @@ another run, from a worker that lost its claim, or after the end. So events may 
 order; an entry never moves backwards. The index stores a result only if the entry has not changed meanwhile.
 """
 
+import traceback
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
-from pileus.errors import UsageError
+from pileus.errors import PileusError, UsageError
 from pileus.lifecycle.backfill import backfill_of
 from pileus.models import Partition, State
 from pileus.subject import Subject, parse_subject
@@ -30,6 +31,14 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.type}: {self.where + ': ' if self.where else ''}{self.message}"
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        """Return the failure that an error is. `where` of one that is none of Pileus: the line that raised it."""
+        if isinstance(error, PileusError):
+            return cls(type(error).__name__, error.message, error.where)
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return cls(type(error).__name__, str(error), f"{last.filename.rpartition('/')[2]}:{last.lineno}")
 
 
 PAST = 20

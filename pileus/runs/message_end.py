@@ -9,17 +9,12 @@ from typing import Any
 from pileus.cumulus.cnm import is_cnm, response
 from pileus.cumulus.received import Received
 from pileus.cumulus.start_document import source_of
-from pileus.errors import NotFound, PileusError
+from pileus.errors import NotFound
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import State
 from pileus.runs.record import folder, input_url, read_document
 from pileus.subject import Execution
 from pileus.wiring import Edges
-
-
-def failure_of(error: PileusError) -> Failure:
-    """Return an error as a failure."""
-    return Failure(type(error).__name__, error.message, error.where)
 
 
 def letter(received: Received, failure: Failure, rules: Iterable[str], run: str | None = None) -> dict[str, Any]:

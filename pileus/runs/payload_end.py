@@ -46,7 +46,7 @@ def _handed_on(edges: Edges, workflows: Workflows, entry: Entry, output: str) ->
     try:
         body, nothing = follow(edges, workflows, output)
     except DocumentError as exc:
-        wrong = End("FAILED", Failure(type(exc).__name__, exc.message, exc.where))
+        wrong = End("FAILED", Failure.of(exc))
         return lambda stored: failed(edges, stored, run, wrong)
     assert isinstance(entry.subject, PayloadId)
     url = record.execution_url(edges, entry.subject, arn_of_entry(edges, entry), "output.json")

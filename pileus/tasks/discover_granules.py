@@ -63,7 +63,7 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     except StoreError:
         raise  # the workflow tries again
     except PileusError as error:
-        failure = Failure(type(error).__name__, error.message, error.where)
+        failure = Failure.of(error)
         fail_point(edges, backfill, task.period, failure)
         return {"count": 0, "failure": {"type": failure.type, "message": str(error)}}
     return OnePoint(edges, task, backfill, collections, provider, grouped).dealt_with()

@@ -206,7 +206,7 @@ class _Group:
         try:
             found = process(edges, self._workflows, document, replace=again)
         except (DocumentError, UsageError) as error:
-            self._fail(stored, Failure(type(error).__name__, error.message, error.where), 0.0)
+            self._fail(stored, Failure.of(error), 0.0)
             return None
         return self._note(stored, {"key": id.key, "run": found.run.run, "started": found.started})
 

@@ -12,9 +12,10 @@ from pileus.cumulus.start_document import patience, rules_of_message, rules_of_s
 from pileus.documents import Rule
 from pileus.edges.workflows import Workflows
 from pileus.errors import PileusError
+from pileus.lifecycle.partition import Failure
 from pileus.project.registry import Registry
 from pileus.runs.from_message import start_all
-from pileus.runs.message_end import failure_of, letter
+from pileus.runs.message_end import letter
 from pileus.wiring import Edges
 
 TRIES = 2
@@ -78,7 +79,7 @@ class _Message:
             if seconds is not None:
                 self.edges.letters.hide(self.delivery.queue, self.delivery.receipt, seconds)
             return False
-        failure = failure_of(error)
+        failure = Failure.of(error)
         self.edges.letters.put_aside(letter(self.delivery.message, failure, [rule.name for rule in rules]))
         return True
 

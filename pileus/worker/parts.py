@@ -11,7 +11,6 @@ claim: whoever has received it works on it. Two that have it make the same objec
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -127,11 +126,10 @@ class Parts:
             if isinstance(error, NoSpace | Conflict) or (isinstance(error, StoreError) and error.retryable):
                 log.warning("tried again later", extra=part.named | {"error": str(error)})
                 return LATER_SECONDS
-            return Failure(type(error).__name__, error.message, error.where)
+            return Failure.of(error)
         except Exception as error:  # a defect fails its run, visibly, and the worker goes on
             log.exception("unexpected error", extra=part.named)
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            return Failure(type(error).__name__, str(error), f"{last.filename.rpartition('/')[2]}:{last.lineno}")
+            return Failure.of(error)
 
     def _beat(self, part: _Part) -> None:
         """Keep message and token alive until the part is done; stop the work when its run is over."""

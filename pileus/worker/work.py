@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -81,17 +80,17 @@ class Work:
             return self._task(job.message.task, self._control(job)), None
         except Conflict as error:
             job.stop("lost")
-            return None, _failure(error)
+            return None, Failure.of(error)
         except (HandedBack, Cancelled) as error:
             job.stop("stop")
-            return None, _failure(error)
+            return None, Failure.of(error)
         except PileusError as error:
             if isinstance(error, NoSpace) or (isinstance(error, StoreError) and error.retryable):
                 job.stop("later")
-            return None, _failure(error)
+            return None, Failure.of(error)
         except Exception as error:  # a defect fails its partition, visibly, and the worker goes on
             log.exception("unexpected error", extra=job.named)
-            return None, Failure(type(error).__name__, str(error), _place(error))
+            return None, Failure.of(error)
 
     def _control(self, job: Job) -> TaskControl:
         def claimed() -> bool:
@@ -138,12 +137,3 @@ class Work:
             return
         self._queues.hold(job.message, seconds)
         log.info("handed back", extra=job.named | {"why": str(why or "told to stop")})
-
-
-def _failure(error: PileusError) -> Failure:
-    return Failure(type(error).__name__, error.message, error.where)
-
-
-def _place(error: Exception) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{last.filename.rpartition('/')[2]}:{last.lineno}"
