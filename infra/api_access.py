@@ -30,9 +30,8 @@ def allow_api(role: iam.IGrantable, settings: Settings, core: "Core") -> None:
     allow(role, ["dynamodb:Query"], [payloads])
     allow(role, ["dynamodb:Query"], [f"{payloads}/index/{name}" for name in (BY_CHANGE, BY_STATE)])
     writes = ("registry.json", "backfills/*", "rules/*", "runs/*", "executions/*", "granules/*", "zones/*")
-    allow_objects(
-        role, core.internal, read=writes, write=writes, delete=("runs/*",)
-    )  # of a request, when it is deleted
+    deleted = ("runs/*",)  # with a request of Stratus
+    allow_objects(role, core.internal, read=writes, write=writes, delete=deleted)
     allow_payloads(role, core)
     allow(role, ["sns:Publish"], [core.published.topic_arn])  # of a run that had ended, and nobody was told
     allow_publishing(role, core)

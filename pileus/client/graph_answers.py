@@ -1,26 +1,13 @@
 """Answers about requests of Stratus."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
 from pileus.client import examples
 from pileus.client.answers import Answer
 from pileus.models import State
-from pileus.stratus.service import Progress
-
-Status = Literal["idle", "executing", "completed", "error", "canceled"]
-STATUS: dict[State, Status] = {
-    State.planned: "idle",
-    State.waiting: "idle",
-    State.queued: "idle",
-    State.running: "executing",
-    State.succeeded: "completed",
-    State.skipped: "completed",
-    State.failed: "error",
-    State.cancelled: "canceled",
-}
-"""States in the words of Stratus."""
+from pileus.stratus.service import STATUS, Progress, Status
 
 
 class ProgressAnswer(Answer):

@@ -7,27 +7,11 @@ value:SHA256        a file that somebody has uploaded
 given:RESULT        what another operation of the request has made; no user names one
 """
 
-import re
-from urllib.parse import urlsplit
-
 from pileus.edges.aws import Stack
-from pileus.errors import DocumentError
 from pileus.graphs.statistics import Statistics
-from pileus.names import is_clean
+from pileus.stratus.addresses import FOREIGN, check_remote, split_of
 from pileus.stratus.request import Input
-
-VALUE = re.compile(r"value:([0-9a-f]{64})")
-FOREIGN = ("http", "https")
-
-
-def value_of(uri: str) -> str | None:
-    """Return the SHA-256 of an uploaded file's address; None for any other.
-
-    >>> value_of("value:" + "0" * 64) == "0" * 64, value_of("value:x")
-    (True, None)
-    """
-    found = VALUE.fullmatch(uri)
-    return found[1] if found else None
+from pileus.stratus.uploaded import is_value
 
 
 def own_buckets(stack: Stack) -> frozenset[str]:
@@ -38,21 +22,6 @@ def own_buckets(stack: Stack) -> frozenset[str]:
 
 def check_form(one: Input) -> None:
     """Raise DocumentError for an address that no input may have, whatever it leads to."""
-    at = f"input {one.id}: uri"
-    if one.uri.startswith("value:"):
-        if value_of(one.uri) is None:
-            raise DocumentError(f"{at}: expected value: and 64 hexadecimal digits")
+    if is_value(one) or Statistics.of(one.uri) is not None:
         return
-    if Statistics.of(one.uri) is not None:
-        return
-    try:
-        split = urlsplit(one.uri)
-        host, _ = split.hostname, split.port
-    except ValueError as exc:
-        raise DocumentError(f"{at}: not an address: {exc}") from exc
-    if split.scheme not in (*FOREIGN, "s3") or not host or not is_clean(one.uri):
-        raise DocumentError(
-            f"{at}: expected an address that begins with https://, http://, s3://, collection: or value:"
-        )
-    if split.username is not None or split.password is not None:
-        raise DocumentError(f"{at}: expected an address without a user's name or password")
+    check_remote(one, split_of(one), (*FOREIGN, "s3"), "https://, http://, s3://, collection: or value:")

@@ -10,11 +10,13 @@ from pileus.documents import Provider
 from pileus.edges.providers.by_url import provider_at
 from pileus.edges.providers.reach import is_private_host
 from pileus.errors import DocumentError, UsageError
-from pileus.graphs.addresses import FOREIGN, check_form, own_buckets, value_of
+from pileus.graphs.addresses import check_form, own_buckets
 from pileus.graphs.record import is_made, value_url
 from pileus.graphs.statistics import Statistics, check_statistics
 from pileus.processes import Operations
+from pileus.stratus.addresses import FOREIGN
 from pileus.stratus.request import Input
+from pileus.stratus.uploaded import value_of
 from pileus.wiring import Edges
 
 FEW = 50

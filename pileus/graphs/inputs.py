@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pileus.graphs.addresses import check_form, own_buckets, value_of
+from pileus.graphs.addresses import check_form, own_buckets
 from pileus.graphs.record import copy_object, value_url
 from pileus.graphs.statistics import Statistics, write_statistics
 from pileus.stopping import unless
 from pileus.stratus.request import Input
+from pileus.stratus.uploaded import value_of
 from pileus.tasks.addresses import Addresses
 from pileus.tasks.process_group import TaskControl
 from pileus.wiring import Edges

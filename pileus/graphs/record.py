@@ -25,7 +25,6 @@ from pileus.subject import Request
 from pileus.wiring import Edges
 
 PROCESS = "operations"
-NETCDF = "application/netcdf"
 BLOCK = 8 << 20
 """Bytes that are read at once."""
 

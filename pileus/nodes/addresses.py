@@ -6,41 +6,29 @@ value:SHA256        a file that somebody has uploaded here
 given:RESULT        what another operation of the request makes; no user names one
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pileus.errors import DocumentError
 from pileus.names import is_clean
+from pileus.stratus.addresses import FOREIGN, check_remote, split_of
 from pileus.stratus.request import Input
+from pileus.stratus.uploaded import is_value
 
-VALUE = re.compile(r"value:([0-9a-f]{64})")
-FOREIGN = ("https", "http")
 OF_STACKS = ("s3", "collection")
-GIVEN = "given:"
 
 
 def check_form(one: Input) -> None:
     """Raise DocumentError for an address that no input may have, whatever it leads to."""
-    at = f"input {one.id}: uri"
-    if one.uri.startswith("value:"):
-        if not VALUE.fullmatch(one.uri):
-            raise DocumentError(f"{at}: expected value: and 64 hexadecimal digits")
+    if is_value(one):
         return
-    try:
-        split = urlsplit(one.uri)
-        host, _ = split.hostname, split.port
-    except ValueError as exc:
-        raise DocumentError(f"{at}: not an address: {exc}") from exc
+    split = split_of(one)
     if split.scheme == "file" and split.netloc in ("", "localhost") and is_clean(one.uri):
         return
     if split.scheme in OF_STACKS and is_clean(one.uri):
         return
-    if split.scheme not in FOREIGN or not host or not is_clean(one.uri):
-        raise DocumentError(f"{at}: expected an address that begins with https://, http://, file:/// or value:")
-    if split.username is not None or split.password is not None:
-        raise DocumentError(f"{at}: expected an address without a user's name or password")
+    check_remote(one, split, FOREIGN, "https://, http://, file:/// or value:")
 
 
 def local_file(one: Input, below: Sequence[Path]) -> Path:

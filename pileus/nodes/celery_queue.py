@@ -4,12 +4,13 @@ What goes through the broker is small: the request, and files of up to 64 KiB. L
 sides share. Whoever can write to the broker can have operations done: it is as private as the workers are.
 """
 
+import json
 import time
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from re import compile as pattern
 from shutil import copyfile
@@ -117,23 +118,13 @@ class Queue:
 
 def task_id(request: Mapping[str, Any], given: Mapping[str, str]) -> str:
     """Return the id of a task: the same for the same request over the same files. `given`: SHA-256 by input."""
-    told = repr((sorted(given.items()), _ordered(request)))
-    return sha256(told.encode()).hexdigest()[:32]
-
-
-def _ordered(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return sorted((str(key), _ordered(one)) for key, one in value.items())
-    return [_ordered(one) for one in value] if isinstance(value, (list, tuple)) else value
+    return sha256(json.dumps([given, request], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal digits."""
-    found = sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return file_digest(file, "sha256").hexdigest()
 
 
 def carry(files: Mapping[str, Path], names: Mapping[str, str], shared: Path | None) -> dict[str, Carried]:

@@ -12,8 +12,9 @@ from pileus.edges.providers.by_url import provider_of
 from pileus.edges.providers.reach import is_private_host
 from pileus.edges.secrets import Secrets
 from pileus.errors import DocumentError, TransferError
-from pileus.nodes.addresses import FOREIGN, GIVEN, OF_STACKS
+from pileus.nodes.addresses import OF_STACKS
 from pileus.public_url import public_url
+from pileus.stratus.addresses import FOREIGN, GIVEN
 from pileus.stratus.request import StratusRequest
 
 MOST = 4 << 30
@@ -49,13 +50,17 @@ def bring(
             raise DocumentError(f"input {id}: uri: is not read by this node: expected https:// or http://")
         if one.uri not in seen:
             seen[one.uri] = folder / f"{id}.input"
-            left -= _fetch(one.uri, seen[one.uri], left, stopping, private=private)
+            too_long = f"is too much to read: inputs may have {MOST:,} bytes"
+            left -= fetch_file(one.uri, seen[one.uri], left, too_long, stopping, private=private)
         files[id] = seen[one.uri]
     return files
 
 
-def _fetch(url: str, path: Path, most: int, stopping: threading.Event, *, private: bool) -> int:
-    """Fetch one file, and return its bytes."""
+def fetch_file(url: str, path: Path, most: int, too_long: str, stopping: threading.Event, *, private: bool) -> int:
+    """Fetch one file, and return its bytes. `private`: whether addresses of inner networks may be read.
+
+    Raises what a transfer raises, HandedBack once `stopping` is set, TransferError (`too_long`) for more than `most`.
+    """
     provider = provider_of(url, "input").model_copy(update={"allowPrivate": private})
     moved = 0
     with (
@@ -66,6 +71,6 @@ def _fetch(url: str, path: Path, most: int, stopping: threading.Event, *, privat
         while block := stream.read(BLOCK):
             moved += len(block)
             if moved > most:
-                raise TransferError(f"is too much to read: inputs may have {MOST:,} bytes", where=public_url(url))
+                raise TransferError(too_long, where=public_url(url))
             file.write(block)
     return moved

@@ -14,10 +14,11 @@ from uuid import uuid4
 from pileus.errors import Conflict, HandedBack, NotFound, OperationFailed, PileusError, UsageError
 from pileus.models import State
 from pileus.near import unknown
-from pileus.nodes.addresses import GIVEN, check_form, local_file
+from pileus.nodes.addresses import check_form, local_file
 from pileus.nodes.kept import Kept, KeptRequests, Standing, pieces
 from pileus.nodes.route import Told
 from pileus.nodes.uploads import Uploads
+from pileus.stratus.addresses import GIVEN
 from pileus.stratus.capability import Capability
 from pileus.stratus.forms import write_form
 from pileus.stratus.graph import graph_of

@@ -8,7 +8,6 @@
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,9 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from pileus.download.fetch import open_stream
-from pileus.edges.providers import connect
-from pileus.edges.providers.by_url import provider_of
 from pileus.edges.providers.reach import is_private_host
-from pileus.edges.secrets import Secrets
 from pileus.errors import DamagedObject, HandedBack, NotFound, OperationFailed, Refused, TransferError, UsageError
+from pileus.nodes.fetch import fetch_file
 from pileus.nodes.node import NodeLost
 from pileus.public_url import public_url
 from pileus.strict_json import parse_json
@@ -81,19 +77,9 @@ class OgcServer:
                 return self._kept(answer, body, stopping)
         if urlsplit(url).scheme not in ("http", "https"):
             raise Refused("a result is at an address that is none of HTTP", where=url)
-        provider = provider_of(url, "result").model_copy(update={"allowPrivate": False})
         if is_private_host(urlsplit(url).hostname or ""):
             raise Refused("a result is at a private address of another server", where=url)
-        with (
-            closing(connect(provider, secrets=Secrets(environ={}))) as edge,
-            open_stream(url, edge, cancelled=stopping) as stream,
-            body.open("wb") as file,
-        ):
-            moved = 0
-            while block := stream.read(BLOCK):
-                moved += len(block)
-                _check_size(moved, MOST_RESULT, url)
-                file.write(block)
+        fetch_file(url, body, MOST_RESULT, _too_long(MOST_RESULT), stopping, private=False)
         return Answer(200, "", "", body)
 
     def delete(self, url: str) -> None:
@@ -168,7 +154,8 @@ def _bounded(answer: requests.Response, most: int) -> Any:
     try:
         for block in answer.iter_content(BLOCK):
             moved += len(block)
-            _check_size(moved, most, answer.url)
+            if moved > most:
+                raise TransferError(_too_long(most), where=public_url(answer.url))
             if time.monotonic() > until:
                 raise TransferError("took more than an hour", where=public_url(answer.url))
             yield block
@@ -176,14 +163,13 @@ def _bounded(answer: requests.Response, most: int) -> Any:
         raise NodeLost(f"the answer broke off: {type(error).__name__}", where=public_url(answer.url)) from error
 
 
-def _check_size(moved: int, most: int, url: str) -> None:
-    if moved > most:
-        raise TransferError(f"an answer of more than {most:,} bytes", where=public_url(url))
+def _too_long(most: int) -> str:
+    return f"an answer of more than {most:,} bytes"
 
 
 def _json(content: bytes, where: str) -> Any:
     if len(content) > MOST_JSON:
-        raise TransferError(f"an answer of more than {MOST_JSON:,} bytes", where=where)
+        raise TransferError(_too_long(MOST_JSON), where=where)
     try:
         return parse_json(content)
     except ValueError as error:

@@ -28,7 +28,7 @@ from pileus.models import State
 from pileus.near import unknown
 from pileus.nodes.told_errors import raise_told
 from pileus.stratus.request import LONGEST, NAME
-from pileus.stratus.service import Progress
+from pileus.stratus.service import STATUS, Progress
 from pileus.strict_json import parse_json, plain_json
 
 PIECE = 1 << 20
@@ -48,17 +48,6 @@ KINDS = (
     "stop",
     "delete",
 )
-WORDS = {
-    State.planned: "idle",
-    State.waiting: "idle",
-    State.queued: "idle",
-    State.running: "executing",
-    State.succeeded: "completed",
-    State.skipped: "completed",
-    State.failed: "error",
-    State.cancelled: "canceled",
-}
-"""States in Stratus's words."""
 _KIND = re.compile(r"[a-z]{1,20}")
 
 
@@ -114,7 +103,7 @@ def progress_value(progress: Progress) -> dict[str, Any]:
     return {
         "rid": progress.rid,
         "cid": progress.cid,
-        "status": WORDS[progress.state],
+        "status": STATUS[progress.state],
         "state": progress.state.value,
         "outputs": list(progress.outputs),
         "done": progress.done,

@@ -7,6 +7,7 @@ named and not imported, because they need heavy libraries.
 from pileus.processes.operations import Operations
 from pileus.processes.registry import RegisteredProcess, Result, process_of, register, registered
 from pileus.processes.zonal_statistics import ZonalStatistics
+from pileus.stratus.service import FORMS, JSON
 
 __all__ = ["Operations", "RegisteredProcess", "Result", "ZonalStatistics", "process_of", "register", "registered"]
 
@@ -40,8 +41,8 @@ register(
             "results": Result(
                 "Results",
                 "The results that the request wants: as JSON, each with its address; a single one also as data.",
-                "application/json",
-                ("application/netcdf", "application/vnd.apache.parquet", "image/tiff"),
+                JSON,
+                tuple(form.partition(";")[0] for form in FORMS if form != JSON),
             )
         },
         workflow="RunGraph",

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from pileus.errors import DocumentError
 from pileus.near import unknown
+from pileus.stratus.addresses import GIVEN
 from pileus.stratus.request import Input, Operation, StratusRequest
 
 
@@ -185,7 +186,7 @@ def part_of(graph: Graph, node: str, listed: Sequence[str], readers: Mapping[str
     operations = tuple(graph.operations[result] for result in listed)
     read = dict.fromkeys(name for one in operations for name in one.inputs if name not in inside)
     given = tuple(name for name in read if name in graph.operations)
-    inputs = {name: request.inputs.get(name) or Input(name, f"given:{name}", "") for name in read}
+    inputs = {name: request.inputs.get(name) or Input(name, f"{GIVEN}{name}", "") for name in read}
     domains = {one.domain for one in operations} | {one.domain for one in inputs.values()}
     outputs = tuple(one for one in listed if one in graph.outputs or set(readers[one]) - inside)
     asked = replace(

@@ -10,6 +10,7 @@ from xarray import Dataset
 from pileus.endpoint import Call
 from pileus.errors import DocumentError, HandedBack, OperationFailed, PileusError
 from pileus.near import unknown
+from pileus.stratus.addresses import GIVEN
 from pileus.stratus.domain import cut
 from pileus.stratus.endpoints import Endpoints
 from pileus.stratus.graph import Graph, graph_of
@@ -95,7 +96,7 @@ def _done(endpoints: Endpoints, graph: Graph, result: str, at: str, shelf: "Shel
 def _sources(request: StratusRequest, operation: Operation) -> dict[str, Input]:
     """Return those of its inputs that are no results of operations, here or in another part."""
     found = {name: request.inputs[name] for name in operation.inputs if name in request.inputs}
-    return {name: one for name, one in found.items() if not one.uri.startswith("given:")}
+    return {name: one for name, one in found.items() if not one.uri.startswith(GIVEN)}
 
 
 class Shelf:

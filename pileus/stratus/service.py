@@ -1,8 +1,8 @@
 """What answers requests, behind every face: the stack, or a node that runs by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from pileus.models import State
 from pileus.stratus.capability import Capability
@@ -16,6 +16,19 @@ NETCDF, PARQUET, JSON, GEOTIFF = (
 )
 FORMS = (NETCDF, PARQUET, JSON, GEOTIFF)
 """Media types of results."""
+
+Status = Literal["idle", "executing", "completed", "error", "canceled"]
+STATUS: Mapping[State, Status] = {
+    State.planned: "idle",
+    State.waiting: "idle",
+    State.queued: "idle",
+    State.running: "executing",
+    State.succeeded: "completed",
+    State.skipped: "completed",
+    State.failed: "error",
+    State.cancelled: "canceled",
+}
+"""States in the words of Stratus."""
 
 
 @dataclass(frozen=True, slots=True)

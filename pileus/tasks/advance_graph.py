@@ -10,6 +10,7 @@ from pileus.messages import PartTask, RequestTask, number, part
 from pileus.models import State
 from pileus.runs.end import succeed
 from pileus.stratus.plan import plan_of
+from pileus.stratus.service import NETCDF
 from pileus.version import __version__
 from pileus.wiring import Edges
 
@@ -50,7 +51,7 @@ def _document(edges: Edges, task: RequestTask) -> dict[str, Any]:
         name: {
             "url": record.result_url(edges, task.subject, task.run, name, graph.outputs),
             "size": sizes[name],
-            "type": record.NETCDF,
+            "type": NETCDF,
         }
         for name in graph.outputs
     }

@@ -15,6 +15,7 @@ from pileus.graphs import record
 from pileus.graphs.inputs import fetch_inputs
 from pileus.messages import PartTask
 from pileus.runs.record import input_url
+from pileus.stratus.addresses import GIVEN
 from pileus.stratus.graph import Graph, part_of
 from pileus.stratus.request import StratusRequest
 from pileus.tasks.process_group import TaskControl, WorkerState
@@ -47,9 +48,9 @@ def process_operations(
         return {"made": 0, "downloaded": 0}
     request = _request(graph, left)
     given = {
-        id: _url(edges, task, graph, one.uri.removeprefix("given:"))
+        id: _url(edges, task, graph, one.uri.removeprefix(GIVEN))
         for id, one in request.inputs.items()
-        if one.uri.startswith("given:")
+        if one.uri.startswith(GIVEN)
     }
     size = min(RESERVE, worker.volume.usage().most // 4)
     with worker.volume.reserved(size, cancelled=control.cancelled) as scratch:

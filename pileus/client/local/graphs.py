@@ -1,6 +1,5 @@
 """Requests of Stratus on the stack: start, look, stop, take results; see `stratus.service.Service`."""
 
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,10 +17,9 @@ from pileus.models import State
 from pileus.stratus.capability import Capability
 from pileus.stratus.request import StratusRequest
 from pileus.stratus.service import FORMS, NETCDF, Progress
+from pileus.stratus.uploaded import SCHEME, copy_netcdf
 from pileus.subject import REQUEST_ID
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
-"""How NetCDF4 files begin."""
 LARGEST = 1 << 30
 """Bytes of an uploaded file."""
 
@@ -94,22 +92,12 @@ class LocalGraphs:
 
         Raises UsageError for any other file, and for one of more than a gigabyte.
         """
-        digest, size = hashlib.sha256(), 0
+        edges, too_long = self.services.edges, f"the file has more than {LARGEST:,} bytes: give its address instead"
         with tempfile.NamedTemporaryFile(prefix="pileus-value-") as kept:
-            while block := content.read(record.BLOCK):
-                if not size and not block.startswith(HDF5):
-                    raise UsageError("expected a NetCDF4 file")
-                size += len(block)
-                if size > LARGEST:
-                    raise UsageError(f"the file has more than {LARGEST:,} bytes: give its address instead")
-                digest.update(block)
-                kept.write(block)
-            if not size:
-                raise UsageError("expected a NetCDF4 file, not nothing")
+            sha256 = copy_netcdf(content, kept.file, LARGEST, too_long)
             kept.flush()
-            edges = self.services.edges
-            edges.archives.put(Path(kept.name), record.value_url(edges, digest.hexdigest()))
-        return f"value:{digest.hexdigest()}"
+            edges.archives.put(Path(kept.name), record.value_url(edges, sha256))
+        return f"{SCHEME}{sha256}"
 
     def _settled(self, rid: str) -> Entry:
         edges = self.services.edges
