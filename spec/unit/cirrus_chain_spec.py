@@ -108,10 +108,15 @@ def test_a_pattern_that_goes_back_for_ever_is_ended(chain_filter: str, id: str) 
         assert next_payloads(told).payloads == ()
 
 
-@pytest.mark.parametrize("chain_filter", ["@.id == 'a')].id", "@.id =~ '['", "@.id =="])
+@pytest.mark.parametrize("chain_filter", ["@.id == 'a')].id", "@.id =~ '['", "@.id ==", "@.id & @.id"])
 def test_a_filter_that_finds_something_else_or_cannot_be_applied_is_refused(chain_filter: str) -> None:
     with pytest.raises(DocumentError, match=re.escape("process[1].chain_filter: ")):
         next_payloads(output({"workflow": "first"}, {"workflow": "second", "chain_filter": chain_filter}))
+
+
+def test_a_path_of_what_is_not_implemented_is_refused_in_a_sentence() -> None:
+    with pytest.raises(DocumentError, match="cannot be applied: NotImplementedError"):
+        find("$[0] & $[0]", [{"id": "a"}])
 
 
 @given(st.text("@.$?()[]'\"=~<>&|!*id 0,:", max_size=12))
