@@ -242,7 +242,7 @@ def repair(edges: Edges, template: Collection, found: Reconciliation) -> list[st
     again.
     """
     if any(finding.kind == "zones" for finding in found.findings) and (zones := _zones(edges, template)):
-        publish(edges.store, _url_of(edges, template, zones), zones, {})
+        publish(edges.store, _url_of(edges, template, zones), zones, {}, now=edges.now())
     for finding in found.findings:
         if finding.kind == "unrecorded" and finding.partition not in found.rerun:
             _set(edges, entry_of(found.manifests[finding.partition][1], found.manifests[finding.partition][0]))

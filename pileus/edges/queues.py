@@ -128,8 +128,8 @@ class SqsQueues:
         self._lock = threading.Lock()
         self._ahead: list[Message] = []
         """Messages that were received and that `receive` has not returned yet, in their order."""
-        self._since = 0.0
-        """When they were received, on the monotonic clock."""
+        self._since: dict[str, float] = {}
+        """When they were received, on the monotonic clock, by queue."""
         self._done: list[Message] = []
         """Messages to delete."""
         self._answers = ThreadPoolExecutor(1, thread_name_prefix="answers")
@@ -138,7 +138,8 @@ class SqsQueues:
     def receive(self, queue: str, wait_seconds: int) -> Message | None:
         if message := self._next(queue):
             return message
-        self.settle()
+        if not self._have_others(queue):
+            self.settle()
         with translated(queue, "SQS"):
             found = self._received(queue, wait_seconds) or ()
         messages = [message for one in found if (message := self._message(queue, one))]
@@ -147,14 +148,22 @@ class SqsQueues:
         run = messages[0].run  # ranks of different runs cannot be compared
         with self._lock:
             self._ahead += sorted(messages, key=lambda message: (message.run != run, message.rank))
-            self._since = time.monotonic()
+            self._since[queue] = time.monotonic()
         return self._next(queue)
+
+    def _have_others(self, queue: str) -> bool:
+        """Return whether messages of another queue are at hand: a look into this one need not give them back."""
+        with self._lock:
+            return any(message.queue != queue and self._in_time(message.queue) for message in self._ahead)
+
+    def _in_time(self, queue: str) -> bool:
+        return time.monotonic() - self._since.get(queue, 0.0) <= AHEAD_SECONDS
 
     def _next(self, queue: str) -> Message | None:
         """Return the next received message of the queue; None when there is none or their time is over."""
         with self._lock:
             at_hand = (place for place, message in enumerate(self._ahead) if message.queue == queue)
-            if time.monotonic() - self._since > AHEAD_SECONDS or (place := next(at_hand, None)) is None:
+            if not self._in_time(queue) or (place := next(at_hand, None)) is None:
                 return None
             return self._ahead.pop(place)
 

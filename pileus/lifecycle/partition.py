@@ -278,6 +278,15 @@ def claimed(entry: Entry | None, token: str) -> bool:
     return entry is not None and entry.state is State.running and entry.claim == token
 
 
+def is_first(entry: Entry) -> bool:
+    """Return whether a claimed entry is that of the first claim of a partition that nobody has made.
+
+    What was before in other backfills is not known: a claim that one of them left can only be that of a worker which
+    was silent for longer than its lease.
+    """
+    return entry.manifest is None and [step.state for step in entry.past] == [State.queued, State.running]
+
+
 _FREE: dict[str, Any] = {"owner": None, "claim": None, "lease": 0}
 
 

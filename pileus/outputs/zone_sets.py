@@ -8,7 +8,7 @@ older rows still join to the shapes that they were measured in.
 import hashlib
 import io
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -26,6 +26,11 @@ Shapes = dict[tuple[str | None, str], Any]
 """Geometry in longitude and latitude of each zone, by its set and its id. The set is None for rows that name none."""
 
 
+SURE = 2.0
+"""Seconds for which a set that was there is there: less than `pileus.backfills.remove`, which alone deletes sets, takes
+after it has deleted one."""
+
+
 def name_of(zones: Zones) -> str:
     """Return the name of a set: 16 hexadecimal digits."""
     return zones.hash[:16]
@@ -38,19 +43,38 @@ def to_parquet(zones: Zones) -> bytes:
     return to_geoparquet(table.replace_schema_metadata({"pileus": "zones"}), zones.geometries, zones.crs)
 
 
-def publish(store: Store, url: str, zones: Zones, known: dict[str, Output]) -> Output:
-    """Write the set to `url` if it is not there yet, and return it as an output. `known`: what was returned before, by
-    address; it is completed.
+class Seen(NamedTuple):
+    """A set that this process has seen in the store."""
+
+    output: Output
+    time: float
+    """When it was last there, Unix time."""
+
+
+def publish(store: Store, url: str, zones: Zones, known: dict[str, Seen], *, now: float) -> Output:
+    """Write the set to `url` if it is not there yet, and return it as an output. `known`: what this process has seen,
+    by address; it is completed. A set that was there less than SURE seconds before `now` is not looked for again.
 
     What is there already is kept if it says the same, and is replaced if it is damaged. A set never changes, and rows
     that name it are committed after this: a reader that finds a row finds its zone, and sees no part of a file. Where
     the partition fails after this, the set stays, and nothing names it.
     """
-    sizes = dict(store.list(url))
-    if url not in known or sizes.get(url) != known[url].size:
+    seen = known.get(url)
+    if seen is not None and now - seen.time < SURE:
+        return seen.output
+    if seen is None or _size(store, url) != seen.output.size:
         body = _kept(store, url, to_parquet(zones))
-        known[url] = Output(url, len(body), hashlib.sha256(body).hexdigest(), "zones")
-    return known[url]
+        known[url] = Seen(Output(url, len(body), hashlib.sha256(body).hexdigest(), "zones"), now)
+    else:
+        known[url] = Seen(seen.output, now)
+    return known[url].output
+
+
+def _size(store: Store, url: str) -> int | None:
+    try:
+        return store.mark(url)[0]
+    except NotFound:
+        return None
 
 
 def _kept(store: Store, url: str, body: bytes) -> bytes:

@@ -25,11 +25,12 @@ from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.messages import Done, GroupTask, RunDocuments
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs import zone_sets
-from pileus.outputs.commit import Fence, fence
+from pileus.outputs.commit import Fence, Place, fence, unfenced
 from pileus.outputs.draw import DrawTask
 from pileus.outputs.stac import TYPES, table_facts
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time, with_unit, with_zone_set
 from pileus.outputs.writers import Written, write_drawn, write_item
+from pileus.outputs.zone_sets import Seen
 from pileus.periods import parse_period
 from pileus.scratch.need import Need, learnt
 from pileus.scratch.volume import PATIENCE, Volume
@@ -57,7 +58,7 @@ class WorkerState:
     needs: dict[str, Need] = field(default_factory=dict)
     """By collection."""
     zones: dict[str, Zones] = field(default_factory=dict)
-    zone_sets: dict[str, Output] = field(default_factory=dict)
+    zone_sets: dict[str, Seen] = field(default_factory=dict)
     """By address."""
     indexes: MemoryCache = field(default_factory=MemoryCache)
     looked: set[str] = field(default_factory=set)
@@ -108,6 +109,8 @@ class TaskControl:
     """Token of the worker's claim on the partition."""
     claimed: Callable[[], bool] | None = None
     """Says whether the index still names this claim; None for a task without an index."""
+    first: bool = False
+    """Whether nobody has claimed the partition before."""
 
     def check(self) -> None:
         """Raise HandedBack when the work should stop."""
@@ -125,7 +128,7 @@ def process_group(
     """
     control = control or TaskControl()
     task = fetch_task(edges, GroupTask.from_json(event))
-    held = fence(edges.place(task.partition), control.claim, fresh=task.entry.manifest is None, claimed=control.claimed)
+    held = _held(edges.place(task.partition), task, control)
     if made := _made_before(held, task):
         return made.to_json()
     manifest, staged = _make(edges, task, held, worker, control)
@@ -173,6 +176,14 @@ def _make(
     worker.looked.add(looked)
     need.saw(processed.downloaded, processed.scratch)
     return _manifest(edges, task, collection, processed, written), tuple(outputs.staged)
+
+
+def _held(place: Place, task: GroupTask, control: TaskControl) -> Fence:
+    """Return the right to commit the partition."""
+    fresh = task.entry.manifest is None
+    if fresh and control.first:
+        return unfenced(place, control.claim)
+    return fence(place, control.claim, fresh=fresh, claimed=control.claimed)
 
 
 def _made_before(held: Fence, task: GroupTask) -> Done | None:
@@ -257,7 +268,7 @@ class Outputs:
         written.add(keys.table_key(partition), parquet, TYPES["table"], "table", "statistics", **facts)
         written.add(keys.csv_key(partition), to_csv(table), "text/csv", "csv", "statistics")
         url = self.edges.protected(keys.zones_key(partition.collection, zone_set))
-        published = zone_sets.publish(self.edges.store, url, zones, self.worker.zone_sets)
+        published = zone_sets.publish(self.edges.store, url, zones, self.worker.zone_sets, now=self.edges.now())
         written.note(published, "zones and their geometry")
         if rules.classic_csv:
             for key, body in _classic(partition, measured, several=len(rules.bands) > 1):

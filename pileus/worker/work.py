@@ -96,7 +96,7 @@ class Work:
         def claimed() -> bool:
             return lifecycle.claimed(self._edges.index.entry(job.entry.subject), job.claim)
 
-        return TaskControl(job.progress, job.cancelled, job.claim, claimed)
+        return TaskControl(job.progress, job.cancelled, job.claim, claimed, lifecycle.is_first(job.entry))
 
     def _answer(self, job: Job, result: Mapping[str, Any] | None, failure: Failure | None, seconds: float) -> None:
         if result is not None:

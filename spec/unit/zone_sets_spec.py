@@ -14,6 +14,7 @@ import pytest
 import shapely
 
 from pileus import keys
+from pileus.backfills import remove
 from pileus.edges.store import FolderStore
 from pileus.errors import NotFound
 from pileus.outputs import zone_sets
@@ -134,22 +135,36 @@ def test_a_set_is_written_once(tmp_path: Path) -> None:
 
 def test_a_worker_writes_it_again_when_it_is_gone(tmp_path: Path) -> None:
     store, known = FolderStore(tmp_path), {}
-    first = zone_sets.publish(store, URL, SQUARES, known)
+    first = zone_sets.publish(store, URL, SQUARES, known, now=100.0)
     store.delete(URL)
-    assert zone_sets.publish(store, URL, SQUARES, known) == first
+    assert zone_sets.publish(store, URL, SQUARES, known, now=100.0 + zone_sets.SURE) == first
     assert store.get(URL) == zone_sets.to_parquet(SQUARES)
+
+
+def test_a_set_that_was_just_there_is_not_looked_for(tmp_path: Path) -> None:
+    store, known = FolderStore(tmp_path), {}
+    first = zone_sets.publish(store, URL, SQUARES, known, now=100.0)
+    asked: list[str] = []
+    store.mark = lambda url: (asked.append(url), FolderStore.mark(store, url))[1]  # type: ignore[method-assign]
+    for now in (100.5, 101.0, 102.5, 103.0):
+        assert zone_sets.publish(store, URL, SQUARES, known, now=now) == first
+    assert asked == [URL]
+
+
+def test_who_deletes_sets_takes_longer_than_a_worker_is_sure_of_one() -> None:
+    assert zone_sets.SURE < remove.SWEEPS * remove.PAUSE
 
 
 def test_a_damaged_set_is_replaced_and_one_by_another_writer_is_kept(tmp_path: Path) -> None:
     store, body = FolderStore(tmp_path), zone_sets.to_parquet(SQUARES)
     store.put(URL, body[: len(body) // 2])
-    assert zone_sets.publish(store, URL, SQUARES, {}).size == len(body)
+    assert zone_sets.publish(store, URL, SQUARES, {}, now=0.0).size == len(body)
     assert store.get(URL) == body
     path = tmp_path / "protected/zones/a.parquet"
     pyarrow.parquet.write_table(pyarrow.parquet.ParquetFile(path).read(), path, compression="none")
     other = path.read_bytes()
     assert other != body
-    assert zone_sets.publish(store, URL, SQUARES, {}).size == len(other)
+    assert zone_sets.publish(store, URL, SQUARES, {}, now=0.0).size == len(other)
     assert store.get(URL) == other
 
 
@@ -158,7 +173,7 @@ def test_workers_that_write_it_at_once_agree(tmp_path: Path) -> None:
 
     def work() -> None:
         gate.wait()
-        told.append(zone_sets.publish(store, URL, SQUARES, {}))
+        told.append(zone_sets.publish(store, URL, SQUARES, {}, now=0.0))
 
     workers = [threading.Thread(target=work) for _ in range(6)]
     for worker in workers:
@@ -184,7 +199,7 @@ def test_a_partition_that_is_made_again_with_other_zones_deletes_no_set(tmp_path
 def test_shapes_are_in_longitude_and_latitude_and_rows_of_older_versions_have_those_of_today(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     name = zone_sets.name_of(METRES)
-    zone_sets.publish(store, f"s3://protected/{keys.zones_key('c', name)}", METRES, {})
+    zone_sets.publish(store, f"s3://protected/{keys.zones_key('c', name)}", METRES, {}, now=0.0)
     shapes = zone_sets.shapes_of(store, "protected", "c", [name, None], SQUARES)
     assert set(shapes) == {(name, "grid"), (None, "a"), (None, "12")}
     assert shapes[name, "grid"].bounds == pytest.approx((73.11, 18.08, 73.2, 18.17), abs=0.01)
