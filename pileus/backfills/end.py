@@ -17,7 +17,7 @@ from pileus.backfills.status import WHOLE_POINT, find, outcomes, verdict, whole_
 from pileus.backfills.tell import tell_owed, tell_run
 from pileus.edges.index import Brief, change, change_backfill
 from pileus.edges.store import revise
-from pileus.errors import Conflict, StoreError, Unavailable
+from pileus.errors import Conflict, StoreError, Unavailable, Unknown
 from pileus.lifecycle.backfill import Backfill, State
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.models import Partition
@@ -131,9 +131,9 @@ def report_owed(edges: Edges, backfill: Backfill) -> Backfill:
 
 def report_stop(edges: Edges, backfill: Backfill) -> None:
     """Tell that a run was stopped or paused. While the topic cannot be reached the report stays owed: a stop does not
-    wait for it.
+    wait for it. Nor does it wait for an index that was lost meanwhile: who rebuilds it tells what is owed.
     """
-    with suppress(Unavailable):
+    with suppress(Unavailable, Unknown):
         report_owed(edges, backfill)
 
 

@@ -97,10 +97,10 @@ def placed(value: Any, result: Any, path: str | None) -> Any:
 def follow(path: str, value: Any, context: Any) -> Any:
     """What a reference path leads to."""
     found, rest = (context, path[2:]) if path.startswith("$$") else (value, path[1:])
-    for part in rest.split(".")[1:]:
+    for part in rest.replace("[0]", ".0").split(".")[1:]:
         try:
-            found = found[part]
-        except (KeyError, TypeError) as error:
+            found = found[int(part) if isinstance(found, list) else part]
+        except (LookupError, TypeError, ValueError) as error:
             raise Failed("States.Runtime", f"{path} is not in the state's input") from error
     return found
 
