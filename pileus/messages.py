@@ -18,6 +18,8 @@ from pileus.point_collections import PointCollections
 from pileus.subject import Request
 from pileus.typed import check_types
 
+FEW = 20
+"""Most groups of a point that the workflow runs itself; for more it starts a child execution for each."""
 INLINE = 100_000
 """Bytes of a group's task that travel in its message; a larger one goes through S3."""
 

@@ -10,20 +10,34 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pileus.messages import FEW
+
 HOURS = 730
 """Of a month."""
 CONNECTIONS = 6
 """Of one worker, when nothing limits them."""
-TRANSITIONS_OF_POINT = 7
-"""StartWorkflow and its Map child; start, DiscoverGranules, AnyToDo, EachGroup and end of the point's own workflow."""
-TRANSITIONS_OF_GROUP = 3
-"""Start, ProcessGroup and end of the Map's child."""
+TRANSITIONS_OF_POINT = 6
+"""StartWorkflow and its Map child; start, DiscoverGranules, AnyToDo and end of the point's own workflow."""
+TRANSITIONS_OF_MAP = 1
+"""The Map of a point that has several groups."""
+TRANSITIONS_OF_GROUP = 1
+"""The task that waits for the worker."""
+TRANSITIONS_OF_CHILD = 2
+"""Start and end of a group's own execution, where a point has more than FEW groups."""
 DISCOVER = (5.0, 0.5)
 """Seconds of one listing, and the Lambda's gigabytes."""
-OBJECTS = 6
-"""Objects that a group writes: table, CSV, item, manifest, and its share of the Map's results."""
-CHANGES = 8
-"""Writes to the index for one group, besides its heartbeats."""
+OBJECTS = 8
+"""Writes to S3 for one group: table, CSV and item, staged and published; its manifest; its point's list of groups."""
+OBJECT_READS = 2
+"""Reads from S3: whether the zones are still there, and its share of the run's documents."""
+CHANGES = 3
+"""Writes to the index for one group, besides its heartbeats: queued, claimed, ended."""
+LOOKS = 4
+"""Reads of the index for one group, besides its heartbeats: of the backfill twice, the point's entries, a claim's."""
+MESSAGES = 4
+"""Requests to SQS for one group: sent, received, hidden, deleted. Quick groups share the last three."""
+HEARD_SECONDS = 1.5
+"""Seconds between two looks of a worker at the backfill of its group."""
 STARTING = 240
 """Seconds until a new instance has a worker: alarm, launch, pull."""
 ANCESTOR = (3, 150)
@@ -138,25 +152,43 @@ def _requests(work: Work, settings: Any, prices: Mapping[str, Any], minutes: flo
     calls = work.points + 2
     lambda_ = prices["lambda"]
     compute = calls * seconds * gigabytes
-    transitions = 6 + work.points * TRANSITIONS_OF_POINT + work.groups * TRANSITIONS_OF_GROUP
+    transitions = 6 + _transitions(work)
     beats = _beats(work, settings)
-    messages = work.groups * 4 + beats + settings.max_workers * (minutes + settings.idle_minutes) * 60 * 2
+    messages = work.groups * MESSAGES + beats + settings.max_workers * (minutes + settings.idle_minutes) * 60 * 2
     writes = work.groups * CHANGES + beats
+    reads = work.groups * (LOOKS + _busy(work) / HEARD_SECONDS)
     return [
         CostItem("Lambda", calls, "calls", calls * lambda_["request"]),
         CostItem("Lambda", compute, "GB seconds", compute * lambda_["gigabyte_second"][settings.architecture]),
         CostItem("Step Functions", transitions, "transitions", transitions * prices["step_functions"]["transition"]),
         CostItem("SQS", messages, "requests", messages * prices["sqs"]["request"]),
         CostItem("DynamoDB", writes, "writes", writes * prices["dynamodb"]["write"]),
-        CostItem("DynamoDB", 2 * writes, "reads", 2 * writes * prices["dynamodb"]["read"]),
+        CostItem("DynamoDB", reads, "reads", reads * prices["dynamodb"]["read"]),
         CostItem("S3", work.groups * OBJECTS, "writes", work.groups * OBJECTS * prices["s3"]["put"]),
-        CostItem("S3", work.groups * 3, "reads", work.groups * 3 * prices["s3"]["get"]),
+        CostItem("S3", work.groups * OBJECT_READS, "reads", work.groups * OBJECT_READS * prices["s3"]["get"]),
     ]
 
 
+def _transitions(work: Work) -> float:
+    """Return the transitions of all points and their groups, which are spread evenly.
+
+    >>> ten = Work(10, 10, 0, 1, 0, 0, connections=1)
+    >>> [_transitions(replace(ten, groups=groups)) for groups in (0, 10, 20, 300)]
+    [60, 70, 90, 970]
+    """
+    each = work.groups / work.points if work.points else 1
+    of_point = TRANSITIONS_OF_POINT + (TRANSITIONS_OF_MAP if each > 1 else 0)
+    of_group = TRANSITIONS_OF_GROUP + (TRANSITIONS_OF_CHILD if each > FEW else 0)
+    return work.points * of_point + work.groups * of_group
+
+
+def _busy(work: Work) -> float:
+    """Return the seconds for which a worker has a group."""
+    return work.group_bytes / work.bytes_per_second + work.seconds
+
+
 def _beats(work: Work, settings: Any) -> float:
-    busy = work.group_bytes / work.bytes_per_second + work.seconds
-    return float(math.ceil(busy / (settings.visibility_seconds / 3)) * work.groups)
+    return float(math.ceil(_busy(work) / (settings.visibility_seconds / 3)) * work.groups)
 
 
 def _machines(settings: Any, prices: Mapping[str, Any], hours: float) -> list[CostItem]:

@@ -27,7 +27,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.fingerprint import fingerprint
 from pileus.lifecycle.partition import Entry, Failure
 from pileus.lifecycle.selection import Decision, decide
-from pileus.messages import INLINE, GroupTask, PointTask, RunDocuments, part
+from pileus.messages import FEW, INLINE, GroupTask, PointTask, RunDocuments, part
 from pileus.models import Granule, Group, Partition, State
 from pileus.names import one_line
 from pileus.point_groups import list_point, of_group
@@ -39,8 +39,6 @@ _KEPT: WeakKeyDictionary[Store, dict[str, RunDocuments]] = WeakKeyDictionary()
 """The documents of the last run that this process has listed a point of, by their address; by the store."""
 PARALLEL = 8
 """Folders that are listed in parallel, where a point in time has several."""
-FEW = 20
-"""Most groups of a point that the workflow runs itself; for more it starts a child execution for each."""
 
 
 def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:

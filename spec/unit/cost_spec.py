@@ -46,7 +46,7 @@ def test_instances_are_paid_from_their_start_to_the_end_of_the_idle_minutes() ->
 
 def test_transitions_are_counted_by_point_and_group() -> None:
     (line,) = (line for line in estimate(YEAR, Settings(), PRICES).lines if line.item == "Step Functions")
-    assert line.quantity == 6 + 12 * 7 + 12 * 3
+    assert line.quantity == 6 + 12 * 6 + 12 * 1
 
 
 def test_fargate_is_paid_by_processor_memory_and_disk() -> None:
