@@ -38,7 +38,7 @@ FOUND = [
 
 
 def test_every_workflow_was_read() -> None:
-    assert len(FOUND) == 17
+    assert len(FOUND) == 19
 
 
 @pytest.mark.parametrize("state", [state for _, state in FOUND], ids=[name for name, _ in FOUND])
