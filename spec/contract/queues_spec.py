@@ -141,6 +141,24 @@ def test_what_was_received_with_another_is_there_for_others_once_that_takes_long
     assert (first.rank, second.rank) == (0, 1)
 
 
+def test_a_look_into_another_queue_gives_nothing_back_that_is_at_hand(desk: Desk) -> None:
+    """Workers look into `ingest` between two messages of `backfill`."""
+    urgent = desk.sqs.create_queue(QueueName=f"{uuid4().hex[:8]}-ingest")["QueueUrl"]
+    queues = SqsQueues(
+        desk.sqs,
+        desk.queues._stepfunctions,
+        {"ingest": Queue(urgent, desk.dead), "backfill": Queue(desk.url, desk.dead)},
+    )
+    for rank in range(3):
+        desk.post(of_run(1, rank))
+    first = queues.receive("backfill", 0)
+    assert queues.receive("ingest", 0) is None
+    second = queues.receive("backfill", 0)
+    assert first is not None
+    assert second is not None
+    assert (first.rank, second.rank, second.received) == (0, 1, 1)
+
+
 def test_what_stayed_with_a_worker_for_too_long_is_received_anew(desk: Desk) -> None:
     """Its first receipt may be invalid by then."""
     for rank in (1, 0):
