@@ -22,6 +22,7 @@ from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import connect
 from pileus.edges.store import Store, load
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
+from pileus.errors import Conflict
 from pileus.messages import Done, GroupTask, RunDocuments
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs import zone_sets
@@ -116,6 +117,11 @@ class TaskControl:
         """Raise HandedBack when the work should stop."""
         unless(self.cancelled)()
 
+    def check_claim(self, partition: Partition) -> None:
+        """Raise Conflict when the index names another claim: this process slept, and its partition may be removed."""
+        if self.claimed is not None and not self.claimed():
+            raise Conflict("another process has taken the claim", where=partition.key)
+
 
 def process_group(
     edges: Edges, event: Mapping[str, Any], worker: WorkerState, control: TaskControl | None = None
@@ -126,13 +132,15 @@ def process_group(
     ones after. Raises what the hops raise; HandedBack soon after `control.cancelled` is set; Conflict when a later
     claim has the partition.
     """
-    control = control or TaskControl()
+    control, began = control or TaskControl(), edges.now()
     task = fetch_task(edges, GroupTask.from_json(event))
     held = _held(edges.place(task.partition), task, control)
     if made := _made_before(held, task):
         return made.to_json()
     manifest, staged = _make(edges, task, held, worker, control)
     control.check()
+    if held.tag is None and edges.now() - began > int(edges.stack.visibility) / 2:
+        control.check_claim(task.partition)
     held.publish(held.commit(manifest), staged, worker.delete_of(edges.store))
     seconds = round(sum(manifest.seconds.values()), 3)
     return Done(held.place.manifest, manifest.bytes_downloaded, seconds, dict(manifest.seconds)).to_json()
