@@ -7,7 +7,7 @@ list.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import Acknowledgment, ArnFormat, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
@@ -18,11 +18,14 @@ from pileus.cumulus.start_document import INGEST as INGEST_NAME
 from pileus.documents.grouping import PAYLOADS as PAYLOADS_NAME
 from pileus.documents.grouping import PIPELINE
 from pileus.documents.task import TaskDefinition
+from pileus.edges.ecs_tasks import THEIRS
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.keys import FILES
+from pileus.worker.ecs_containers import FOLDER as CONTAINERS
 
 if TYPE_CHECKING:
     from infra.core import Core
+    from infra.foreign import ForeignTask
     from infra.tasks import OwnTask
 
 WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
@@ -304,6 +307,28 @@ def allow_task_worker(role: iam.Role, task: "OwnTask", core: "Core") -> None:
     if task.token_arns:
         allow(role, ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"], task.token_arns)
     allow_definition(role, core, task.definition)
+
+
+def allow_images(role: iam.Role, foreign: "ForeignTask", core: "Core") -> None:
+    """Allow a worker to run the task of ECS that runs its image, to look at it, to stop it, and to read what the image
+    prints; and to sign addresses of its payload and its answer, which are objects that it may get and put.
+    """
+    stack, cluster = Stack.of(foreign), foreign.cluster
+    here = {"ArnEquals": {"ecs:cluster": cluster.cluster_arn}}
+    revisions = stack.format_arn(service="ecs", resource="task-definition", resource_name=f"{foreign.family}:*")
+    allow(role, ["ecs:RunTask"], [revisions], why="Revisions are numbered as they are made.", only=here)
+    tasks = stack.format_arn(service="ecs", resource="task", resource_name=f"{cluster.cluster_name}/*")
+    allow(role, ["ecs:DescribeTasks", "ecs:StopTask"], [tasks], why="ECS names tasks as they start.", only=here)
+    to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    allow(role, ["iam:PassRole"], [foreign.pulls.role_arn], only=to_ecs)
+    streams = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{foreign.log_name}:log-stream:{THEIRS}/*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    allow(role, ["logs:GetLogEvents"], [streams], why="A stream is named by its task.")
+    allow_objects(role, core.internal, read=(), write=(f"{CONTAINERS}/*",))
 
 
 def allow_definition(role: iam.IGrantable, core: "Core", definition: TaskDefinition) -> None:

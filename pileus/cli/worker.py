@@ -55,10 +55,10 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     from pileus.scratch.volume import Volume
     from pileus.task_folder import FOLDER, TaskFolder
     from pileus.tasks.oversized import by_address
-    from pileus.wiring import wire_task_queue
+    from pileus.wiring import wire_containers, wire_task_queue
     from pileus.worker.health_check import pulse_file
     from pileus.worker.own_task import TaskWorker
-    from pileus.worker.payload_process import process_of
+    from pileus.worker.payload_process import Stores, process_of
 
     log_json_lines()
     folder = Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else find_project(Path.cwd()).root / "tasks"
@@ -66,7 +66,8 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
     pulse = pulse_file(scratch, socket.gethostname())
     store = S3Store(aws.s3)
-    with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed, store.get)) as process:
+    there = Stores(store, stack.internal, wire_containers(os.environ, aws))
+    with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed, there)) as process:
 
         def live() -> None:
             volume.sweep()

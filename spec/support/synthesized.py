@@ -118,9 +118,16 @@ def _inputs() -> tuple[Path | str, ...]:
     versions = (version("aws-cdk-lib"), version("cdk-nag"))
     sources = sorted(path for path in (ROOT / "infra").rglob("*") if path.suffix in (".py", ".json"))
     library = ("worker/metrics.py", "documents/task.py", "project/workflow_tasks.py", "task_folder.py")
+    images = ("edges/ecs_tasks.py", "worker/container_payloads.py", "worker/ecs_containers.py")
     api = ("api/sign_in.py", "deploy/api_settings.py")
     definitions = sorted(ROOT.glob("lambdas/*/task.json"))
-    return (*versions, Path(__file__), *(ROOT / "pileus" / name for name in (*library, *api)), *definitions, *sources)
+    return (
+        *versions,
+        Path(__file__),
+        *(ROOT / "pileus" / name for name in (*library, *images, *api)),
+        *definitions,
+        *sources,
+    )
 
 
 def synthesize(settings: Mapping[str, Any], *, nag: bool = False, project: Path | None = None) -> Stacks:
