@@ -102,7 +102,7 @@ class ForeignTask(Construct):
         assert settings.worker_image  # the stack is made only where there is one
         after = [] if name == BRING else [{"containerName": BRING, "condition": "SUCCESS"}]
         return {
-            **self._every(settings, name, settings.worker_image, user, mounts),
+            **self._every(name, settings.worker_image, user, mounts),
             "command": ["python", "-m", "pileus.worker.payload_files", name],
             "workingDirectory": APP,
             "essential": essential,
@@ -117,7 +117,7 @@ class ForeignTask(Construct):
         assert wanted.image  # it is checked with the command
         told = {"TMPDIR": f"{INSIDE}/tmp", "HOME": f"{INSIDE}/tmp", **wanted.environment}
         made = {
-            **self._every(settings, THEIRS, wanted.image, f"{NOBODY}:{NOBODY}", ("payload", "temporary")),
+            **self._every(THEIRS, wanted.image, f"{NOBODY}:{NOBODY}", ("payload", "temporary")),
             "command": filled(wanted.command, dict(zip((INPUT, OUTPUT, WORKDIR), FILES, strict=True))),
             "environment": [{"name": name, "value": value} for name, value in told.items()],
             "essential": False,
@@ -134,7 +134,7 @@ class ForeignTask(Construct):
             made["linuxParameters"] |= {"maxSwap": 0}
         return made
 
-    def _every(self, settings: Settings, name: str, image: str, user: str, mounts: Sequence[str]) -> dict[str, Any]:
+    def _every(self, name: str, image: str, user: str, mounts: Sequence[str]) -> dict[str, Any]:
         """Return what all containers have: a read-only root, no capability, and the volumes that they are given."""
         paths: Mapping[str, str] = {"payload": INSIDE, "temporary": TEMPORARY}
         return {
