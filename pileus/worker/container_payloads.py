@@ -80,13 +80,18 @@ def _answer(text: bytes, name: str) -> str:
 
 
 def written(path: Path, name: str) -> bytes:
-    """Return what a task has written. A link or a pipe in its place is no answer."""
+    """Return what a task has written. A link, a pipe or a folder in its place is no answer."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as exc:
         raise no_answer(name) from exc
-    with os.fdopen(number, "rb") as file:
-        text = file.read(LONGEST + 1) if stat.S_ISREG(os.fstat(number).st_mode) else b""
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise no_answer(name)
+        with os.fdopen(number, "rb", closefd=False) as file:
+            text = file.read(LONGEST + 1)
+    finally:
+        os.close(number)
     if len(text) > LONGEST:
         raise too_long(name)
     return text

@@ -11,14 +11,13 @@ ends the task where nobody has done so for `LEASE` seconds: then the worker has 
 import json
 import logging
 import threading
-import time
-from collections.abc import Callable
 from uuid import uuid4
 
 from pileus.documents.task import TaskDefinition
 from pileus.edges.ecs_tasks import BRING, TAKE, THEIRS, EcsTasks, TaskState
 from pileus.edges.store import Store
 from pileus.errors import HandedBack, StoreError, Unavailable, UsageError
+from pileus.pace import Pace, Threads
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.container_payloads import failed, no_answer, too_hungry, too_long, took_too_long
 from pileus.worker.payload_files import EXPIRED, NO_ANSWER, RENEW, TICKET, TOO_LONG
@@ -54,11 +53,11 @@ class EcsContainers:
         memory: int,
         poll: float = POLL,
         patience: float = PATIENCE,
-        clock: Callable[[], float] = time.monotonic,
+        pace: Pace | None = None,
     ) -> None:
         self._name, self._definition, self._memory = name, definition, memory
         self._tasks, self._store, self._folder = tasks, store, f"s3://{internal}/{FOLDER}"
-        self._poll, self._patience, self._clock = poll, patience, clock
+        self._poll, self._patience, self._pace = poll, patience, pace or Threads()
 
     def run(self, payload: bytes, cancelled: threading.Event) -> bytes:
         """Do as Containers does."""
@@ -90,12 +89,12 @@ class EcsContainers:
             log.warning("could not stop a container", extra={"task": self._name, "error": str(error)})
 
     def _started(self, room: str, cancelled: threading.Event) -> str:
-        token, ends = uuid4().hex, self._clock() + self._patience
+        token, ends = uuid4().hex, self._pace.clock() + self._patience
         while True:
             try:
                 return self._tasks.start({TICKET: self._renewed(room)}, token)
             except Unavailable as exc:
-                if self._clock() > ends:
+                if self._pace.clock() > ends:
                     raise
                 log.warning("waiting for ECS", extra={"task": self._name, "error": str(exc)})
             token = uuid4().hex  # a token goes with one request, and the next has other addresses
@@ -115,11 +114,11 @@ class EcsContainers:
 
     def _followed(self, task: str, room: str, cancelled: threading.Event) -> TaskState:
         """Return how the task has ended. Its time runs from when all of its containers have started."""
-        asked = renewed = self._clock()
+        asked = renewed = self._pace.clock()
         began: float | None = None
         while True:
             self._wait(self._poll, cancelled)
-            now = self._clock()
+            now = self._pace.clock()
             try:
                 if now - renewed > RENEW:
                     self._renewed(room)
@@ -141,7 +140,7 @@ class EcsContainers:
                 raise took_too_long(self._name, self._definition.timeout)
 
     def _wait(self, seconds: float, cancelled: threading.Event) -> None:
-        if cancelled.wait(seconds):
+        if self._pace.wait(cancelled, seconds):
             raise HandedBack("told to stop", where=self._name)
 
     def _check(self, task: str, ended: TaskState) -> None:
@@ -188,5 +187,5 @@ class EcsContainers:
         for _ in range(3):
             if found := self._tasks.printed(task):
                 return found
-            threading.Event().wait(min(2.0, self._poll))
+            self._pace.wait(threading.Event(), min(2.0, self._poll))
         return b""

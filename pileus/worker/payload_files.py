@@ -8,14 +8,16 @@ its answer. They have no credentials: the ticket at an address that they are tol
 import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from pileus.edges.ecs_tasks import BRING, THEIRS
+from pileus.pace import Pace, Threads
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.container_payloads import INSIDE, written
 
@@ -31,7 +33,8 @@ EXPIRED, NO_ANSWER, TOO_LONG, ABANDONED, REFUSED = 3, 4, 5, 6, 7
 """Exit statuses: an address was not good any more; nothing can be an answer; it is too long; nobody has renewed the
 ticket; S3 or the agent does not answer.
 """
-TRIES = 5
+PAUSES = (0.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds before each try of a request."""
 PIECE = 1 << 20
 
 
@@ -66,16 +69,17 @@ def take(
     inside: Path = Path(INSIDE),
     *,
     poll: float = 1.0,
-    clock: Callable[[], float] = time.monotonic,
+    pace: Pace | None = None,
 ) -> None:
     """Wait until the image's container has ended, and upload its answer. The ticket is renewed meanwhile."""
+    pace, never = pace or Threads(), threading.Event()
     ticket = _read(environ[TICKET]).json()
-    renewed = looked = clock()
+    renewed = looked = pace.clock()
     while _status(environ[METADATA]) != "STOPPED":
-        time.sleep(poll)
-        if clock() - looked < RENEW / 2:
+        pace.wait(never, poll)
+        if pace.clock() - looked < RENEW / 2:
             continue
-        found, looked = _read(ticket["ticket"]).json(), clock()
+        found, looked = _read(ticket["ticket"]).json(), pace.clock()
         if found["number"] != ticket["number"]:
             ticket, renewed = found, looked
         elif looked - renewed > LEASE:
@@ -100,9 +104,8 @@ def _read(address: str, *, stream: bool = False) -> requests.Response:
 def _asked(method: str, address: str, *, data: bytes | None = None, stream: bool = False) -> requests.Response:
     """Return a good answer. Raises Failed."""
     why = ""
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(2.0**attempt)
+    for pause in PAUSES:
+        time.sleep(pause)
         try:
             answer = requests.request(method, address, data=data, stream=stream, timeout=60)
         except requests.RequestException as exc:
@@ -113,7 +116,7 @@ def _asked(method: str, address: str, *, data: bytes | None = None, stream: bool
         why = f"HTTP {answer.status_code}"
         if answer.status_code in (400, 403):  # S3 says 400 of the token of credentials that have expired
             raise Failed(EXPIRED, f"the address is not good any more: {why}")
-    raise Failed(REFUSED, f"no answer after {TRIES} tries: {why}")
+    raise Failed(REFUSED, f"no answer after {len(PAUSES)} tries: {why}")
 
 
 def main(does: str) -> int:

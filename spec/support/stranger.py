@@ -82,6 +82,12 @@ elif do == "link":
 elif do == "pipe":
     os.mkfifo(out)
     sys.exit(0)
+elif do == "folder":
+    os.mkdir(out)
+    sys.exit(0)
+elif do == "empty":
+    Path(out).touch()
+    sys.exit(0)
 elif do == "list":
     Path(out).write_text("[1]")
     sys.exit(0)
@@ -107,7 +113,9 @@ HARMS = [
     ("killed", "TaskDied", "its container ended with status 139"),
     ("hungry", "MemoryError", "needs more memory than its limit of 128 MiB"),
     ("link", "TaskDied", "its container ended without an answer"),
-    ("pipe", "TaskDied", "its answer is no JSON"),
+    ("pipe", "TaskDied", "its container ended without an answer"),
+    ("folder", "TaskDied", "its container ended without an answer"),
+    ("empty", "TaskDied", "its answer is no JSON"),
     ("list", "TaskDied", "its answer is no payload, which is an object"),
     ("odd", "TaskDied", "its answer is no JSON"),
     ("long", "AnswerTooLong", "the answer has more than 67,108,864 bytes"),
