@@ -153,6 +153,7 @@ class ForeignTask(Construct):
                     "awslogs-region": Stack.of(self).region,
                     "awslogs-stream-prefix": name,
                     "mode": "non-blocking",
+                    "max-buffer-size": "4m",
                 },
             },
         }

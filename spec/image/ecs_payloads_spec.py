@@ -123,9 +123,14 @@ def test_harm_fails_its_own_payload_as_with_docker_and_the_next_is_done(
     assert run(does, {})["here"] == [["input.json", "tmp", "work"], [], []]
 
 
-def test_a_task_that_sleeps_past_its_limit_is_ended(ecs: Ecs) -> None:
-    told = failure(ecs(RUN_HARM, timeout=3), {"do": "sleeps"})
+@pytest.mark.parametrize("do", ["sleeps", "closes"])
+def test_a_task_that_sleeps_past_its_limit_is_ended(ecs: Ecs, do: str) -> None:
+    told = failure(ecs(RUN_HARM, timeout=3), {"do": do})
     assert (told.kind, told.message) == ("TaskTimedOut", "took longer than 3 s")
+
+
+def test_much_output_does_not_keep_a_payload_from_its_answer(ecs: Ecs) -> None:
+    assert run(ecs(RUN_HARM), {"do": "prints", "mib": 64})["user"] == 65534
 
 
 def test_a_task_is_ended_when_its_worker_is_told_to_stop(ecs: Ecs) -> None:

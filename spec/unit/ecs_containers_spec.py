@@ -12,10 +12,12 @@ import pytest
 
 from pileus.documents import parse_value
 from pileus.documents.task import TaskDefinition
-from pileus.edges.ecs_tasks import EcsPlace, EndedContainer, TaskState
+from pileus.edges.aws import Aws
+from pileus.edges.ecs_tasks import AwsEcsTasks, EcsPlace, EndedContainer, TaskState
 from pileus.edges.store import FolderStore, S3Store
 from pileus.errors import HandedBack, PileusError, StoreError, Unavailable, UsageError
 from pileus.pace import Threads
+from pileus.wiring import wire_containers
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.docker_containers import DockerContainers
 from pileus.worker.ecs_containers import PATIENCE, EcsContainers
@@ -281,6 +283,8 @@ def test_the_environment_of_a_worker_says_where_its_containers_run() -> None:
     place = EcsPlace("c", "f", "p", "l", ("s",), ("g",))
     assert EcsPlace.from_env({"PILEUS_CONTAINERS": json.dumps(place.to_json())}) == place
     assert EcsPlace.from_env({"PATH": "/bin"}) is None
+    assert isinstance(wire_containers({"PILEUS_CONTAINERS": json.dumps(place.to_json())}, Aws("http://x")), AwsEcsTasks)
+    assert wire_containers({}, Aws("http://x")) is None
 
 
 def test_without_a_place_on_ecs_containers_run_on_the_worker_s_own_machine(tmp_path: Path) -> None:
