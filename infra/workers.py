@@ -8,7 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from infra import access, reasons
+from infra import access, reasons, task_access
 from infra.alarms import running_workers
 from infra.core import Core
 from infra.foreign import ForeignTask, foreign_instances
@@ -49,9 +49,9 @@ class Workers(Stack):
                 foreign = self._foreign(inside, tasks[name], providers[images.provider if images else None])
                 shape = replace(shape, environment={**shape.environment, **foreign.environment()})
             worker = Worker(inside, settings=settings, core=core, shape=shape)
-            access.allow_task_worker(worker.role, tasks[name], core)
+            task_access.allow_task_worker(worker.role, tasks[name], core)
             if foreign:
-                access.allow_images(worker.role, foreign, core)
+                task_access.allow_images(worker.role, foreign, core)
             self._service(inside, shape, worker, providers[shape.own.provider if shape.own else None])
         core.alarms.alarm(
             "WorkersAtMaximum",

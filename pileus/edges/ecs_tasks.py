@@ -128,6 +128,8 @@ class AwsEcsTasks:
                 "assignPublicIp": "ENABLED",
             }
             wanted["networkConfiguration"] = {"awsvpcConfiguration": network}
+        else:
+            wanted["placementStrategy"] = [{"type": "binpack", "field": "memory"}]  # fewer instance-hours
         try:
             with translated(self._place.family, "ECS"):
                 answer = self._ecs.run_task(**wanted)

@@ -53,7 +53,7 @@ def test_a_task_that_was_stopped_is_stopped_and_may_be_stopped_again(ecs: Aws) -
     assert state.of("none").status is None
 
 
-def test_on_fargate_a_task_has_a_network(ecs: Aws) -> None:
+def test_on_fargate_a_task_has_a_network_and_on_ec2_it_fills_an_instance(ecs: Aws) -> None:
     asked = list[dict[str, Any]]()
 
     class Client:
@@ -64,7 +64,12 @@ def test_on_fargate_a_task_has_a_network(ecs: Aws) -> None:
     made = AwsEcsTasks(Client(), ecs.logs, replace(PLACE, subnets=("subnet-1",), groups=("sg-1",)))  # type: ignore[arg-type]
     with pytest.raises(Unavailable, match="ECS has no room for it now: RESOURCE:MEMORY"):
         made.start({}, "t")
-    (wanted,) = asked
+    with pytest.raises(Unavailable):
+        AwsEcsTasks(Client(), ecs.logs, PLACE).start({}, "t")  # type: ignore[arg-type]
+    wanted, other = asked
+    assert "placementStrategy" not in wanted  # Fargate refuses one
+    assert other["placementStrategy"] == [{"type": "binpack", "field": "memory"}]
+    assert "networkConfiguration" not in other
     assert wanted["networkConfiguration"]["awsvpcConfiguration"] == {
         "subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "ENABLED",
     }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pileus.edges.ecs_tasks import VARIABLE
+from pileus.edges.ecs_tasks import VARIABLE, EcsPlace
 from spec.support.synthesized import IMAGE, Stacks, Template, assert_lint_finds_nothing, listed, synthesize, with_node
 
 EC2 = {"worker_image": IMAGE}
@@ -42,11 +42,18 @@ def containers(workers: Template) -> dict[str, dict[str, Any]]:
     return {one["Name"]: one for one in definition(workers)["ContainerDefinitions"]}
 
 
-def place(workers: Template) -> str:
-    """What the task's worker is told of where its containers run, as the template has it."""
+def place(workers: Template) -> EcsPlace:
+    """What the task's worker is told of where its containers run; references are by logical id."""
     (container,) = definition(workers, "pileus-task-mask")["ContainerDefinitions"]
     (value,) = (one["Value"] for one in container["Environment"] if one["Name"] == VARIABLE)
-    return json.dumps(value)
+    shown = value if isinstance(value, str) else "".join(map(reference, value["Fn::Join"][1]))
+    made = EcsPlace.from_env({VARIABLE: shown})
+    assert made
+    return made
+
+
+def reference(part: Any) -> str:
+    return part if isinstance(part, str) else str(part.get("Ref") or part["Fn::GetAtt"][0])
 
 
 @pytest.mark.parametrize(("settings", "more"), KINDS)
@@ -157,16 +164,19 @@ def test_its_worker_is_small_and_knows_where_its_containers_run(tmp_path: Path) 
     assert (container["Cpu"], container["Memory"]) == (256, 512)
     assert container["Command"] == ["python", "-m", "pileus", "worker", "--task", "mask"]
     told = place(stacks.workers)
-    assert "pileus-image-mask" in told
-    assert "/pileus/pileus/image-mask" in told
+    assert (told.family, told.logs) == ("pileus-image-mask", "/pileus/pileus/image-mask")
+    assert told.cluster in stacks.workers.all("AWS::ECS::Cluster")
+    assert (told.subnets, told.groups) == ((), ())
     targets = stacks.workers.all("AWS::ApplicationAutoScaling::ScalableTarget").values()
     assert sorted((one["MinCapacity"], one["MaxCapacity"]) for one in targets) == [(0, 3), (0, 4)]
 
 
 def test_on_fargate_its_worker_knows_subnets_and_a_group(tmp_path: Path) -> None:
-    told = place(made(tmp_path, FARGATE, **NETWORK).workers)
-    assert "WorkersSubnet" in told.replace("\\", "") or "workersSubnet" in told
-    assert "GroupId" in told
+    workers = made(tmp_path, FARGATE, **NETWORK).workers
+    told = place(workers)
+    assert told.provider == "FARGATE"
+    assert set(told.subnets) == workers.all("AWS::EC2::Subnet").keys()
+    assert set(told.groups) == workers.all("AWS::EC2::SecurityGroup").keys()
 
 
 def test_on_ec2_its_containers_are_never_beside_a_worker(tmp_path: Path) -> None:
@@ -189,7 +199,7 @@ def test_on_ec2_its_containers_are_never_beside_a_worker(tmp_path: Path) -> None
     (provider,) = (
         name for name, one in workers.all("AWS::ECS::CapacityProvider").items() if one["Name"] == "pileus-images"
     )
-    assert provider in place(workers)
+    assert provider == place(workers).provider
     services = workers.all("AWS::ECS::Service").values()
     assert provider not in json.dumps([one["CapacityProviderStrategy"] for one in services])
 
