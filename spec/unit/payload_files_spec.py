@@ -31,16 +31,16 @@ from spec.unit.ecs_containers_spec import Quick
 class Server:
     """S3 and the agent: objects by path, and what the agent knows of the image's container, one state after the other.
 
-    `gone`: statuses that a path answers with. `renews`: whether each ticket that is read is another.
+    `gone`: statuses that a path answers with. `every`: after so many reads there is another ticket; 0: never.
     """
 
     def __init__(self) -> None:
         self.objects, self.gone, self.states = dict[str, bytes](), dict[str, int](), ["", "RUNNING", "STOPPED"]
-        self.renews, self.tickets = True, 0
+        self.every, self.reads = 2, 0
         self.asked = list[str]()
 
     def ticket(self) -> bytes:
-        self.tickets += self.renews
+        self.reads += 1
         names = {name: f"{self.url}/{name}?{self.tickets}" for name in ("ticket", "input", "output")}
         return json.dumps(names | {"number": str(self.tickets)}).encode()
 
@@ -50,6 +50,11 @@ class Server:
         return json.dumps({"Containers": made[: 2 if state else 1]}).encode()
 
     url = ""
+
+    @property
+    def tickets(self) -> int:
+        """How many there have been."""
+        return self.reads // self.every if self.every else 0
 
     def environ(self) -> dict[str, str]:
         return {"PILEUS_TICKET": f"{self.url}/ticket?0", "ECS_CONTAINER_METADATA_URI_V4": f"{self.url}/v4/1"}
@@ -119,16 +124,18 @@ def test_an_answer_is_put_when_the_image_s_container_has_ended_at_the_newest_add
     server: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "output.json").write_bytes(b'{"b": 2}')
-    server.states = ["", *["RUNNING"] * 100, "STOPPED"]
-    take(server.environ(), tmp_path, pace=Quick())
+    server.states, pace = ["", *["RUNNING"] * 100, "STOPPED"], Quick()
+    take(server.environ(), tmp_path, poll=10, pace=pace)
+    assert pace.now > 2 * LEASE
     assert server.objects == {"/output": b'{"b": 2}'}
     assert server.tickets > 3
+    assert [one.partition("?")[0] for one in server.asked[-3:]] == ["/v4/1/task", "/ticket", "/output"]
     assert server.asked[-1] == f"/output?{server.tickets}"
 
 
 def test_a_ticket_that_nobody_renews_ends_the_task(server: Server, tmp_path: Path) -> None:
     """Its worker has died; another does the payload."""
-    server.renews, server.states, pace = False, ["RUNNING"], Quick()
+    server.every, server.states, pace = 0, ["RUNNING"], Quick()
     with pytest.raises(Failed) as told:
         take(server.environ(), tmp_path, pace=pace)
     assert told.value.status == ABANDONED
