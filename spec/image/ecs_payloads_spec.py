@@ -8,55 +8,17 @@ from typing import Any
 
 import pytest
 
-from pileus.documents import parse_value
-from pileus.documents.task import TaskDefinition
 from pileus.edges.aws import Aws
-from pileus.edges.ecs_tasks import AwsEcsTasks, EcsPlace
-from pileus.edges.store import S3Store
 from pileus.errors import HandedBack, UsageError
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.container_payloads import ContainerPayloads
-from pileus.worker.ecs_containers import EcsContainers
 from spec.servers import Site
 from spec.support.cirrus_tasks import PAYLOAD
-from spec.support.ecs_agent import EcsAgent
+from spec.support.ecs_payloads import BUCKET, Ecs
 from spec.support.engine import engine, image
-from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, defined
-from spec.support.synthesized import IMAGE as OURS
-from spec.support.synthesized import synthesize
+from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built
 
 __all__ = ["built", "engine", "image"]
-BUCKET = "ecs-payloads"
-
-
-class Ecs:
-    """Makes what does payloads with the image, as a worker on AWS would."""
-
-    def __init__(self, folder: Path, aws: Aws, ours: str) -> None:
-        self.folder, self.aws, self.ours = folder, aws, ours
-        self.agents = list[EcsAgent]()
-
-    def __call__(self, command: list[str], *, memory: int = 512, **fields: Any) -> ContainerPayloads:
-        told = defined(command, memory=memory, **fields)
-        definition = parse_value(TaskDefinition, told, "task.json")
-        self.agents.append(EcsAgent(self._synthesized(told), processes=576))
-        place = EcsPlace("pileus", "pileus-image-theirs", "pileus-images", "/pileus/pileus/image-theirs")
-        tasks = AwsEcsTasks(self.agents[-1], self.agents[-1], place)  # type: ignore[arg-type]
-        store = S3Store(self.aws.s3)
-        there = EcsContainers("theirs", definition, tasks, store, BUCKET, memory=memory, poll=0.2)
-        return ContainerPayloads("theirs", there, store.get)
-
-    def _synthesized(self, told: dict[str, Any]) -> dict[str, Any]:
-        """The task definition of the template, with images that are here in place of those of a registry."""
-        project = self.folder / f"project-{len(self.agents)}"
-        (project / "tasks/theirs").mkdir(parents=True)
-        (project / "tasks/theirs/task.json").write_text(json.dumps(told))
-        workers = synthesize({"worker_image": OURS}, project=project).workers
-        found = workers.all("AWS::ECS::TaskDefinition").values()
-        (definition,) = (one for one in found if one["Family"] == "pileus-image-theirs")
-        for one in definition["ContainerDefinitions"]:
-            one["Image"] = told["image"] if one["Name"] == "task" else self.ours
-        return dict(definition)
 
 
 @pytest.fixture

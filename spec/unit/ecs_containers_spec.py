@@ -16,31 +16,18 @@ from pileus.edges.aws import Aws
 from pileus.edges.ecs_tasks import AwsEcsTasks, EcsPlace, EndedContainer, TaskState
 from pileus.edges.store import FolderStore, S3Store
 from pileus.errors import HandedBack, PileusError, StoreError, Unavailable, UsageError
-from pileus.pace import Threads
 from pileus.wiring import wire_containers
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.docker_containers import DockerContainers
 from pileus.worker.ecs_containers import PATIENCE, EcsContainers
 from pileus.worker.payload_files import ABANDONED, EXPIRED, LEASE, NO_ANSWER, REFUSED, RENEW, TICKET, TOO_LONG
 from pileus.worker.payload_process import Stores, process_of
+from spec.support.quick import Quick
 from spec.support.stranger import RUN_HARM, defined
 
 TASK = "arn:aws:ecs:us-east-1:000000000000:task/pileus/1"
 ENDED = TaskState("STOPPED", "EssentialContainerExited", "Essential container in task exited")
 TRACE = b"Traceback (most recent call last):\n  File x\nstactask.exceptions.InvalidInput: no items\n"
-
-
-class Quick(Threads):
-    """Whoever waits has waited at once."""
-
-    now = 0.0
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.now += seconds
-        return event.is_set()
-
-    def clock(self) -> float:
-        return self.now
 
 
 class Signing(FolderStore):

@@ -25,7 +25,7 @@ from pileus.worker.payload_files import (
     main,
     take,
 )
-from spec.unit.ecs_containers_spec import Quick
+from spec.support.quick import Quick
 
 
 class Server:
