@@ -182,10 +182,13 @@ class EcsContainers:
 
     def _printed(self, task: str) -> bytes:
         """Return the last that it has printed, for the class of an error. What comes to the log too late is not waited
-        for: the failure then has its status.
+        for, nor a log that cannot be read: the failure then has its status.
         """
-        for _ in range(3):
-            if found := self._tasks.printed(task):
-                return found
-            self._pace.wait(threading.Event(), min(2.0, self._poll))
+        try:
+            for _ in range(3):
+                if found := self._tasks.printed(task):
+                    return found
+                self._pace.wait(threading.Event(), min(2.0, self._poll))
+        except StoreError as error:
+            log.warning("could not read what a container has printed", extra={"task": self._name, "error": str(error)})
         return b""

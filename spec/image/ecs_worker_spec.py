@@ -11,6 +11,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from botocore.exceptions import ClientError
 
 from pileus.cli.worker import work_on
 from pileus.edges.aws import Aws, Stack
@@ -42,13 +43,17 @@ def endpoint(site: Site, agent: EcsAgent) -> Iterator[str]:
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             call = CALLS.get(self.headers.get("X-Amz-Target", ""))
+            status = 200
             if call:
-                answer = json.dumps(call(agent, **json.loads(body))).encode()
+                try:
+                    answer = json.dumps(call(agent, **json.loads(body))).encode()
+                except ClientError as error:
+                    status, answer = 400, json.dumps({"__type": error.response["Error"]["Code"]}).encode()
             else:
                 asked = Request(f"{site.url}{self.path}", body or None, dict(self.headers), method=self.command)
                 with urlopen(asked, timeout=60) as answered:
                     answer = answered.read()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

