@@ -16,25 +16,26 @@ class Headers:
     """Fields of an answer, by name in any case."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, list[str]] = {}
+        self.fields: dict[str, list[str]] = {}
+        """By lower name."""
 
     def add(self, name: str, value: str) -> None:
-        self._fields.setdefault(name.lower(), []).append(value)
+        self.fields.setdefault(name.lower(), []).append(value)
 
     def get(self, name: str, default: str = "") -> str:
         """Return the first field of this name."""
-        found = self._fields.get(name.lower())
+        found = self.fields.get(name.lower())
         return found[0] if found else default
 
     def get_all(self, name: str, default: list[str] | None = None) -> list[str]:
         """Return all of them, as a cookie jar asks."""
-        return self._fields.get(name.lower(), default or [])
+        return self.fields.get(name.lower(), default or [])
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._fields
+        return name.lower() in self.fields
 
 
-@dataclass
+@dataclass(slots=True)
 class Answer:
     """The head of an answer."""
 
@@ -93,20 +94,21 @@ def parse_head(text: bytes, end: int, method: str) -> Answer:
     if not (code.isascii() and code.isdecimal() and len(code) == 3):
         raise http.client.BadStatusLine(first[:40])
     headers = Headers()
+    fields = headers.fields
     for line in lines:
         name, colon, value = line.partition(":")
         if colon and name == name.strip():
-            headers.add(name, value.strip())
+            fields.setdefault(name.lower(), []).append(value.strip())
     answer = Answer(int(code), reason, headers, text[end:])
-    answer.chunked = "chunked" in headers.get("Transfer-Encoding").lower()
-    length = headers.get("Content-Length")
+    answer.chunked = "transfer-encoding" in fields and "chunked" in fields["transfer-encoding"][0].lower()
+    lengths = fields.get("content-length")
     if method == "HEAD" or answer.status in (204, 304) or answer.status < 200:
         answer.length, answer.chunked = 0, False
-    elif not answer.chunked and length:
-        if not _LENGTH.fullmatch(length) or len(set(headers.get_all("Content-Length"))) > 1:
-            raise http.client.BadStatusLine(f"Content-Length: {length[:40]}")
-        answer.length = int(length)
-    connection = headers.get("Connection").lower()
+    elif not answer.chunked and lengths and lengths[0]:
+        if not _LENGTH.fullmatch(lengths[0]) or len(set(lengths)) > 1:
+            raise http.client.BadStatusLine(f"Content-Length: {lengths[0][:40]}")
+        answer.length = int(lengths[0])
+    connection = fields["connection"][0].lower() if "connection" in fields else ""
     answer.will_close = (
         "close" in connection
         or (version == "HTTP/1.0" and "keep-alive" not in connection)
