@@ -5,6 +5,7 @@ import binascii
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -12,7 +13,7 @@ from functools import lru_cache
 from pileus.edges.providers.address import shown
 from pileus.edges.providers.faults import translate
 from pileus.edges.providers.http_answer import Answer, Headers
-from pileus.edges.providers.http_connection import BUFFER, FAULTS, HttpConnection, receive
+from pileus.edges.providers.http_connection import BUFFER, FAULTS, PATIENCE, HttpConnection, receive
 from pileus.edges.providers.kernel_copy import PLENTY, POURS
 from pileus.errors import Corrupt, Truncated, Unreachable
 
@@ -199,18 +200,15 @@ class HttpResponse:
 
 
 def _read_tls(sock: ssl.SSLSocket, buffer: memoryview) -> int | None:
-    """Records hold 16 KiB at most: gather some, as long as they come without waiting."""
-    count = 0
-    while count < len(buffer):
-        try:
-            came = sock.recv_into(buffer[count:])
-        except (TimeoutError, ssl.SSLWantReadError):
-            return count or None
-        if came == 0:
-            break
-        count += came
-        if not sock.pending() and count >= len(buffer) // 4:
-            break
+    """Read until the buffer is full, for about a second: records hold 16 KiB at most, and each block has its price."""
+    count, latest = 0, time.monotonic() + PATIENCE
+    try:
+        while count < len(buffer) and (came := sock.recv_into(buffer[count:])):
+            count += came
+            if time.monotonic() > latest:
+                break
+    except (TimeoutError, ssl.SSLWantReadError):
+        return count or None
     return count
 
 
