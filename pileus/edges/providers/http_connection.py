@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
@@ -48,7 +48,7 @@ FAREWELL = 0.5
 class HttpConnection:
     """One connection at most, and the lease for it. For one thread at a time."""
 
-    def __init__(self, lease: Lease, dial: Callable[[Origin], socket.socket], read_seconds: float) -> None:
+    def __init__(self, lease: Lease, dial: "Dialler", read_seconds: float) -> None:
         self.lease = lease
         self.sock: socket.socket | None = None
         self._dial, self._read_seconds = dial, read_seconds
@@ -89,7 +89,9 @@ class HttpConnection:
             pulse()
         self.sock, self._origin = self._dial(origin), origin
         self.sock.sendall(words)
-        return self._head(self.sock, method, pulse, b"")
+        answer = self._head(self.sock, method, pulse, b"")
+        self._dial.remember(origin, self.sock)
+        return answer
 
     def _head(self, sock: socket.socket, method: str, pulse: Pulse | None, came: bytes) -> Answer:
         waited, asked, begun, interim = 0.0, time.monotonic(), bool(came), 0
@@ -164,34 +166,39 @@ class Dialler:
     ) -> None:
         self._context, self._seconds, self._environ, self._reach = context, connect_seconds, environ, reach
         self._proxies: dict[Origin, SplitResult | None] = {}
+        self._sessions: dict[Origin, ssl.SSLSession] = {}
+        """Sessions of TLS that the next connection to a place goes on with: half a handshake, on both sides."""
 
     def __call__(self, origin: Origin) -> socket.socket:
         proxy = self._proxy(origin)
         host, port = (proxy.hostname or "", proxy.port or 3128) if proxy else (origin.host, origin.port)
-        client: http.client.HTTPConnection
-        if origin.scheme == "https":
-            client = http.client.HTTPSConnection(host, port, timeout=self._seconds, context=self._context)
-            if proxy:
-                client.set_tunnel(origin.host, origin.port)
-        else:
-            client = http.client.HTTPConnection(host, port, timeout=self._seconds)
+        client = http.client.HTTPConnection(host, port, timeout=self._seconds)
+        if proxy and origin.scheme == "https":
+            client.set_tunnel(origin.host, origin.port)
         if proxy:
             self._reach.check_literal(origin.host)
         else:
             client._create_connection = self._connect  # type: ignore[attr-defined]
         try:
             client.connect()
+            sock: socket.socket = client.sock
+            if origin.scheme == "https":
+                known = self._sessions.get(origin)
+                sock = self._context.wrap_socket(sock, server_hostname=origin.host, session=known)
+                sock.settimeout(PATIENCE)
+                return sock
         except BaseException:
             client.close()
             raise
-        sock = client.sock
-        if isinstance(sock, ssl.SSLSocket):
-            sock.settimeout(PATIENCE)
-        else:
-            # The kernel keeps time: a read is one system call, where Python would make it two.
-            sock.settimeout(None)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SECOND)
+        # The kernel keeps time: a read is one system call, where Python would make it two.
+        sock.settimeout(None)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SECOND)
         return sock
+
+    def remember(self, origin: Origin, sock: socket.socket) -> None:
+        """Take note of the session of a connection that has given an answer, for the next connection to the place."""
+        if isinstance(sock, ssl.SSLSocket) and (session := sock.session) and session.has_ticket:
+            self._sessions[origin] = session
 
     def _connect(self, place: tuple[str, int], *_: object) -> socket.socket:
         """Connect as http.client asks, within reach."""
