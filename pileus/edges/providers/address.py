@@ -30,8 +30,13 @@ class Origin:
 
     @property
     def url(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as a request names them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" + ("" if self.port == usual_port(self.scheme) else f":{self.port}")
+        return host if self.port == usual_port(self.scheme) else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 
 from pileus.download.source import NotSmall, SmallFile
 from pileus.edges.connections import Pulse
-from pileus.edges.providers.address import Origin
 from pileus.edges.providers.connection_pool import ConnectionPool
-from pileus.edges.providers.http_answer import Answer, Headers, head_end, parse_head, request
+from pileus.edges.providers.http_answer import Answer, Headers, head_end, parse_head
 from pileus.edges.providers.http_body import HttpResponse, checksum_of, modified_of
 from pileus.edges.providers.http_connection import HttpConnection
 
+NOTHING = Headers()
 USUAL_HEAD = 4096
 """Bytes in which the head of a small file's answer must lie."""
 
@@ -20,29 +20,31 @@ USUAL_HEAD = 4096
 class AskedFile:
     """See Asked."""
 
+    __slots__ = (
+        "_begin", "_came", "_end", "_headers", "_here", "_opened", "_pool", "_room", "_sock", "_tls", "_words",
+        "connection", "sent", "url",
+    )  # fmt: skip
+
     def __init__(
         self,
         pool: ConnectionPool[HttpConnection],
         connection: HttpConnection,
         url: str,
-        origin: Origin,
-        target: str,
-        usual: Mapping[str, str],
         sent: Mapping[str, str],
+        words: bytes,
         opened: Callable[["AskedFile", Pulse | None], HttpResponse],
     ) -> None:
-        """Send the request. `usual`, `sent`: its headers. `opened`: opens it when it is not a small file.
+        """Send the request `words`, with the credentials `sent`. `opened`: opens it when it is not a small file.
 
-        Raises InvalidURL, UnicodeError, and OSError, such as where the connection was closed while it was idle.
+        Raises OSError, such as where the connection was closed while it was idle.
         """
         assert connection.sock is not None
         self.connection, self.url, self.sent = connection, url, sent
-        self._pool, self._opened, self._sock = pool, opened, connection.sock
-        self._words = request("GET", target, {"Host": origin.url.partition("//")[2], **usual, **sent})
+        self._pool, self._opened, self._sock, self._words = pool, opened, connection.sock, words
         self._room, self._here = memoryview(b""), 0
         """Where the answer is while it is read, and its bytes so far; `_came` holds them between two reads."""
         self._came = b""
-        self._headers = Headers()
+        self._headers = NOTHING
         self._begin = self._end = 0
         """First byte of the file in what came, and the one after its last; 0 before the head is here."""
         self._tls = isinstance(self._sock, ssl.SSLSocket)
@@ -98,12 +100,9 @@ class AskedFile:
 
     def _whole(self) -> SmallFile:
         told = self._headers
-        return SmallFile(
-            self._room[self._begin : self._end],
-            told.get("Content-Type") or None,
-            checksum_of(told),
-            modified_of(told.get("Last-Modified")),
-        )
+        content = self._room[self._begin : self._end]
+        kind, modified = told.get("Content-Type") or None, modified_of(told.get("Last-Modified"))
+        return SmallFile(content, kind, checksum_of(told), modified)
 
     def answer(self, pulse: Pulse | None) -> Answer:
         """Return the head of the answer. Raises as HttpConnection.ask."""

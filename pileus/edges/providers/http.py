@@ -26,7 +26,7 @@ from pileus.edges.providers.address import Origin, base_of, limits_of, origin_of
 from pileus.edges.providers.asked_file import AskedFile
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import status_error, translated
-from pileus.edges.providers.http_answer import Answer
+from pileus.edges.providers.http_answer import Answer, fields_of, request
 from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.providers.http_connection import FAULTS, Dialler, HttpConnection
 from pileus.edges.providers.index_page import parse_index_page
@@ -59,6 +59,7 @@ class HttpEdge:
         self._dialler = Dialler(context, provider.connect_seconds, secrets.environ, reach)
         self._sign_in = sign_in(provider, secrets, self._to_sign_in(provider, context, secrets.environ), self.now)
         self._cookies: dict[Origin, CookieJar] = {}
+        self._usual: dict[Origin, tuple[Mapping[str, str], str]] = {}
         self._pool = ConnectionPool(
             provider.id,
             provider.globalConnectionLimit,
@@ -155,14 +156,22 @@ class HttpEdge:
             return None
         try:
             sent = self._headers(url)
-            target = self._dialler.target(origin, target_of(url))
-            return AskedFile(self._pool, connection, url, origin, target, HEADERS, sent, self._open_asked)
+            words = request("GET", self._dialler.target(origin, target_of(url)), self._fields(origin, sent))
+            return AskedFile(self._pool, connection, url, sent, words, self._open_asked)
         except (OSError, HTTPException, UnicodeError):
             self._pool.drop(connection)
             return None  # `open` meets it again, and says what it is
         except BaseException:
             self._pool.drop(connection)
             raise
+
+    def _fields(self, origin: Origin, sent: Mapping[str, str]) -> str:
+        """Return the header lines for a place; most requests to it have the same."""
+        if (known := self._usual.get(origin)) and known[0] == sent:
+            return known[1]
+        fields = fields_of({"Host": origin.authority, **HEADERS, **sent})
+        self._usual[origin] = sent, fields
+        return fields
 
     def _open_asked(self, asked: AskedFile, pulse: Callable[[], None] | None) -> HttpResponse:
         return self.open_with(asked.url, {}, pulse, asked)

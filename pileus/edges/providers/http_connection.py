@@ -13,7 +13,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 from pileus.edges.connections import Lease, Pulse
 from pileus.edges.providers.address import Origin
 from pileus.edges.providers.faults import Fault
-from pileus.edges.providers.http_answer import Answer, head_end, parse_head, request
+from pileus.edges.providers.http_answer import Answer, fields_of, head_end, parse_head, request
 from pileus.edges.providers.kernel_copy import KernelPipe
 from pileus.edges.providers.reach import Reach
 from pileus.errors import Refused, Truncated, Unreachable, UsageError
@@ -60,7 +60,7 @@ class HttpConnection:
 
         Raises what FAULTS translates, and what `pulse` raises.
         """
-        words = request(method, target, {"Host": origin.url.partition("//")[2], **headers})
+        words = request(method, target, fields_of({"Host": origin.authority, **headers}))
         if origin != self._origin:
             self.hang_up()
         return self._ask(origin, words, method, pulse)
