@@ -50,7 +50,8 @@ class AskedFile:
         self._tls = isinstance(self._sock, ssl.SSLSocket)
         if self._tls and self._sock.gettimeout() != 0:
             self._sock.settimeout(0)
-        self._sock.sendall(self._words)
+        if self._sock.send(words) < len(words):
+            raise BlockingIOError
 
     def fileno(self) -> int:
         """See Asked."""
@@ -82,7 +83,7 @@ class AskedFile:
 
     def _receive(self, room: memoryview) -> int:
         if self._tls:
-            return self._sock.recv_into(room)
+            return self._sock.recv_into(room, len(room))
         return self._sock.recv_into(room, len(room), socket.MSG_DONTWAIT)
 
     def _is_small(self) -> bool:
