@@ -7,8 +7,8 @@ by http and by https.
 `--folder`: where the files of the server and of the programs lie; a temporary folder if not given. In memory, such as
 `/dev/shm`, no disk is measured.
 
-Each round runs every program once, in an order drawn anew, on the same files, into an empty folder; a first round is not
-counted, and what a program wrote is on the disk before the next begins. A ratio is that of a round, peer to ours; its
+Each round runs every program once, in an order drawn anew, on the same files, into an empty folder; a first round is
+not counted, and what a program wrote is on the disk before the next begins. A ratio is that of a round, peer to ours; its
 median is told, with the lowest and the highest. `ratio` is of whole processes, start of Python included; `worker_ratio`
 is without it, as a worker of the pipeline downloads, who started long ago. `cpu_s` are seconds of processor, user and
 system. Peak memory is of one process.
