@@ -8,10 +8,10 @@ by http and by https.
 `/dev/shm`, no disk is measured.
 
 Each round runs every program once, in an order drawn anew, on the same files, into an empty folder; a first round is
-not counted, and what a program wrote is on the disk before the next begins. A ratio is that of a round, peer to ours; its
-median is told, with the lowest and the highest. `ratio` is of whole processes, start of Python included; `worker_ratio`
-is without it, as a worker of the pipeline downloads, who started long ago. `cpu_s` are seconds of processor, user and
-system. Peak memory is of one process.
+not counted, and what a program wrote is on the disk before the next begins. A ratio is that of a round, peer to ours;
+its median is told, with the lowest and the highest. `ratio` is of whole processes, start of Python included;
+`worker_ratio` is without it, as a worker of the pipeline downloads, who started long ago. `cpu_s` are seconds of
+processor, user and system. Peak memory is of one process.
 
 Where the system permits it (to root), server and programs are scheduled before all other work of the machine, all of
 them alike, so that a ratio is the same while others work (`"ahead": true`). `--fair` leaves that out.
@@ -32,8 +32,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-CLONE = str(Path(__file__).resolve().parent.parent)
-sys.path.insert(0, CLONE)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from spec.servers import find
 from spec.servers.web import nginx
@@ -264,7 +263,7 @@ def main() -> None:
     asked = parser.parse_args()
     if not find("nginx"):
         raise SystemExit("nginx is missing: apt-get install nginx")
-    os.environ["PYTHONPATH"] = CLONE  # what is measured is this clone, wherever Pileus is installed from
+    os.environ["PYTHONPATH"] = sys.path[0]  # what is measured is this clone, wherever Pileus is installed from
     ahead = not asked.fair and go_ahead()
     for case in CASES:
         if not asked.case or case.name in asked.case:
