@@ -1,6 +1,6 @@
 """What a child does: one job after the other, each asked for in one message. Runs confined; see `confine`.
 
-{"job": "measure" | "look" | "task" | "index" | "zones", ...}, the zones in an open file; of `zones` a file of them
+{"job": "measure" | "look" | "pixels" | "task" | "index" | "zones", ...}, the zones in an open file; of `zones` a file
     <- {"reading": number of the file that is opened now}
     <- {"bring": [number of a file, [[first, last], ...]]}     -> {}
     <- {"index": grid, "rule": rule}     -> {"key": key}, the index in an open file
@@ -21,6 +21,7 @@ from typing import Any
 
 from pileus.cell.channel import Channel, Closed
 from pileus.cell.confine import Limits, allow_seconds
+from pileus.cell.pixels import pixels_to_numbers
 from pileus.cell.results import measured_to_numbers
 from pileus.cell.zone_file import zones_from_bytes, zones_to_bytes
 from pileus.documents import Band, Process
@@ -37,6 +38,7 @@ from pileus.zonal import Source, Zones, read_zones
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import CoverageRule, ZoneIndex
 from pileus.zonal.look import look
+from pileus.zonal.pixels import Within, read_pixels
 
 
 def serve(channel: Channel, limits: Limits) -> None:
@@ -93,6 +95,7 @@ class Jobs:
             jobs = {
                 "measure": self._measure,
                 "look": self._look,
+                "pixels": self._pixels,
                 "task": self._task,
                 "index": self._index,
                 "zones": self._read_zones,
@@ -132,6 +135,22 @@ class Jobs:
         process, source = Process.model_validate(job["process"]), self._source(0, job["sources"][0])
         look(source, process, _bands(job), scratch=Path(job["scratch"]), check=go_on)
         return {}, b""
+
+    def _pixels(self, job: Mapping[str, Any], _files: list[int]) -> tuple[Any, bytes]:
+        process = Process.model_validate(job["process"])
+        sources = [self._source(number, value) for number, value in enumerate(job["sources"])]
+        numbers = {source.name: number for number, source in enumerate(sources)}
+        pixels = read_pixels(
+            sources,
+            process,
+            _bands(job),
+            Within(*(tuple(ends) if ends else None for ends in job["within"])),
+            most=job["most"],
+            scratch=Path(job["scratch"]),
+            check=go_on,
+            reading=lambda name: self._channel.send({"reading": numbers[name]}),
+        )
+        return pixels_to_numbers(pixels, process)
 
     def _source(self, number: int, value: list[Any]) -> Source:
         """Return a file to measure; the worker fetches the bytes of one that is not whole here."""
