@@ -158,7 +158,10 @@ def health(graphs: Graphs) -> dict[str, str]:
     openapi_extra=FILE,
 )
 async def upload(request: Request, graphs: Graphs) -> ValueAnswer:
-    """Keep a NetCDF4 file, and return the address by which inputs name it. The same file has the same address."""
+    """Keep a NetCDF4 file, and return the address by which inputs name it. The same file has the same address.
+
+    On a stack it is kept for ten days after it was wanted last, on a node for one.
+    """
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as kept:
         async for block in request.stream():
             await run_in_threadpool(kept.write, block)
