@@ -135,7 +135,7 @@ def test_a_request_that_is_stopped_ends_soon(tmp_path: Path) -> None:
 class Silent(HandNode):
     """Does not answer."""
 
-    def capabilities(self) -> tuple[()]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[()]:
         """See Node."""
         raise NodeLost("gone")
 
@@ -150,7 +150,7 @@ def test_nobody_who_can_is_said_with_those_who_do_not_answer(tmp_path: Path) -> 
 
 def test_what_can_be_known_is_checked_before() -> None:
     wrong = StratusRequest.from_json({"operation": [{"name": "a:sum", "result": "r1"}]})
-    with pytest.raises(DocumentError, match=r"operation\[0\].input: a:sum takes at least 1, not 0"):
+    with pytest.raises(DocumentError, match=r"operation\[0\].input: a:sum takes at least 1 input, not 0"):
         Route([HandNode("one", ["a"])]).check(wrong)
 
 
