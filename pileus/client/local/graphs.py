@@ -1,7 +1,7 @@
 """Requests of Stratus on the stack: start, look, stop, take results; see `stratus.service.Service`."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +33,7 @@ class LocalGraphs:
     by: str = ""
     """Who asks: a request that is stopped says so."""
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """Return what workers can do."""
         return self.services.edges.endpoints().capabilities()
 
