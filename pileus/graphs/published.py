@@ -42,8 +42,8 @@ class Files:
 
 
 def check_published(edges: Edges, span: Span) -> None:
-    """Raise DocumentError where a short span has nothing that is whole. A long span, and a provider that does not
-    answer whoever takes the request, are for the worker to judge: it alone may have the provider's credentials.
+    """Raise DocumentError where a short span has nothing that is whole. A long span, and a provider that cannot be
+    listed by whoever takes the request, are for the worker to judge.
     """
     here = replace(edges, connections=LocalConnections())
     try:
