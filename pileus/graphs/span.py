@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import isfinite
 
 from pileus.backfills.control import read_registry
 from pileus.documents import Band, Collection, Process, Provider, narrowed
@@ -130,8 +131,11 @@ def _last(given: tuple[int, ...]) -> date:
 
 
 def _ends(domain: Domain | None, axis: str) -> tuple[float, float] | None:
-    """Return the bounds of an axis. Positions are counted in whole rasters, so all is read for them."""
+    """Return the bounds of an axis. Positions are counted in whole rasters, so all is read for them; and for what is no
+    number, which is refused where the data are cut.
+    """
     bounds = domain.axes.get(axis) if domain else None
     if bounds is None or bounds.system != "values":
         return None
-    return float(bounds.start), float(bounds.end)
+    ends = float(bounds.start), float(bounds.end)
+    return ends if all(map(isfinite, ends)) else None
