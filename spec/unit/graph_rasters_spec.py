@@ -15,10 +15,12 @@ from pileus import runs
 from pileus.cell.cell import Cell
 from pileus.cell.confine import Limits
 from pileus.documents import Collection, Provider, parse_value
+from pileus.endpoint import endpoint
 from pileus.errors import DocumentError, PileusError, UsageError
-from pileus.graphs import rasters
+from pileus.graphs import rasters, span
 from pileus.graphs.collection import OfCollection
 from pileus.project.registry import Registry, key_of
+from pileus.stratus import builtin
 from pileus.stratus.endpoints import Endpoints
 from pileus.stratus.operate import operate
 from pileus.subject import Request
@@ -31,7 +33,14 @@ from spec.support.netcdf import series
 from spec.support.runs import Executions
 from spec.support.tiny import ZONE, raster
 
-ENDPOINTS = Endpoints.named()
+
+@endpoint("own")
+def less(data: xarray.Dataset, other: xarray.Dataset) -> xarray.Dataset:
+    """The first less the second."""
+    return data - other
+
+
+ENDPOINTS = Endpoints.of([builtin, less])
 
 
 def tgz(**members: bytes) -> bytes:
@@ -85,17 +94,31 @@ class Office:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(tgz(**members))
 
-    def start(self, operation: dict[str, Any], uri: str, name: str = "light:v0", **axes: Any) -> runs.Run:
-        request = {
-            "input": [{"name": name, "uri": uri} | ({"domain": "d"} if axes else {})],
-            "domain": [{"name": "d"} | axes] if axes else [],
-            "operation": [{"input": "v0", "result": "r"} | operation],
-        }
-        return runs.start(self.edges, self.workflows, "operations", {"request": request}, "mine")
+    def start(self, operation: dict[str, Any], uri: str, name: str = "light:v0", **axes: Any) -> None:
+        """Start a request of one operation. `axes`: of the input's domain."""
+        self.begin(
+            {
+                "input": [{"name": name, "uri": uri} | ({"domain": "d"} if axes else {})],
+                "domain": [{"name": "d"} | axes] if axes else [],
+                "operation": [{"input": "v0", "result": "r"} | operation],
+            }
+        )
+
+    def begin(self, request: dict[str, Any]) -> None:
+        runs.start(self.edges, self.workflows, "operations", {"request": request}, "mine")
 
     def do(self, operation: dict[str, Any], uri: str, *, cell: Cell | None = None, **how: Any) -> xarray.Dataset:
         """Do a request of one operation, as a worker would."""
         self.start(operation, uri, **how)
+        return self.worked(cell)
+
+    def done(self, request: dict[str, Any]) -> xarray.Dataset:
+        """Do a request whose result is `r`."""
+        self.begin(request)
+        return self.worked()
+
+    def worked(self, cell: Cell | None = None) -> xarray.Dataset:
+        """Do what was started, and return its result."""
         state = WorkerState(self.folder / "scratch", cell=cell)
         for message in messages(self.edges, dict(self.workflows.started["RunGraph:operations_mine_1"]["task"])):
             process_operations(self.edges, message, state, TaskControl(), lambda *asked: operate(ENDPOINTS, *asked))
@@ -280,3 +303,31 @@ def test_of_several_groups_one_is_named(office: Office) -> None:
 def test_a_wrong_address_is_refused(uri: str) -> None:
     with pytest.raises(DocumentError, match="word"):
         OfCollection.of(uri)
+
+
+def test_the_address_says_the_span_as_well(office: Office) -> None:
+    data = office.do(SUBSET, f"{RASTERS}&from=2015-02&to=2015-02")
+    assert data["light"].sel(lat=7.5, lon=0.5).values.tolist() == [20]
+
+
+def test_more_points_in_time_than_may_be_are_refused_at_the_start(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(span, "MOST_POINTS", 11)
+    with pytest.raises(DocumentError, match="12 points in time from 2015-01 to 2015-12: 11 are the most of an input"):
+        office.start(MEAN, RASTERS)
+
+
+def test_the_same_rasters_over_two_domains_are_two_inputs(office: Office) -> None:
+    """The difference of March and January."""
+    months = {name: {"start": f"2015-{name}", "end": f"2015-{name}"} for name in ("01", "03")}
+    request = {
+        "input": [{"name": f"light:v{name}", "uri": RASTERS, "domain": f"d{name}"} for name in months],
+        "domain": [{"name": f"d{name}", "time": time} for name, time in months.items()],
+        "operation": [
+            *({"name": "pileus:mean", "axis": "time", "input": f"v{name}", "result": f"m{name}"} for name in months),
+            {"name": "own:less", "input": ["m03", "m01"], "result": "r"},
+        ],
+    }
+    data = office.done(request)
+    assert data["light"].sel(lat=7.5, lon=0.5).item() == 20
