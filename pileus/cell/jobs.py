@@ -3,6 +3,7 @@
 {"job": "measure" | "look" | "task" | "index" | "zones", ...}, the zones in an open file; of `zones` a file of them
     <- {"reading": number of the file that is opened now}
     <- {"bring": [number of a file, [[first, last], ...]]}     -> {}
+    <- {"open": number of a file}     -> {}, its bytes in an open pipe
     <- {"index": grid, "rule": rule}     -> {"key": key}, the index in an open file
     <- {"measured": facts}, the numbers; what is drawn follows
     <- {"drawn": ...} or {"put": ...}, an output's bytes     -> {}
@@ -17,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import date
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, BinaryIO
 
 from pileus.cell.channel import Channel, Closed
 from pileus.cell.confine import Limits, allow_seconds
@@ -37,6 +39,9 @@ from pileus.zonal import Source, Zones, read_zones
 from pileus.zonal.compile import compile_index
 from pileus.zonal.index import CoverageRule, ZoneIndex
 from pileus.zonal.look import look
+
+WHOLE, PARTS, ARRIVES = "whole", "parts", "arrives"
+"""How the bytes of a file come: they are here, in ranges that are asked for, or in a pipe."""
 
 
 def serve(channel: Channel, limits: Limits) -> None:
@@ -84,6 +89,8 @@ class Jobs:
 
     def __init__(self, channel: Channel, limits: Limits) -> None:
         self._channel, self._limits = channel, limits
+        self._turn = Lock()
+        """Held while a question and its answer are on the channel: several threads measure."""
         self._zones: dict[str, Zones] = {}
         self._indexes: dict[tuple[str, str, str], tuple[ZoneIndex, str]] = {}
 
@@ -119,7 +126,7 @@ class Jobs:
             check=go_on,
             task=DrawTask.from_json(job["draw"]) if job["draw"] else None,
             fetch=fetch,
-            reading=lambda name: self._channel.send({"reading": numbers[name]}),
+            reading=lambda name: self._tell({"reading": numbers[name]}),
         )
         facts, body = measured_to_numbers(measured, sources, process, zones)
         self._channel.send({"measured": facts}, body)
@@ -134,15 +141,23 @@ class Jobs:
         return {}, b""
 
     def _source(self, number: int, value: list[Any]) -> Source:
-        """Return a file to measure; the worker fetches the bytes of one that is not whole here."""
-        name, tile, path, band, (crs, bounds), span, parts = value
+        """Return a file to measure; the worker brings the bytes of one that is not here, or not whole."""
+        name, tile, path, band, (crs, bounds), span, how = value
         place, days = Place(crs, tuple(bounds) if bounds else None), [date.fromisoformat(day) for day in span or ()]
 
         def bring(ranges: Ranges) -> None:
             self._ask({"bring": [number, few(ranges)]}, b"")
 
-        kept = (days[0], days[1]) if days else None
-        return Source(name, tile, Path(path), band=band, place=place, span=kept, bring=bring if parts else None)
+        def arriving() -> BinaryIO:
+            with self._turn:
+                self._channel.send({"open": number})
+                _, _, (pipe,) = self._channel.receive_files()
+            return open(pipe, "rb", buffering=0)  # noqa: PTH123  (the pipe's number; the reader closes it)
+
+        told: dict[str, Any] = {"band": band, "place": place, "span": (days[0], days[1]) if days else None}
+        if how == ARRIVES:
+            return Source(name, tile, open=arriving, **told)
+        return Source(name, tile, Path(path), bring=bring if how == PARTS else None, **told)
 
     def _task(self, job: Mapping[str, Any], _files: list[int]) -> tuple[Any, bytes]:
         def put(name: str, body: bytes, content_type: str) -> None:
@@ -171,16 +186,22 @@ class Jobs:
         """Return an index of the worker's, mapped from the file that it sends."""
         here = (zones.hash, grid.hash, rule)
         if here not in self._indexes:
-            self._channel.send({"index": astuple(grid), "rule": rule})
-            answer, _, files = self._channel.receive_files()
+            with self._turn:
+                self._channel.send({"index": astuple(grid), "rule": rule})
+                answer, _, files = self._channel.receive_files()
             content: Any = mmap.mmap(files[0], 0, mmap.MAP_PRIVATE, mmap.PROT_READ)
             os.close(files[0])
             self._indexes[here] = ZoneIndex.from_bytes(content), answer["key"]
         return self._indexes[here]
 
+    def _tell(self, value: Mapping[str, Any]) -> None:
+        with self._turn:
+            self._channel.send(value)
+
     def _ask(self, value: Mapping[str, Any], body: bytes) -> None:
-        self._channel.send(value, body)
-        self._channel.receive()
+        with self._turn:
+            self._channel.send(value, body)
+            self._channel.receive()
 
 
 def _whole(file: int) -> bytes:
@@ -194,8 +215,12 @@ def _bands(job: Mapping[str, Any]) -> dict[str, Band]:
 def source_to_json(source: Source) -> list[Any]:
     """Return what `Jobs._source` reads."""
     span = [day.isoformat() for day in source.span] if source.span else None
-    place, parts = [source.place.crs, source.place.bounds], source.bring is not None
-    return [source.name, source.tile, str(source.path), source.band, place, span, parts]
+    place, how = [source.place.crs, source.place.bounds], WHOLE
+    if source.open is not None:
+        how = ARRIVES
+    elif source.bring is not None:
+        how = PARTS
+    return [source.name, source.tile, str(source.path or ""), source.band, place, span, how]
 
 
 def archives_to_json(archives: tuple[Archive, ...]) -> list[Any]:
