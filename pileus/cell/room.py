@@ -13,8 +13,8 @@ from pileus.cell.cell import Cell, odd
 from pileus.cell.channel import sealed
 from pileus.cell.gippy import measured_by_gippy
 from pileus.cell.jobs import archives_to_json, source_to_json
-from pileus.cell.pumps import Pumps
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
+from pileus.cell.turns import Turns
 from pileus.cell.zone_file import zones_of
 from pileus.documents import Band, Process
 from pileus.download.parts import MOST
@@ -96,8 +96,12 @@ class Room:
         cell, names, draws = self._cell, [source.name for source in sources], job["draw"] is not None
         may = {(kind, band, zone) for kind in MAGIC for band in process.bands for zone in zones.ids} if draws else set()
         most, measured = max(most, OUTPUT if draws else 0), False
-        with closing(Pumps(check)) as pumps, cell.child(self._purpose, check) as child, _judged(self._purpose):
-            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], pumps.check, names, most):
+        with (
+            closing(Turns(sources, cell.cores, check)) as turns,
+            cell.child(self._purpose, check) as child,
+            _judged(self._purpose),
+        ):
+            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], turns.check, names, most):
                 if kind == "index" and not measured:
                     key, file = cell.index(zones, _grid(value), process.coverage, cache, check)
                     child.keys.add(key)
@@ -105,9 +109,12 @@ class Room:
                 elif kind == "bring" and not measured:
                     _bring(sources, value)
                     child.channel.send({})
-                elif kind == "open" and not measured:
-                    with _arriving(sources, value, pumps) as pipe:
-                        child.channel.send({}, files=[pipe])
+                elif kind == "begin" and not measured:
+                    with turns.asked(value) as (go, pipes):
+                        child.channel.send({"go": go}, files=pipes)
+                elif kind == "end" and not measured:
+                    turns.end(value)
+                    child.channel.send({})
                 elif kind == "measured" and not measured:
                     measured = True
                     yield measured_from_numbers(value, body, sources, process, zones, child.keys)
@@ -214,21 +221,6 @@ def _bring(sources: Sequence[Source], value: Any) -> None:
     if bring is None or not all(_is_range(one) for one in ranges):
         raise BadAnswer("no ranges")
     bring((first, last) for first, last in ranges)
-
-
-@contextmanager
-def _arriving(sources: Sequence[Source], value: Any, pumps: Pumps) -> Iterator[int]:
-    """Lend the pipe of a file that a child asks for. Raises BadAnswer for one that there is not, or twice."""
-    if type(value) is not int or not 0 <= value < len(sources):
-        raise BadAnswer("no file")
-    source = sources[value]
-    if source.open is None or source.name in pumps.opened:
-        raise BadAnswer("no file")
-    pipe = pumps.begin(source.name, source.open)
-    try:
-        yield pipe
-    finally:
-        os.close(pipe)
 
 
 def _is_range(value: Any) -> bool:
