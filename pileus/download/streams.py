@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -35,19 +36,26 @@ class Streams:
         self._closed = threading.Event()
         self._cancellation = _UntilClosed(cancelled, self._closed)
         self._opened: list[Stream] = []
+        self._begun = 0.0
 
     def open(self, granule: Granule) -> BinaryIO:
         """Return a stream of a granule. Reading raises what a Transfer raises, and what `inspect` raises."""
         name = granule.file.name
         inspect = partial(self._inspect, name) if self._inspect else None
         transfer = Transfer(self._edge, granule.file, self._cancellation, inspect=inspect)
-        self._opened.append(Stream(name, transfer, self._progress))
+        self._begun = self._begun or self._edge.now()
+        self._opened.append(Stream(name, transfer, self._progress, self._edge.now))
         return cast(BinaryIO, self._opened[-1])
 
     @property
     def arrived(self) -> int:
         """Bytes of all streams so far."""
         return sum(stream.transfer.position for stream in list(self._opened))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the first opening to the last byte."""
+        return max((stream.last for stream in self._opened), default=self._begun) - self._begun
 
     def check_ends(self) -> None:
         """Raise Corrupt where a stream was not read to its end, and so was not verified."""
@@ -74,8 +82,13 @@ class Streams:
 class Stream(io.RawIOBase):
     """The bytes of one transfer as a file object."""
 
-    def __init__(self, name: str, transfer: Transfer, progress: Progress | None = None) -> None:
-        self.name, self.transfer, self._progress, self._turn = name, transfer, progress, threading.Lock()
+    def __init__(
+        self, name: str, transfer: Transfer, progress: Progress | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name, self.transfer, self._progress, self._now = name, transfer, progress, now
+        self._turn = threading.Lock()
+        self.last = 0.0
+        """When its last bytes came."""
 
     def readable(self) -> bool:
         return True
@@ -84,6 +97,7 @@ class Stream(io.RawIOBase):
         """Read some bytes, and return their number; 0 at the end, after all is verified. Raises what Transfer does."""
         with self._turn:
             count = self.transfer.readinto(memoryview(buffer).cast("B"))
+            self.last = self._now()
         if count and self._progress:
             self._progress(self.name, self.transfer.position)
         return count

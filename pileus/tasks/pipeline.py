@@ -147,13 +147,24 @@ def while_arriving(
                 files = [File(granule, open=partial(streams.open, granule)) for granule in group.granules]
                 found, drawing = _told_apart(measured, files, streams)
                 streams.check_ends()
-            return Processed((), found, found.seconds, came + streams.arrived, found.scratch_bytes, drawing)
+            seconds = _after(streams.seconds, found.seconds)
+            return Processed((), found, seconds, came + streams.arrived, found.scratch_bytes, drawing)
         except (Changed, Corrupt):
             came += streams.arrived
             if again == TRIES:
                 raise
             wait.wait(edge.limits.backoff(again))
     raise AssertionError
+
+
+def _after(download: float, seconds: dict[str, float]) -> dict[str, float]:
+    """Return the seconds by hop of what was measured while it arrived: those of `measure` after the last byte.
+
+    >>> _after(10.0, {"compile": 1.0, "measure": 11.5})
+    {'download': 10.0, 'compile': 0.0, 'measure': 2.5}
+    """
+    rest = max(0.0, seconds["compile"] + seconds["measure"] - download)
+    return {"download": download, "compile": 0.0, "measure": rest}
 
 
 def _told_apart(
