@@ -123,8 +123,9 @@ class Settings(BaseModel):
     worker_memory: int = Field(7168, ge=512, le=122880)
     """MiB of memory of one worker. Example: `7168`."""
     volume_size: int = Field(20, ge=1, le=16384)
-    """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task (20 to 200). Groups of
-    archives are measured while they arrive; more is needed where files are kept or cannot be read so. Example: `150`."""
+    """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task (20 to 200). Groups
+    of archives are measured while they arrive; more is needed where files are kept or cannot be read so. Example:
+    `150`."""
     group_size: float = Field(2, gt=0)
     """GB of scratch that the largest group needs: nothing where archives are measured while they arrive; for six tiles
     of 0.7 GB that are kept, 12. Example: `12`."""
