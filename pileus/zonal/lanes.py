@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from pileus.stopping import Check, go_on
 
 T = TypeVar("T")
-POLL = 0.05
+POLL = 0.2
 """Seconds between two looks whether a source may begin."""
 LAST = 1 << 30
 """Place of what is read after all archives."""
