@@ -45,7 +45,11 @@ def test_a_store_that_stays_away_fails_the_batch(tmp_path: Path, monkeypatch: py
 
 
 def test_a_batch_that_is_given_up_does_not_wait_for_the_store(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), Batch(Away(tmp_path, *[Unavailable("is away")] * 9)) as batch:
-        batch.put("s3://bucket/a", b"x")
-        raise KeyError
+    def give_up() -> None:
+        with Batch(Away(tmp_path, *[Unavailable("is away")] * 9)) as batch:
+            batch.put("s3://bucket/a", b"x")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        give_up()
     assert not (tmp_path / "bucket/a").exists()
