@@ -19,7 +19,7 @@ from pileus.cell.room import Room
 from pileus.documents import Collection, Process, Provider
 from pileus.edges.late_delete import LateDelete
 from pileus.edges.parallel_put import Batch
-from pileus.edges.providers import connect
+from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.store import Store, load
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.messages import Done, GroupTask, RunDocuments
@@ -31,7 +31,7 @@ from pileus.outputs.stac import TYPES, table_facts
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time, with_unit, with_zone_set
 from pileus.outputs.writers import Written, write_drawn, write_item
 from pileus.periods import parse_period
-from pileus.scratch.need import Need, learnt
+from pileus.scratch.need import Need, learnt, needs_files
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
 from pileus.stratus.graph import Graph
@@ -140,37 +140,50 @@ def _make(
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Download, measure and stage. Return the manifest to commit, and the addresses of the staged objects."""
     collection, provider = task.documents()
-    rules, need = collection.meta.process, _need(edges, task.partition, worker)
-    if rules:
+    if rules := collection.meta.process:
         check_engine(rules)
-    edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=edges.connections)
-    name = task.entry.fingerprint or task.partition.key
-    looked = f"{task.partition.collection} {task.partition.version} {'.'.join(name.split('.')[2:])}"
     inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
-    try:
-        with worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled) as scratch:
-            processed = process(
-                task.group,
-                collection.meta,
-                _zones(edges, rules, worker) if rules else None,
-                period=parse_period(task.partition.period),
-                edge=edge,
-                task=DrawTask.of(task.partition, collection),
-                inside=inside,
-                cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
-                scratch=scratch,
-                parallel=PARALLEL,
-                looked=looked in worker.looked,
-                progress=control.progress,
-                cancelled=control.cancelled,
-            )
-            with closing(processed.drawing):
-                control.check()
-                outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
-                written = outputs.write()
-    finally:
-        edge.close()
-    worker.looked.add(looked)
+    edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=edges.connections)
+    with closing(edge):
+        return _made(edges, task, collection, edge, inside, held, worker, control)
+
+
+def _made(
+    edges: Edges,
+    task: GroupTask,
+    collection: Collection,
+    edge: ProviderEdge,
+    inside: Inside,
+    held: Fence,
+    worker: WorkerState,
+    control: TaskControl,
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Do as `_make`, over a connected provider."""
+    rules, need = collection.meta.process, _need(edges, task.partition, worker)
+    files = needs_files(task.group, collection.meta)
+    room = need.of(task.group, files=files)
+    with worker.volume.reserved(room, name=task.name, cancelled=control.cancelled) as scratch:
+        processed = process(
+            task.group,
+            collection.meta,
+            _zones(edges, rules, worker) if rules else None,
+            period=parse_period(task.partition.period),
+            edge=edge,
+            task=DrawTask.of(task.partition, collection),
+            inside=inside,
+            cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
+            scratch=scratch,
+            parallel=PARALLEL,
+            looked=task.kind in worker.looked,
+            arrives=not files,
+            progress=control.progress,
+            cancelled=control.cancelled,
+        )
+        with closing(processed.drawing):
+            control.check()
+            outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
+            written = outputs.write()
+    worker.looked.add(task.kind)
     need.saw(processed.downloaded, processed.scratch)
     return _manifest(edges, task, collection, processed, written), tuple(outputs.staged)
 
