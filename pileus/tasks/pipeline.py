@@ -6,14 +6,15 @@ from it. Where the collection reads ranges, it fetches the bytes that zones need
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pileus.cell.inside import Inside
 from pileus.documents import Meta
 from pileus.download.fetch import download
-from pileus.download.parts import Parts
+from pileus.download.parts import Parts, Range
 from pileus.download.source import Cancellation
 from pileus.edges.providers import ProviderEdge
 from pileus.models import Archive, Granule, Group
@@ -22,6 +23,7 @@ from pileus.periods import Period
 from pileus.raster.signatures import refuse_unreadable
 from pileus.scratch.volume import ARCHIVES
 from pileus.stopping import unless
+from pileus.timing import Recorder
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
 from pileus.zonal.requests import place_of
 
@@ -58,18 +60,20 @@ def process(
     looked: bool = False,
     progress: Callable[[str, int], None] | None = None,
     cancelled: threading.Event | None = None,
+    timing: Recorder | None = None,
 ) -> Processed:
     """Download a group and measure it. Return its archives, statistics and times.
 
     `meta`: what the collection says of groups, bands, grid and statistics. `period`: that of the partition. `task`:
     what is drawn; None for nothing. `inside`: opens the archives. `scratch`: a folder with nothing but the downloads of
     earlier tries; the caller removes it. `looked`: whether a file of this collection was opened before, so that the
-    first that comes need not be looked at. Raises what the hops raise; HandedBack soon after `cancelled` is set.
+    first that comes need not be looked at. `timing`: what records the hops. Raises what the hops raise;
+    HandedBack soon after `cancelled` is set.
     """
-    started, folder = time.perf_counter(), scratch / ARCHIVES
+    started, folder, timing = time.perf_counter(), scratch / ARCHIVES, timing or Recorder()
     archives: list[Archive] = []
     if meta.process and zones and meta.process.read == "ranges":
-        files = list(_in_parts(group, folder, edge, parallel, cancelled))
+        files = list(_in_parts(group, folder, edge, parallel, cancelled, timing))
     else:
         inspect = refuse_unreadable if meta.process else None
 
@@ -79,21 +83,24 @@ def process(
             inside.look(source, meta.process, meta.bands, scratch=scratch, check=unless(cancelled))
 
         alone = looked or meta.process is None or len(group.granules) == 1
-        archives = download(
-            group.granules,
-            folder,
-            edge,
-            parallel=parallel,
-            progress=progress,
-            inspect=inspect,
-            first=None if alone else first,
-            cancelled=cancelled,
-        )
+        with timing.hop("download"):
+            archives = download(
+                group.granules,
+                folder,
+                edge,
+                parallel=parallel,
+                progress=progress,
+                inspect=inspect,
+                first=None if alone else first,
+                cancelled=cancelled,
+            )
+        timing.moved("download", sum(archive.size for archive in archives))
         files = [File(archive.granule, archive.path) for archive in archives]
     seconds = {"download": time.perf_counter() - started}
     size = sum(archive.size for archive in archives)
     if meta.process is None or zones is None:
         return Processed(tuple(archives), None, seconds, size, size)
+    begun = timing.now()
     measured, drawing = inside.measure(
         sources_of(files, meta, period),
         meta.process,
@@ -104,7 +111,12 @@ def process(
         check=unless(cancelled),
         task=task,
     )
-    size += sum(file.parts.moved for file in files if file.parts)
+    compiled = measured.seconds.get("compile", 0.0)
+    timing.note("compile", begun, compiled)
+    timing.note("measure", begun + compiled, measured.seconds.get("measure", 0.0))
+    if moved := sum(file.parts.moved for file in files if file.parts):
+        timing.moved("download", moved)
+    size += moved
     took, most = seconds | measured.seconds, size + measured.scratch_bytes
     return Processed(tuple(archives), measured, took, size, most, drawing)
 
@@ -117,17 +129,30 @@ class File:
     path: Path
     parts: Parts | None = None
     """What fetches bytes of a file that is not whole."""
+    bring: Callable[[Iterable[Range]], None] | None = None
+    """Asks it to, and records the time."""
 
 
 def _in_parts(
-    group: Group, folder: Path, edge: ProviderEdge, parallel: int, cancelled: threading.Event | None
+    group: Group,
+    folder: Path,
+    edge: ProviderEdge,
+    parallel: int,
+    cancelled: threading.Event | None,
+    timing: Recorder,
 ) -> Iterator[File]:
     """Yield the files of a group, of which nothing is here yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for granule in group.granules:
         path = folder / granule.file.name
         path.unlink(missing_ok=True)
-        yield File(granule, path, Parts(edge, granule.file, path, Cancellation(cancelled), parallel=parallel))
+        parts = Parts(edge, granule.file, path, Cancellation(cancelled), parallel=parallel)
+        yield File(granule, path, parts, partial(_brought, parts, timing))
+
+
+def _brought(parts: Parts, timing: Recorder, wanted: Iterable[Range]) -> None:
+    with timing.hop("download"):
+        parts.bring(wanted)
 
 
 def sources_of(files: Sequence[File], meta: Meta, period: Period) -> list[Source]:
@@ -145,7 +170,7 @@ def sources_of(files: Sequence[File], meta: Meta, period: Period) -> list[Source
             path=file.path,
             place=place_of(meta.grid, file.granule.parts, file.path.name),
             span=span,
-            bring=file.parts.bring if file.parts else None,
+            bring=file.bring,
         )
         for file in files
     ]

@@ -11,11 +11,13 @@ from pileus.backfills.limits import measure
 from pileus.edges.queues import Queues
 from pileus.errors import Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
 from pileus.lifecycle.partition import Failure
+from pileus.lifecycle.timing import whole
 from pileus.messages import RequestTask
 from pileus.models import State
 from pileus.pace import Pace
 from pileus.runs.record import keep
 from pileus.tasks.process_group import TaskControl
+from pileus.timing import Recorder
 from pileus.wiring import Edges
 from pileus.worker.heartbeat import Heartbeat
 from pileus.worker.job import Job, move
@@ -61,6 +63,7 @@ class Work:
             return
         beating = self._pace.spawn(lambda: self._heartbeat.run(job), "heartbeat")
         started = self._edges.now()
+        job.timing = Recorder(self._pace.clock, started)
         try:
             result, failure = self._result(job)
         finally:
@@ -96,11 +99,12 @@ class Work:
         def claimed() -> bool:
             return lifecycle.claimed(self._edges.index.entry(job.entry.subject), job.claim)
 
-        return TaskControl(job.progress, job.cancelled, job.claim, claimed)
+        return TaskControl(job.progress, job.cancelled, job.claim, claimed, job.timing)
 
     def _answer(self, job: Job, result: Mapping[str, Any] | None, failure: Failure | None, seconds: float) -> None:
         if result is not None:
             facts = {"manifest": result["manifest"], "downloaded": result["downloaded"], "seconds": round(seconds, 3)}
+            facts |= _timed(job)
             if self._finish(job, State.succeeded, **facts):
                 self._queues.succeed(job.message, result)
         elif job.cause == "lost":
@@ -112,7 +116,7 @@ class Work:
         elif job.cause in ("stop", "later"):
             self._hand_back(job, failure, seconds=0 if job.cause == "stop" else LATER_SECONDS)
         elif failure is not None:
-            facts = {"failure": failure, "downloaded": job.downloaded, "seconds": round(seconds, 3)}
+            facts = {"failure": failure, "downloaded": job.downloaded, "seconds": round(seconds, 3)} | _timed(job)
             if self._finish(job, State.failed, **facts):
                 if job.entry.subject.kind == "partition":
                     note_failure(self._edges, job.entry)
@@ -137,3 +141,10 @@ class Work:
             return
         self._queues.hold(job.message, seconds)
         log.info("handed back", extra=job.named | {"why": str(why or "told to stop")})
+
+
+def _timed(job: Job) -> dict[str, Any]:
+    """Return where the time of a partition went, as a field of its entry. Requests have none."""
+    if job.entry.subject.kind != "partition":
+        return {}
+    return {"timing": whole(job.entry, job.timing.told()).to_json()}
