@@ -15,6 +15,7 @@ HOPS = {
     "listing": "listing its point in time at the provider",
     "queue": "waiting in the queue for a worker",
     "space": "waiting for space on the scratch volume",
+    "zones": "reading the zones, the first time",
     "connection": "waiting for one of the provider's connections",
     "download": "downloading",
     "compile": "making the index of the zones",

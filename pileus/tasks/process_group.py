@@ -158,10 +158,12 @@ def _make(
     try:
         room = worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled)
         with control.timing.entering("space", room) as scratch:
+            with control.timing.hop("zones"):
+                zones = _zones(edges, rules, worker) if rules else None
             processed = process(
                 task.group,
                 collection.meta,
-                _zones(edges, rules, worker) if rules else None,
+                zones,
                 period=parse_period(task.partition.period),
                 edge=edge,
                 task=DrawTask.of(task.partition, collection),
