@@ -22,7 +22,7 @@ HOPS = {
     "measure": "measuring",
     "task": "the task of the collection",
     "payload": "the task of a payload",
-    "write": "drawing, and writing the outputs where nobody reads them yet",
+    "write": "drawing and staging the outputs",
     "commit": "committing the manifest",
     "publish": "copying the outputs to their places",
 }
