@@ -10,7 +10,7 @@ from pileus.backfills.failures import note_failure
 from pileus.backfills.limits import measure
 from pileus.edges.queues import Queues
 from pileus.errors import Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
-from pileus.lifecycle.partition import Failure
+from pileus.lifecycle.partition import Entry, Failure
 from pileus.lifecycle.timing import whole
 from pileus.messages import RequestTask
 from pileus.models import State
@@ -38,8 +38,10 @@ class Work:
         visibility: int,
         pulse: Callable[[], None],
         pace: Pace,
+        ended: Callable[[Entry], None],
     ) -> None:
-        self._edges, self._queues, self._task, self._pace = edges, queues, task, pace
+        """`ended`: told each partition that has succeeded or failed here."""
+        self._edges, self._queues, self._task, self._pace, self._ended = edges, queues, task, pace, ended
         self._heartbeat = Heartbeat(edges, queues, visibility, pulse, pace)
         self.stopping = threading.Event()
         self._job: Job | None = None
@@ -131,6 +133,8 @@ class Work:
         level = logging.INFO if state is State.succeeded else logging.WARNING
         if ended and isinstance(job.task, RequestTask):
             keep(self._edges, job.task.subject)
+        if ended and job.entry.subject.kind == "partition" and state is not State.cancelled:
+            self._ended(job.entry)
         facts = {key: str(value) for key, value in facts.items()}
         log.log(level, "%s" if ended else "%s, but the claim was lost", state, extra=facts | job.named)
         return ended
