@@ -64,16 +64,16 @@ class Timing:
         """Return it as short as records keep it.
 
         >>> Timing(1.5, {"download": Hop(0, 2, 10), "connection": Hop(0, 1, 0, 2)}).to_json()
-        {'began': 1.5, 'hops': {'download': [0, 2, 10], 'connection': [0, 1, 0, 2]}}
+        {'began': 1.5, 'steps': {'download': [0, 2, 10], 'connection': [0, 1, 0, 2]}}
         """
-        return {"began": round(self.began, 3), "hops": {name: hop.to_json() for name, hop in self.hops.items()}}
+        return {"began": round(self.began, 3), "steps": {name: hop.to_json() for name, hop in self.hops.items()}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Timing | None":
         """Return what `to_json` wrote; None for a record that has no timing."""
         if not value:
             return None
-        return cls(value["began"], {name: Hop(*hop) for name, hop in value["hops"].items()})
+        return cls(value["began"], {name: Hop(*hop) for name, hop in value["steps"].items()})
 
     def moved_to(self, began: float) -> "Timing":
         """Return the same hops, told from another beginning."""

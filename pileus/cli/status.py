@@ -31,7 +31,7 @@ def status(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until it has ended.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write an HTML page that loads nothing else.")] = None,
-    timing: Annotated[bool, typer.Option("--timing", help="Show where its time went, by hop.")] = False,
+    timing: Annotated[bool, typer.Option("--timing", help="Show where its time went, by step.")] = False,
     json: show.Json = False,
 ) -> None:
     """Show the state of every point in time as a grid, and why something failed or waits."""

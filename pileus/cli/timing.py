@@ -1,4 +1,4 @@
-"""Where the time of a backfill went, in the terminal: a table of hops, a picture over time, bars of partitions."""
+"""Where the time of a backfill went, in the terminal: a table of steps, a picture over time, bars of partitions."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from pileus.names import printable
 from pileus.timing import BEFORE, HOPS
 
 if TYPE_CHECKING:
-    from pileus.client.timing_answers import HopAnswer, TimedPartitionAnswer, TimingAnswer
+    from pileus.client.timing_answers import StepAnswer, TimedPartitionAnswer, TimingAnswer
 
 BARS = 15
 """Partitions that are drawn."""
@@ -34,7 +34,7 @@ SIGNS = {
     "commit": ("k", "red"),
     "publish": ("p", "red"),
 }
-"""Letter and colour of each hop."""
+"""Letter and colour of each step."""
 LEFT = 34
 """Most characters of a partition's name before its bar."""
 
@@ -46,13 +46,13 @@ def tell(found: "TimingAnswer") -> None:
         return
     width = show.console.width if sys.stdout.isatty() else PLAIN_WIDTH
     about = f"{found.partitions} partitions, {_long(found.worked)} of workers in {_long(found.seconds)}"
-    show.line(f"{about}, of which {_long(found.other)} in no hop", style="bold")
+    show.line(f"{about}, of which {_long(found.other)} in no step", style="bold")
     if found.idle:
         show.line(f"{_long(found.idle)} in which nothing went on are left out", style="dim")
     if found.unknown:
         show.line(f"{found.unknown} more have ended without times", style="dim")
     _table(found)
-    show.line("hops overlap: shares of the workers' time may be above 100 % together", style="dim")
+    show.line("steps overlap: shares of the workers' time may be above 100 % together", style="dim")
     _moments(found, width)
     _slowest(found, width)
 
@@ -63,7 +63,7 @@ def _long(value: float) -> str:
 
 
 def _table(found: "TimingAnswer") -> None:
-    columns = ("", "hop", "partitions", "total", "share", "median", "p95", "most", "bytes", "")
+    columns = ("", "step", "partitions", "total", "share", "median", "p95", "most", "bytes", "")
     rows = [
         (
             SIGNS.get(one.name, ("?", ""))[0],
@@ -77,19 +77,19 @@ def _table(found: "TimingAnswer") -> None:
             show.size(one.bytes) if one.bytes else "",
             one.about,
         )
-        for one in found.hops
+        for one in found.steps
     ]
     show.table(columns, rows)
 
 
 def _moments(found: "TimingAnswer", width: int) -> None:
-    """Print one line for each hop: how many partitions were in it, from the first moment to the last."""
-    most = {name: max(values, default=0) for name, values in found.moments.hops.items()}
+    """Print one line for each step: how many partitions were in it, from the first moment to the last."""
+    most = {name: max(values, default=0) for name, values in found.moments.steps.items()}
     if not any(most.values()):
         return
     show.line("")
-    show.line(f"partitions in each hop; a column is {_long(found.seconds / _columns(width))}", style="bold")
-    for name, values in found.moments.hops.items():
+    show.line(f"partitions in each step; a column is {_long(found.seconds / _columns(width))}", style="bold")
+    for name, values in found.moments.steps.items():
         line = Text(f"{name:>11} ")
         line.append(_heights(_fitted(values, _columns(width)), most[name]), style=SIGNS.get(name, ("", ""))[1])
         line.append(f" up to {most[name]:.3g}")
@@ -131,11 +131,11 @@ def _slowest(found: "TimingAnswer", width: int) -> None:
     show.line(f"the slowest partitions; a column is {_long(longest / columns)}", style="bold")
     for name, one in zip(names, shown, strict=True):
         line = Text(f"{name if len(name) <= left else name[: left - 1] + '…':{left}} ")
-        line.append(bar(one.hops, longest / columns, columns))
+        line.append(bar(one.steps, longest / columns, columns))
         line.append(f" {_long(one.seconds)}", style="bold red" if one.state == "failed" else "")
         show.console.print(line, soft_wrap=True)
     legend = Text()
-    for name in [name for name in HOPS if name not in BEFORE and any(name in one.hops for one in shown)]:
+    for name in [name for name in HOPS if name not in BEFORE and any(name in one.steps for one in shown)]:
         letter, style = SIGNS[name]
         legend.append(f"{letter * 2} ", style=style)
         legend.append(f"{name}  ")
@@ -144,19 +144,19 @@ def _slowest(found: "TimingAnswer", width: int) -> None:
 
 
 def _length(one: "TimedPartitionAnswer") -> float:
-    ends = [hop.start + hop.span for name, hop in one.hops.items() if name not in BEFORE]
+    ends = [hop.start + hop.span for name, hop in one.steps.items() if name not in BEFORE]
     return max(one.seconds, *ends, 0.001)
 
 
-def bar(hops: Mapping[str, "HopAnswer"], scale: float, columns: int) -> Text:
-    """Return a bar of letters. Hops that overlap take turns. `scale`: seconds of a column.
+def bar(steps: Mapping[str, "StepAnswer"], scale: float, columns: int) -> Text:
+    """Return a bar of letters. Steps that overlap take turns. `scale`: seconds of a column.
 
-    >>> from pileus.client.timing_answers import HopAnswer
+    >>> from pileus.client.timing_answers import StepAnswer
     >>> one = {"connection": (0, 2), "download": (0, 4), "measure": (6, 2)}
-    >>> bar({name: HopAnswer(start=a, seconds=s, span=s) for name, (a, s) in one.items()}, 1, 10).plain
+    >>> bar({name: StepAnswer(start=a, seconds=s, span=s) for name, (a, s) in one.items()}, 1, 10).plain
     'cddd··mm  '
     """
-    mine = {name: hop for name, hop in hops.items() if name not in BEFORE}
+    mine = {name: hop for name, hop in steps.items() if name not in BEFORE}
     end = max((hop.start + hop.span for hop in mine.values()), default=0.0)
     text = Text()
     for column in range(columns):

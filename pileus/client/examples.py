@@ -35,7 +35,7 @@ TIMING: dict[str, Any] = {
     "idle": 0,
     "worked": 2300.2,
     "other": 30.1,
-    "hops": [
+    "steps": [
         {
             "name": "download",
             "about": "downloading",
@@ -56,10 +56,10 @@ TIMING: dict[str, Any] = {
             "began": 1795739701.5,
             "at": 36.461,
             "seconds": 260.4,
-            "hops": {"download": {"start": 0.2, "seconds": 210.9, "span": 210.9, "bytes": 3_042_268_501}},
+            "steps": {"download": {"start": 0.2, "seconds": 210.9, "span": 210.9, "bytes": 3_042_268_501}},
         }
     ],
-    "moments": {"seconds": 20.175, "hops": {"download": [0.4, 2, 1.8]}},
+    "moments": {"seconds": 20.175, "steps": {"download": [0.4, 2, 1.8]}},
 }
 PARTITION: dict[str, Any] = {
     "key": "viirs_template/001/2015-03/20150301",

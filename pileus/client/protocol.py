@@ -61,7 +61,7 @@ class Backfills(Protocol):
         """
 
     def timing(self, id: str, *, limit: int = SHOWN) -> TimingAnswer:
-        """Return where its time went: by hop, of its `limit` slowest partitions, and over time."""
+        """Return where its time went: by step, of its `limit` slowest partitions, and over time."""
 
     def pause(self, id: str) -> Backfill:
         """Stop it so that `resume` can continue it. Raises NotNow when it is over."""

@@ -14,8 +14,8 @@ from pileus.timing import Hop
 Seconds = Annotated[float, Field(description="Seconds.")]
 
 
-class HopAnswer(Answer):
-    """One hop of one partition."""
+class StepAnswer(Answer):
+    """One step of one partition."""
 
     start: Annotated[float, Field(description="Seconds after a worker took it; below 0: before.")]
     seconds: Annotated[float, Field(description="Time in which at least one thread was in it.")]
@@ -23,13 +23,13 @@ class HopAnswer(Answer):
     bytes: int = 0
 
     @classmethod
-    def of(cls, hop: Hop) -> "HopAnswer":
-        """Return the answer about a hop."""
+    def of(cls, hop: Hop) -> "StepAnswer":
+        """Return the answer about a step."""
         return cls(start=hop.start, seconds=hop.seconds, span=round(hop.end - hop.start, 3), bytes=hop.bytes)
 
 
-class HopTotalAnswer(Answer):
-    """One hop over all partitions that have it."""
+class StepTotalAnswer(Answer):
+    """One step over all partitions that have it."""
 
     name: str
     about: Annotated[str, Field(description="What it is, in a few words.")]
@@ -40,13 +40,13 @@ class HopTotalAnswer(Answer):
     most: Seconds
     share: Annotated[
         float | None,
-        Field(description="Of the workers' time, 0 to 1; null: before a worker had it. Hops overlap."),
+        Field(description="Of the workers' time, 0 to 1; null: before a worker had it. Steps overlap."),
     ]
     bytes: int
 
 
 class TimedPartitionAnswer(Answer):
-    """One partition and its hops."""
+    """One partition and its steps."""
 
     period: str
     group: str
@@ -54,14 +54,14 @@ class TimedPartitionAnswer(Answer):
     began: Annotated[float, Field(description="Unix time: when a worker took it.")]
     at: Annotated[float, Field(description="Seconds from the first moment of the backfill, idle time left out.")]
     seconds: Annotated[float, Field(description="For which a worker had it.")]
-    hops: dict[str, HopAnswer]
+    steps: dict[str, StepAnswer]
 
 
 class MomentsAnswer(Answer):
-    """How many partitions were in each hop, one span of time after the other."""
+    """How many partitions were in each step, one span of time after the other."""
 
     seconds: Annotated[float, Field(description="Length of each span.")]
-    hops: Annotated[dict[str, list[float]], Field(description="By hop, mean number of partitions in it.")]
+    steps: Annotated[dict[str, list[float]], Field(description="By step, mean number of partitions in it.")]
 
 
 class TimingAnswer(Answer):
@@ -76,8 +76,8 @@ class TimingAnswer(Answer):
     seconds: Annotated[float, Field(description="From the first moment to the last, idle time left out.")]
     idle: Annotated[float, Field(description="Seconds that are left out.")]
     worked: Annotated[float, Field(description="Seconds of workers, of all partitions.")]
-    other: Annotated[float, Field(description="Of these, seconds in none of the hops.")]
-    hops: Annotated[list[HopTotalAnswer], Field(description="In the order of the data.")]
+    other: Annotated[float, Field(description="Of these, seconds in none of the steps.")]
+    steps: Annotated[list[StepTotalAnswer], Field(description="In the order of the data.")]
     slowest: list[TimedPartitionAnswer]
     moments: MomentsAnswer
 
@@ -87,11 +87,12 @@ class TimingAnswer(Answer):
         slowest = [
             TimedPartitionAnswer(
                 **{name: getattr(one, name) for name in ("period", "group", "state", "began", "at", "seconds")},
-                hops={name: HopAnswer.of(hop) for name, hop in one.hops.items()},
+                steps={name: StepAnswer.of(hop) for name, hop in one.hops.items()},
             )
             for one in found.slowest
         ]
         facts = {name: getattr(found, name) for name in cls.model_fields if name in WhereTimeWent.__slots__}
-        hops = [HopTotalAnswer(**asdict(hop)) for hop in found.hops]
-        moments = MomentsAnswer(seconds=found.moments.seconds, hops={k: list(v) for k, v in found.moments.hops.items()})
-        return cls(id=id, **facts | {"hops": hops, "slowest": slowest, "moments": moments})
+        steps = [StepTotalAnswer(**asdict(hop)) for hop in found.hops]
+        numbers = {name: list(values) for name, values in found.moments.hops.items()}
+        moments = MomentsAnswer(seconds=found.moments.seconds, steps=numbers)
+        return cls(id=id, **facts | {"steps": steps, "slowest": slowest, "moments": moments})

@@ -35,13 +35,13 @@ class WorkerMetrics:
             "pileus_worker_partitions", "Partitions that have ended, by state.", ["state"], registry=registry
         )
         self._seconds = Histogram(
-            "pileus_worker_hop_seconds",
-            "Seconds of a partition in each hop.",
-            ["hop"],
+            "pileus_worker_step_seconds",
+            "Seconds of a partition in each step.",
+            ["step"],
             buckets=BUCKETS,
             registry=registry,
         )
-        self._bytes = Counter("pileus_worker_hop_bytes", "Bytes that each hop has moved.", ["hop"], registry=registry)
+        self._bytes = Counter("pileus_worker_step_bytes", "Bytes that a step has moved.", ["step"], registry=registry)
         share = Gauge("pileus_worker_scratch_free_ratio", "Free share of the scratch volume.", registry=registry)
         share.set_function(free_share)
 

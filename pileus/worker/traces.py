@@ -6,8 +6,9 @@ standard variables OTEL_* say where spans go and what they are called.
 
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
@@ -22,6 +23,8 @@ log = logging.getLogger("pileus.worker")
 MISSING = "OTEL_* names a collector, and traces need the extra traces: pip install 'pileus[traces]'; none are sent"
 ASKED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 """Variables that name a collector."""
+PATIENCE = 2.0
+"""Seconds for which a worker tries at its end to reach a collector that refuses."""
 
 
 def asked_for(environ: Mapping[str, str]) -> bool:
@@ -48,8 +51,16 @@ def traces_of(environ: Mapping[str, str]) -> "Traces | None":
         return None
     told = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     provider = TracerProvider(resource=Resource.create({} if told else {"service.name": "pileus"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Traces(provider, provider.shutdown)
+    exporter: Any = OTLPSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+
+    def close() -> None:
+        giving_up = threading.Timer(PATIENCE, exporter.shutdown)
+        giving_up.start()
+        provider.shutdown()
+        giving_up.cancel()
+
+    return Traces(provider, close)
 
 
 class Traces:

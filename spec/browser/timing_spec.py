@@ -84,7 +84,7 @@ def test_hops_that_overlap_lie_one_above_the_other(tab: Tab, serve: Serve, timed
 
 def test_the_same_numbers_stand_in_tables(tab: Tab, serve: Serve, timed: Edges) -> None:
     page = opened(tab, serve(timed).url, "few")
-    row = page.get_by_role("region", name="Hops").get_by_role("row", name="download")
+    row = page.get_by_role("region", name="Steps").get_by_role("row", name="download")
     expect(row).to_contain_text("36.0 MB")
     page.locator("summary", has_text="The bars in numbers").click()
     numbers = page.get_by_role("region", name="The bars in numbers").get_by_role("row")

@@ -54,10 +54,10 @@ def test_a_worker_counts_partitions_hops_and_bytes() -> None:
         found = scraped(answer.read().decode())
     assert found["pileus_worker_partitions_total", "succeeded"] == 2
     assert found["pileus_worker_partitions_total", "failed"] == 1
-    assert found["pileus_worker_hop_seconds_sum", "download"] == 12
-    assert found["pileus_worker_hop_seconds_bucket", "download", "3.0"] == 0
-    assert found["pileus_worker_hop_seconds_bucket", "download", "10.0"] == 3
-    assert found["pileus_worker_hop_bytes_total", "download"] == 3000
+    assert found["pileus_worker_step_seconds_sum", "download"] == 12
+    assert found["pileus_worker_step_seconds_bucket", "3.0", "download"] == 0
+    assert found["pileus_worker_step_seconds_bucket", "10.0", "download"] == 3
+    assert found["pileus_worker_step_bytes_total", "download"] == 3000
     assert found["pileus_worker_scratch_free_ratio",] == 0.25
 
 

@@ -255,7 +255,7 @@ def page(capsys: pytest.CaptureFixture[str]) -> Callable[[Status], list[str]]:
 
 def test_the_terminal_shows_hops_moments_and_the_slowest(page: Callable[[Status], list[str]]) -> None:
     lines = page(Status(BACKFILL, [outcome(0), outcome(4, seconds=10.0)]))
-    assert lines[0] == "2 partitions, 16 s of workers in 19 s, of which 6.0 s in no hop"
+    assert lines[0] == "2 partitions, 16 s of workers in 19 s, of which 6.0 s in no step"
     assert any(line.split()[:6] == ["d", "download", "2", "8.0", "s", "50"] for line in lines)
     bars = [line for line in lines if line.startswith("2015-01 g0004")]
     assert "dm" in bars[0], "hops that overlap take turns"

@@ -1,4 +1,4 @@
-// Where the time of a backfill went: a table of hops, how many partitions were in which over time, and their bars.
+// Where the time of a backfill went: a table of steps, how many partitions were in which over time, and their bars.
 import { bytes, fill, h, s } from "./dom.js";
 import { address } from "./partition.js";
 import { duration } from "./states.js";
@@ -55,20 +55,20 @@ export class Timing {
 function told(found) {
   const without = found.unknown ? `${found.unknown.toLocaleString("en")} have ended without times` : "";
   if (!found.partitions) return without || "No partition has its times yet.";
-  const about = `${found.partitions.toLocaleString("en")} partitions took workers ${long(found.worked)} within ${long(found.seconds)}, ${long(found.other)} of it in none of the hops`;
+  const about = `${found.partitions.toLocaleString("en")} partitions took workers ${long(found.worked)} within ${long(found.seconds)}, ${long(found.other)} of it in none of the steps`;
   return [about, without, found.idle ? `${long(found.idle)} in which nothing went on are left out` : ""].filter(Boolean).join("; ");
 }
 
 function hopTable(found) {
-  const head = ["Hop", "Share", "Total", "Median", "p95", "Most", "Bytes", "What it is"].map((name, at) => h("th", { scope: "col", class: at && at < 7 ? "num" : "" }, name));
-  const rows = found.hops.map((one) => h("tr", {}, h("th", { scope: "row" }, swatch(one.name), one.name),
+  const head = ["Step", "Share", "Total", "Median", "p95", "Most", "Bytes", "What it is"].map((name, at) => h("th", { scope: "col", class: at && at < 7 ? "num" : "" }, name));
+  const rows = found.steps.map((one) => h("tr", {}, h("th", { scope: "row" }, swatch(one.name), one.name),
     [part(one.share), long(one.seconds), long(one.median), long(one.p95), long(one.most), one.bytes ? bytes(one.bytes) : "–"].map((text) => h("td", { class: "num" }, text)), h("td", {}, one.about)));
-  return h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Hops" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
+  return h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Steps" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
 }
 
-// Columns of time, each a stack of the partitions that workers had in it, by hop.
+// Columns of time, each a stack of the partitions that workers had in it, by step.
 function moments(found) {
-  const hops = Object.entries(found.moments.hops).filter(([name]) => !BEFORE.includes(name));
+  const hops = Object.entries(found.moments.steps).filter(([name]) => !BEFORE.includes(name));
   const columns = hops[0]?.[1].length ?? 0;
   const sums = Array.from({ length: columns }, (_, at) => hops.reduce((sum, [, values]) => sum + values[at], 0));
   const most = Math.max(...sums, 0);
@@ -79,8 +79,8 @@ function moments(found) {
     tops[at] += (HEIGHT * value) / most;
     return s("rect", { class: `hop ${name}`, x: at, y: HEIGHT - tops[at], width: 1.02, height: (HEIGHT * value) / most }, s("title", {}, `${name}: ${value.toFixed(1)}`));
   }));
-  const about = `Partitions in each hop over ${long(found.seconds)}, up to ${most.toFixed(1)} hops at once`;
-  return h("figure", { class: "over-time" }, h("figcaption", {}, `Hops that went on at once, up to ${most.toFixed(1)}`),
+  const about = `Partitions in each step over ${long(found.seconds)}, up to ${most.toFixed(1)} steps at once`;
+  return h("figure", { class: "over-time" }, h("figcaption", {}, `Steps that went on at once, up to ${most.toFixed(1)}`),
     s("svg", { viewBox: `0 0 ${columns} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": about }, stacks),
     h("p", { class: "ends faint" }, h("span", {}, new Date(found.began * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC"), h("span", {}, `+ ${long(found.seconds)}`)));
 }
@@ -96,10 +96,10 @@ function bars(id, found, clock) {
     h("p", { class: "ends faint" }, h("span", {}, "0"), h("span", {}, long(length))));
 }
 
-const reach = (one) => Math.max(one.seconds, ...Object.values(one.hops).map((hop) => hop.start + hop.span));
+const reach = (one) => Math.max(one.seconds, ...Object.values(one.steps).map((hop) => hop.start + hop.span));
 
 function bar(one, at, length, before) {
-  const hops = Object.entries(one.hops).filter(([name]) => name !== "listing" && (before || name !== "queue"));
+  const hops = Object.entries(one.steps).filter(([name]) => name !== "listing" && (before || name !== "queue"));
   const lanes = [];
   const placed = hops.sort((a, b) => a[1].start - b[1].start).map(([name, hop]) => {
     const free = lanes.findIndex((end) => end <= hop.start + 0.002);
@@ -116,10 +116,10 @@ function bar(one, at, length, before) {
 
 // The same numbers as the bars.
 function numbers(id, found) {
-  const names = found.hops.map((one) => one.name).filter((name) => found.slowest.some((one) => one.hops[name]));
+  const names = found.steps.map((one) => one.name).filter((name) => found.slowest.some((one) => one.steps[name]));
   const head = h("tr", {}, ["Partition", ...names, "all"].map((name, at) => h("th", { scope: "col", class: at ? "num" : "" }, name)));
   const rows = found.slowest.map((one) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: address(id, one.period, one.group) }, named(one))),
-    names.map((name) => h("td", { class: "num" }, one.hops[name] ? long(one.hops[name].seconds) : "–")), h("td", { class: "num" }, long(one.seconds))));
+    names.map((name) => h("td", { class: "num" }, one.steps[name] ? long(one.steps[name].seconds) : "–")), h("td", { class: "num" }, long(one.seconds))));
   return h("details", { class: "in-numbers" }, h("summary", {}, "The bars in numbers"),
     h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "The bars in numbers" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))));
 }

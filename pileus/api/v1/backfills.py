@@ -119,7 +119,7 @@ def timing(
     id: Id,
     limit: Annotated[int, Query(ge=0, le=1000, description="Most partitions that are told, the slowest.")] = SHOWN,
 ) -> TimingAnswer:
-    """Return seconds and bytes by hop, the slowest partitions with theirs, and how many were in which hop when."""
+    """Return seconds and bytes by step, the slowest partitions with theirs, and how many were in which step when."""
     return reach.backfills.timing(id, limit=limit)
 
 

@@ -82,7 +82,7 @@ class LocalBackfills:
         return status_of(edges, settled, whole=whole, files=files)
 
     def timing(self, id: str, *, limit: int = SHOWN) -> TimingAnswer:
-        """Return where its time went: by hop, of its `limit` slowest partitions, and over time. Raises Unknown."""
+        """Return where its time went: by step, of its `limit` slowest partitions, and over time. Raises Unknown."""
         return TimingAnswer.of(id, where_time_went(self.status(id, whole=True), limit=limit))
 
     def pause(self, id: str) -> Backfill:

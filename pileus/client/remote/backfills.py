@@ -44,7 +44,7 @@ class RemoteBackfills:
         return from_record(self.http.read(f"{_at(id)}/status", whole=whole, files=files))
 
     def timing(self, id: str, *, limit: int = SHOWN) -> TimingAnswer:
-        """Return where its time went: by hop, of its `limit` slowest partitions, and over time. Raises Unknown."""
+        """Return where its time went: by step, of its `limit` slowest partitions, and over time. Raises Unknown."""
         return TimingAnswer.model_validate(self.http.json(f"{_at(id)}/timing", limit=limit))
 
     def pause(self, id: str) -> Backfill:
