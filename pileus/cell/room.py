@@ -4,7 +4,7 @@ import math
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from pileus.cell.channel import sealed
 from pileus.cell.gippy import measured_by_gippy
 from pileus.cell.jobs import archives_to_json, source_to_json
 from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
+from pileus.cell.turns import Turns
 from pileus.cell.zone_file import zones_of
 from pileus.documents import Band, Process
 from pileus.download.parts import MOST
@@ -95,14 +96,24 @@ class Room:
         cell, names, draws = self._cell, [source.name for source in sources], job["draw"] is not None
         may = {(kind, band, zone) for kind in MAGIC for band in process.bands for zone in zones.ids} if draws else set()
         most, measured = max(most, OUTPUT if draws else 0), False
-        with cell.child(self._purpose, check) as child, _judged(self._purpose):
-            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], check, names, most):
+        with (
+            closing(Turns(sources, cell.cores, check)) as turns,
+            cell.child(self._purpose, check) as child,
+            _judged(self._purpose),
+        ):
+            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], turns.check, names, most):
                 if kind == "index" and not measured:
                     key, file = cell.index(zones, _grid(value), process.coverage, cache, check)
                     child.keys.add(key)
                     child.channel.send({"key": key}, files=[file])
                 elif kind == "bring" and not measured:
                     _bring(sources, value)
+                    child.channel.send({})
+                elif kind == "begin" and not measured:
+                    with turns.asked(value) as (go, pipes):
+                        child.channel.send({"go": go}, files=pipes)
+                elif kind == "end" and not measured:
+                    turns.end(value)
                     child.channel.send({})
                 elif kind == "measured" and not measured:
                     measured = True

@@ -20,7 +20,7 @@ from pileus.documents import Collection, Process, Provider
 from pileus.edges.connections import TimedConnections
 from pileus.edges.late_delete import LateDelete
 from pileus.edges.parallel_put import Batch
-from pileus.edges.providers import connect
+from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.store import Store, load
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.messages import Done, GroupTask, RunDocuments
@@ -32,7 +32,7 @@ from pileus.outputs.stac import TYPES, table_facts
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time, with_unit, with_zone_set
 from pileus.outputs.writers import Written, write_drawn, write_item
 from pileus.periods import parse_period
-from pileus.scratch.need import Need, learnt
+from pileus.scratch.need import Need, learnt, needs_files
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
 from pileus.stratus.graph import Graph
@@ -147,44 +147,56 @@ def _make(
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Download, measure and stage. Return the manifest to commit, and the addresses of the staged objects."""
     collection, provider = task.documents()
-    rules, need = collection.meta.process, _need(edges, task.partition, worker)
-    if rules:
+    if rules := collection.meta.process:
         check_engine(rules)
+    inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
     connections = TimedConnections(edges.connections, control.timing)
     edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=connections)
-    name = task.entry.fingerprint or task.partition.key
-    looked = f"{task.partition.collection} {task.partition.version} {'.'.join(name.split('.')[2:])}"
-    inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
-    try:
-        room = worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled)
-        with control.timing.entering("space", room) as scratch:
-            with control.timing.hop("zones"):
-                zones = _zones(edges, rules, worker) if rules else None
-            processed = process(
-                task.group,
-                collection.meta,
-                zones,
-                period=parse_period(task.partition.period),
-                edge=edge,
-                task=DrawTask.of(task.partition, collection),
-                inside=inside,
-                cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
-                scratch=scratch,
-                parallel=PARALLEL,
-                looked=looked in worker.looked,
-                progress=control.progress,
-                cancelled=control.cancelled,
-                timing=control.timing,
-            )
-            with closing(processed.drawing):
-                control.check()
-                outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
-                with control.timing.hop("write"):
-                    written = outputs.write()
-                control.timing.moved("write", sum(output.size for output in written.outputs))
-    finally:
-        edge.close()
-    worker.looked.add(looked)
+    with closing(edge):
+        return _made(edges, task, collection, edge, inside, held, worker, control)
+
+
+def _made(
+    edges: Edges,
+    task: GroupTask,
+    collection: Collection,
+    edge: ProviderEdge,
+    inside: Inside,
+    held: Fence,
+    worker: WorkerState,
+    control: TaskControl,
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Do as `_make`, over a connected provider."""
+    rules, need = collection.meta.process, _need(edges, task.partition, worker)
+    files = needs_files(task.group, collection.meta)
+    room = worker.volume.reserved(need.of(task.group, files=files), name=task.name, cancelled=control.cancelled)
+    with control.timing.entering("space", room) as scratch:
+        with control.timing.hop("zones"):
+            zones = _zones(edges, rules, worker) if rules else None
+        processed = process(
+            task.group,
+            collection.meta,
+            zones,
+            period=parse_period(task.partition.period),
+            edge=edge,
+            task=DrawTask.of(task.partition, collection),
+            inside=inside,
+            cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
+            scratch=scratch,
+            parallel=PARALLEL,
+            looked=task.kind in worker.looked,
+            arrives=not files,
+            progress=control.progress,
+            cancelled=control.cancelled,
+            timing=control.timing,
+        )
+        with closing(processed.drawing):
+            control.check()
+            outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
+            with control.timing.hop("write"):
+                written = outputs.write()
+            control.timing.moved("write", sum(output.size for output in written.outputs))
+    worker.looked.add(task.kind)
     need.saw(processed.downloaded, processed.scratch)
     manifest = _manifest(edges, task, collection, processed, written)
     return replace(manifest, timing=control.timing.told().to_json()), tuple(outputs.staged)
