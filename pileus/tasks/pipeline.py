@@ -7,7 +7,7 @@ ranges, those that zones need are fetched in that pass.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from pileus.cell.inside import Inside
 from pileus.documents import Meta
 from pileus.download.fetch import download
-from pileus.download.parts import Parts
+from pileus.download.parts import Parts, Range
 from pileus.download.source import Cancellation
 from pileus.download.streams import Streams
 from pileus.edges.providers import ProviderEdge
@@ -28,6 +28,7 @@ from pileus.periods import Period
 from pileus.raster.signatures import refuse_unreadable
 from pileus.scratch.volume import ARCHIVES
 from pileus.stopping import unless
+from pileus.timing import Recorder
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
 from pileus.zonal.requests import place_of
 
@@ -68,6 +69,7 @@ def process(
     arrives: bool = False,
     progress: Callable[[str, int], None] | None = None,
     cancelled: threading.Event | None = None,
+    timing: Recorder | None = None,
 ) -> Processed:
     """Download a group and measure it. Return its archives, statistics and times.
 
@@ -75,8 +77,10 @@ def process(
     what is drawn; None for nothing. `inside`: opens the archives. `scratch`: a folder with nothing but the downloads of
     earlier tries; the caller removes it. `looked`: whether a file of this collection was opened before, so that the
     first that comes need not be looked at. `arrives`: whether the group is measured while it arrives, and nothing is
-    downloaded. Raises what the hops raise; HandedBack soon after `cancelled` is set.
+    downloaded. `timing`: what records the hops. Raises what the hops raise; HandedBack soon after `cancelled` is set.
     """
+
+    timing = timing or Recorder()
 
     def measured(files: Sequence[File]) -> tuple[Measured, Drawing]:
         assert meta.process is not None
@@ -93,11 +97,11 @@ def process(
         )
 
     if arrives:
-        return while_arriving(group, edge, measured, progress=progress, cancelled=cancelled)
+        return while_arriving(group, edge, measured, progress=progress, cancelled=cancelled, timing=timing)
     started, folder = time.perf_counter(), scratch / ARCHIVES
     archives: list[Archive] = []
     if meta.process and zones and meta.process.read == "ranges":
-        files = list(_in_parts(group, folder, edge, parallel, cancelled))
+        files = list(_in_parts(group, folder, edge, parallel, cancelled, timing))
     else:
         inspect = refuse_unreadable if meta.process else None
 
@@ -107,23 +111,29 @@ def process(
             inside.look(source, meta.process, meta.bands, scratch=scratch, check=unless(cancelled))
 
         alone = looked or meta.process is None or len(group.granules) == 1
-        archives = download(
-            group.granules,
-            folder,
-            edge,
-            parallel=parallel,
-            progress=progress,
-            inspect=inspect,
-            first=None if alone else first,
-            cancelled=cancelled,
-        )
+        with timing.hop("download"):
+            archives = download(
+                group.granules,
+                folder,
+                edge,
+                parallel=parallel,
+                progress=progress,
+                inspect=inspect,
+                first=None if alone else first,
+                cancelled=cancelled,
+            )
+        timing.moved("download", sum(archive.size for archive in archives))
         files = [File(archive.granule, archive.path) for archive in archives]
     seconds = {"download": time.perf_counter() - started}
     size = sum(archive.size for archive in archives)
     if meta.process is None or zones is None:
         return Processed(tuple(archives), None, seconds, size, size)
+    begun = timing.now()
     found, drawing = measured(files)
-    size += sum(file.parts.moved for file in files if file.parts)
+    _note(timing, begun, found)
+    if moved := sum(file.parts.moved for file in files if file.parts):
+        timing.moved("download", moved)
+    size += moved
     took, most = seconds | found.seconds, size + found.scratch_bytes
     return Processed(tuple(archives), found, took, size, most, drawing)
 
@@ -135,18 +145,21 @@ def while_arriving(
     *,
     progress: Callable[[str, int], None] | None,
     cancelled: threading.Event | None,
+    timing: Recorder,
 ) -> Processed:
     """Measure a group while it arrives. Begin again when a file has changed, or came damaged, after its first bytes
     were measured.
     """
     came, wait = 0, Cancellation(cancelled)
     for again in range(1, TRIES + 1):
+        begun = timing.now()
         streams = Streams(edge, cancelled, progress=progress, inspect=refuse_unreadable)
         try:
             with closing(streams):
                 files = [File(granule, open=partial(streams.open, granule)) for granule in group.granules]
                 found, drawing = _told_apart(measured, files, streams)
                 streams.check_ends()
+            _note(timing, begun, found)
             seconds = _after(streams.seconds, found.seconds)
             return Processed((), found, seconds, came + streams.arrived, found.scratch_bytes, drawing)
         except (Changed, Corrupt):
@@ -154,7 +167,17 @@ def while_arriving(
             if again == TRIES:
                 raise
             wait.wait(edge.limits.backoff(again))
+        finally:
+            timing.note("download", begun, streams.seconds)
+            timing.moved("download", streams.arrived)
     raise AssertionError
+
+
+def _note(timing: Recorder, begun: float, found: Measured) -> None:
+    """Record the hops of what was measured since `begun`."""
+    compiled = found.seconds.get("compile", 0.0)
+    timing.note("compile", begun, compiled)
+    timing.note("measure", begun + compiled, found.seconds.get("measure", 0.0))
 
 
 def _after(download: float, seconds: dict[str, float]) -> dict[str, float]:
@@ -186,19 +209,32 @@ class File:
     path: Path | None = None
     parts: Parts | None = None
     """What fetches bytes of a file that is not whole."""
+    bring: Callable[[Iterable[Range]], None] | None = None
+    """Asks it to, and records the time."""
     open: Callable[[], BinaryIO] | None = None
     """Returns its bytes while they arrive."""
 
 
 def _in_parts(
-    group: Group, folder: Path, edge: ProviderEdge, parallel: int, cancelled: threading.Event | None
+    group: Group,
+    folder: Path,
+    edge: ProviderEdge,
+    parallel: int,
+    cancelled: threading.Event | None,
+    timing: Recorder,
 ) -> Iterator[File]:
     """Yield the files of a group, of which nothing is here yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for granule in group.granules:
         path = folder / granule.file.name
         path.unlink(missing_ok=True)
-        yield File(granule, path, Parts(edge, granule.file, path, Cancellation(cancelled), parallel=parallel))
+        parts = Parts(edge, granule.file, path, Cancellation(cancelled), parallel=parallel)
+        yield File(granule, path, parts, partial(_brought, parts, timing))
+
+
+def _brought(parts: Parts, timing: Recorder, wanted: Iterable[Range]) -> None:
+    with timing.hop("download"):
+        parts.bring(wanted)
 
 
 def sources_of(files: Sequence[File], meta: Meta, period: Period) -> list[Source]:
@@ -217,7 +253,7 @@ def sources_of(files: Sequence[File], meta: Meta, period: Period) -> list[Source
             open=file.open,
             place=place_of(meta.grid, file.granule.parts, file.granule.file.name),
             span=span,
-            bring=file.parts.bring if file.parts else None,
+            bring=file.bring,
         )
         for file in files
     ]

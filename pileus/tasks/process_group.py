@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from pileus.cell.gippy import check_engine
 from pileus.cell.inside import Here, Inside
 from pileus.cell.room import Room
 from pileus.documents import Collection, Process, Provider
+from pileus.edges.connections import TimedConnections
 from pileus.edges.late_delete import LateDelete
 from pileus.edges.parallel_put import Batch
 from pileus.edges.providers import ProviderEdge, connect
@@ -37,6 +38,7 @@ from pileus.stopping import unless
 from pileus.stratus.graph import Graph
 from pileus.tasks.fetch_task import fetch_task
 from pileus.tasks.pipeline import Processed, process
+from pileus.timing import Recorder
 from pileus.version import __version__
 from pileus.wiring import Edges
 from pileus.worker_tasks import Work, task_of
@@ -108,6 +110,8 @@ class TaskControl:
     """Token of the worker's claim on the partition."""
     claimed: Callable[[], bool] | None = None
     """Says whether the index still names this claim; None for a task without an index."""
+    timing: Recorder = field(default_factory=Recorder)
+    """What records where the time goes."""
 
     def check(self) -> None:
         """Raise HandedBack when the work should stop."""
@@ -130,7 +134,10 @@ def process_group(
         return made.to_json()
     manifest, staged = _make(edges, task, held, worker, control)
     control.check()
-    held.publish(held.commit(manifest), staged, worker.delete_of(edges.store))
+    with control.timing.hop("commit"):
+        committed = held.commit(manifest)
+    with control.timing.hop("publish"):
+        held.publish(committed, staged, worker.delete_of(edges.store))
     seconds = round(sum(manifest.seconds.values()), 3)
     return Done(held.place.manifest, manifest.bytes_downloaded, seconds, dict(manifest.seconds)).to_json()
 
@@ -143,7 +150,8 @@ def _make(
     if rules := collection.meta.process:
         check_engine(rules)
     inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
-    edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=edges.connections)
+    connections = TimedConnections(edges.connections, control.timing)
+    edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=connections)
     with closing(edge):
         return _made(edges, task, collection, edge, inside, held, worker, control)
 
@@ -161,12 +169,14 @@ def _made(
     """Do as `_make`, over a connected provider."""
     rules, need = collection.meta.process, _need(edges, task.partition, worker)
     files = needs_files(task.group, collection.meta)
-    room = need.of(task.group, files=files)
-    with worker.volume.reserved(room, name=task.name, cancelled=control.cancelled) as scratch:
+    room = worker.volume.reserved(need.of(task.group, files=files), name=task.name, cancelled=control.cancelled)
+    with control.timing.entering("space", room) as scratch:
+        with control.timing.hop("zones"):
+            zones = _zones(edges, rules, worker) if rules else None
         processed = process(
             task.group,
             collection.meta,
-            _zones(edges, rules, worker) if rules else None,
+            zones,
             period=parse_period(task.partition.period),
             edge=edge,
             task=DrawTask.of(task.partition, collection),
@@ -178,14 +188,18 @@ def _made(
             arrives=not files,
             progress=control.progress,
             cancelled=control.cancelled,
+            timing=control.timing,
         )
         with closing(processed.drawing):
             control.check()
             outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
-            written = outputs.write()
+            with control.timing.hop("write"):
+                written = outputs.write()
+            control.timing.moved("write", sum(output.size for output in written.outputs))
     worker.looked.add(task.kind)
     need.saw(processed.downloaded, processed.scratch)
-    return _manifest(edges, task, collection, processed, written), tuple(outputs.staged)
+    manifest = _manifest(edges, task, collection, processed, written)
+    return replace(manifest, timing=control.timing.told().to_json()), tuple(outputs.staged)
 
 
 def _made_before(held: Fence, task: GroupTask) -> Done | None:
@@ -293,7 +307,8 @@ class Outputs:
         partition, folder = self.task.partition, self.scratch / "task"
         folder.mkdir(exist_ok=True)
         work = Work(partition, self.processed.archives, wanted.parameters, folder, put, self.control.check)
-        self.inside.run(task_of(wanted.name), work)
+        with self.control.timing.hop("task"):
+            self.inside.run(task_of(wanted.name), work)
 
     def _archives(self) -> Iterator[Output]:
         """Store the archives, each in the bucket of its file kind, as the collection's `duplicateHandling` says."""

@@ -28,6 +28,7 @@ from pileus.names import FileName
 from pileus.periods import parse_period
 from pileus.scratch.need import needs_files
 from pileus.tasks.pipeline import Processed, process
+from pileus.timing import Recorder
 from pileus.zonal import make_zones
 from spec.servers.faulty import FAULTS, faulty
 from spec.support.tiny import SQUARE, archive, raster
@@ -100,6 +101,16 @@ def test_a_group_is_measured_while_it_arrives_with_nothing_on_the_volume(inside:
     assert (processed.downloaded, processed.scratch, processed.archives) == (len(body), 0, ())
     assert found == []
     assert list(scratch.iterdir()) == []
+
+
+def test_its_times_say_that_it_downloads_and_measures_at_once(inside: Inside, scratch: Path) -> None:
+    timing, body = Recorder(), noise(1)
+    with faulty({"/a.tgz": body}, lambda path: None) as site, closing(edge_to(site)) as edge:
+        measured([listed(site, "/a.tgz")], edge, inside, scratch, timing=timing)
+    found = timing.told().hops
+    assert found["download"].bytes == len(body)
+    assert found["download"].start <= found["measure"].start
+    assert found["measure"].end <= timing.now()
 
 
 def test_it_gives_the_rows_of_downloaded_files(inside: Inside, scratch: Path) -> None:
