@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from pileus.download.checksum import Checksum
@@ -14,6 +14,7 @@ from pileus.download.dispatch import Dispatch
 from pileus.download.partial_file import blocks, open_partial, partial_path
 from pileus.download.small_files import Announced, Inspect, Progress, SmallFiles
 from pileus.download.source import Cancellation, Opener
+from pileus.download.streams import Stream
 from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import NoSpace, PileusError, UnsafeName, UsageError
 from pileus.models import Archive, Granule, Listed
@@ -161,8 +162,9 @@ def open_stream(
     """
     if isinstance(source, str):
         source = granule_of(source)
-    stream = _Stream(Transfer(edge, source.file, Cancellation(cancelled, reason)))
-    return io.BufferedReader(stream, BLOCK)
+    return io.BufferedReader(
+        Stream(source.file.name, Transfer(edge, source.file, Cancellation(cancelled, reason))), BLOCK
+    )
 
 
 def granule_of(url: str) -> Granule:
@@ -175,21 +177,6 @@ def granule_of(url: str) -> Granule:
         return Granule(Listed(FileName(unquote(urlsplit(url).path.rsplit("/", 1)[-1])), url), {})
     except UnsafeName as exc:
         raise UsageError(f"names no file: its name {exc.message}", where=shown_name(url)) from exc
-
-
-class _Stream(io.RawIOBase):
-    def __init__(self, transfer: Transfer) -> None:
-        self._transfer = transfer
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._transfer.readinto(memoryview(buffer).cast("B"))
-
-    def close(self) -> None:
-        self._transfer.close()
-        super().close()
 
 
 def _is_here(target: Path, file: Listed) -> bool:
