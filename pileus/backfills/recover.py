@@ -104,6 +104,7 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
         downloaded=manifest.bytes_downloaded,
         seconds=round(sum(manifest.seconds.values()), 3),
         manifest=url,
+        timing=manifest.timing,
     )
 
 

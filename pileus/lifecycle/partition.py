@@ -12,6 +12,7 @@ order; an entry never moves backwards. The index stores a result only if the ent
 """
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -97,6 +98,8 @@ class Entry:
     told: bool = False
     """Whether the topic was told that it has failed."""
     extra: dict[str, Any] = field(default_factory=dict)
+    timing: Mapping[str, Any] = field(default_factory=dict)
+    """Where its time went, as `pileus.timing.Timing` writes it; of one that is queued, the listing of its point."""
     past: tuple[Step, ...] = ()
     """The steps that it took, in every run of the backfill that last queued it, the latest last."""
 
