@@ -2,13 +2,19 @@
 by http and by https.
 
     python benchmarks/download.py [--rounds 5] [--case big|throttled|small|big-https|small-https] [--folder DIR]
+                                  [--fair]
 
-`--folder`: where the files of the server and of the programs lie; a temporary folder if not given.
+`--folder`: where the files of the server and of the programs lie; a temporary folder if not given. In memory, such as
+`/dev/shm`, no disk is measured.
 
-Each round runs every program once, in an order drawn anew, on the same files, into an empty
-folder; a first round is not counted, and what a program wrote is on the disk before the next begins. Medians are told.
-Times are of whole processes, start of Python included; `worker_s` is the same without it, as a worker of the pipeline
-downloads, who started long ago. Peak memory is of one process.
+Each round runs every program once, in an order drawn anew, on the same files, into an empty folder; a first round is
+not counted, and what a program wrote is on the disk before the next begins. A ratio is that of a round, peer to ours;
+its median is told, with the lowest and the highest. `ratio` is of whole processes, start of Python included;
+`worker_ratio` is without it, as a worker of the pipeline downloads, who started long ago. `cpu_s` are seconds of
+processor, user and system. Peak memory is of one process.
+
+Where the system permits it (to root), server and programs are scheduled before all other work of the machine, all of
+them alike, so that a ratio is the same while others work (`"ahead": true`). `--fair` leaves that out.
 """
 
 import argparse
@@ -23,7 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -85,7 +91,7 @@ def wget(urls: Path, folder: Path) -> list[list[str]]:
 
 
 WARM = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from pileus.documents import Provider
 from pileus.download.fetch import download, granule_of
@@ -94,14 +100,16 @@ from pileus.edges.secrets import Secrets
 urls, folder, parallel, protocol, host = sys.argv[1:]
 edge = connect(Provider(id="site", protocol=protocol, host=host), secrets=Secrets(environ={}))
 granules = [granule_of(url) for url in Path(urls).read_text().split()]
-started = time.perf_counter()
+started, before = time.perf_counter(), os.times()
 download(granules, Path(folder), edge, parallel=int(parallel))
-Path(folder, "seconds").write_text(str(time.perf_counter() - started))
+after = os.times()
+busy = after.user - before.user, after.system - before.system
+Path(folder, "seconds").write_text(" ".join(map(str, (time.perf_counter() - started, *busy))))
 """
 
 
 def worker(urls: Path, folder: Path) -> list[list[str]]:
-    """Ours as a worker runs it: Python has started long ago. It writes down how long it took."""
+    """Ours as a worker runs it: Python has started long ago. It writes down how long it took, and its CPU seconds."""
     protocol, _, rest = urls.read_text().partition("://")
     host = rest.partition("/")[0]
     return [[sys.executable, "-c", WARM, str(urls), str(folder), str(PARALLEL), protocol, host]]
@@ -116,9 +124,21 @@ PROGRAMS: dict[str, Callable[[Path, Path], list[list[str]]]] = {
 }
 
 
-def run(commands: list[list[str]]) -> tuple[float, float, float]:
-    """Seconds until all commands, PARALLEL at once, are done; their CPU seconds; the peak memory of one in MB."""
-    waiting, peak, busy = list(reversed(commands)), 0, 0.0
+@dataclass(frozen=True)
+class Taken:
+    """What a program took."""
+
+    seconds: float
+    user: float
+    system: float
+    """CPU seconds."""
+    peak: float
+    """Megabytes."""
+
+
+def run(commands: list[list[str]]) -> Taken:
+    """Return what it took until all commands, PARALLEL at once, were done; the peak is that of one."""
+    waiting, peak, user, system = list(reversed(commands)), 0, 0.0, 0.0
     running: set[int] = set()
     started = time.perf_counter()
     while waiting or running:
@@ -132,10 +152,10 @@ def run(commands: list[list[str]]) -> tuple[float, float, float]:
             continue
         running.remove(process)
         peak = max(peak, usage.ru_maxrss)
-        busy += usage.ru_utime + usage.ru_stime
+        user, system = user + usage.ru_utime, system + usage.ru_stime
         if status:
             raise SystemExit(f"a download failed with {os.waitstatus_to_exitcode(status)}: {command[0]}")
-    return time.perf_counter() - started, busy, peak / 1024
+    return Taken(time.perf_counter() - started, user, system, peak / 1024)
 
 
 @contextmanager
@@ -176,50 +196,62 @@ def _warm(path: Path, size: int) -> None:
     path.unlink()
 
 
-def measure(case: Case, rounds: int, work: Path) -> None:
+def measure(case: Case, rounds: int, work: Path, *, ahead: bool) -> None:
     programs = [name for name in PROGRAMS if name in OURS or find(name)]
     if case.rate != "0" and "wget" in programs:
         programs.remove("wget")  # every program waits for the same limit
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    cpu: dict[str, list[float]] = {name: [] for name in programs}
-    peaks = dict.fromkeys(programs, 0.0)
+    taken: dict[str, list[Taken]] = {name: [] for name in programs}
     with site(case, work) as urls:
         os.sync()
         for number in range(rounds + 1):
             for name in random.Random(number).sample(programs, len(programs)):
                 folder = work / "out"
                 _warm(work / "warm", min(case.files * case.size, 2 << 30))
-                seconds, busy, peak = run(PROGRAMS[name](urls, folder))
+                took = run(PROGRAMS[name](urls, folder))
                 assert sum(path.stat().st_size for path in folder.glob("*.bin")) == case.files * case.size
                 if name == "worker":
-                    seconds = float((folder / "seconds").read_text())
+                    seconds, user, system = map(float, (folder / "seconds").read_text().split())
+                    took = Taken(seconds, user, system, took.peak)
                 if number:
-                    times[name].append(seconds)
-                    peaks[name] = max(peaks[name], peak)
-                    cpu[name].append(busy)
+                    taken[name].append(took)
                 shutil.rmtree(folder)
                 os.sync()
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    whole = case.files * case.size
     for peer in [name for name in PROGRAMS if name not in OURS]:
-        told = {"case": f"{case.name}: {case.files} x {case.size} B", "ours_s": round(medians["ours"], 3), "peer": peer}
-        if peer not in medians:
-            print(json.dumps({**told, "peer_s": None, "note": "not installed, or not in this case"}))
-            continue
-        speed = {"ours_mb_s": round(whole / medians["ours"] / 1e6), "peer_mb_s": round(whole / medians[peer] / 1e6)}
-        share = (
-            {"share_of_limit": round(whole / medians["ours"] / (PARALLEL * LIMIT_MB * 2**20), 3)}
-            if case.rate != "0"
-            else {}
-        )
-        ratio = {"peer_s": round(medians[peer], 3), "ratio": round(medians[peer] / medians["ours"], 2)}
-        ratio |= {"worker_s": round(medians["worker"], 3), "worker_ratio": round(medians[peer] / medians["worker"], 2)}
-        # On a machine that others use too, this tells more than the clock.
-        ratio |= {
-            f"{who}_cpu_s": round(statistics.median(cpu[name]), 2) for who, name in (("ours", "ours"), ("peer", peer))
-        }
-        memory = {"ours_mb": round(peaks["ours"]), "peer_mb": round(peaks[peer])}
-        print(json.dumps({**told, **ratio, **memory, **speed, **share, "rounds": rounds}), flush=True)
+        told = {"case": f"{case.name}: {case.files} x {case.size} B", "peer": peer, "rounds": rounds, "ahead": ahead}
+        if peer in taken:
+            told |= compared(case, taken, peer)
+        else:
+            told["note"] = "not installed, or not in this case"
+        print(json.dumps(told), flush=True)
+
+
+def compared(case: Case, taken: dict[str, list[Taken]], peer: str) -> dict[str, object]:
+    """Return the ratios of a peer to ours, and the figures that they are of."""
+    told: dict[str, object] = {}
+    for ours, prefix in (("ours", ""), ("worker", "worker_")):
+        ratios = [theirs.seconds / mine.seconds for theirs, mine in zip(taken[peer], taken[ours], strict=True)]
+        told[f"{prefix}ratio"] = round(statistics.median(ratios), 2)
+        told[f"{prefix}ratios"] = [round(min(ratios), 2), round(max(ratios), 2)]
+    for name, prefix in (("ours", "ours"), ("worker", "worker"), (peer, "peer")):
+        whole = [statistics.median(values) for values in zip(*map(astuple, taken[name]), strict=True)]
+        told[f"{prefix}_s"] = round(whole[0], 3)
+        told[f"{prefix}_cpu_s"] = [round(whole[1], 2), round(whole[2], 2)]
+        told[f"{prefix}_mb"] = round(whole[3])
+        told[f"{prefix}_mb_s"] = round(case.files * case.size / whole[0] / 1e6)
+        if case.rate != "0":
+            told[f"{prefix}_share_of_limit"] = round(
+                case.files * case.size / whole[0] / (PARALLEL * LIMIT_MB * 2**20), 3
+            )
+    return told
+
+
+def go_ahead() -> bool:
+    """Have this process and its children scheduled before all other work. Return whether the system permits it."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def main() -> None:
@@ -227,13 +259,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--case", choices=[case.name for case in CASES], action="append")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--fair", action="store_true")
     asked = parser.parse_args()
     if not find("nginx"):
         raise SystemExit("nginx is missing: apt-get install nginx")
+    os.environ["PYTHONPATH"] = sys.path[0]  # what is measured is this clone, wherever Pileus is installed from
+    ahead = not asked.fair and go_ahead()
     for case in CASES:
         if not asked.case or case.name in asked.case:
             with tempfile.TemporaryDirectory(dir=asked.folder) as work:
-                measure(case, asked.rounds, Path(work))
+                measure(case, asked.rounds, Path(work), ahead=ahead)
 
 
 if __name__ == "__main__":

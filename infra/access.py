@@ -1,4 +1,5 @@
-"""Every grant of Pileus's own roles but the API's (api_access.py). Each allows only what the code calls.
+"""Every grant of Pileus's own roles but the API's (api_access.py) and those of a project's tasks (task_access.py).
+Each allows only what the code calls.
 
 S3 answers 404 for a missing object only to roles that may list; to all others it answers 403. So roles that read may
 list.
@@ -17,13 +18,11 @@ from pileus.backfills.control import TRIGGER
 from pileus.cumulus.start_document import INGEST as INGEST_NAME
 from pileus.documents.grouping import PAYLOADS as PAYLOADS_NAME
 from pileus.documents.grouping import PIPELINE
-from pileus.documents.task import TaskDefinition
 from pileus.granules.bulk import WORKFLOW as BULK_NAME
 from pileus.keys import FILES
 
 if TYPE_CHECKING:
     from infra.core import Core
-    from infra.tasks import OwnTask
 
 WILDCARD = "AwsSolutions::AwsSolutions-IAM5"
 """The rule of cdk-nag against wildcards."""
@@ -36,8 +35,6 @@ MESSAGES = "events/*"
 """Where the Cumulus Message Adapter keeps large parts of messages."""
 PAYLOADS = "cirrus/*"
 """Payloads of Cirrus, and what came of them."""
-OVERSIZED = "cirrus/tmp/oversized/*"
-"""Answers that are too large for a step."""
 BUDGET = (*CHANGE, "dynamodb:DeleteItem", "dynamodb:Query")
 
 
@@ -293,38 +290,6 @@ def allow_objects(
         allow(role, ["s3:PutObject"], [bucket.arn_for_objects(key) for key in write], why=why)
     if delete:
         allow(role, ["s3:DeleteObject"], [bucket.arn_for_objects(key) for key in delete], why=why)
-
-
-def allow_task_worker(role: iam.Role, task: "OwnTask", core: "Core") -> None:
-    """Allow a worker of a project's task to take its events, to answer for them, and what its definition names."""
-    assert task.queue  # it runs in workers
-    queue, dead = task.queue.queue.queue_arn, task.queue.dead.queue_arn
-    allow(role, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"], [queue])
-    allow(role, ["sqs:SendMessage"], [queue, dead])
-    if task.token_arns:
-        allow(role, ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"], task.token_arns)
-    allow_definition(role, core, task.definition)
-
-
-def allow_definition(role: iam.IGrantable, core: "Core", definition: TaskDefinition) -> None:
-    """Allow the objects that a task's definition names: `internal/KEY`, `protected/KEY` or `s3://BUCKET/KEY`; and to a
-    task of Cirrus the payloads that are handed on by their address.
-    """
-    if definition.calls == "payload":
-        allow_objects(role, core.internal, read=(PAYLOADS,), write=(OVERSIZED,))
-    reads, writes, why = definition.reads, definition.writes, "The task's definition names these keys."
-    if reads:
-        allow(role, ["s3:GetObject"], [_object_arn(core, place) for place in reads], why=why)
-        allow(role, ["s3:ListBucket"], sorted({_object_arn(core, place).partition("/")[0] for place in reads}))
-    if writes:
-        allow(role, ["s3:PutObject"], [_object_arn(core, place) for place in writes], why=why)
-
-
-def _object_arn(core: "Core", place: str) -> str:
-    if place.startswith("s3://"):
-        return f"arn:aws:s3:::{place.removeprefix('s3://')}"
-    bucket, _, key = place.partition("/")
-    return {"internal": core.internal, "protected": core.protected}[bucket].arn_for_objects(key)
 
 
 def allow_sources(role: iam.IGrantable, settings: Settings) -> None:

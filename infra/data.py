@@ -69,9 +69,13 @@ def _lasting() -> list[s3.LifecycleRule]:
 
 
 def _passing() -> list[s3.LifecycleRule]:
-    """Return rules that delete what Distributed Maps wrote, and replaced versions, after a month; all else stays."""
+    """Return rules that delete what Distributed Maps wrote, and replaced versions, after a month; all else stays.
+
+    The API deletes uploaded files ten days after their last use; the rule is for stacks that nobody asks any more.
+    """
     return [
         s3.LifecycleRule(id="maps", prefix="map-runs/", expiration=Duration.days(30)),
+        s3.LifecycleRule(id="uploads", prefix="runs/values/", expiration=Duration.days(90)),
         s3.LifecycleRule(id="payloads", prefix="cirrus/tmp/", expiration=Duration.days(10)),
         s3.LifecycleRule(
             id="overwritten",

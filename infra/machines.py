@@ -11,6 +11,7 @@ from infra import access
 from infra.network import Network
 from infra.settings import FAMILIES, Settings
 from infra.shape import Instances
+from pileus.worker.container_payloads import PROCESSES
 
 DEVICE = "/dev/sdf"
 """Device of the scratch volume on the instance."""
@@ -18,6 +19,8 @@ SCRATCH = "/scratch"
 """Where it is mounted, on the instance and in the containers."""
 WORKER_USER = 10001
 """User id in the image."""
+OURS_PROCESSES = 64
+"""Processes and threads of our containers beside that of an image."""
 
 
 class Machines(Construct):
@@ -88,9 +91,12 @@ class Machines(Construct):
             http_put_response_hop_limit=1,
             associate_public_ip_address=True,
             detailed_monitoring=True,
-            block_devices=[_volume("/dev/xvda", 30), _volume(DEVICE, self.instances.volume)],
-            user_data=_user_data(settings, gpu=self.instances.gpu),
+            block_devices=[_volume("/dev/xvda", self.instances.root), *self._scratch()],
+            user_data=_user_data(settings, self.instances),
         )
+
+    def _scratch(self) -> list[ec2.BlockDevice]:
+        return [_volume(DEVICE, self.instances.volume)] if self.instances.volume else []
 
     def _scaling_group(self, settings: Settings, network: Network) -> autoscaling.AutoScalingGroup:
         if settings.spot:
@@ -138,21 +144,27 @@ def _volume(device: str, gigabytes: int) -> ec2.BlockDevice:
     )
 
 
-def _user_data(settings: Settings, *, gpu: bool) -> ec2.UserData:
+def _user_data(settings: Settings, instances: Instances) -> ec2.UserData:
     """Return commands that mount the scratch volume and join the cluster; the agent starts after them."""
     data = ec2.UserData.for_linux()
-    data.add_commands(
-        "set -euo pipefail",
-        f"until [ -b {DEVICE} ]; do sleep 1; done",
-        f"mkfs.xfs {DEVICE}",
-        f"mkdir -p {SCRATCH}",
-        f"mount -o noatime,nodev,nosuid,noexec {DEVICE} {SCRATCH}",
-        f"chown {WORKER_USER}:{WORKER_USER} {SCRATCH} && chmod 0750 {SCRATCH}",
-        f"echo ECS_CLUSTER={settings.stack} >> /etc/ecs/ecs.config",
-        "echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config",
-        f"echo ECS_CONTAINER_STOP_TIMEOUT={settings.stop_seconds}s >> /etc/ecs/ecs.config",
-        "echo ECS_DISABLE_PRIVILEGED=true >> /etc/ecs/ecs.config",
-    )
-    if gpu:
-        data.add_commands("echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config")
+    data.add_commands("set -euo pipefail")
+    if instances.volume:
+        data.add_commands(
+            f"until [ -b {DEVICE} ]; do sleep 1; done",
+            f"mkfs.xfs {DEVICE}",
+            f"mkdir -p {SCRATCH}",
+            f"mount -o noatime,nodev,nosuid,noexec {DEVICE} {SCRATCH}",
+            f"chown {WORKER_USER}:{WORKER_USER} {SCRATCH} && chmod 0750 {SCRATCH}",
+        )
+    configured = [
+        f"ECS_CLUSTER={settings.stack}",
+        "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true",
+        f"ECS_CONTAINER_STOP_TIMEOUT={settings.stop_seconds}s",
+        "ECS_DISABLE_PRIVILEGED=true",
+    ]
+    if not instances.volume:  # images of others: what they leave lies on the root volume
+        configured += [f"ECS_TASK_PIDS_LIMIT={PROCESSES + OURS_PROCESSES}", "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=2m"]
+    if instances.gpu:
+        configured.append("ECS_ENABLE_GPU_SUPPORT=true")
+    data.add_commands(*(f"echo {one} >> /etc/ecs/ecs.config" for one in configured))
     return data

@@ -22,8 +22,8 @@ FARGATE_MEMORY = {
     16384: (32768, 122880, 8192),
 }
 """Least and most MiB by CPU units, and the step between them (AWS's table of task sizes)."""
-FARGATE_DISK = (21, 200)
-"""GiB of ephemeral storage that Fargate lets one choose."""
+FARGATE_DISK = (20, 200)
+"""GiB of ephemeral storage that Fargate lets one choose; the least is what a task has unasked."""
 INSTANCES = {
     "large": (2, 8),
     "xlarge": (4, 16),
@@ -122,12 +122,13 @@ class Settings(BaseModel):
     """CPU units of one worker; 1024 are one vCPU. Example: `2048`."""
     worker_memory: int = Field(7168, ge=512, le=122880)
     """MiB of memory of one worker. Example: `7168`."""
-    volume_size: int = Field(150, ge=1, le=16384)
-    """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task (21 to 200).
-    Example: `150`."""
-    group_size: float = Field(12, gt=0)
-    """GB of scratch that the largest group needs: six tiles of 0.7 GB as .tgz, and what is made of them. Example:
-    `12`."""
+    volume_size: int = Field(20, ge=1, le=16384)
+    """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task (20 to 200). Groups
+    of archives are measured while they arrive; more is needed where files are kept or cannot be read so. Example:
+    `150`."""
+    group_size: float = Field(2, gt=0)
+    """GB of scratch that the largest group needs: nothing where archives are measured while they arrive; for six tiles
+    of 0.7 GB that are kept, 12. Example: `12`."""
     group_seconds: int = Field(600, ge=1, le=86_400)
     """Seconds that a worker needs for the largest group; from it follows how long a group may have to wait. Example:
     `600`."""

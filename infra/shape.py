@@ -13,7 +13,9 @@ from pileus.task_folder import FOLDER
 
 @dataclass(frozen=True)
 class Instances:
-    """EC2 instances of one kind. `most`: at once; `volume`: GB of the disk that their workers share."""
+    """EC2 instances of one kind. `most`: at once; `volume`: GB of the disk that their workers share, 0 for none;
+    `root`: GB of the disk of the operating system, where images and volumes of tasks lie.
+    """
 
     name: str
     """Of the launch template and the Auto Scaling group; the capacity provider has another."""
@@ -22,6 +24,7 @@ class Instances:
     volume: int
     most: int
     gpu: bool = False
+    root: int = 30
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,9 @@ def shape_of_task(settings: Settings, task: OwnTask) -> Shape:
     """Return the service of a project's task. Raises UsageError where the settings cannot give what it asks for."""
     wanted = task.definition
     assert task.queue  # it runs in workers
-    if wanted.foreign:
-        raise _wrong(task, "command: an image without Pileus runs beside `pileus up` only, and not yet on AWS")
     assert settings.worker_image
+    if wanted.foreign:
+        return _shape_of_launcher(settings.worker_image, task, task.queue)
     cpu, memory = wanted.cpu or 1024, wanted.memory or 2048
     own = _own(settings, task, cpu, memory) if settings.compute == "ec2" else None
     if settings.compute == "fargate":
@@ -93,11 +96,33 @@ def shape_of_task(settings: Settings, task: OwnTask) -> Shape:
         disk=wanted.volume or FARGATE_DISK[0],
         environment={FOLDER: IN_IMAGE, **wanted.environment},
         command=wanted.command or ("python", "-m", "pileus", "worker", "--task", task.name),
-        queues={f"task_{task.name}".replace("-", "_"): task.queue},
+        queues={metric_of(task): task.queue},
         max_workers=wanted.max_workers,
         per_worker=1,
         own=own,
     )
+
+
+def _shape_of_launcher(image: str, task: OwnTask, queue: FedQueue) -> Shape:
+    """Return the service of a task in somebody's image: its workers only run tasks of ECS, and wait for them."""
+    return Shape(
+        name=f"task-{task.name}",
+        image=image,
+        cpu=256,
+        memory=512,
+        gpu=0,
+        disk=FARGATE_DISK[0],
+        environment={FOLDER: IN_IMAGE},
+        command=("python", "-m", "pileus", "worker", "--task", task.name),
+        queues={metric_of(task): queue},
+        max_workers=task.definition.max_workers,
+        per_worker=1,
+    )
+
+
+def metric_of(task: OwnTask) -> str:
+    """Return what the metrics of a task's queue are called."""
+    return f"task_{task.name}".replace("-", "_")
 
 
 def _own(settings: Settings, task: OwnTask, cpu: int, memory: int) -> Instances | None:
@@ -106,7 +131,7 @@ def _own(settings: Settings, task: OwnTask, cpu: int, memory: int) -> Instances 
     kind = wanted.instance_type or settings.instance
     size = INSTANCES.get(kind.partition(".")[2])
     if size is not None and (cpu > size[0] * 1024 or memory > size[1] * 1024 - RESERVED_MIB):
-        raise _wrong(task, f"cpu {cpu} and memory {memory} do not fit on {kind}")
+        raise wrong_task(task, f"cpu {cpu} and memory {memory} do not fit on {kind}")
     if not (wanted.instance_type or wanted.volume):
         return None
     fit = min(size[0] * 1024 // cpu, (size[1] * 1024 - RESERVED_MIB) // memory) if size and not wanted.gpu else 1
@@ -119,16 +144,16 @@ def _own(settings: Settings, task: OwnTask, cpu: int, memory: int) -> Instances 
 def _check_fargate(task: OwnTask, cpu: int, memory: int) -> None:
     wanted = task.definition
     if wanted.gpu or wanted.instance_type:
-        raise _wrong(task, "gpu and instance_type need compute ec2: Fargate has neither")
+        raise wrong_task(task, "gpu and instance_type need compute ec2: Fargate has neither")
     if cpu not in FARGATE_MEMORY:
-        raise _wrong(task, f"cpu: Fargate has {', '.join(map(str, FARGATE_MEMORY))}, not {cpu}")
+        raise wrong_task(task, f"cpu: Fargate has {', '.join(map(str, FARGATE_MEMORY))}, not {cpu}")
     least, most, step = FARGATE_MEMORY[cpu]
     if not least <= memory <= most or memory % step:
-        raise _wrong(task, f"memory: with cpu {cpu}, Fargate has {least} to {most} in steps of {step}")
+        raise wrong_task(task, f"memory: with cpu {cpu}, Fargate has {least} to {most} in steps of {step}")
     low, high = FARGATE_DISK
     if wanted.volume and not low <= wanted.volume <= high:
-        raise _wrong(task, f"volume: Fargate has {low} to {high} GB")
+        raise wrong_task(task, f"volume: Fargate has {low} to {high} GB")
 
 
-def _wrong(task: OwnTask, why: str) -> UsageError:
+def wrong_task(task: OwnTask, why: str) -> UsageError:
     return UsageError(why, where=f"tasks/{task.name}/task.json")

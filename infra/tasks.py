@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra import access
+from infra import access, task_access
 from infra.network import log_group
 from infra.queue import FedQueue
 from infra.settings import Settings
@@ -133,7 +133,7 @@ class OwnTask(Construct):
                 environment={**environment, "PILEUS_TASK": name},
                 definition=definition,
             )
-            access.allow_definition(task.role, core, definition)
+            task_access.allow_definition(task.role, core, definition)
             self.function = task.function
         else:
             self.queue = FedQueue(self, f"task-{name}", settings=settings)

@@ -1,5 +1,6 @@
 """The workers stack: services of containers on ECS, each taking from its queues. AWS only."""
 
+from dataclasses import replace
 from typing import Any
 
 from aws_cdk import CfnOutput, Stack
@@ -7,14 +8,16 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from infra import access, reasons
+from infra import access, reasons, task_access
 from infra.alarms import running_workers
 from infra.core import Core
+from infra.foreign import ForeignTask, foreign_instances
 from infra.machines import Machines
 from infra.network import Network
 from infra.scaling import Scaling
 from infra.settings import Settings
 from infra.shape import Instances, Shape, shape_of_groups, shape_of_task, shared_instances
+from infra.tasks import OwnTask
 from infra.worker import Worker
 
 
@@ -34,14 +37,21 @@ class Workers(Stack):
         )
         tasks = {name: task for name, task in core.tasks.items() if task.queue}
         shapes = {name: shape_of_task(settings, task) for name, task in tasks.items()}
-        providers = self._providers([shared_instances(settings), *(one.own for one in shapes.values() if one.own)])
+        images = foreign_instances(settings, [task for task in tasks.values() if task.definition.foreign])
+        own = [*(one.own for one in shapes.values() if one.own), *([images] if images else [])]
+        providers = self._providers([shared_instances(settings), *own])
         self.worker = Worker(self, settings=settings, core=core, shape=(groups := shape_of_groups(settings, core)))
         access.allow_worker(self.worker.role, settings, core)
         self.service = self._service(self, groups, self.worker, providers[None])
         for name, shape in shapes.items():
-            inside = Construct(self, f"Task-{name}")
+            inside, foreign = Construct(self, f"Task-{name}"), None
+            if tasks[name].definition.foreign:
+                foreign = self._foreign(inside, tasks[name], providers[images.provider if images else None])
+                shape = replace(shape, environment={**shape.environment, **foreign.environment()})
             worker = Worker(inside, settings=settings, core=core, shape=shape)
-            access.allow_task_worker(worker.role, tasks[name], core)
+            task_access.allow_task_worker(worker.role, tasks[name], core)
+            if foreign:
+                task_access.allow_images(worker.role, foreign, core)
             self._service(inside, shape, worker, providers[shape.own.provider if shape.own else None])
         core.alarms.alarm(
             "WorkersAtMaximum",
@@ -54,6 +64,13 @@ class Workers(Stack):
         CfnOutput(self, "PileusCluster", value=self.cluster.cluster_name)
         CfnOutput(self, "PileusService", value=self.service.attr_name)
         CfnOutput(self, "PileusImage", value=settings.worker_image or "")
+
+    def _foreign(self, scope: Construct, task: OwnTask, provider: str) -> ForeignTask:
+        made = ForeignTask(
+            scope, settings=self.settings, task=task, cluster=self.cluster, provider=provider, network=self.network
+        )
+        made.node.add_dependency(self.association)
+        return made
 
     def _providers(self, every: list[Instances]) -> dict[str | None, str]:
         """Return the capacity provider of each kind of instances, by its name, after associating them with the cluster;

@@ -165,6 +165,16 @@ class GroupTask:
     def run_name(self) -> str:
         return run_name(self.backfill, self.run)
 
+    @property
+    def name(self) -> str:
+        """A name of its inputs: which files, of which versions."""
+        return self.entry.fingerprint or self.partition.key
+
+    @property
+    def kind(self) -> str:
+        """A name of what its files are: the collection, and what the documents say of it."""
+        return f"{self.partition.collection} {self.partition.version} {'.'.join(self.name.split('.')[2:])}"
+
     def documents(self) -> tuple[Collection, Provider]:
         """Its collection and provider. Raises DocumentError."""
         collection = parse_value(Collection, self.collection, self.partition.key)

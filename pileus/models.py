@@ -287,6 +287,9 @@ class Manifest:
     """ISO 8601 UTC."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time by hop."""
+    timing: Mapping[str, Any] = field(default_factory=dict)
+    """When each hop before the commit began, and how long it took, as `pileus.timing.Timing` writes it; empty: not
+    known."""
     bytes_downloaded: int = 0
     scratch_bytes: int = 0
     """Most bytes on the scratch volume at once."""
@@ -316,6 +319,7 @@ class Manifest:
             "code": self.code,
             "finished": self.finished,
             "seconds": dict(self.seconds),
+            "timing": dict(self.timing),
             "bytes_downloaded": self.bytes_downloaded,
             "scratch_bytes": self.scratch_bytes,
             "backfill": self.backfill,

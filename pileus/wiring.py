@@ -14,6 +14,7 @@ from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.connections import Connections, LocalConnections
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
+from pileus.edges.ecs_tasks import AwsEcsTasks, EcsPlace, EcsTasks
 from pileus.edges.index import Index, MemoryIndex
 from pileus.edges.letters import KeptLetters, Letters, SqsLetters
 from pileus.edges.message_sources import LambdaSources, MessageSources
@@ -130,6 +131,12 @@ def wire_queues(aws: Aws, stack: Stack) -> Queues:
 def wire_task_queue(aws: Aws, stack: Stack, task: str) -> SqsQueues:
     """Return the queue of a task of the project, under the task's name. One message is received at a time."""
     return SqsQueues(aws.sqs, aws.stepfunctions, {task: Queue(*stack.task_queue(task))}, at_once=1)
+
+
+def wire_containers(environ: Mapping[str, str], aws: Aws) -> EcsTasks | None:
+    """Return the tasks of ECS that run the containers of a worker's task; None where they run on its own machine."""
+    place = EcsPlace.from_env(environ)
+    return AwsEcsTasks(aws.ecs, aws.logs, place) if place else None
 
 
 def wire_dead_letters(aws: Aws, stack: Stack) -> DeadLetters:

@@ -15,6 +15,7 @@ from pileus.api.etags import ETags
 from pileus.api.first import SignedInFirst
 from pileus.api.guard import LONGEST, Guard, Lockout
 from pileus.api.health import router as health
+from pileus.api.metrics import router as metrics
 from pileus.api.ogc.router import router as ogc
 from pileus.api.page import files_of
 from pileus.api.page import router as page
@@ -70,7 +71,7 @@ def create_app(services: Services, authority: Authority, settings: Settings | No
     app.state.page = files_of(services)
     app.state.reach = reach_of(services, settings.deployment)
     app.state.graphs = LocalGraphs(services)
-    for router in (health, v1, ogc, stac, cumulus, cirrus, stratus, page):
+    for router in (health, metrics, v1, ogc, stac, cumulus, cirrus, stratus, page):
         app.include_router(router)
     app.add_middleware(ETags)
     return _surrounded(app, authority, settings, LARGEST)

@@ -27,7 +27,7 @@ from pileus.lifecycle.selection import decide
 from pileus.listings import Listings
 from pileus.models import Partition, Problem
 from pileus.point_groups import of_group, point_groups
-from pileus.scratch.need import Need, learnt
+from pileus.scratch.need import Need, learnt, needs_files
 from pileus.wiring import Edges
 
 Action = Literal["run", "skip", "wait", "fail", "error"]
@@ -175,11 +175,12 @@ def _rows(
         yield Planned(partition(WHOLE_POINT), "wait", "incomplete", "nothing published")
     for found in grouped.groups:
         entry = known.get(found.key)
-        now = fingerprint(found.granules, of_group(found, collections).meta)
+        meta = of_group(found, collections).meta
+        now = fingerprint(found.granules, meta)
         before = entry or known.get(WHOLE_POINT)
         decision = decide(found, before, now, backfill.select, live=live(entry))
         planned = Planned(partition(found.key), decision.action, decision.kind, decision.reason, len(found.granules))
-        yield replace(planned, size=found.size, scratch=need.of(found))
+        yield replace(planned, size=found.size, scratch=need.of(found, files=needs_files(found, meta)))
 
 
 def _ordered(rows: Mapping[str, list[Planned]], order: Order) -> list[str]:

@@ -35,7 +35,7 @@ Aside = tuple[str, Problem]
 PARALLEL = 16
 FILES = 1000
 """Points in time whose files set aside are told."""
-DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manifest", "owner", "told")
+DETAILS = ("failure", "reason", "missing", "files", "seconds", "attempt", "manifest", "owner", "told", "timing")
 """Fields of an entry that the outcome of a partition keeps beside its own."""
 
 

@@ -17,7 +17,7 @@ from pileus.edges.store import load
 from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DamagedObject, UsageError
 from pileus.lifecycle.backfill import Backfill
-from pileus.lifecycle.partition import Entry, Step
+from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask
 from pileus.models import Manifest, State
 from pileus.outputs.commit import claims, clean, settled
@@ -104,6 +104,7 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
         downloaded=manifest.bytes_downloaded,
         seconds=round(sum(manifest.seconds.values()), 3),
         manifest=url,
+        timing=manifest.timing,
     )
 
 
@@ -125,8 +126,7 @@ def _queue_again(edges: Edges, backfill: Backfill) -> None:
 
         def step(stored: Entry | None, wanted: Entry = wanted) -> Entry | None:
             if stored is None:
-                lost = Step(round(edges.now(), 3), wanted.number, str(wanted.state), "the index was lost")
-                return replace(wanted, tag="", past=(*wanted.past, lost))
+                return replace(wanted, tag="")
             earlier = stored.backfill == wanted.backfill and stored.number < wanted.number
             if not earlier or stored.fingerprint == wanted.fingerprint:
                 return None

@@ -12,6 +12,7 @@ from typing import Any
 from pileus import errors
 from pileus.cell.channel import Channel, Closed, TooLong, sealed
 from pileus.cell.confine import Limits
+from pileus.cell.cores import Cores
 from pileus.cell.results import BadAnswer
 from pileus.cell.servant import Child, Servant
 from pileus.cell.zone_file import zones_to_bytes
@@ -36,8 +37,10 @@ class Cell:
     """What a worker keeps of its cell: the fork server, one child, and the zones and indexes that it has given."""
 
     def __init__(self, environ: Mapping[str, str], scratch: Path, limits: Limits) -> None:
-        """Start the fork server. `scratch`: the one folder that children may write to."""
-        self.servant, self.limits = Servant(environ, scratch, limits), limits
+        """Start the fork server. `scratch`: the one folder that children may write to; workers whose folders lie beside
+        it share the machine.
+        """
+        self.servant, self.limits, self.cores = Servant(environ, scratch, limits), limits, Cores(scratch.parent)
         self._child: Child | None = None
         self._zones: dict[str, int] = {}
         self._indexes: dict[str, tuple[str, int]] = {}

@@ -11,6 +11,7 @@ from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones, read_zones
 from pileus.zonal.look import look
+from pileus.zonal.pixels import Pixels, Within, read_pixels
 
 
 class Inside(Protocol):
@@ -38,6 +39,20 @@ class Inside(Protocol):
         """Do as `pileus.zonal.look.look`."""
         ...
 
+    def pixels(
+        self,
+        sources: Sequence[Source],
+        process: Process,
+        within: Within,
+        *,
+        bands: Mapping[str, Band],
+        most: int,
+        scratch: Path,
+        check: Check,
+    ) -> Pixels:
+        """Do as `pileus.zonal.pixels.read_pixels`."""
+        ...
+
     def zones(self, content: bytes, *, zone_id: str | None, where: str, check: Check) -> Zones:
         """Do as `pileus.zonal.read_zones`, for a stranger's file of zones."""
         ...
@@ -63,6 +78,12 @@ class Here:
         measured, drawing = measure_and_draw(sources, process, zones, scratch=scratch, check=check, **how)
         job: dict[str, Any] = {"scratch": scratch, "check": check, "limits": None}
         return measured_by_gippy(measured, sources, process, zones, **job), drawing
+
+    def pixels(
+        self, sources: Sequence[Source], process: Process, within: Within, *, bands: Mapping[str, Band], **how: Any
+    ) -> Pixels:
+        """Do as `pileus.zonal.pixels.read_pixels`."""
+        return read_pixels(sources, process, bands, within, **how)
 
     def zones(self, content: bytes, *, zone_id: str | None, where: str, check: Check) -> Zones:
         """Do as `pileus.zonal.read_zones`."""

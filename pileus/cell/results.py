@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pileus.documents import Process
 from pileus.names import one_line
+from pileus.raster.grid import PIXELS, SIDE, Grid
 from pileus.raster.request import LONGEST_UNIT
 from pileus.raster.times_layer import MOST_TIMES
 from pileus.zonal import Measured, Source, Zones
@@ -219,3 +220,18 @@ def _plain(value: Any, depth: int) -> None:
         raise BadAnswer("too deep")
     for one in inner:
         _plain(one, depth - 1)
+
+
+def grid_from(value: Any) -> Grid:
+    """Return a grid that a child tells. Raises BadAnswer for what no raster could have."""
+    if not isinstance(value, list) or len(value) != 7:
+        raise BadAnswer("no grid")
+    width, height, *edges, crs = value
+    if not all(type(side) is int and 0 < side <= SIDE for side in (width, height)) or width * height > PIXELS:
+        raise BadAnswer("no grid")
+    if not all(type(edge) in (int, float) and math.isfinite(edge) for edge in edges) or edges[2] <= 0 or not edges[3]:
+        raise BadAnswer("no grid")
+    if not isinstance(crs, str) or len(crs) > 100_000:
+        raise BadAnswer("no grid")
+    west, north, dx, dy = map(float, edges)
+    return Grid(width, height, west, north, dx, dy, crs)

@@ -1,10 +1,9 @@
 """The jobs of one collection in a cell: measure and draw, and tasks. An `Inside`."""
 
-import math
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, cast
@@ -13,22 +12,26 @@ from pileus.cell.cell import Cell, odd
 from pileus.cell.channel import sealed
 from pileus.cell.gippy import measured_by_gippy
 from pileus.cell.jobs import archives_to_json, source_to_json
-from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, most_bytes
+from pileus.cell.pixels import pixels_from_numbers
+from pileus.cell.results import BadAnswer, facts_of, grid_from, measured_from_numbers, most_bytes
+from pileus.cell.turns import Turns
 from pileus.cell.zone_file import zones_of
 from pileus.documents import Band, Process
 from pileus.download.parts import MOST
 from pileus.errors import UnsafeName
 from pileus.names import FileName
 from pileus.outputs.draw import Drawing, Drawn, DrawTask
-from pileus.raster.grid import PIXELS, SIDE, Grid
 from pileus.stopping import Check
 from pileus.worker_tasks import Work, WorkerTask
 from pileus.zonal import Measured, Source, ZoneIndexCache, Zones
+from pileus.zonal.pixels import Pixels, Within
 
 OUTPUT = 4 << 30
 """Most bytes of one output."""
 ZONES = 1 << 30
 """Most bytes of zones that were read from a stranger's file."""
+MARGIN = 1 << 20
+"""Bytes that an answer may have beside its numbers."""
 OUTPUTS = 10_000
 """Most outputs of a task."""
 MAGIC = {"clip": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "picture": (b"\x89PNG\r\n\x1a\n",)}
@@ -95,14 +98,24 @@ class Room:
         cell, names, draws = self._cell, [source.name for source in sources], job["draw"] is not None
         may = {(kind, band, zone) for kind in MAGIC for band in process.bands for zone in zones.ids} if draws else set()
         most, measured = max(most, OUTPUT if draws else 0), False
-        with cell.child(self._purpose, check) as child, _judged(self._purpose):
-            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], check, names, most):
+        with (
+            closing(Turns(sources, cell.cores, check)) as turns,
+            cell.child(self._purpose, check) as child,
+            _judged(self._purpose),
+        ):
+            for kind, value, body in cell.talk(child, job, [cell.zones(zones)], turns.check, names, most):
                 if kind == "index" and not measured:
-                    key, file = cell.index(zones, _grid(value), process.coverage, cache, check)
+                    key, file = cell.index(zones, grid_from(value), process.coverage, cache, check)
                     child.keys.add(key)
                     child.channel.send({"key": key}, files=[file])
                 elif kind == "bring" and not measured:
                     _bring(sources, value)
+                    child.channel.send({})
+                elif kind == "begin" and not measured:
+                    with turns.asked(value) as (go, pipes):
+                        child.channel.send({"go": go}, files=pipes)
+                elif kind == "end" and not measured:
+                    turns.end(value)
                     child.channel.send({})
                 elif kind == "measured" and not measured:
                     measured = True
@@ -126,6 +139,28 @@ class Room:
             for kind, _, _ in self._cell.talk(child, job, [], check, [source.name], 0):
                 if kind != "done":
                     raise BadAnswer("what was not asked for")
+
+    def pixels(
+        self,
+        sources: Sequence[Source],
+        process: Process,
+        within: Within,
+        *,
+        bands: Mapping[str, Band],
+        most: int,
+        scratch: Path,
+        check: Check,
+    ) -> Pixels:
+        """Do as `pileus.zonal.pixels.read_pixels`."""
+        told = [source_to_json(source) for source in sources]
+        job = {"job": "pixels", **_rules(process, bands), "sources": told, "within": [within.x, within.y], "most": most}
+        names = [source.name for source in sources]
+        with self._cell.child(self._purpose, check) as child, _judged(self._purpose):
+            asked = job | {"scratch": str(scratch)}
+            *_, (kind, value, body) = self._cell.talk(child, asked, [], check, names, most + MARGIN)
+            if kind != "done":
+                raise BadAnswer("what was not asked for")
+            return pixels_from_numbers(value, body, process)
 
     def zones(self, content: bytes, *, zone_id: str | None, where: str, check: Check) -> Zones:
         """Do as `pileus.zonal.read_zones`, for a stranger's file of zones."""
@@ -182,21 +217,6 @@ def _judged(where: str) -> Iterator[None]:
         yield
     except BadAnswer as exc:
         raise odd(exc, where) from exc
-
-
-def _grid(value: Any) -> Grid:
-    """Return a grid that a child tells. Raises BadAnswer for what no raster could have."""
-    if not isinstance(value, list) or len(value) != 7:
-        raise BadAnswer("no grid")
-    width, height, *edges, crs = value
-    if not all(type(side) is int and 0 < side <= SIDE for side in (width, height)) or width * height > PIXELS:
-        raise BadAnswer("no grid")
-    if not all(type(edge) in (int, float) and math.isfinite(edge) for edge in edges) or edges[2] <= 0 or not edges[3]:
-        raise BadAnswer("no grid")
-    if not isinstance(crs, str) or len(crs) > 100_000:
-        raise BadAnswer("no grid")
-    west, north, dx, dy = map(float, edges)
-    return Grid(width, height, west, north, dx, dy, crs)
 
 
 def _bring(sources: Sequence[Source], value: Any) -> None:

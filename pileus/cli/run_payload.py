@@ -35,6 +35,7 @@ class PayloadTask:
         """
         from pileus.errors import UsageError
         from pileus.worker.container_payloads import ContainerPayloads
+        from pileus.worker.docker_containers import DockerContainers
         from pileus.worker.payload_process import MEMORY, PayloadProcess
 
         if not isinstance(payload, Mapping):
@@ -42,10 +43,9 @@ class PayloadTask:
         definition = self.own.definition if self.own else None
         scratch.mkdir(parents=True, exist_ok=True)
         if definition and definition.foreign:
-            made = ContainerPayloads(
-                self.name, definition, scratch, memory=definition.memory or MEMORY, tell=_print, kept=kept
-            )
-            with closing(made):
+            limit = definition.memory or MEMORY
+            here = DockerContainers(self.name, definition, scratch, memory=limit, tell=_print, kept=kept)
+            with closing(ContainerPayloads(self.name, here)) as made:
                 return json.loads(made.run(payload, threading.Event()))
         process = PayloadProcess(
             self.name.rpartition(":")[2],

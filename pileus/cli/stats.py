@@ -121,7 +121,8 @@ def stats(
             alone = names[0] if mask_file and len(names) == 1 else None
             sources = [opened.source(name, on, alone) for name in group]
             sources += [_mask(mask_file)] if mask_file else []
-            how: dict[str, Any] = {"bands": bands, "cache": kept, "scratch": Path(folder), "threads": threads}
+            how: dict[str, Any] = {"bands": bands, "cache": kept, "scratch": Path(folder)}
+            how |= {"threads": threads, "lanes": threads}
             measured = measure(sources, process, places, **how)
             notes |= dict.fromkeys(measured.notes)
             tables.append(_named(measured, group[0] if each else None))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LISTED = 50
 """Most partitions that are listed for one state."""
+MOST_TIMED = 1000
+"""Most partitions whose times `--timing --json` has."""
 
 
 @app.command(epilog="Example: pileus status --watch")
@@ -29,6 +31,7 @@ def status(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until it has ended.")] = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write an HTML page that loads nothing else.")] = None,
+    timing: Annotated[bool, typer.Option("--timing", help="Show where its time went, by step.")] = False,
     json: show.Json = False,
 ) -> None:
     """Show the state of every point in time as a grid, and why something failed or waits."""
@@ -37,6 +40,9 @@ def status(
     id = id or _newest(session)
     if watch:
         follow(session, id, quiet=json, above=_grid)
+    if timing:
+        _timing(session, id, json=json)
+        return
     if json:
         show.as_json(backfills.status(id, whole=True, files=True).to_json())
     found = backfills.status(id, files=True) if html or not json else None
@@ -44,6 +50,16 @@ def status(
         _write_page(session, found, html)
     elif found:
         _tell(found)
+
+
+def _timing(session: Session, id: str, *, json: bool) -> None:
+    from pileus.cli.timing import tell
+
+    found = session.client.backfills.timing(id, limit=MOST_TIMED)
+    if json:
+        show.as_json(found.model_dump(mode="json"))
+    else:
+        tell(found)
 
 
 def _newest(session: Session) -> str:

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,8 +21,11 @@ from pileus.cli.app import app
 if TYPE_CHECKING:
     import threading
 
+    from pileus.lifecycle.partition import Entry
     from pileus.tasks.process_group import WorkerState
 
+METRICS = "PILEUS_PROMETHEUS"
+"""Variable that may name HOST:PORT of a worker's metrics."""
 LEASES = 20
 """The downloads of a dead worker are kept for so many lease times, for the next worker to continue."""
 
@@ -33,10 +36,16 @@ def worker(
         str | None, typer.Option(autocompletion=complete.tasks, help="A task of the project, in place of groups.")
     ] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when the queues are empty.")] = False,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics", metavar="HOST:PORT", help="Answer Prometheus there; else where PILEUS_PROMETHEUS says."
+        ),
+    ] = None,
 ) -> None:
     """Poll the queues and process groups until SIGTERM; then return the running group to its queue."""
     if task is None:
-        work(until_idle=until_idle)
+        work(until_idle=until_idle, metrics=metrics)
     else:
         work_on(task, until_idle=until_idle)
 
@@ -55,10 +64,10 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     from pileus.scratch.volume import Volume
     from pileus.task_folder import FOLDER, TaskFolder
     from pileus.tasks.oversized import by_address
-    from pileus.wiring import wire_task_queue
+    from pileus.wiring import wire_containers, wire_task_queue
     from pileus.worker.health_check import pulse_file
     from pileus.worker.own_task import TaskWorker
-    from pileus.worker.payload_process import process_of
+    from pileus.worker.payload_process import Stores, process_of
 
     log_json_lines()
     folder = Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else find_project(Path.cwd()).root / "tasks"
@@ -66,7 +75,8 @@ def work_on(name: str, *, until_idle: bool = False) -> None:
     scratch = Path(os.environ.get("PILEUS_SCRATCH", ".pileus-scratch"))
     pulse = pulse_file(scratch, socket.gethostname())
     store = S3Store(aws.s3)
-    with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed, store.get)) as process:
+    there = Stores(store, stack.internal, wire_containers(os.environ, aws))
+    with Volume(scratch) as volume, closing(process_of(found, volume.folder, _printed, there)) as process:
 
         def live() -> None:
             volume.sweep()
@@ -96,8 +106,8 @@ def log_json_lines() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[output])
 
 
-def work(*, until_idle: bool = False) -> None:
-    """Run a worker, as the command does. Containers call it directly."""
+def work(*, until_idle: bool = False, metrics: str | None = None) -> None:
+    """Run a worker, as the command does. Containers call it directly. `metrics`: HOST:PORT for Prometheus."""
     from pileus.raster.gdal import harden
     from pileus.worker.kernels import bring
 
@@ -154,10 +164,41 @@ def work(*, until_idle: bool = False) -> None:
                 return measure(process_group(edges, event, state, control))
 
         queues = CumulusQueues(wire_queues(aws, stack), lambda: Cma(edges.store))
-        made = Worker(edges, queues, task, name=name, pulse=live)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda *_: made.stop())
-        made.run(until_idle=until_idle)
+        with _observed(state, metrics or os.environ.get(METRICS)) as ended:
+            made = Worker(edges, queues, task, name=name, pulse=live, ended=ended)
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(signum, lambda *_: made.stop())
+            made.run(until_idle=until_idle)
+
+
+@contextmanager
+def _observed(state: "WorkerState", metrics: str | None) -> Iterator[Callable[["Entry"], None]]:
+    """Yield what is told each partition that has ended: Prometheus and OpenTelemetry, as far as they are asked for.
+
+    Raises UsageError where metrics are asked for without the extra.
+    """
+    from pileus.worker.prometheus import WorkerMetrics, served
+    from pileus.worker.traces import traces_of
+
+    def free_share() -> float:
+        usage = state.volume.usage()
+        return usage.free / usage.total
+
+    told: list[Callable[[Entry], None]] = []
+    with ExitStack() as held:
+        if metrics:
+            counted = WorkerMetrics(free_share)
+            held.enter_context(served(counted.registry, metrics))
+            told.append(counted.ended)
+        if traces := traces_of(os.environ):
+            held.callback(traces.close)
+            told.append(traces.ended)
+
+        def ended(entry: "Entry") -> None:
+            for one in told:
+                one(entry)
+
+        yield ended
 
 
 @contextmanager

@@ -26,6 +26,41 @@ BACKFILL: dict[str, Any] = {
     "bytes": {"done": 21_474_836_480, "wanted": 36_507_222_016},
     "progress": {"ended": 8, "total": 12, "running": ["2015-08", "2015-09"], "per_minute": 0.5, "seconds_left": 480},
 }
+TIMING: dict[str, Any] = {
+    "id": "viirs-2015",
+    "partitions": 12,
+    "unknown": 0,
+    "began": 1795739665.039,
+    "seconds": 1210.5,
+    "idle": 0,
+    "worked": 2300.2,
+    "other": 30.1,
+    "steps": [
+        {
+            "name": "download",
+            "about": "downloading",
+            "partitions": 12,
+            "seconds": 1730.4,
+            "median": 140.2,
+            "p95": 210.9,
+            "most": 210.9,
+            "share": 0.7523,
+            "bytes": 36_507_222_016,
+        }
+    ],
+    "slowest": [
+        {
+            "period": "2015-03",
+            "group": "20150301",
+            "state": "succeeded",
+            "began": 1795739701.5,
+            "at": 36.461,
+            "seconds": 260.4,
+            "steps": {"download": {"start": 0.2, "seconds": 210.9, "span": 210.9, "bytes": 3_042_268_501}},
+        }
+    ],
+    "moments": {"seconds": 20.175, "steps": {"download": [0.4, 2, 1.8]}},
+}
 PARTITION: dict[str, Any] = {
     "key": "viirs_template/001/2015-03/20150301",
     "period": "2015-03",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from pileus.backfills.status import Status
+from pileus.backfills.timing import SHOWN
 from pileus.client.answers import (
     AxisAnswer,
     Happening,
@@ -16,6 +17,7 @@ from pileus.client.answers import (
 from pileus.client.forecast import Forecast
 from pileus.client.rules import BackfillRules, RowRules, SeriesRules, SpanRules
 from pileus.client.run_answers import ProcessAnswer
+from pileus.client.timing_answers import TimingAnswer
 from pileus.client.upkeep_answers import DeadLetterAnswer
 from pileus.edges.logs import Line
 from pileus.lifecycle.backfill import Backfill, Select
@@ -57,6 +59,9 @@ class Backfills(Protocol):
         """Return a backfill with the outcome of each partition. `whole`: with all details; `files`: with those set
         aside.
         """
+
+    def timing(self, id: str, *, limit: int = SHOWN) -> TimingAnswer:
+        """Return where its time went: by step, of its `limit` slowest partitions, and over time."""
 
     def pause(self, id: str) -> Backfill:
         """Stop it so that `resume` can continue it. Raises NotNow when it is over."""

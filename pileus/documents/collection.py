@@ -51,10 +51,11 @@ class Process(Document):
     nodata: float | None = None
     """Stored number that means nodata, before scale and offset, instead of the raster's own. Without it: the raster's
     own. Example: `-999.3`."""
-    read: Literal["whole", "ranges"] = "whole"
-    """How files are read: `whole`, downloaded, verified and then measured; or in `ranges`, only the bytes that zones
-    need, of uncompressed, tiled or cloud-optimised GeoTIFFs at a provider that gives parts of files (http, https, s3,
-    file). Others are fetched whole all the same. Example: `"ranges"`."""
+    read: Literal["whole", "files", "ranges"] = "whole"
+    """How files are read: `whole`, archives measured while they arrive and others downloaded first; `files`, all
+    downloaded first; or in `ranges`, only the bytes that zones need, of uncompressed, tiled or cloud-optimised GeoTIFFs
+    at a provider that gives parts of files (http, https, s3, file). Others are fetched whole all the same. Example:
+    `"ranges"`."""
     coverage: Coverage = "exact"
     """Which share of a pixel counts: `exact`, the share that lies in the zone; `center`, the whole pixel when its
     middle lies in the zone; `all_touched`, the whole pixel when any of it does; `gippy`, as the classic statistics

@@ -97,7 +97,8 @@ class TaskDefinition(Document):
     does one payload, and `{workdir}` is a folder that it may write to. Example: `["run", "{input}", "--output",
     "{output}"]`."""
     network: bool = False
-    """For an image that has no Pileus in it: whether its containers reach the network. Example: `true`."""
+    """For an image that has no Pileus in it: whether its containers reach the network. On Fargate it must be true:
+    there containers cannot be kept from it. Example: `true`."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of its own. Example: `{"MODEL": "small"}`."""
     reads: tuple[str, ...] = ()

@@ -10,11 +10,9 @@ from pileus.errors import Corrupt
 
 LENGTHS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 """Algorithms by the number of hexadecimal digits of their value."""
-MAGIC = {
-    (".gz", ".tgz"): (b"\x1f\x8b",),
-    (".zip",): (b"PK\x03\x04", b"PK\x05\x06"),
-    (".tif", ".tiff"): (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-}
+_GZIP, _ZIP = (b"\x1f\x8b",), (b"PK\x03\x04", b"PK\x05\x06")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAGIC = {"gz": _GZIP, "tgz": _GZIP, "zip": _ZIP, "tif": _TIFF, "tiff": _TIFF}
 """First bytes of files, by the endings of their names."""
 PAGES = (".html", ".htm", ".xhtml", ".php", ".asp", ".aspx")
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -159,10 +157,10 @@ def looks_wrong(name: str, first: memoryview) -> str | None:
     >>> looks_wrong("x.tgz", memoryview(b"<html>"))
     "begins with b'<html>', which no .tgz does"
     """
-    for endings, magics in MAGIC.items():
-        for ending in endings:
-            if name.lower().endswith(ending):
-                head = bytes(first[:6])
-                fits = head and any(magic.startswith(head) or head.startswith(magic) for magic in magics)
-                return None if fits else f"begins with {head!r}, which no {ending} does"
-    return None
+    _, dot, ending = name.rpartition(".")
+    magics = MAGIC.get(ending.lower()) if dot else None
+    if magics is None:
+        return None
+    head = bytes(first[:6])
+    fits = head and any(magic.startswith(head) or head.startswith(magic) for magic in magics)
+    return None if fits else f"begins with {head!r}, which no .{ending.lower()} does"

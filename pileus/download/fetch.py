@@ -3,16 +3,18 @@
 import io
 import shutil
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from pileus.download.checksum import Checksum
+from pileus.download.dispatch import Dispatch
 from pileus.download.partial_file import blocks, open_partial, partial_path
+from pileus.download.small_files import Announced, Inspect, Progress, SmallFiles
 from pileus.download.source import Cancellation, Opener
+from pileus.download.streams import Stream
 from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import NoSpace, PileusError, UnsafeName, UsageError
 from pileus.models import Archive, Granule, Listed
@@ -20,16 +22,6 @@ from pileus.names import FileName, shown_name
 
 SPARE = 16 << 20
 """Bytes that stay free on the volume."""
-
-LINGER = 1.5
-"""Seconds that a stopped thread gets to close its connection."""
-
-Progress = Callable[[str, int], None]
-"""Called with the name of a file and the bytes that have arrived; from several threads, about once a block."""
-Inspect = Callable[[str, bytes], None]
-"""Called with the name of a file and its first bytes, as soon as they are here; what it raises fails the file."""
-Announced = Callable[[str, int | None], None]
-"""Called with the name of a file and its size in bytes, None if unknown, when it begins or continues."""
 
 
 def download(
@@ -100,71 +92,25 @@ def fetch_all(
 
     Leaving the loop early stops the others. Raises the reason of the cancellation when cancelled.
     """
-    todo: deque[int] = deque(range(len(granules)))
-    ended: deque[tuple[int, Archive | BaseException]] = deque()
-    news, left = threading.Event(), threading.Event()
+    left = threading.Event()
     inner = Cancellation(left, cancellation.reason)
 
-    def fetch_one(index: int, block: memoryview) -> Archive:
+    def fetch_one(index: int, opener: Opener, block: memoryview) -> Archive:
         told = partial(fetch, progress=progress, announced=announced, inspect=inspect)
-        return told(granules[index], folder, edge, inner, block=block)
+        return told(granules[index], folder, opener, inner, block=block)
 
-    # Daemon threads: one that waits for a connection must not keep a cancelled process alive.
-    threads = [
-        threading.Thread(target=_work, args=(todo, ended, news, left, fetch_one), daemon=True)
-        for _ in range(max(1, min(parallel, len(granules))))
-    ]
-    for thread in threads:
-        thread.start()
+    small = SmallFiles(folder, progress, announced, inspect)
+    dispatch = Dispatch(granules, edge, small, fetch_one, left, parallel=parallel)
+    dispatch.start()
     try:
         for _ in granules:
-            index, result = _next(ended, news, cancellation)
+            index, result = dispatch.next(cancellation)
             if isinstance(result, BaseException) and not isinstance(result, PileusError):
                 raise result
             yield index, result
     finally:
-        left.set()
-        for thread in threads:
-            thread.join(timeout=LINGER)
+        dispatch.stop()
         edge.rest()
-
-
-def _work(
-    todo: deque[int],
-    ended: "deque[tuple[int, Archive | BaseException]]",
-    news: threading.Event,
-    left: threading.Event,
-    fetch_one: Callable[[int, memoryview], Archive],
-) -> None:
-    """Fetch granules of `todo` until there is none, or `left` is set. The results go to `ended`."""
-    block = memoryview(bytearray(BLOCK))
-    while todo and not left.is_set():
-        try:
-            index = todo.popleft()
-        except IndexError:
-            break
-        try:
-            ended.append((index, fetch_one(index, block)))
-        except BaseException as error:  # noqa: BLE001 - raised again, or yielded, by the thread that waits
-            ended.append((index, error))
-            news.set()
-    news.set()
-
-
-def _next(
-    ended: deque[tuple[int, Archive | BaseException]], news: threading.Event, cancellation: Cancellation
-) -> tuple[int, Archive | BaseException]:
-    """Return the next that ended.
-
-    Failures and the end of all wake this thread; else it checks every 0.1 s. To wake it for each small file would take
-    longer than the file.
-    """
-    while True:
-        cancellation.check()
-        if ended:
-            return ended.popleft()
-        news.wait(0.1)
-        news.clear()
 
 
 def fetch(
@@ -216,8 +162,9 @@ def open_stream(
     """
     if isinstance(source, str):
         source = granule_of(source)
-    stream = _Stream(Transfer(edge, source.file, Cancellation(cancelled, reason)))
-    return io.BufferedReader(stream, BLOCK)
+    return io.BufferedReader(
+        Stream(source.file.name, Transfer(edge, source.file, Cancellation(cancelled, reason))), BLOCK
+    )
 
 
 def granule_of(url: str) -> Granule:
@@ -230,21 +177,6 @@ def granule_of(url: str) -> Granule:
         return Granule(Listed(FileName(unquote(urlsplit(url).path.rsplit("/", 1)[-1])), url), {})
     except UnsafeName as exc:
         raise UsageError(f"names no file: its name {exc.message}", where=shown_name(url)) from exc
-
-
-class _Stream(io.RawIOBase):
-    def __init__(self, transfer: Transfer) -> None:
-        self._transfer = transfer
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._transfer.readinto(memoryview(buffer).cast("B"))
-
-    def close(self) -> None:
-        self._transfer.close()
-        super().close()
 
 
 def _is_here(target: Path, file: Listed) -> bool:

@@ -88,6 +88,50 @@ class ZeroCopyResponse(Response, Protocol):
         ...
 
 
+class NotSmall(Exception):
+    """An answer is not a small file that came whole: it is large, late, an error or another address. Open it."""
+
+
+@dataclass(slots=True)
+class SmallFile:
+    """A file that came whole with its answer."""
+
+    content: memoryview
+    """Its bytes, until the room that they are in is used again."""
+    content_type: str | None
+    checksum: str | None
+    modified: float | None
+    """See Response for these."""
+
+
+class Asked(Protocol):
+    """A file that was asked for, and whose answer is awaited. For one thread at a time."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when something has come."""
+        ...
+
+    def read(self, room: memoryview) -> SmallFile | None:
+        """Read what has come, without waiting; None while the file is not whole. Raises NotSmall."""
+        ...
+
+    def hold(self) -> None:
+        """Keep what came for `open`, before the room is used again."""
+        ...
+
+    def open(self, pulse: Callable[[], None] | None) -> Response:
+        """Do as `Opener.open` with what was asked for. Nothing else is done with it afterwards."""
+        ...
+
+    def done(self) -> None:
+        """Return the connection to the pool, after a file that came whole."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
 class Opener(Protocol):
     """What a transfer needs of a provider."""
 
@@ -110,6 +154,18 @@ class Opener(Protocol):
 
     def rest(self) -> None:
         """Close idle connections and release their leases. The edge stays usable."""
+        ...
+
+
+@runtime_checkable
+class Asker(Opener, Protocol):
+    """A provider that can be asked for several files before their answers come, by one thread."""
+
+    def ask(self, url: str) -> Asked | None:
+        """Ask for a whole file over a connection that is open and idle, and do not wait. None where none is.
+
+        Raises what `open` raises.
+        """
         ...
 
 

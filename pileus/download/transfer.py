@@ -36,6 +36,8 @@ BLOCK = 1 << 18
 PORTION = 1 << 20
 """Bytes that the kernel writes to a file at once."""
 SIDECAR_BYTES = 1 << 16
+PAUSE = 1.0
+"""Seconds between two reads that are a pause of the reader."""
 
 
 class _Final(Exception):
@@ -73,7 +75,9 @@ class Transfer:
         self._prefix = None if restart else hashlib.sha256()
         self._failures = 0
         self._furthest = -1
-        self._ended = False
+        self.ended = False
+        """Whether all bytes were read, and size and checksum verified."""
+        self._left_at: float | None = None
         self._begun = edge.now()
         self._pace: deque[tuple[float, int]] = deque()
         self._quiet_since = 0.0
@@ -104,12 +108,14 @@ class Transfer:
         return self._next(lambda: self._pass_on(fd, view))
 
     def _next(self, go_on: Callable[[], int | None]) -> int:
-        while not self._ended:
+        self._pass_over_pause()
+        while not self.ended:
             try:
                 self._cancellation.check()
                 if self._response is None and not self._open():
                     self._finish()
                 elif (count := go_on()) is not None:
+                    self._left_at = self._edge.now()
                     return count
             except _Final as final:
                 self.close()
@@ -118,6 +124,14 @@ class Transfer:
                 self.close()
                 self._endure(error)
         return 0
+
+    def _pass_over_pause(self) -> None:
+        """Do not count the time in which nobody read: a reader may be slower than the provider."""
+        pause = 0.0 if self._left_at is None else self._edge.now() - self._left_at
+        if pause >= PAUSE:
+            self._begun += pause
+            self._quiet_since += pause
+            self._pace = deque((then + pause, position) for then, position in self._pace)
 
     def close(self) -> None:
         """Close the connection. The bytes so far stay."""
@@ -252,7 +266,7 @@ class Transfer:
                 raise Corrupt(f"{self.position} bytes came, {said} were {by}", where=where)
         if wrong := self._checksum.wrong():
             raise Corrupt(wrong, where=where)
-        self._ended = True
+        self.ended = True
 
     def _read_sidecar(self) -> str:
         url = self._file.sidecar or ""

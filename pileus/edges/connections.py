@@ -8,8 +8,11 @@ import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
+
+from pileus.timing import Recorder
 
 Pulse = Callable[[], None]
 """Called about every second while waiting; what it raises ends the wait."""
@@ -56,6 +59,19 @@ class Connections(Protocol):
     def acquire(self, provider: str, limit: int, pulse: Pulse | None = None) -> Lease:
         """Wait for one of the `limit` connections to `provider`, and return its lease. Raises what `pulse` raises."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class TimedConnections:
+    """A budget of connections that records how long each is waited for."""
+
+    connections: Connections
+    timing: Recorder
+
+    def acquire(self, provider: str, limit: int, pulse: Pulse | None = None) -> Lease:
+        """See Connections."""
+        with self.timing.hop("connection"):
+            return self.connections.acquire(provider, limit, pulse)
 
 
 class LocalConnections:

@@ -80,8 +80,10 @@ class Store(Protocol):
         Raises Conflict when the object no longer has this mark, NotFound when it is gone.
         """
 
-    def signed(self, url: str, seconds: int) -> str | None:
-        """Return an http address at which anybody can read the object for some seconds; None where there is none."""
+    def signed(self, url: str, seconds: int, *, write: bool = False) -> str | None:
+        """Return an http address at which anybody can read the object for some seconds, or `write` it; None where there
+        is none. It holds no longer than the credentials of this process.
+        """
 
 
 def split(url: str) -> tuple[str, str]:
@@ -245,10 +247,11 @@ class S3Store:
             wanted = f"bytes={start}-{stop - 1}"
             return self._client.get_object(Bucket=bucket, Key=key, Range=wanted, IfMatch=mark)["Body"].read()
 
-    def signed(self, url: str, seconds: int) -> str | None:
+    def signed(self, url: str, seconds: int, *, write: bool = False) -> str | None:
         bucket, key = split(url)
         wanted = {"Bucket": bucket, "Key": key}
-        return self._client.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)
+        call = "put_object" if write else "get_object"
+        return self._client.generate_presigned_url(call, Params=wanted, ExpiresIn=seconds)
 
 
 class FolderStore:
@@ -342,6 +345,6 @@ class FolderStore:
             file.seek(start)
             return file.read(max(0, stop - start))
 
-    def signed(self, url: str, seconds: int) -> str | None:
-        del url, seconds
+    def signed(self, url: str, seconds: int, *, write: bool = False) -> str | None:
+        del url, seconds, write
         return None

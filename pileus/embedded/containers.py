@@ -9,7 +9,7 @@ from pathlib import Path
 from pileus.edges.aws import Aws, Credentials, Stack
 from pileus.embedded.home import Home
 from pileus.errors import StoreError, UsageError
-from pileus.worker.container_payloads import remove_left
+from pileus.worker.docker_containers import remove_left
 
 IMAGE = "pileus-process-group"
 WORLD_WRITABLE = 0o1777

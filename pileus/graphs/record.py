@@ -5,7 +5,7 @@ internal   runs/operations/ID/run-N/tries/R-P.json    how often workers began a 
 internal   runs/operations/ID/run-N/made/NAME.nc      a result that only other operations read
 protected  runs/operations/ID/run-N/results/NAME.nc   a result that the request wants
 protected  runs/operations/ID/run-N/result.json       the result document, when all are made
-internal   runs/values/SHA256.nc                      a file that somebody has uploaded
+internal   runs/values/SHA256.nc                      a file that somebody has uploaded; see uploads.py
 """
 
 import json

@@ -1,15 +1,13 @@
-"""The statistics of a populated collection as an input: `collection:NAME?band=BAND&version=VERSION`.
+"""The statistics of a populated collection as an input.
 
 A variable for each statistic, over the dimensions `time` and `zone`; where nothing was observed there is no value.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
 from pileus.errors import DocumentError
+from pileus.graphs.collection import OfCollection
 from pileus.near import unknown
 from pileus.outputs.read import collections, read_stats
 from pileus.wiring import Edges
@@ -17,48 +15,18 @@ from pileus.wiring import Edges
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEME = "collection:"
-QUERY = ("band", "version")
 BESIDE = ("version", "period", "group", "time", "zone", "zone_name", "zone_set", "band", "unit")
 """Columns of rows that are no statistics."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Which rows are read."""
-
-    collection: str
-    query: Mapping[str, str]
-
-    @classmethod
-    def of(cls, uri: str) -> "Statistics | None":
-        """Return what an address names; None for one of another form. Raises DocumentError for a wrong one.
-
-        >>> Statistics.of("collection://lights?band=rad")
-        Statistics(collection='lights', query={'band': 'rad'})
-        """
-        if not uri.startswith(SCHEME):
-            return None
-        name, _, query = uri.removeprefix(SCHEME).removeprefix("//").partition("?")
-        try:
-            found = dict(parse_qsl(query, strict_parsing=bool(query)))
-        except ValueError as exc:
-            raise DocumentError(f"{uri[:80]!r}: expected collection:NAME?band=BAND") from exc
-        if not name or "/" in name:
-            raise DocumentError(f"{uri[:80]!r}: expected collection:NAME")
-        if wrong := [one for one in found if one not in QUERY]:
-            raise DocumentError(f"{uri[:80]!r}: {unknown('word', wrong[0], QUERY)}")
-        return cls(name, found)
-
-
-def check_statistics(edges: Edges, wanted: Statistics) -> None:
+def check_statistics(edges: Edges, wanted: OfCollection) -> None:
     """Raise DocumentError where the collection has no statistics."""
     there = collections(edges.store, edges.stack.protected)
     if wanted.collection not in there:
         raise DocumentError(unknown("collection with statistics", wanted.collection, there))
 
 
-def write_statistics(edges: Edges, wanted: Statistics, path: Path) -> None:
+def write_statistics(edges: Edges, wanted: OfCollection, path: Path) -> None:
     """Write the rows as a NetCDF4 file. Raises DocumentError where there are none, or several bands and none is named,
     or several rows of one zone and moment.
     """
@@ -76,7 +44,7 @@ def write_statistics(edges: Edges, wanted: Statistics, path: Path) -> None:
     write(plain(frame.to_xarray(), what), path, what)
 
 
-def _chosen(rows: "pa.Table", wanted: Statistics, what: str) -> "pa.Table":
+def _chosen(rows: "pa.Table", wanted: OfCollection, what: str) -> "pa.Table":
     """Return the rows of one version and one band."""
     import pyarrow.compute as pc
 

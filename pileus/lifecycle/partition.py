@@ -12,6 +12,7 @@ order; an entry never moves backwards. The index stores a result only if the ent
 """
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -97,6 +98,8 @@ class Entry:
     told: bool = False
     """Whether the topic was told that it has failed."""
     extra: dict[str, Any] = field(default_factory=dict)
+    timing: Mapping[str, Any] = field(default_factory=dict)
+    """Where its time went, as `pileus.timing.Timing` writes it; of one that is queued, the listing of its point."""
     past: tuple[Step, ...] = ()
     """The steps that it took, in every run of the backfill that last queued it, the latest last."""
 
@@ -276,15 +279,6 @@ def void(entry: Entry, run: str, *, now: float) -> Entry | None:
 def claimed(entry: Entry | None, token: str) -> bool:
     """Return whether the claim `token` is still that of the partition."""
     return entry is not None and entry.state is State.running and entry.claim == token
-
-
-def is_first(entry: Entry) -> bool:
-    """Return whether a claimed entry is that of the first claim of a partition that nobody has made.
-
-    What was before in other backfills is not known: a claim that one of them left can only be that of a worker which
-    was silent for longer than its lease.
-    """
-    return entry.manifest is None and [step.state for step in entry.past] == [State.queued, State.running]
 
 
 _FREE: dict[str, Any] = {"owner": None, "claim": None, "lease": 0}

@@ -1,7 +1,7 @@
 """Workers of Celery as a node: a task for a request, and another when its worker has died."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copyfile, rmtree
 from typing import Any
@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from pileus.errors import DamagedObject, HandedBack, StoreError
 from pileus.nodes.celery_queue import AT_WORK, GIVEN, MADE, RUN, SENT, Queue, brought, carry, file_hash, now, task_id
 from pileus.nodes.node import NodeLost
+from pileus.nodes.passed import refuse_circle
 from pileus.nodes.settings import Section
 from pileus.nodes.told_errors import raise_told
 from pileus.stratus.capability import Capability
@@ -37,14 +38,16 @@ class CeleryNode:
     def __init__(self, name: str, queue: Queue) -> None:
         self.name, self._queue, self._app = name, queue, queue.app()
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """Return what the workers of the queue can do. Raises NodeLost where none lives."""
-        return tuple(Capability.from_json(one) for one in self._alive()["capabilities"])
+        told = self._alive()["capabilities"]
+        return () if self._queue.id in via else tuple(Capability.from_json(one) for one in told)
 
     def run(
         self, request: StratusRequest, given: Mapping[str, Path], folder: Path, stopping: threading.Event
     ) -> Mapping[str, Path]:
         """Have a request done. One that was begun before goes on, and one that was done is not done again."""
+        refuse_circle(request, self._queue.id)
         document = request.to_json()
         hashes = {id: file_hash(path) for id, path in given.items()}
         id = task_id(document, hashes)

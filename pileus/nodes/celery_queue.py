@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from celery import Celery
 
 from pileus.errors import DamagedObject, DocumentError
+from pileus.nodes.passed import id_of
 from pileus.nodes.settings import Section
 
 RUN = "pileus.run"
@@ -73,6 +74,13 @@ class Queue:
         """Return it for a person, without a password."""
         split = urlsplit(self.broker)
         return f"queue {self.name} at {split.scheme}://{split.hostname or ''}:{split.port or ''}".rstrip(":")
+
+    @property
+    def id(self) -> str:
+        """Return the id of its workers, all of whom are one node: `pileus.nodes.passed.id_of`."""
+        split = urlsplit(self.broker)
+        place = f"{split.hostname}:{split.port}{split.path} {self.name}"
+        return id_of(self.name, sha256(place.encode()).hexdigest()[:8])
 
     @property
     def standing(self) -> str:

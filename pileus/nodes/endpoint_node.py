@@ -62,7 +62,7 @@ class EndpointNode:
         self._endpoints = Endpoints.named(sources)
         self._apart = Apart(sources, bounds, at_once)
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """See Node."""
         return self._endpoints.capabilities()
 

@@ -32,8 +32,8 @@ LINGER = 2.0
 class Works(Protocol):
     """What the service does requests with: a `route.Route`."""
 
-    def capabilities(self) -> tuple[Capability, ...]:
-        """Return what it can do."""
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
+        """Return what it can do; see `Node`."""
         ...
 
     def check(self, request: StratusRequest) -> None:
@@ -81,9 +81,9 @@ class FolderService:
             thread.join(LINGER)
         self._disk.close()
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """See Service."""
-        return self._node.capabilities()
+        return self._node.capabilities(via)
 
     def start(self, request: StratusRequest) -> Progress:
         """See Service."""

@@ -1,7 +1,7 @@
 """A node, as the one before it sees it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -20,8 +20,10 @@ class Node(Protocol):
     name: str
     """Of its section in the settings."""
 
-    def capabilities(self) -> tuple[Capability, ...]:
-        """Return what it can do. Raises NodeLost."""
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
+        """Return what it can do for a request that has passed the nodes `via`: not what it would ask one of these for.
+        Raises NodeLost.
+        """
         ...
 
     def run(

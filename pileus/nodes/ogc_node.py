@@ -13,7 +13,7 @@ made goes to the first input that is a number and is not given. NetCDF, GeoTIFF 
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ class OgcNode:
         self.name, self._server, self._lock = name, server, threading.Lock()
         self._read, self._processes = 0.0, dict[str, Process]()
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """See Node."""
         return tuple(one.capability(self.name) for one in self._known().values())
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pileus.errors import DocumentError
 from pileus.near import unknown
-from pileus.stratus.capability import Capability
+from pileus.stratus.capability import Capability, wrong_number
 from pileus.stratus.graph import Graph, Part, assign, matches, parts_of
 from pileus.stratus.request import Operation
 
@@ -75,11 +75,8 @@ def check(graph: Graph, can: Can, nodes: Collection[str]) -> None:
 
 
 def _wrong(operation: Operation, told: Capability) -> list[str]:
-    fewest, most = told.inputs
-    given, found = len(operation.inputs), []
-    if given < fewest or (most is not None and given > most):
-        range_ = f"{fewest}" if fewest == most else f"{fewest} to {most}" if most is not None else f"at least {fewest}"
-        found.append(f".input: {operation.name} takes {range_}, not {given}")
+    why = wrong_number(told.inputs, len(operation.inputs))
+    found = [f".input: {operation.name} {why}"] if why else []
     properties = told.parameters.get("properties", {})
     if told.parameters.get("additionalProperties", True) is False:
         found += [

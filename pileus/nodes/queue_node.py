@@ -12,7 +12,7 @@ PILEUS_URL of the environment says whom commands ask: it may be the very node of
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pileus.client.connect import connect
@@ -38,9 +38,9 @@ class ProjectNode:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self._folder = name, folder
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """See Node."""
-        return self._node().capabilities()
+        return self._node().capabilities(via)
 
     def run(
         self, request: StratusRequest, given: Mapping[str, Path], folder: Path, stopping: threading.Event

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from pileus.errors import DamagedObject, DocumentError, HandedBack, PileusError
 from pileus.nodes.node import Checks, Node, NodeLost
+from pileus.nodes.passed import id_of, refuse_circle
 from pileus.nodes.plan import Can, Plan, check, others, part_id, plan_of, told_of
 from pileus.stratus.capability import Capability
 from pileus.stratus.graph import Graph, Part, graph_of, parts_of
@@ -62,16 +63,25 @@ class Route:
     """Nodes behind one: itself a node, so that it can be any node of another."""
 
     def __init__(
-        self, nodes: Sequence[Node], *, name: str = "stratus", at_once: int = 8, patience: Patience | None = None
+        self,
+        nodes: Sequence[Node],
+        *,
+        name: str = "stratus",
+        id: str = "",
+        at_once: int = 8,
+        patience: Patience | None = None,
     ) -> None:
-        self.name = name
+        """`id`: by which requests say that they have passed it; empty: one of its name."""
+        self.name, self.id = name, id or id_of(name)
         self.nodes = {node.name: node for node in nodes}
         self._at_once, self._patience = at_once, patience or Patience()
         self._last: dict[str, tuple[Capability, ...]] = {}
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """Return what any of them can do. Raises NodeLost where all are lost."""
-        can = self._can()
+        if self.id in via:
+            return ()
+        can = self._can(via)
         if not can:
             raise NodeLost(f"no node answers: {', '.join(self.nodes)}")
         return tuple({one.pattern: one for listed in reversed(can.values()) for one in reversed(listed)}.values())[::-1]
@@ -79,7 +89,8 @@ class Route:
     def check(self, request: StratusRequest) -> None:
         """Raise DocumentError with what is wrong with a request, as far as can be known. Raises NodeLost."""
         graph = graph_of(request)
-        can = self._can()
+        refuse_circle(request, self.id)
+        can = self._can(request.via)
         plan = self._plan(graph, can)[1]
         able = {name: node for name, node in self.nodes.items() if isinstance(node, Checks)}
         check(graph, can, self.nodes.keys() - able)
@@ -97,8 +108,9 @@ class Route:
     ) -> dict[str, Path]:
         """Do a request; see `Node`. `told`: hears of what is done, from the calling thread alone."""
         graph = graph_of(request)
+        refuse_circle(request, self.id)
         plan, can = self._noted(graph, folder)
-        work = _Work(self, request.rid, plan, can, given, folder, stopping)
+        work = _Work(self, request, plan, can, given, folder, stopping)
         made = work.all(self._at_once, told)
         return {output: made[output] for output in graph.outputs}
 
@@ -123,11 +135,11 @@ class Route:
                 raise HandedBack("stopped while a node was lost") from lost
         raise AssertionError("there is a node, and a try")
 
-    def _can(self) -> dict[str, tuple[Capability, ...]]:
-        """Return what each node can do: of one that is lost what it told last."""
+    def _can(self, via: Sequence[str]) -> dict[str, tuple[Capability, ...]]:
+        """Return what each node can do for a request that has passed `via`: of one that is lost what it told last."""
         for name, node in self.nodes.items():
             try:
-                self._last[name] = node.capabilities()
+                self._last[name] = node.capabilities((*via, self.id))
             except NodeLost:
                 continue
         return {name: self._last[name] for name in self.nodes if name in self._last}
@@ -143,7 +155,7 @@ class Route:
 
     def _noted(self, graph: Graph, folder: Path) -> tuple[Plan, Can]:
         """Return the plan that is written down in the folder; else make one and write it down."""
-        file, can = folder / NOTED, self._can()
+        file, can = folder / NOTED, self._can(graph.request.via)
         if file.exists():
             assigned = json.loads(file.read_bytes())
             if set(assigned) == set(graph.operations) and set(assigned.values()) <= set(self.nodes):
@@ -162,14 +174,15 @@ class _Work:
     def __init__(
         self,
         route: Route,
-        rid: str,
+        request: StratusRequest,
         plan: Plan,
         can: Can,
         given: Files,
         folder: Path,
         stopping: threading.Event,
     ) -> None:
-        self._route, self._rid, self._plan, self._can, self._given = route, rid, plan, can, given
+        self._route, self._plan, self._can, self._given = route, plan, can, given
+        self._rid, self._via = request.rid, (*request.via, route.id)
         self._made, self._parts = folder / "made", folder / "parts"
         self._outer, self._inner = stopping, threading.Event()
         self._ended: queue.SimpleQueue[tuple[int, Files | BaseException]] = queue.SimpleQueue()
@@ -219,7 +232,7 @@ class _Work:
 
     def _part(self, number: int, made: Files) -> Files:
         part = self._plan.parts[number]
-        asked = replace(part, request=replace(part.request, rid=part_id(self._rid, number)))
+        asked = replace(part, request=replace(part.request, rid=part_id(self._rid, number), via=self._via))
         given = {name: self._given[name] for name in part.request.inputs if name in self._given}
         given |= {name: made[name] for name in part.given}
         folder = self._parts / str(number)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,10 +37,10 @@ class ServiceNode:
     def __init__(self, name: str, service: Service, close: Callable[[], None] = lambda: None) -> None:
         self.name, self._service, self._close = name, service, close
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """See Node."""
         with lost():
-            return self._service.capabilities()
+            return self._service.capabilities(via)
 
     def run(
         self, request: StratusRequest, given: Mapping[str, Path], folder: Path, stopping: threading.Event

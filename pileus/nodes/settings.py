@@ -33,6 +33,7 @@ LONGEST = 1 << 20
 HERE = "127.0.0.1"
 Value = str | int | bool | Path | tuple[str, ...] | tuple[Path, ...]
 _SELF: dict[str, Kind] = {
+    "name": "text",
     "host": "text",
     "port": "port",
     "folder": "path",

@@ -7,6 +7,7 @@ from pathlib import Path
 from pileus.errors import PileusError
 from pileus.nodes.folder import FolderService
 from pileus.nodes.node import Node
+from pileus.nodes.passed import id_of
 from pileus.nodes.route import Route
 from pileus.nodes.settings import Section, Settings, read_settings
 from pileus.nodes.types import function_of
@@ -32,7 +33,17 @@ def route_of(settings: Settings) -> Route:
             with suppress(PileusError):
                 node.close()
         raise
-    return Route(nodes)
+    return Route(nodes, id=_id(settings))
+
+
+def _id(settings: Settings) -> str:
+    """Return the id of a node: that of the queue whose workers it is one of, else its own."""
+    this = settings.this
+    if this.type == "celery":
+        from pileus.nodes.celery_queue import Queue
+
+        return Queue.of(this).id
+    return id_of(this.text("name") or Path(settings.where).stem)
 
 
 def folder_of(settings: Settings, folder: Path | None = None) -> Path:

@@ -8,7 +8,7 @@ from pileus.errors import DocumentError, PileusError, StoreError
 from pileus.nodes.told_errors import error_value
 from pileus.nodes.zeromq_files import LARGEST_UPLOAD, Coming, Sending
 from pileus.nodes.zeromq_messages import Ask, answer_frames, ask_of, number, progress_value, word
-from pileus.stratus.request import StratusRequest
+from pileus.stratus.request import MOST_NODES, StratusRequest
 from pileus.stratus.service import NETCDF, Service
 
 
@@ -37,7 +37,7 @@ class Answers:
         return {"epas": list(dict.fromkeys(found))}, None
 
     def _capabilities(self, ask: Ask) -> tuple[Mapping[str, Any], None]:
-        found = [one.to_json() for one in self._service.capabilities()]
+        found = [one.to_json() for one in self._service.capabilities(_via(ask))]
         return {"capabilities": found, **self._epas(ask)[0]}, None
 
     def _exe(self, ask: Ask) -> tuple[Mapping[str, Any], None]:
@@ -82,6 +82,13 @@ class Answers:
     def _delete(self, ask: Ask) -> tuple[Mapping[str, Any], None]:
         self._service.delete(_rid(ask))
         return {}, None
+
+
+def _via(ask: Ask) -> tuple[str, ...]:
+    via = ask.value.get("via", [])
+    if not isinstance(via, list) or len(via) > MOST_NODES or not all(isinstance(one, str) for one in via):
+        raise DocumentError(f"via: expected the ids of at most {MOST_NODES} nodes")
+    return tuple(via)
 
 
 def _rid(ask: Ask) -> str:

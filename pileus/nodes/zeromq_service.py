@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +48,10 @@ class ZeromqService:
         self._idle: list[zmq.Socket[bytes]] = []
         self._lock = threading.Lock()
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """See Service."""
-        return tuple(Capability.from_json(one) for one in self._ask(Ask("", "capabilities"))["capabilities"])
+        asked = Ask("", "capabilities", {"via": list(via)} if via else {})
+        return tuple(Capability.from_json(one) for one in self._ask(asked)["capabilities"])
 
     def start(self, request: StratusRequest) -> Progress:
         """See Service."""

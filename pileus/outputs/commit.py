@@ -26,7 +26,7 @@ from typing import Any
 from pileus import keys
 from pileus.edges.parallel_put import Batch
 from pileus.edges.store import Store, revise
-from pileus.errors import Conflict, NotFound, StoreError, Unavailable, Unpublished
+from pileus.errors import Conflict, NotFound, StoreError, Unpublished
 from pileus.models import SHARED, Manifest, Output, Partition
 
 STAGED = "staged"
@@ -69,8 +69,8 @@ class Fence:
 
     place: Place
     claim: str
-    tag: str | None
-    """Entity tag of the manifest after the fence; None where there was no manifest, and the claim has written none."""
+    tag: str
+    """Entity tag of the manifest after the fence."""
     before: Manifest | None
     """The last committed manifest, whose outputs are published."""
 
@@ -80,19 +80,14 @@ class Fence:
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Make `manifest` the partition's manifest, and return it. Raises Conflict, and changes nothing, when a later
-        claim has fenced; Unavailable where it is not known whether one has: the partition is then to be made again.
+        claim has fenced.
         """
         have = {output.url for output in manifest.outputs}
         before = self.before.outputs if self.before else ()
         gone = tuple(output.url for output in before if output.url not in have and output.kind not in SHARED)
         committed = replace(manifest, claim=self.claim, replaces=gone)
         body = _bytes(committed.to_json())
-        try:
-            self.place.store.swap(self.place.manifest, body, self.tag, "application/json")
-        except Conflict as exc:
-            if self.tag is None:  # a claim that the index did not know: it may have deleted what was staged
-                raise Unavailable("there is a manifest already: it is made again", where=self.place.manifest) from exc
-            raise
+        self.place.store.swap(self.place.manifest, body, self.tag, "application/json")
         return committed
 
     def publish(self, manifest: Manifest, staged: Iterable[str], delete: Callable[..., None] | None = None) -> None:
@@ -131,14 +126,6 @@ def fence(place: Place, claim: str, *, fresh: bool = False, claimed: Callable[[]
     return Fence(place, claim, tag, before)
 
 
-def unfenced(place: Place, claim: str) -> Fence:
-    """Return the right of the first claim of a partition, which writes nothing: nobody else can commit before it.
-
-    Where that is not so after all, its commit finds a manifest, and changes nothing.
-    """
-    return Fence(place, claim, None, None)
-
-
 def roll_forward(place: Place, manifest: Manifest) -> int:
     """Publish what was committed and is still staged. Return the number of objects."""
     left = [url for url, _ in place.store.list(place.staged(manifest.claim))] if manifest.claim else []
@@ -147,14 +134,12 @@ def roll_forward(place: Place, manifest: Manifest) -> int:
 
 
 def clean(place: Place, claim: str) -> None:
-    """Publish what a claim has staged if it is committed; delete it if a later claim has fenced. Where there is no
-    manifest the claim may still commit.
-    """
-    value, tag = _read(place)
+    """Publish what a claim has staged if it is committed; delete it if a later claim has fenced."""
+    value, _ = _read(place)
     manifest = manifest_of(value)
     if manifest is not None and manifest.claim == claim:
         roll_forward(place, manifest)
-    elif tag is not None and value.get("next") != claim:
+    elif value.get("next") != claim:
         place.store.delete(*(url for url, _ in place.store.list(place.staged(claim))))
 
 

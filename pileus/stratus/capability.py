@@ -39,3 +39,31 @@ class Capability:
             value.get("parameters", {}),
             (few, many),
         )
+
+
+def wrong_number(inputs: tuple[int, int | None], given: int) -> str:
+    """Return what is wrong with a number of inputs, or nothing. `inputs`: the fewest and the most.
+
+    >>> wrong_number((1, 1), 2), wrong_number((1, None), 0), wrong_number((0, 2), 1)
+    ('takes 1 input, not 2', 'takes at least 1 input, not 0', '')
+    """
+    fewest, most = inputs
+    if given >= fewest and (most is None or given <= most):
+        return ""
+    return f"takes {number_of_inputs(inputs)}, not {given}"
+
+
+def number_of_inputs(inputs: tuple[int, int | None]) -> str:
+    """Return how many inputs there may be.
+
+    >>> [number_of_inputs(one) for one in ((1, 1), (0, 2), (1, None), (0, None))]
+    ['1 input', '0 to 2 inputs', 'at least 1 input', 'any number of inputs']
+    """
+    fewest, most = inputs
+    if most is None:
+        return f"at least {_inputs(fewest)}" if fewest else "any number of inputs"
+    return _inputs(most) if fewest == most else f"{fewest} to {_inputs(most)}"
+
+
+def _inputs(number: int) -> str:
+    return f"{number} input{'' if number == 1 else 's'}"

@@ -12,7 +12,7 @@ from typing import Any
 from pileus.endpoint import Endpoint, endpoints_in
 from pileus.errors import DocumentError, UsageError
 from pileus.near import unknown
-from pileus.stratus.capability import Capability
+from pileus.stratus.capability import Capability, number_of_inputs, wrong_number
 from pileus.stratus.classes import endpoints_of_class, is_class_of_stratus
 from pileus.stratus.graph import Graph, matches
 from pileus.stratus.request import Operation
@@ -82,7 +82,7 @@ class Endpoints:
             except DocumentError as error:
                 wrong.append(f"{at}.name: {error.message}")
                 continue
-            if why := _wrong_number(found.inputs, len(operation.inputs)):
+            if why := wrong_number(found.inputs, len(operation.inputs)):
                 wrong.append(f"{at}.input: {operation.name} {why}")
             try:
                 found.parameters.checked(operation.parameters, at)
@@ -140,22 +140,6 @@ def _own(found: ModuleType, name: str) -> ModuleType:
     return sys.modules.get(private, found)
 
 
-def _wrong_number(inputs: tuple[int, int | None], given: int) -> str:
-    """Return what is wrong with a number of inputs, or nothing.
-
-    >>> _wrong_number((1, 1), 2), _wrong_number((1, None), 0), _wrong_number((0, 2), 1)
-    ('takes 1 input, not 2', 'takes at least 1 input, not 0', '')
-    """
-    fewest, most = inputs
-    if given >= fewest and (most is None or given <= most):
-        return ""
-    return f"takes {_number(fewest, most)}, not {given}"
-
-
-def _inputs(number: int) -> str:
-    return f"{number} input{'' if number == 1 else 's'}"
-
-
 def process_inputs(capability: Capability) -> dict[str, Any]:
     """Return the inputs of an operation, as OGC API - Processes describes them: each parameter, and `input`, the data
     sets that are read.
@@ -186,13 +170,12 @@ def process_inputs(capability: Capability) -> dict[str, Any]:
 
 def documentation(capability: Capability) -> str:
     """Return a section in Markdown: what it does, its inputs and a table of its parameters."""
-    fewest, most = capability.inputs
     lines = [
         f"## `{capability.pattern}`",
         "",
         capability.description or capability.title,
         "",
-        f"Takes {_number(fewest, most)}.",
+        f"Takes {number_of_inputs(capability.inputs)}.",
         "",
     ]
     properties = capability.parameters.get("properties", {})
@@ -203,17 +186,6 @@ def documentation(capability: Capability) -> str:
         default = "(needed)" if name in required else f"`{schema['default']!r}`" if "default" in schema else ""
         lines.append(f"| `{name}` | {_kind(schema)} | {default} | {schema.get('description', '')} |")
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _number(fewest: int, most: int | None) -> str:
-    """Return how many inputs there may be.
-
-    >>> _number(1, 1), _number(0, 2), _number(1, None), _number(0, None)
-    ('1 input', '0 to 2 inputs', 'at least 1 input', 'any number of inputs')
-    """
-    if most is None:
-        return f"at least {_inputs(fewest)}" if fewest else "any number of inputs"
-    return _inputs(most) if fewest == most else f"{fewest} to {_inputs(most)}"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

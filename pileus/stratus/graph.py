@@ -10,6 +10,9 @@ from pileus.near import unknown
 from pileus.stratus.addresses import GIVEN
 from pileus.stratus.request import Input, Operation, StratusRequest
 
+MOST_ALIKE = 8
+"""Parts of one node, of the same operations, that stand side by side."""
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -152,7 +155,8 @@ def parts_of(graph: Graph, assigned: Mapping[str, str]) -> tuple[Part, ...]:
     """Return the parts of a graph, each after all those that it needs.
 
     A part is a connected component among the operations of one node that have the same number of changes of node
-    before them. So no two parts need each other.
+    before them. So no two parts need each other. Where more than eight components of a node, of the same operations and
+    changes, stand side by side, a part has several: each costs its node about as much as many operations.
     """
     changes: dict[str, int] = {}
     for result in graph.operations:
@@ -174,10 +178,28 @@ def parts_of(graph: Graph, assigned: Mapping[str, str]) -> tuple[Part, ...]:
     members: dict[str, list[str]] = {}
     for result in graph.operations:
         members.setdefault(first(result), []).append(result)
-    parts = [(max(changes[one] for one in listed), listed) for listed in members.values()]
-    readers = graph.readers()
-    parts.sort(key=lambda one: one[0])
-    return tuple(part_of(graph, assigned[listed[0]], listed, readers) for _, listed in parts)
+    alike: dict[tuple[int, str, frozenset[str]], list[list[str]]] = {}
+    for listed in members.values():
+        names = frozenset(graph.operations[one].name for one in listed)
+        alike.setdefault((changes[listed[0]], assigned[listed[0]], names), []).append(listed)
+    readers, parts = graph.readers(), list[Part]()
+    for key in sorted(alike, key=lambda one: one[0]):
+        parts += [part_of(graph, key[1], listed, readers) for listed in packed(alike[key], MOST_ALIKE)]
+    return tuple(parts)
+
+
+def packed(components: Sequence[Sequence[str]], most: int) -> list[list[str]]:
+    """Return at most so many lists with all components, of about as many operations each.
+
+    >>> packed([["a", "b"], ["c"], ["d"]], 2), packed([["a"]], 2)
+    ([['a', 'b'], ['c', 'd']], [['a']])
+    """
+    if len(components) <= most:
+        return [list(one) for one in components]
+    filled: list[list[str]] = [[] for _ in range(most)]
+    for component in sorted(components, key=len, reverse=True):
+        min(filled, key=len).extend(component)
+    return filled
 
 
 def part_of(graph: Graph, node: str, listed: Sequence[str], readers: Mapping[str, Sequence[str]]) -> Part:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
-from pileus.stratus.graph import Graph
+from pileus.stratus.graph import Graph, packed
 
 MOST_ROUNDS = 40
 """Rounds of one graph."""
@@ -40,7 +40,7 @@ def plan_of(graph: Graph, *, rounds: int = MOST_ROUNDS, messages: int = MOST_MES
     made = []
     for start in range(0, len(waves), together):
         within = [chain for wave in waves[start : start + together] for chain in wave]
-        made.append(_packed(_components(graph, within), messages))
+        made.append(tuple(tuple(one) for one in packed(_components(graph, within), messages)))
     return tuple(made)
 
 
@@ -105,13 +105,3 @@ def _components(graph: Graph, chains: Sequence[tuple[str, ...]]) -> list[tuple[s
         of |= dict.fromkeys(chain, first)
     order = {result: place for place, result in enumerate(result for chain in chains for result in chain)}
     return [tuple(sorted(one, key=order.__getitem__)) for one in members.values()]
-
-
-def _packed(components: Sequence[tuple[str, ...]], messages: int) -> tuple[tuple[str, ...], ...]:
-    """Return at most so many messages with all components."""
-    if len(components) <= messages:
-        return tuple(components)
-    filled: list[list[str]] = [[] for _ in range(messages)]
-    for component in sorted(components, key=len, reverse=True):
-        min(filled, key=len).extend(component)
-    return tuple(tuple(one) for one in filled)

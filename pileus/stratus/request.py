@@ -39,7 +39,9 @@ SYSTEMS = ("values", "indices", "timestamps")
 SPELLINGS = {"operations": "operation", "variables": "input", "inputs": "input", "domains": "domain"}
 LISTED = ("input", "domain", *SPELLINGS)
 """Keys that an endpoint's name may stand before, or that have another spelling."""
-KEYS = ("rid", "cid", "operation", "input", "domain", "outputs", "epa")
+KEYS = ("rid", "cid", "operation", "input", "domain", "outputs", "epa", "via")
+MOST_NODES = 32
+"""Nodes that a request may pass."""
 _OPERATION = ("name", "epa", "input", "inputs", "result", "domain")
 _INPUT = ("name", "uri", "domain")
 
@@ -117,6 +119,8 @@ class StratusRequest:
     """Results that are wanted; empty: the one that no operation reads."""
     keys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By endpoint, what the top of the request says to it alone."""
+    via: tuple[str, ...] = ()
+    """Ids of the nodes that it has passed, the first one first; nodes write it, and no user."""
 
     @classmethod
     def from_json(cls, value: object) -> "StratusRequest":
@@ -148,7 +152,7 @@ class StratusRequest:
                 for one in self.domains.values()
             ],
         }
-        named = _given(rid=self.rid, cid=self.cid, outputs=list(self.outputs))
+        named = _given(rid=self.rid, cid=self.cid, outputs=list(self.outputs), via=list(self.via))
         apart = {f"{epa}:{key}": value for epa, keys in self.keys.items() for key, value in keys.items()}
         return named | told | apart
 
@@ -179,6 +183,9 @@ class _Reader:
         domains = [self._domain(at, one) for at, one in self._each("domain")]
         keys = self._keys()
         outputs = self._words("outputs", self._value.get("outputs", []))
+        via = self._words("via", self._value.get("via", []))
+        if len(via) > MOST_NODES:
+            self._wrong.append(f"via: has passed {len(via)} nodes, and {MOST_NODES} are the most")
         rid, cid = self._name("rid", self._value.get("rid", "")), self._name("cid", self._value.get("cid", ""))
         for what, names in (
             ("result", [one.result for one in operations if one] + [one.id for one in inputs if one]),
@@ -195,6 +202,7 @@ class _Reader:
             cid,
             outputs,
             keys,
+            via,
         )
 
     def _each(self, key: str, *, required: bool = False) -> list[tuple[str, Mapping[str, Any]]]:

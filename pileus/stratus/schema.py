@@ -35,6 +35,7 @@ def request_schema(capabilities: Iterable[Capability] = ()) -> dict[str, Any]:
         "rid": {**_MAYBE, "description": "Id of the request; the receiver makes one where there is none"},
         "cid": {**_MAYBE, "description": "Name of whoever asks"},
         "epa": {"type": "string", "description": "Endpoint of operations that name none"},
+        "via": {**_NAMES, "description": "Ids of the nodes that it has passed, which nodes write"},
         "outputs": {**_NAMES, "description": "Results that are wanted; else the one that no operation reads"},
     }
     for name in listed:

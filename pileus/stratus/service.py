@@ -1,6 +1,6 @@
 """What answers requests, behind every face: the stack, or a node that runs by itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
@@ -51,8 +51,8 @@ class Progress:
 class Service(Protocol):
     """Answers requests. Every method raises StoreError when it cannot be reached."""
 
-    def capabilities(self) -> tuple[Capability, ...]:
-        """Return what it can do."""
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
+        """Return what it can do for a request that has passed the nodes `via`, which it would not ask again."""
         ...
 
     def start(self, request: StratusRequest) -> Progress:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pileus.errors import Cancelled, NotFound
 from pileus.graphs import record
+from pileus.graphs.uploads import values_of, want
 from pileus.messages import PartTask, RequestTask, number, part
 from pileus.models import State
 from pileus.runs.end import succeed
@@ -31,7 +32,9 @@ def advance_graph(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
         raise Cancelled("its run is over", where=task.run_name)
     url = record.plan_url(edges, subject, run)
     if at == 0:
-        plan = record.keep_plan(edges, subject, run, plan_of(record.graph_at(edges, subject)))
+        graph = record.graph_at(edges, subject)
+        want(edges, values_of(graph.request))
+        plan = record.keep_plan(edges, subject, run, plan_of(graph))
     else:
         plan = record.read_plan(edges, url)
     if at < len(plan):

@@ -33,6 +33,7 @@ from pileus.names import one_line
 from pileus.point_groups import list_point, of_group
 from pileus.tasks.cumulus_discover import discover
 from pileus.tasks.group_payload import write_payloads
+from pileus.timing import Recorder
 from pileus.wiring import Edges
 
 _KEPT: WeakKeyDictionary[Store, dict[str, RunDocuments]] = WeakKeyDictionary()
@@ -56,15 +57,18 @@ def discover_granules(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     backfill = edges.index.backfill(task.backfill)
     if backfill is None or not backfill.runs(task.run_name):
         raise Cancelled("the backfill does not run any more", where=one_line(task.run_name))
+    timing = Recorder(edges.now, edges.now())
     try:
-        grouped = list_groups(edges, collections, provider, own_folder=task.own_folder)
+        with timing.hop("listing"):
+            grouped = list_groups(edges, collections, provider, own_folder=task.own_folder)
     except StoreError:
         raise  # the workflow tries again
     except PileusError as error:
         failure = Failure.of(error)
         fail_point(edges, backfill, task.period, failure)
         return {"count": 0, "failure": {"type": failure.type, "message": str(error)}}
-    return OnePoint(edges, task, backfill, collections, provider, grouped).dealt_with()
+    listed = timing.told().to_json()
+    return OnePoint(edges, task, backfill, collections, provider, grouped, timing=listed).dealt_with()
 
 
 def _documents(edges: Edges, task: PointTask) -> tuple[Mapping[str, Collection], Provider]:
@@ -104,6 +108,8 @@ class OnePoint:
     """Groups that are not queued, with the reason of each."""
     checksums: Mapping[str, str] = field(default_factory=dict)
     """By name of a file, what a message said of it and the provider does not: `algorithm:hex`."""
+    timing: Mapping[str, Any] = field(default_factory=dict)
+    """When its listing began, and how long it took."""
 
     def dealt_with(self) -> dict[str, Any]:
         """Decide what to do with each group, and return the answer of the Lambda."""
@@ -186,6 +192,7 @@ class OnePoint:
             files=len(found.granules),
             size=found.size,
             missing=found.missing,
+            timing=self.timing,
         )
 
     def _note(self, entry: Entry | None, wanted: Entry, failure: Failure | None) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,28 +17,29 @@ from pileus.cell.gippy import check_engine
 from pileus.cell.inside import Here, Inside
 from pileus.cell.room import Room
 from pileus.documents import Collection, Process, Provider
+from pileus.edges.connections import TimedConnections
 from pileus.edges.late_delete import LateDelete
 from pileus.edges.parallel_put import Batch
-from pileus.edges.providers import connect
+from pileus.edges.providers import ProviderEdge, connect
 from pileus.edges.store import Store, load
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
-from pileus.errors import Conflict
 from pileus.messages import Done, GroupTask, RunDocuments
 from pileus.models import Manifest, Output, Partition
 from pileus.outputs import zone_sets
-from pileus.outputs.commit import Fence, Place, fence, unfenced
+from pileus.outputs.commit import Fence, fence
 from pileus.outputs.draw import DrawTask
 from pileus.outputs.stac import TYPES, table_facts
 from pileus.outputs.tables import classic_csv, to_csv, to_parquet, with_time, with_unit, with_zone_set
 from pileus.outputs.writers import Written, write_drawn, write_item
 from pileus.outputs.zone_sets import Seen
 from pileus.periods import parse_period
-from pileus.scratch.need import Need, learnt
+from pileus.scratch.need import Need, learnt, needs_files
 from pileus.scratch.volume import PATIENCE, Volume
 from pileus.stopping import unless
 from pileus.stratus.graph import Graph
 from pileus.tasks.fetch_task import fetch_task
 from pileus.tasks.pipeline import Processed, process
+from pileus.timing import Recorder
 from pileus.version import __version__
 from pileus.wiring import Edges
 from pileus.worker_tasks import Work, task_of
@@ -110,17 +111,12 @@ class TaskControl:
     """Token of the worker's claim on the partition."""
     claimed: Callable[[], bool] | None = None
     """Says whether the index still names this claim; None for a task without an index."""
-    first: bool = False
-    """Whether nobody has claimed the partition before."""
+    timing: Recorder = field(default_factory=Recorder)
+    """What records where the time goes."""
 
     def check(self) -> None:
         """Raise HandedBack when the work should stop."""
         unless(self.cancelled)()
-
-    def check_claim(self, partition: Partition) -> None:
-        """Raise Conflict when the index names another claim: this process slept, and its partition may be removed."""
-        if self.claimed is not None and not self.claimed():
-            raise Conflict("another process has taken the claim", where=partition.key)
 
 
 def process_group(
@@ -132,16 +128,17 @@ def process_group(
     ones after. Raises what the hops raise; HandedBack soon after `control.cancelled` is set; Conflict when a later
     claim has the partition.
     """
-    control, began = control or TaskControl(), edges.now()
+    control = control or TaskControl()
     task = fetch_task(edges, GroupTask.from_json(event))
-    held = _held(edges.place(task.partition), task, control)
+    held = fence(edges.place(task.partition), control.claim, fresh=task.entry.manifest is None, claimed=control.claimed)
     if made := _made_before(held, task):
         return made.to_json()
     manifest, staged = _make(edges, task, held, worker, control)
     control.check()
-    if held.tag is None and edges.now() - began > int(edges.stack.visibility) / 2:
-        control.check_claim(task.partition)
-    held.publish(held.commit(manifest), staged, worker.delete_of(edges.store))
+    with control.timing.hop("commit"):
+        committed = held.commit(manifest)
+    with control.timing.hop("publish"):
+        held.publish(committed, staged, worker.delete_of(edges.store))
     seconds = round(sum(manifest.seconds.values()), 3)
     return Done(held.place.manifest, manifest.bytes_downloaded, seconds, dict(manifest.seconds)).to_json()
 
@@ -151,47 +148,59 @@ def _make(
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Download, measure and stage. Return the manifest to commit, and the addresses of the staged objects."""
     collection, provider = task.documents()
-    rules, need = collection.meta.process, _need(edges, task.partition, worker)
-    if rules:
+    if rules := collection.meta.process:
         check_engine(rules)
-    edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=edges.connections)
-    name = task.entry.fingerprint or task.partition.key
-    looked = f"{task.partition.collection} {task.partition.version} {'.'.join(name.split('.')[2:])}"
     inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
-    try:
-        with worker.volume.reserved(need.of(task.group), name=name, cancelled=control.cancelled) as scratch:
-            processed = process(
-                task.group,
-                collection.meta,
-                _zones(edges, rules, worker) if rules else None,
-                period=parse_period(task.partition.period),
-                edge=edge,
-                task=DrawTask.of(task.partition, collection),
-                inside=inside,
-                cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
-                scratch=scratch,
-                parallel=PARALLEL,
-                looked=looked in worker.looked,
-                progress=control.progress,
-                cancelled=control.cancelled,
-            )
-            with closing(processed.drawing):
-                control.check()
-                outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
+    connections = TimedConnections(edges.connections, control.timing)
+    edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=connections)
+    with closing(edge):
+        return _made(edges, task, collection, edge, inside, held, worker, control)
+
+
+def _made(
+    edges: Edges,
+    task: GroupTask,
+    collection: Collection,
+    edge: ProviderEdge,
+    inside: Inside,
+    held: Fence,
+    worker: WorkerState,
+    control: TaskControl,
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Do as `_make`, over a connected provider."""
+    rules, need = collection.meta.process, _need(edges, task.partition, worker)
+    files = needs_files(task.group, collection.meta)
+    room = worker.volume.reserved(need.of(task.group, files=files), name=task.name, cancelled=control.cancelled)
+    with control.timing.entering("space", room) as scratch:
+        with control.timing.hop("zones"):
+            zones = _zones(edges, rules, worker) if rules else None
+        processed = process(
+            task.group,
+            collection.meta,
+            zones,
+            period=parse_period(task.partition.period),
+            edge=edge,
+            task=DrawTask.of(task.partition, collection),
+            inside=inside,
+            cache=worker.cache_of(StoreZoneIndexCache(edges.store, edges.internal("indexes/"))),
+            scratch=scratch,
+            parallel=PARALLEL,
+            looked=task.kind in worker.looked,
+            arrives=not files,
+            progress=control.progress,
+            cancelled=control.cancelled,
+            timing=control.timing,
+        )
+        with closing(processed.drawing):
+            control.check()
+            outputs = Outputs(edges, task, collection, held, processed, worker, inside, scratch, control)
+            with control.timing.hop("write"):
                 written = outputs.write()
-    finally:
-        edge.close()
-    worker.looked.add(looked)
+            control.timing.moved("write", sum(output.size for output in written.outputs))
+    worker.looked.add(task.kind)
     need.saw(processed.downloaded, processed.scratch)
-    return _manifest(edges, task, collection, processed, written), tuple(outputs.staged)
-
-
-def _held(place: Place, task: GroupTask, control: TaskControl) -> Fence:
-    """Return the right to commit the partition."""
-    fresh = task.entry.manifest is None
-    if fresh and control.first:
-        return unfenced(place, control.claim)
-    return fence(place, control.claim, fresh=fresh, claimed=control.claimed)
+    manifest = _manifest(edges, task, collection, processed, written)
+    return replace(manifest, timing=control.timing.told().to_json()), tuple(outputs.staged)
 
 
 def _made_before(held: Fence, task: GroupTask) -> Done | None:
@@ -299,7 +308,8 @@ class Outputs:
         partition, folder = self.task.partition, self.scratch / "task"
         folder.mkdir(exist_ok=True)
         work = Work(partition, self.processed.archives, wanted.parameters, folder, put, self.control.check)
-        self.inside.run(task_of(wanted.name), work)
+        with self.control.timing.hop("task"):
+            self.inside.run(task_of(wanted.name), work)
 
     def _archives(self) -> Iterator[Output]:
         """Store the archives, each in the bucket of its file kind, as the collection's `duplicateHandling` says."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from pileus.errors import OperationFailed
 from pileus.graphs import record
-from pileus.graphs.inputs import fetch_inputs
+from pileus.graphs.inputs import Inputs
 from pileus.messages import PartTask
 from pileus.runs.record import input_url
 from pileus.stratus.addresses import GIVEN
@@ -52,9 +52,10 @@ def process_operations(
         for id, one in request.inputs.items()
         if one.uri.startswith(GIVEN)
     }
-    size = min(RESERVE, worker.volume.usage().most // 4)
+    inputs = Inputs.found(edges, request, given)
+    size = min(RESERVE, worker.volume.usage().most // 4) + inputs.size
     with worker.volume.reserved(size, cancelled=control.cancelled) as scratch:
-        files, downloaded = fetch_inputs(edges, request.inputs, given, scratch / "inputs", control)
+        files, downloaded = inputs.fetch(scratch / "inputs", worker, control)
         made = scratch / "results"
         made.mkdir()
 

@@ -33,6 +33,7 @@ from pileus.edges.workflows import Workflows
 from pileus.errors import Conflict, DocumentError, NotFound, UsageError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry, Failure
+from pileus.lifecycle.timing import taken_at, whole
 from pileus.messages import GroupTask
 from pileus.models import Manifest, Output, Partition, State
 from pileus.outputs.commit import fence
@@ -40,6 +41,7 @@ from pileus.runs import Run
 from pileus.runs.payloads import process
 from pileus.subject import PayloadId
 from pileus.tasks.fetch_task import fetch_task
+from pileus.timing import Hop, Timing
 from pileus.version import __version__
 from pileus.wiring import Edges
 
@@ -220,7 +222,7 @@ class _Group:
         if run.state is State.succeeded:
             return self._succeed(stored, run)
         if run.state is State.cancelled:
-            _finish(self._edges, stored, State.cancelled, reason=run.reason, seconds=run.seconds)
+            _finish(self._edges, stored, State.cancelled, reason=run.reason, **_timed(stored, run.seconds))
             return _answer(State.cancelled)
         self._fail(stored, run.failure or Failure("PayloadFailed", run.reason, run.key), run.seconds)
         return _answer(State.failed)
@@ -236,7 +238,7 @@ class _Group:
         return change(self._edges.index, stored.partition, step)
 
     def _fail(self, stored: Entry, failure: Failure, seconds: float) -> None:
-        ended = _finish(self._edges, stored, State.failed, failure=failure, seconds=seconds)
+        ended = _finish(self._edges, stored, State.failed, failure=failure, **_timed(stored, seconds))
         if ended is not None:
             note_failure(self._edges, ended)
             self._measure(seconds)
@@ -259,7 +261,7 @@ class _Group:
             held.publish(held.commit(self._manifest(stored, run, output)), (staged,))
         except Conflict:
             return _answer(stored.state, SHORTEST)  # somebody has taken the claim: the next look sees who
-        _finish(edges, stored, State.succeeded, manifest=place.manifest, seconds=run.seconds)
+        _finish(edges, stored, State.succeeded, manifest=place.manifest, **_timed(stored, run.seconds))
         self._measure(run.seconds)
         return _answer(State.succeeded)
 
@@ -282,3 +284,12 @@ class _Group:
         backfill = self._edges.index.backfill(self._task.backfill)
         if backfill is not None and backfill.spending is not None:
             measure(self._edges, self._task.run_name, seconds)
+
+
+def _timed(stored: Entry, seconds: float) -> dict[str, Any]:
+    """Return how long the payload took, as fields of its partition's entry."""
+    taken = taken_at(stored)
+    if taken is None:
+        return {"seconds": seconds}
+    recorded = Timing(taken, {"payload": Hop(0, seconds)} if seconds else {})
+    return {"seconds": seconds, "timing": whole(stored, recorded).to_json()}

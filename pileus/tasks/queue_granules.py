@@ -30,6 +30,7 @@ from pileus.point_groups import list_point
 from pileus.project.registry import Registry
 from pileus.tasks.cumulus_queue import queue
 from pileus.tasks.discover_granules import PARALLEL, OnePoint
+from pileus.timing import Recorder
 from pileus.wiring import Edges
 
 FILE = "file"
@@ -69,13 +70,16 @@ def queue_announced(edges: Edges, event: Mapping[str, Any]) -> dict[str, Any]:
     period, wanted = _of_one_point(template, files)
     task = _Announced(edges, template, provider, period, wanted)
     collections = PointCollections(template).of(period)
-    grouped = task.grouped(collections)
+    timing = Recorder(edges.now, edges.now())
+    with timing.hop("listing"):
+        grouped = task.grouped(collections)
     groups = task.mine(grouped)
     backfill = record_started(edges, _backfill(edges, registry, template, period, event, given))
     keys = tuple(one.key for one in groups)
     point = PointTask(backfill.id, backfill.run, template.name, period.iso, groups=keys)
     checksums = {str(file.name): file.checksum for file in wanted if file.checksum}
-    work = OnePoint(edges, point, backfill, collections, provider, grouped, checksums=checksums)
+    listed = timing.told().to_json()
+    work = OnePoint(edges, point, backfill, collections, provider, grouped, checksums=checksums, timing=listed)
     return {"backfill": backfill.id, "run": backfill.run} | work.dealt_with()
 
 

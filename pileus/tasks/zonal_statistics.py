@@ -20,7 +20,7 @@ from pileus.periods import Periods
 from pileus.point_groups import of_group
 from pileus.processes import ZonalStatistics
 from pileus.raster.band_names import usual_band
-from pileus.scratch.need import Need
+from pileus.scratch.need import Need, needs_files
 from pileus.stopping import unless
 from pileus.tasks.addresses import Addresses
 from pileus.tasks.discover_granules import list_groups
@@ -132,14 +132,15 @@ def _collection(
         by_id = {id: _with(collection, inputs) for id, collection in point.by_id.items()}
         for group in _groups(edges, point, by_id, provider, found):
             partition = Partition(template.name, template.version, point.period.iso, group.key)
-            control, volume = context.control, context.worker.volume
+            control, volume, meta = context.control, context.worker.volume, of_group(group, by_id).meta
+            files = needs_files(group, meta)
             with (
                 closing(connect(provider, secrets=edges.secrets, connections=edges.connections)) as edge,
-                volume.reserved(need.of(group), cancelled=control.cancelled) as scratch,
+                volume.reserved(need.of(group, files=files), cancelled=control.cancelled) as scratch,
             ):
                 done = process(
                     group,
-                    of_group(group, by_id).meta,
+                    meta,
                     zones,
                     period=point.period,
                     edge=edge,
@@ -148,6 +149,7 @@ def _collection(
                     cache=cache,
                     scratch=scratch,
                     parallel=PARALLEL,
+                    arrives=not files,
                     progress=control.progress,
                     cancelled=control.cancelled,
                 )

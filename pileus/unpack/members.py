@@ -18,6 +18,8 @@ from pileus.unpack.tars import looks_like_tar, tar_members
 from pileus.unpack.zips import zip_members
 
 TARS = (".tgz", ".tar.gz")
+FORWARD = (*TARS, ".tar", ".gz")
+"""Endings of the names of archives that can be read from front to back."""
 GZIP, ZIP, TIFFS = b"\x1f\x8b", b"PK\x03\x04", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

@@ -11,6 +11,7 @@ from pileus.errors import Conflict
 from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask, RequestTask
 from pileus.models import State
+from pileus.timing import Recorder
 from pileus.wiring import Edges
 
 TRIES = 5
@@ -33,6 +34,8 @@ class Job:
     cause: str = ""
     """Why the work stops; empty while it goes on. `stop`: this worker ends. `later`: something that the work needs is
     missing now. `lost`: the claim is gone, to another worker or with a stop. `backfill`: the backfill was stopped."""
+    timing: Recorder = field(default_factory=Recorder)
+    """Where its time goes; its own clock begins when the work does."""
     done: threading.Event = field(default_factory=threading.Event)
     here: dict[str, int] = field(default_factory=dict)
     """Bytes so far, by file."""

@@ -57,7 +57,7 @@ class Worker:
     """One worker of a stack.
 
     `name`: unique among the workers. `task`: does the work of one message. `pulse`: called often while the worker
-    lives.
+    lives. `ended`: told each partition that has succeeded or failed here.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Worker:
         pulse: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
         token: Callable[[], str] = lambda: uuid4().hex,
+        ended: Callable[[Entry], None] = lambda _: None,
     ) -> None:
         self._edges = edges
         self._queues = queues
@@ -79,7 +80,7 @@ class Worker:
         self._pace = pace or Threads()
         self._visibility = int(edges.stack.visibility)
         self._deaths = int(edges.stack.deaths)
-        self._work = Work(edges, queues, task, self._visibility, pulse, self._pace)
+        self._work = Work(edges, queues, task, self._visibility, pulse, self._pace, ended)
         self._requests = Requests(edges, queues, self._work.do, name, token)
         self._parts = Parts(edges, queues, task, self._visibility, pulse, self._pace)
         self._known: Backfill | None = None

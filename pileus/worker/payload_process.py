@@ -5,14 +5,18 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from pileus.edges.ecs_tasks import EcsTasks
+from pileus.edges.store import Store
 from pileus.task_folder import FolderTask
 from pileus.worker.child_process import ChildProcess, DoesEvents
-from pileus.worker.container_payloads import ContainerPayloads, Read
+from pileus.worker.container_payloads import ContainerPayloads, Containers
+from pileus.worker.docker_containers import DockerContainers
+from pileus.worker.ecs_containers import EcsContainers
 from pileus.worker.forked import remove
 from pileus.worker.payload_child import OUTPUT, Told
 from pileus.worker.task_process import TaskProcess
@@ -21,6 +25,17 @@ MEMORY = 2048
 """MiB of a task whose definition does not say it."""
 GRACE = 30
 """Seconds beyond a payload's own, for the import of the task before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a worker's stack has for payloads in containers."""
+
+    store: Store
+    internal: str
+    """Bucket."""
+    tasks: EcsTasks | None = None
+    """None: containers run on the worker's own machine."""
 
 
 class PayloadProcess(ChildProcess):
@@ -74,12 +89,12 @@ class PayloadProcess(ChildProcess):
         remove(self._room)
 
 
-def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None], read: Read) -> DoesEvents:
-    """Return what does the events, or the payloads, of a project's task. `read`: reads a payload in S3."""
+def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None], there: Stores) -> DoesEvents:
+    """Return what does the events, or the payloads, of a project's task. `there`: what the stack has for it."""
     definition = task.definition
     memory = definition.memory or MEMORY
     if definition.foreign:
-        return ContainerPayloads(task.name, definition, scratch, memory=memory, tell=tell, read=read)
+        return ContainerPayloads(task.name, _containers(task, scratch, tell, there), there.store.get)
     if definition.calls == "event":
         return TaskProcess(task.folder.parent, task.name, scratch, seconds=definition.timeout)
     return PayloadProcess(
@@ -93,6 +108,14 @@ def process_of(task: FolderTask, scratch: Path, tell: Callable[[bytes], None], r
         own=True,
         tell=tell,
     )
+
+
+def _containers(task: FolderTask, scratch: Path, tell: Callable[[bytes], None], there: Stores) -> Containers:
+    """Return where the containers of a task run: on ECS where the stack has a place for them, else on this machine."""
+    memory = task.definition.memory or MEMORY
+    if there.tasks:
+        return EcsContainers(task.name, task.definition, there.tasks, there.store, there.internal, memory=memory)
+    return DockerContainers(task.name, task.definition, scratch, memory=memory, tell=tell)
 
 
 def path_with_pileus(environ: Mapping[str, str]) -> str:

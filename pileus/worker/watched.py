@@ -113,17 +113,15 @@ def _death(status: int) -> tuple[str, str]:
 def end_descendants() -> None:
     """Kill all that this process and its children have started, also what has left its group. Needs `adopt`."""
     for _ in range(ROUNDS):
-        found = descendants(os.getpid())
-        for pid in found:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-            if found:
-                time.sleep(0.01)
-        except ChildProcessError:  # there are none
+        except ChildProcessError:  # there are none: whoever loses its parent becomes a child of this process
             return
+        for pid in descendants(os.getpid()):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def descendants(pid: int) -> list[int]:

@@ -10,12 +10,14 @@ from pileus.backfills.failures import note_failure
 from pileus.backfills.limits import measure
 from pileus.edges.queues import Queues
 from pileus.errors import Cancelled, Conflict, HandedBack, NoSpace, PileusError, StoreError
-from pileus.lifecycle.partition import Failure
+from pileus.lifecycle.partition import Entry, Failure
+from pileus.lifecycle.timing import whole
 from pileus.messages import RequestTask
 from pileus.models import State
 from pileus.pace import Pace
 from pileus.runs.record import keep
 from pileus.tasks.process_group import TaskControl
+from pileus.timing import Recorder
 from pileus.wiring import Edges
 from pileus.worker.heartbeat import Heartbeat
 from pileus.worker.job import Job, move
@@ -36,8 +38,10 @@ class Work:
         visibility: int,
         pulse: Callable[[], None],
         pace: Pace,
+        ended: Callable[[Entry], None],
     ) -> None:
-        self._edges, self._queues, self._task, self._pace = edges, queues, task, pace
+        """`ended`: told each partition that has succeeded or failed here."""
+        self._edges, self._queues, self._task, self._pace, self._ended = edges, queues, task, pace, ended
         self._heartbeat = Heartbeat(edges, queues, visibility, pulse, pace)
         self.stopping = threading.Event()
         self._job: Job | None = None
@@ -61,6 +65,7 @@ class Work:
             return
         beating = self._pace.spawn(lambda: self._heartbeat.run(job), "heartbeat")
         started = self._edges.now()
+        job.timing = Recorder(self._pace.clock, started)
         try:
             result, failure = self._result(job)
         finally:
@@ -96,11 +101,12 @@ class Work:
         def claimed() -> bool:
             return lifecycle.claimed(self._edges.index.entry(job.entry.subject), job.claim)
 
-        return TaskControl(job.progress, job.cancelled, job.claim, claimed, lifecycle.is_first(job.entry))
+        return TaskControl(job.progress, job.cancelled, job.claim, claimed, job.timing)
 
     def _answer(self, job: Job, result: Mapping[str, Any] | None, failure: Failure | None, seconds: float) -> None:
         if result is not None:
             facts = {"manifest": result["manifest"], "downloaded": result["downloaded"], "seconds": round(seconds, 3)}
+            facts |= _timed(job)
             if self._finish(job, State.succeeded, **facts):
                 self._queues.succeed(job.message, result)
         elif job.cause == "lost":
@@ -112,7 +118,7 @@ class Work:
         elif job.cause in ("stop", "later"):
             self._hand_back(job, failure, seconds=0 if job.cause == "stop" else LATER_SECONDS)
         elif failure is not None:
-            facts = {"failure": failure, "downloaded": job.downloaded, "seconds": round(seconds, 3)}
+            facts = {"failure": failure, "downloaded": job.downloaded, "seconds": round(seconds, 3)} | _timed(job)
             if self._finish(job, State.failed, **facts):
                 if job.entry.subject.kind == "partition":
                     note_failure(self._edges, job.entry)
@@ -127,6 +133,8 @@ class Work:
         level = logging.INFO if state is State.succeeded else logging.WARNING
         if ended and isinstance(job.task, RequestTask):
             keep(self._edges, job.task.subject)
+        if ended and job.entry.subject.kind == "partition" and state is not State.cancelled:
+            self._ended(job.entry)
         facts = {key: str(value) for key, value in facts.items()}
         log.log(level, "%s" if ended else "%s, but the claim was lost", state, extra=facts | job.named)
         return ended
@@ -137,3 +145,10 @@ class Work:
             return
         self._queues.hold(job.message, seconds)
         log.info("handed back", extra=job.named | {"why": str(why or "told to stop")})
+
+
+def _timed(job: Job) -> dict[str, Any]:
+    """Return where the time of a partition went, as a field of its entry. Requests have none."""
+    if job.entry.subject.kind != "partition":
+        return {}
+    return {"timing": whole(job.entry, job.timing.told()).to_json()}

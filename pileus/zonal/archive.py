@@ -1,7 +1,8 @@
 """The bands of one archive, measured while its members are read.
 
 Values and their masks are separate members, or variables of one, in any order. Masks are kept as bits; values that
-come before the last mask as the pixels that zones need. Beyond `HOLD` bytes they go to a scratch file.
+come before the last mask as the pixels that zones need, shortened. What the memory of all archives cannot hold goes to
+a scratch file.
 """
 
 import tempfile
@@ -19,36 +20,33 @@ from pileus.raster.band_names import member_may_hold
 from pileus.raster.formats import Layer
 from pileus.raster.grid import Grid
 from pileus.raster.member_layers import MemberLayers, read_packed
+from pileus.raster.short import Short, restore, shorten
 from pileus.raster.stream_layer import StreamLayer
 from pileus.raster.times_layer import by_time
 from pileus.unpack.member import Member
 from pileus.unpack.members import members
 from pileus.zonal.accumulators import Accumulators, Found
-from pileus.zonal.context import Context
+from pileus.zonal.context import Context, Memory
 from pileus.zonal.requests import requests_of
 from pileus.zonal.source import Source
 from pileus.zonal.validity import all_of, lets_count
 
-HOLD = 512 << 20
-"""Bytes of pixels that are kept in memory until their mask comes."""
-
 
 class SpillBuffer:
-    """Packed pixels that are kept until their mask comes: in memory, and beyond `HOLD` bytes in a scratch file."""
+    """Packed pixels that are kept until their mask comes: in memory, and beyond the limit in a scratch file."""
 
-    def __init__(self, scratch: Path, limit: int) -> None:
-        self._scratch, self._limit = scratch, limit
-        self._kept: list[tuple[int, NDArray[Any] | tuple[int, int, str]]] = []
-        self._in_memory = 0
+    def __init__(self, scratch: Path, memory: Memory) -> None:
+        self._scratch, self._memory = scratch, memory
+        self._kept: list[tuple[int, Short | tuple[int, int, str]]] = []
         self._file: Any = None
         self.spilled = 0
         """Bytes in the scratch file."""
 
     def put(self, band: int, packed: NDArray[Any]) -> None:
         """Keep the pixels of one band of rows."""
-        if self._in_memory + packed.nbytes <= self._limit:
-            self._in_memory += packed.nbytes
-            self._kept.append((band, packed))
+        short = shorten(packed)
+        if self._memory.take(short.nbytes):
+            self._kept.append((band, short))
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115  (closed in `close`)
@@ -59,14 +57,24 @@ class SpillBuffer:
     def take(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield all bands in the order of `put`, and free the memory of each."""
         for position, (band, what) in enumerate(self._kept):
-            self._kept[position] = (band, (0, 0, ""))
-            if isinstance(what, tuple):
+            if isinstance(what, Short):
+                self._free(position)
+                yield band, restore(what)
+            else:
                 start, count, dtype = what
                 self._file.seek(start)
-                what = np.fromfile(self._file, dtype, count)
-            yield band, what
+                yield band, np.fromfile(self._file, dtype, count)
+
+    def _free(self, position: int) -> None:
+        band, what = self._kept[position]
+        if isinstance(what, Short):
+            self._memory.give_back(what.nbytes)
+            self._kept[position] = (band, (0, 0, ""))
 
     def close(self) -> None:
+        """Free what is left."""
+        for position in range(len(self._kept)):
+            self._free(position)
         if self._file is not None:
             self._file.close()
 
@@ -102,7 +110,7 @@ class ArchiveBands:
                     self._take(member)
             self._complete()
             spilled = self._layers.spilled + sum(held.spilled for held in self._held.values())
-        self._context.scratch_bytes = max(self._context.scratch_bytes, spilled)
+        self._context.spilled(spilled)
         return [
             accumulators.result(source.name, source.tile, band, time)
             for (band, time), accumulators in self._accumulators.items()
@@ -149,7 +157,7 @@ class ArchiveBands:
             name = self._source.name
             self._accumulators[band, time] = context.accumulators(band, layer.grid, layer.stored, name, time)
             if not last:
-                self._held[band, time] = SpillBuffer(context.scratch, HOLD)
+                self._held[band, time] = SpillBuffer(context.scratch, context.memory)
                 self._exit.callback(self._held[band, time].close)
         for number, packed in read_packed(layer, reading.needed):
             zones = reading.take(number, packed)
@@ -187,7 +195,7 @@ class ArchiveBands:
         for (band, _), held in self._held.items():
             if held.spilled:
                 self._context.engines.add("scratch")
-                self._context.notes.append(
+                self._context.note(
                     f"{self._source.name}: {held.spilled:,} bytes of {band} waited for their mask on disk"
                 )
         return {key: held.take() for key, held in self._held.items()}

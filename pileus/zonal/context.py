@@ -1,5 +1,6 @@
 """What all sources of one call share."""
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +21,45 @@ from pileus.raster.packed import pack, spread
 from pileus.raster.request import ellipsoid, unnamed_datum
 from pileus.raster.stored import Stored
 from pileus.statistics import need_percentiles
-from pileus.stopping import Check, go_on
 from pileus.unpack.member import UnpackLimits
 from pileus.zonal.accumulators import Accumulators
 from pileus.zonal.index import ZoneIndex
+from pileus.zonal.lanes import Lanes
 from pileus.zonal.overlap import Overlap
 from pileus.zonal.validity import validity_of
 from pileus.zonal.zones import Zones
 
 Fetch = Callable[[Grid], tuple[ZoneIndex, str]]
 """Returns the index of the zones on a grid, and its key."""
+
+
+HOLD = 384 << 20
+"""Bytes of pixels that all archives together keep in memory until their masks come."""
+
+
+class Memory:
+    """What archives that are read at once may keep in memory. Safe in several threads."""
+
+    def __init__(self) -> None:
+        self._left, self._limit, self._lock = HOLD, HOLD, threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Return whether so many bytes were left, and are taken now."""
+        with self._lock:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+    def give_back(self, size: int) -> None:
+        """Free bytes that were taken."""
+        with self._lock:
+            self._left += size
+
+    @property
+    def plenty(self) -> bool:
+        """Return whether most of it is left."""
+        return self._left > self._limit / 2
 
 
 class Observer(Protocol):
@@ -89,13 +119,15 @@ class Context:
         scratch: Path,
         threads: int,
         limits: UnpackLimits,
-        check: Check = go_on,
+        lanes: Lanes,
+        memory: Memory,
         reading: Callable[[str], None] = lambda _name: None,
         observer: Observer | None = None,
         bands: Mapping[str, Band] | None = None,
     ) -> None:
         self.process, self.zones, self.scratch, self.threads, self.limits = process, zones, scratch, threads, limits
-        self.check, self.reading, self.observer = check, reading, observer
+        self.lanes, self.memory = lanes, memory
+        self.check, self.reading, self.observer = self.lanes.check, reading, observer
         self.bands: Mapping[str, Band] = bands or {}
         self.units: dict[str, str] = {}
         """Unit of each measured band, as its files or the collection say it."""
@@ -103,29 +135,52 @@ class Context:
         """The images of each source that is read in parts, by its name."""
         self._fetch = fetch
         self._indexes: dict[str, tuple[ZoneIndex, str]] = {}
-        self._grids: dict[tuple[str, datetime | None], list[tuple[Grid, str]]] = defaultdict(list)
-        """The grids of each band and time so far, with their sources."""
+        self._compiling = threading.Lock()
+        self._noting = threading.Lock()
         self._joined: tuple[Needed, Needed, Needed] | None = None
         self.compile_seconds = 0.0
         self.engines: set[str] = set()
-        self.notes: list[str] = list(zones.notes)
-        self.scratch_bytes = 0
+        self._notes: dict[int, list[str]] = defaultdict(list)
+        """By place of the source; those of grids before all."""
+        self._spilled: dict[int, int] = {}
+        """Bytes that each source has written to scratch files."""
 
     def index(self, grid: Grid, where: str) -> ZoneIndex:
         """Return the zone index of a grid, fetched or compiled once. Raises ZonesError, which names zones and `where`,
         the source that has the grid.
         """
-        if grid.hash not in self._indexes:
-            started = time.perf_counter()
-            try:
-                index, key = self._fetch(grid)
-            except ZonesError as error:
-                raise ZonesError(error.message, where=f"{error.where} on {where}") from error
-            self.notes += [note for note in _notes(grid) if note not in self.notes]
-            self._indexes[grid.hash] = (index, key)
-            self.notes += [note for note in index.notes if note not in self.notes]
-            self.compile_seconds += time.perf_counter() - started
-        return self._indexes[grid.hash][0]
+        with self._compiling:
+            if grid.hash not in self._indexes:
+                started = time.perf_counter()
+                try:
+                    index, key = self._fetch(grid)
+                except ZonesError as error:
+                    raise ZonesError(error.message, where=f"{error.where} on {where}") from error
+                self._indexes[grid.hash] = (index, key)
+                of_grid = self._notes[-1]
+                of_grid += [note for note in (*_notes(grid), *index.notes) if note not in (*self.zones.notes, *of_grid)]
+                self.compile_seconds += time.perf_counter() - started
+            return self._indexes[grid.hash][0]
+
+    def note(self, note: str) -> None:
+        """Note what a person should know of the source that this thread reads."""
+        with self._noting:
+            self._notes[self.lanes.place].append(note)
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes of the zones, the grids and the sources, in their order."""
+        return [*self.zones.notes, *(note for place in sorted(self._notes) for note in self._notes[place])]
+
+    def spilled(self, size: int) -> None:
+        """Note the bytes that the source of this thread has written to scratch files, which are gone with it."""
+        with self._noting:
+            self._spilled[self.lanes.place] = size
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Most bytes that may have been in scratch files at once."""
+        return sum(sorted(self._spilled.values(), reverse=True)[: self.lanes.most])
 
     def layer(self, band: str, grid: Grid, stored: Stored, where: str) -> Reading:
         """Return what is read of a layer. Raises what the observer raises."""
@@ -151,18 +206,18 @@ class Context:
 
         Raises RasterError where another source of the band has pixels of another size, which cannot be added.
         """
-        before = self._grids[band, time]
+        before = self.lanes.said((band, time))
         if self.units.setdefault(band, stored.unit) != stored.unit:
             told = f"has values in {stored.unit or 'no unit'}, and other files in {self.units[band] or 'no unit'}"
             raise RasterError(f"{told}: measure them separately, or write meta.bands.{band}.unit", where=where)
         if stored.said and not before:
-            self.notes.append(f"{band} is in {stored.unit} as the collection says, and in {stored.said} as files say")
+            self.note(f"{band} is in {stored.unit} as the collection says, and in {stored.said} as files say")
         for other, name in before[:1]:
             if not grid.like(other):
                 sizes = f"has pixels of {grid.pixel}, and {name} of {other.pixel}"
                 raise RasterError(f"{sizes}: measure them separately", where=where)
         taken = self._taken(grid, where, before)
-        before.append((grid, where))
+        self.lanes.say((band, time), (grid, where))
         kept, validity = need_percentiles(self.process.stats), validity_of(self.process, stored)
         index = self.index(grid, where)
         rules = index, grid.cell_areas(), validity, self.process.area_weighted
@@ -184,7 +239,7 @@ class Context:
             raise RasterError(f"{told}, and meta.process.overlap is error", where=where)
         others = f"{name} and {more:,} more files" if more else name
         counts = "on both" if self.process.engine == "gippy" else "there"
-        self.notes.append(f"{where}: some of its pixels lie on {others} too, and count {counts}")
+        self.note(f"{where}: some of its pixels lie on {others} too, and count {counts}")
         return [box for box, _ in found]
 
 

@@ -27,9 +27,10 @@ from pileus.unpack.members import is_archive
 from pileus.zonal.accumulators import Found, by_tile, table
 from pileus.zonal.archive import ArchiveBands
 from pileus.zonal.cache import ZoneIndexCache, fetch_index
-from pileus.zonal.context import Context, Fetch, Observer
+from pileus.zonal.context import Context, Fetch, Memory, Observer
 from pileus.zonal.index import ZoneIndex
 from pileus.zonal.kernel import COUNT, HIGH, LOW
+from pileus.zonal.lanes import Gate, Lanes
 from pileus.zonal.remote import begin, bring_pixels
 from pileus.zonal.requests import requests_of
 from pileus.zonal.source import Source
@@ -78,6 +79,8 @@ def measure(
     reading: Callable[[str], None] = lambda _name: None,
     check: Check = go_on,
     observer: Observer | None = None,
+    lanes: int = 1,
+    gate: Gate | None = None,
 ) -> Measured:
     """Return the statistics of zones over sources that together make one mosaic.
 
@@ -87,27 +90,37 @@ def measure(
     be streamed; it is empty again at the end. `reading` is called with the name of each source before it is opened,
     `progress` when it is done. `check` is called many times a second; what it raises ends the work. `observer` takes
     pixels of each layer while it is measured, in the order of `sources`; its notes and scratch bytes are added to those
-    of the result. Every source must be read to its end, with a correct checksum. Raises ArchiveError, RasterError,
-    ZonesError and whatever a stream or the observer raises.
+    of the result. `lanes`: most archives that are read at once, one where somebody observes; each begins when `gate`
+    lets it, and the result is the same. Every source must be read to its end, with a correct checksum. Raises
+    ArchiveError, RasterError, ZonesError and whatever a stream or the observer raises.
     """
     started = time.perf_counter()
 
     def own(grid: Grid) -> tuple[ZoneIndex, str]:
         return fetch_index(zones, grid, process.coverage, cache, threads=threads, check=check)[:2]
 
-    limits = limits or UnpackLimits()
-    context = Context(process, zones, fetch or own, scratch, threads, limits, check, reading, observer, bands)
-    found: list[Found] = []
-    plain: list[Source] = []
-    for source in reversed(sources) if process.overlap == "last" else sources:
+    memory = Memory()
+    context = Context(
+        process, zones, fetch or own, scratch, threads, limits or UnpackLimits(),
+        Lanes(1 if observer else lanes, gate, check, lambda: memory.plenty), memory, reading, observer, bands,
+    )  # fmt: skip
+    in_order = [*reversed(sources)] if process.overlap == "last" else [*sources]
+    for source in in_order:
         reading(source.name)
         context.images[source.name] = begin(source)
-        if _is_archive(source):
-            found += ArchiveBands(context, source).found()
-            if progress:
-                progress(source.name)
-        else:
-            plain.append(source)
+    archives = [source for source in in_order if _is_archive(source)]
+    plain = [source for source in in_order if source not in archives]
+
+    def read(place: int) -> list[Found]:
+        source = archives[place]
+        reading(source.name)
+        found = ArchiveBands(context, source).found()
+        if progress:
+            progress(source.name)
+        return found
+
+    parts = context.lanes.do([source.name for source in archives], read)
+    found = [one for part in parts for one in part]
     found += _files(context, plain, progress)
     ids, names = zones.ids, zones.names
     seconds = {"compile": context.compile_seconds, "measure": time.perf_counter() - started - context.compile_seconds}

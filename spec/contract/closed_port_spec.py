@@ -18,6 +18,7 @@ from pileus.edges.budget import Holder
 from pileus.edges.budget_table import DynamoBudgetTable
 from pileus.edges.dead_letters import DeadLetters
 from pileus.edges.dynamo_index import DynamoIndex
+from pileus.edges.ecs_tasks import AwsEcsTasks, EcsPlace
 from pileus.edges.functions import FunctionCode, LambdaFunctions
 from pileus.edges.index import PayloadQuery
 from pileus.edges.letters import SqsLetters
@@ -59,6 +60,7 @@ MAKES: dict[type, Callable[[Aws], Any]] = {
     DynamoIndex: lambda aws: DynamoIndex(
         aws.dynamodb, partitions="partitions", payloads="payloads", backfills="backfills"
     ),
+    AwsEcsTasks: lambda aws: AwsEcsTasks(aws.ecs, aws.logs, EcsPlace("c", "f", "p", "l")),
     EventBridgeSchedules: lambda aws: EventBridgeSchedules(aws.scheduler, "group", "role"),
     LambdaSources: lambda aws: LambdaSources(aws.lambda_, aws.sns, function=FUNCTION, stack="pileus"),
     S3Store: lambda aws: S3Store(aws.s3),
@@ -107,6 +109,10 @@ CALLS: dict[tuple[type, str], Callable[[Any], object]] = {
     (DynamoIndex, "backfills"): lambda edge: list(edge.backfills()),
     (DynamoIndex, "remove_backfill"): lambda edge: edge.remove_backfill(BACKFILL),
     (DynamoIndex, "put_backfill"): lambda edge: edge.put_backfill(BACKFILL),
+    (AwsEcsTasks, "start"): lambda edge: edge.start({}, "token"),
+    (AwsEcsTasks, "look"): lambda edge: edge.look("arn:aws:ecs:us-east-1:000000000000:task/c/1"),
+    (AwsEcsTasks, "stop"): lambda edge: edge.stop("arn:aws:ecs:us-east-1:000000000000:task/c/1", "why"),
+    (AwsEcsTasks, "printed"): lambda edge: edge.printed("arn:aws:ecs:us-east-1:000000000000:task/c/1"),
     (EventBridgeSchedules, "all"): lambda edge: edge.all(),
     (EventBridgeSchedules, "made"): lambda edge: edge.made("s"),
     (EventBridgeSchedules, "put"): lambda edge: edge.put(SCHEDULE, new=True),

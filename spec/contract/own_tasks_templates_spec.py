@@ -210,24 +210,6 @@ def test_a_size_that_there_is_not_is_refused(
     assert str(told.value).startswith(f"tasks/tell/task.json: {why}")
 
 
-@pytest.mark.parametrize("settings", [EC2, FARGATE], ids=["ec2", "fargate"])
-def test_an_image_without_pileus_is_refused_before_anything_is_deployed(
-    tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    with_node()
-    from infra.app import make
-    from infra.settings import Settings
-    from pileus.errors import UsageError
-
-    (tmp_path / "code").mkdir()
-    tasks = write_tasks(tmp_path, tell={})
-    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/masks:1.2"
-    foreign = {"calls": "payload", "image": image, "command": ["run", "{input}", "{output}"]}
-    Path(tasks, "tell/task.json").write_text(json.dumps({"description": "x", "runs": "worker", **foreign}))
-    with pytest.raises(UsageError, match="an image without Pileus runs beside `pileus up` only, and not yet on AWS"):
-        make(Settings(**settings), code=str(tmp_path / "code"), tasks=tasks)
-
-
 @pytest.mark.parametrize("settings", [EC2 | {"spot": True}, FARGATE], ids=["spot", "fargate"])
 def test_cdk_nag_finds_nothing_without_a_reason(tmp_path: Path, settings: dict[str, Any]) -> None:
     own = {} if settings.get("compute") else {"gpu": 1, "instance_type": "g5.xlarge"}

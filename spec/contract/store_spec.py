@@ -216,6 +216,15 @@ def test_a_signed_address_is_read_without_credentials_where_there_is_one(store: 
             assert answer.read() == b"one"
 
 
+def test_a_signed_address_is_written_without_credentials_where_there_is_one(store: Store, at: At) -> None:
+    store.put(at("w/é"), b"one")
+    address = store.signed(at("w/é"), 60, write=True)
+    assert (address is not None) == isinstance(store, S3Store)
+    if address:
+        with urllib.request.urlopen(urllib.request.Request(address, b"two", method="PUT"), timeout=30):
+            assert store.get(at("w/é")) == b"two"
+
+
 def test_a_bucket_that_is_not_there_is_refused_when_it_is_written(aws: Site) -> None:
     store = S3Store(Aws(aws.url).s3)
     with pytest.raises((StoreError, NotFound)):

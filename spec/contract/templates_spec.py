@@ -297,6 +297,17 @@ def test_buckets_are_private_encrypted_versioned_and_survive() -> None:
         assert {"aws:SecureTransport": "false"} in [one["Condition"]["Bool"] for one in denied]
 
 
+def test_what_passes_is_deleted_from_the_internal_bucket_by_its_prefix() -> None:
+    buckets = synthesize(EC2).data.all("AWS::S3::Bucket")
+    (internal,) = (one for name, one in buckets.items() if name.startswith("Internal"))
+    days = {
+        rule["Prefix"]: rule["ExpirationInDays"]
+        for rule in internal["LifecycleConfiguration"]["Rules"]
+        if "ExpirationInDays" in rule
+    }
+    assert days == {"map-runs/": 30, "cirrus/tmp/": 10, "runs/values/": 90}
+
+
 def test_a_person_is_told_of_what_goes_wrong() -> None:
     core = synthesize(EC2 | {"alarm_email": "someone@example.org"}).core
     names = {one["AlarmName"].removeprefix("pileus-") for one in core.all("AWS::CloudWatch::Alarm").values()}

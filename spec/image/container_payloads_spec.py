@@ -14,29 +14,15 @@ from pileus.documents import parse_value
 from pileus.documents.task import TaskDefinition
 from pileus.errors import HandedBack, UsageError
 from pileus.worker.child_process import TaskFailed
-from pileus.worker.container_payloads import LABEL, ContainerPayloads, remove_left
+from pileus.worker.container_payloads import ContainerPayloads
+from pileus.worker.docker_containers import LABEL, DockerContainers, remove_left
 from pileus.worker.watched import KEPT
 from spec.support.cirrus_tasks import PAYLOAD
 from spec.support.engine import docker, engine
 from spec.support.stack import Project, project_of
-from spec.support.stranger import BASE, COMMAND, IMAGE, stranger
+from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, defined
 
-__all__ = ["engine"]
-HARM = ["python3", "/app/harm.py", "{input}", "{output}"]
-DERIVED = ["python3", "/app/task.py", "Derived", *COMMAND]
-
-
-@pytest.fixture(scope="module")
-def built(engine: None) -> Iterator[None]:
-    bundle = os.environ.get("SSL_CERT_FILE")  # a proxy's certificates, where the machine has one
-    stranger(Path(bundle) if bundle and Path(bundle).exists() else None)
-    yield
-    docker("image", "rm", "--force", IMAGE, BASE)
-
-
-def defined(command: list[str], **fields: Any) -> dict[str, Any]:
-    worker = {"description": "x", "runs": "worker", "calls": "payload", "image": IMAGE, "command": command}
-    return worker | {"timeout": 60} | fields
+__all__ = ["built", "engine"]
 
 
 class Containers:
@@ -50,7 +36,7 @@ class Containers:
     def __call__(self, command: list[str], *, memory: int = 512, **fields: Any) -> ContainerPayloads:
         definition = parse_value(TaskDefinition, defined(command, **fields), "task.json")
         how: dict[str, Any] = {"memory": memory, "tell": self.printed.append}
-        self.made.append(ContainerPayloads("task", definition, self.scratch, **how))
+        self.made.append(ContainerPayloads("task", DockerContainers("task", definition, self.scratch, **how)))
         return self.made[-1]
 
     def left(self) -> list[str]:
@@ -91,7 +77,8 @@ def test_a_payload_by_address_is_read_by_the_worker(containers: Containers, tmp_
     """The container has no credentials."""
     definition = parse_value(TaskDefinition, defined(DERIVED), "task.json")
     there = {"s3://b/payload.json": json.dumps(PAYLOAD).encode()}
-    does = ContainerPayloads("task", definition, containers.scratch, memory=512, read=there.__getitem__)
+    here = DockerContainers("task", definition, containers.scratch, memory=512)
+    does = ContainerPayloads("task", here, there.__getitem__)
     containers.made.append(does)
     assert run(does, {"url": "s3://b/payload.json"})["id"] == PAYLOAD["id"]
 
@@ -104,10 +91,8 @@ def test_what_stac_task_raises_keeps_its_name(containers: Containers) -> None:
 
 def test_a_folder_that_is_kept_has_the_files_that_the_answer_names(containers: Containers, tmp_path: Path) -> None:
     definition, kept = parse_value(TaskDefinition, defined(DERIVED), "task.json"), tmp_path / "local-output"
-    command = (*definition.command, "--save-workdir")
-    does = ContainerPayloads(
-        "task", definition.model_copy(update={"command": command}), containers.scratch, memory=512, kept=kept
-    )
+    saving = definition.model_copy(update={"command": (*definition.command, "--save-workdir")})
+    does = ContainerPayloads("task", DockerContainers("task", saving, containers.scratch, memory=512, kept=kept))
     containers.made.append(does)
     href = run(does, PAYLOAD)["features"][0]["assets"]["text"]["href"]
     assert href == str(kept / "a.txt")
@@ -118,7 +103,7 @@ def test_a_container_has_a_fresh_folder_no_credentials_no_network_and_is_not_roo
     os.environ["AWS_SECRET_ACCESS_KEY"] = "mine"
     try:
         for _ in range(2):
-            found = run(containers(HARM), {})
+            found = run(containers(RUN_HARM), {})
             assert found["user"] != 0
             assert (found["names"], found["interfaces"]) == ([], ["lo"])
             assert found["here"] == [["input.json", "tmp", "work"], [], []]
@@ -127,33 +112,18 @@ def test_a_container_has_a_fresh_folder_no_credentials_no_network_and_is_not_roo
 
 
 def test_one_that_asks_for_it_has_a_network_and_an_environment(containers: Containers) -> None:
-    found = run(containers(HARM, network=True, environment={"AWSOME": "1"}), {})
+    found = run(containers(RUN_HARM, network=True, environment={"AWSOME": "1"}), {})
     assert found["interfaces"] == ["eth0", "lo"]
     assert found["names"] == ["AWSOME"]
 
 
-@pytest.mark.parametrize(
-    ("do", "kind", "why"),
-    [
-        ("exits", "TaskDied", "its container ended with status 3"),
-        ("silent", "TaskDied", "its container ended without an answer"),
-        ("killed", "TaskDied", "its container ended with status 139"),
-        ("hungry", "MemoryError", "needs more memory than its limit of 128 MiB"),
-        ("link", "TaskDied", "its container ended without an answer"),
-        ("pipe", "TaskDied", "its answer is no JSON"),
-        ("list", "TaskDied", "its answer is no payload, which is an object"),
-        ("odd", "TaskDied", "its answer is no JSON"),
-        ("long", "AnswerTooLong", "the answer has more than 67,108,864 bytes"),
-        ("forks", "BlockingIOError", "Resource temporarily unavailable"),
-        ("writes", "OSError", "Read-only file system"),
-    ],
-)
+@pytest.mark.parametrize(("do", "kind", "why"), HARMS)
 def test_harm_fails_its_own_payload_and_the_next_is_done(
     containers: Containers, tmp_path: Path, do: str, kind: str, why: str
 ) -> None:
     secret = tmp_path / "secret.json"
     secret.write_text('{"secret": true}')
-    does = containers(HARM, memory=128 if do == "hungry" else 1024)
+    does = containers(RUN_HARM, memory=128 if do == "hungry" else 1024)
     told = failure(does, {"do": do, "path": "/app/written" if do == "writes" else str(secret)})
     assert (told.kind, why in told.message) == (kind, True), str(told)
     assert run(does, {})["here"] == [["input.json", "tmp", "work"], [], []]
@@ -163,14 +133,14 @@ def test_harm_fails_its_own_payload_and_the_next_is_done(
 def test_a_task_that_sleeps_past_its_limit_is_ended_and_the_next_payload_is_done(
     containers: Containers, do: str
 ) -> None:
-    does = containers(HARM, timeout=3)
+    does = containers(RUN_HARM, timeout=3)
     told = failure(does, {"do": do})
     assert (told.kind, told.message) == ("TaskTimedOut", "took longer than 3 s")
     assert run(does, {})["user"]
 
 
 def test_of_a_gigabyte_of_output_a_mebibyte_is_kept(containers: Containers) -> None:
-    run(containers(HARM), {"do": "prints", "mib": 1024})
+    run(containers(RUN_HARM), {"do": "prints", "mib": 1024})
     (printed,) = containers.printed
     assert len(printed) < KEPT + 100
     assert printed.startswith(b"yyy")
@@ -179,24 +149,24 @@ def test_of_a_gigabyte_of_output_a_mebibyte_is_kept(containers: Containers) -> N
 
 @pytest.mark.parametrize("do", ["daemon", "locks"])
 def test_what_a_task_leaves_ends_with_its_container(containers: Containers, do: str) -> None:
-    run(containers(HARM), {"do": do})
+    run(containers(RUN_HARM), {"do": do})
 
 
 def test_a_task_is_ended_when_its_worker_is_told_to_stop(containers: Containers) -> None:
     stop = threading.Event()
     threading.Timer(2, stop.set).start()
     with pytest.raises(HandedBack):
-        containers(HARM).run({"do": "sleeps"}, stop)
+        containers(RUN_HARM).run({"do": "sleeps"}, stop)
 
 
 def test_an_image_that_is_not_here_is_said_in_a_sentence(containers: Containers) -> None:
     missing = IMAGE.replace("stranger", "none")
     with pytest.raises(UsageError, match=f"the image {missing} is not on this machine: `docker pull` gets it"):
-        run(containers(HARM, image=missing), {})
+        run(containers(RUN_HARM, image=missing), {})
 
 
 def test_without_docker_a_sentence_says_so(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> None:
-    does = containers(HARM)
+    does = containers(RUN_HARM)
     with monkeypatch.context() as patched:
         patched.setenv("DOCKER_HOST", "unix:///nowhere.sock")
         with pytest.raises(UsageError, match="the Docker engine does not answer: start it"):
@@ -210,7 +180,7 @@ def test_containers_of_a_worker_that_was_killed_are_removed_by_the_next(containe
     gone, there = tmp_path / "gone", containers.scratch
     for room in (gone, there):
         docker("run", "--detach", f"--label={LABEL}={room}", IMAGE, "sleep", "600")
-    containers(HARM)
+    containers(RUN_HARM)
     (left,) = docker("ps", "--all", "--quiet", f"--filter=label={LABEL}").split()
     assert docker("inspect", '--format={{index .Config.Labels "' + LABEL + '"}}', left) == str(there)
     remove_left(containers.scratch)
@@ -220,7 +190,7 @@ def test_containers_of_a_worker_that_was_killed_are_removed_by_the_next(containe
 def project(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("stranger") / "project"
     with project_of(folder) as made:
-        for name, command, seconds in (("derived", DERIVED, 60), ("harm", HARM, 5)):
+        for name, command, seconds in (("derived", DERIVED, 60), ("harm", RUN_HARM, 5)):
             (folder / f"tasks/{name}").mkdir(parents=True)
             (folder / f"tasks/{name}/task.json").write_text(json.dumps(defined(command, timeout=seconds)))
             states = {"Do": {"Type": "Task", "Resource": f"pileus:task:{name}", "End": True}}

@@ -27,7 +27,7 @@ SECONDS = 20.0
 @functools.cache
 def install() -> str:
     """Install packages.txt with apt-get when a program is missing, once a session; the reason why not, or ''."""
-    programs = ("apache2", "aria2c", "lighttpd", "nginx", "redis-server", "sshd", "vsftpd", "wget")
+    programs = ("apache2", "aria2c", "lighttpd", "nginx", "rabbitmq-server", "redis-server", "sshd", "vsftpd", "wget")
     if all(find(program) for program in programs):
         return ""
     if os.geteuid() != 0 or not shutil.which("apt-get"):

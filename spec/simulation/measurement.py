@@ -110,8 +110,7 @@ def fill(outputs: Any, written: Any, measured: Any) -> None:
     partition, body = outputs.task.partition, measured.body
     zones = ZONES["/1/" in measured.zones]
     url = outputs.edges.protected(keys.zones_key(partition.collection, zone_sets.name_of(zones)))
-    known = outputs.worker.zone_sets
-    written.note(zone_sets.publish(outputs.edges.store, url, zones, known, now=outputs.edges.now()), "zones")
+    written.note(zone_sets.publish(outputs.edges.store, url, zones, outputs.worker.zone_sets), "zones")
     written.add(keys.table_key(partition), b"table " + body, "", "table", "statistics")
     written.add(keys.csv_key(partition), b"csv " + body, "", "csv", "statistics")
     if "/1/" in measured.zones:

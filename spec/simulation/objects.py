@@ -111,5 +111,5 @@ class SimulatedStore:
             raise Conflict("changed meanwhile", where=url)
         return body[start:stop]
 
-    def signed(self, url: str, seconds: int) -> str | None:
+    def signed(self, url: str, seconds: int, *, write: bool = False) -> str | None:
         return None

@@ -96,6 +96,35 @@ def test_a_partition_is_told_with_its_files_outputs_and_log(ask: Asking) -> None
     assert ask(f"{at[:-1]}9").status == 404
 
 
+def test_where_its_time_went_is_told_by_step_and_partition(ask: Asking) -> None:
+    told = ask("/v1/backfills/api-first/timing").json
+    hops = {one["name"]: one for one in told["steps"]}
+    assert {"listing", "queue", "download", "measure", "write", "commit", "publish"} <= set(hops)
+    listed = ask("/v1/backfills/api-first/partitions?state=succeeded").json["items"]
+    assert hops["download"]["bytes"] == sum(one["downloaded"] for one in listed)
+    assert (told["partitions"], told["unknown"], hops["measure"]["partitions"]) == (2, 0, 2)
+    assert {one["period"] for one in told["slowest"]} == {"2015-01", "2015-02"}
+    for one in told["slowest"]:
+        hop = {name: (found["start"], found["start"] + found["span"]) for name, found in one["steps"].items()}
+        assert hop["listing"][1] <= hop["queue"][0] <= 0 <= hop["download"][0]
+        assert hop["download"][1] <= hop["write"][0] < hop["commit"][0] < hop["publish"][1] <= one["seconds"] + 0.002
+    assert len(ask("/v1/backfills/api-first/timing?limit=1").json["slowest"]) == 1
+    assert ask("/v1/backfills/api-first/timing?limit=-1").status == 422
+    assert ask("/v1/backfills/none/timing").status == 404
+
+
+def test_status_timing_shows_steps_in_the_terminal_and_as_json(done: Project) -> None:
+    shown = done.pileus("status", "api-first", "--timing").splitlines()
+    assert any(line.split()[:3] == ["m", "measure", "2"] for line in shown)
+    told = json.loads(done.pileus("status", "api-first", "--timing", "--json"))
+    assert [one["name"] for one in told["steps"]][:2] == ["listing", "queue"]
+
+
+def test_a_manifest_has_the_times_of_the_steps_before_its_commit(ask: Asking) -> None:
+    manifest = ask("/v1/backfills/api-first/partitions/2015-01/201501").json["manifest"]
+    assert list(manifest["timing"]["steps"])[-1] == "write"
+
+
 @pytest.mark.parametrize(
     ("accept", "read"),
     [
@@ -130,6 +159,8 @@ def test_local_and_remote_answer_the_same(local: Client, remote: Client) -> None
             [(*one[:6], dict(one.details)) for one in status.outcomes],
             status.files,
             [one.id for one in client.backfills.all(collection="lights", state="incomplete")],
+            client.backfills.timing("api-first"),
+            client.backfills.timing("api-first", limit=1),
             list(client.backfills.history("api-first")),
             client.backfills.partition("api-first", "2015-01", "201501"),
             client.backfills.logs("api-first", "2015-01", "201501"),

@@ -4,13 +4,15 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pileus.client.connect import connect
 from pileus.client.local.graphs import LocalGraphs
-from pileus.errors import NotFound, OperationFailed
+from pileus.errors import DocumentError, NotFound, OperationFailed
 from pileus.models import State
 from pileus.stratus.request import StratusRequest
+from spec.support import tiny
 from spec.support.graphs import netcdf, numbers, three_steps
 from spec.support.stack import Project, project_of
 
@@ -87,6 +89,27 @@ def test_three_steps_return_the_third_result(graphs: LocalGraphs, uri: str) -> N
     found = graphs.wait("three", seconds=60)
     assert (found.state, found.done, found.outputs) == (State.succeeded, 3, ("r3",))
     assert [result(graphs, "three") for _ in range(2)] == [[25, 35], [25, 35]]
+
+
+def test_the_rasters_of_a_collection_are_read_by_workers(project: Project, graphs: LocalGraphs) -> None:
+    for number, month in enumerate(("201501", "201502", "201503"), 1):
+        tiny.publish(project, "lit", month, body=tiny.archive(tiny.raster(np.full((8, 8), number, "float32"))))
+    tiny.collection(project, "lit", "201501", "201503")
+    project.pileus("populate")
+    asked = {
+        "input": [{"name": "light:v0", "uri": "collection:lit?what=rasters", "domain": "d"}],
+        "domain": [{"name": "d", "time": {"start": "2015-02", "end": "2015-03"}, "lat": {"start": 2, "end": 4}}],
+        "operation": [{"name": "pileus:timeseries", "input": "v0", "lat": 2.5, "lon": 0.5}],
+    }
+    graphs.start(request("rasters", asked))
+    found = graphs.wait("rasters", seconds=90)
+    assert found.state is State.succeeded, found.why
+    assert numbers(b"".join(graphs.result("rasters")), "light") == [2, 3]
+    for uri, said in (("collection:list?what=rasters", "lit"), ("collection:lit?what=rasters&band=x", "light")):
+        with pytest.raises(DocumentError, match=said):
+            graphs.start(request("refused", asked | {"input": [{"name": "light:v0", "uri": uri}]}))
+    with pytest.raises(NotFound):
+        graphs.find("refused")
 
 
 def test_a_thousand_operations_in_ten_waves(graphs: LocalGraphs, uri: str) -> None:

@@ -47,6 +47,7 @@ PAGES = (
     "how-to/feeders.md",
     "how-to/nodes.md",
     "how-to/node-transports.md",
+    "how-to/where-time-goes.md",
     "how-to/when-something-failed.md",
     "deploy.md",
 )

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
@@ -36,7 +36,7 @@ class Answering:
         self.node, self.folder, self.kept = node, folder, dict[str, Kept]()
         self.threads: list[threading.Thread] = []
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         return self.node.capabilities()
 
     def start(self, request: StratusRequest) -> Progress:

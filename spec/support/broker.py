@@ -1,4 +1,4 @@
-"""A Redis of the spec's own, and workers of Celery in processes of their own."""
+"""A Redis and a RabbitMQ of the spec's own, and workers of Celery in processes of their own."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from kombu import Connection
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -23,6 +24,8 @@ from spec.support.nodes import HandNode
 from spec.support.zeromq import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
+RABBITMQ = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/local/sbin/rabbitmq-server")
+NO_RABBITMQ = "no rabbitmq-server here: `apt-get install rabbitmq-server` brings it"
 MISSING = "no redis-server here: `apt-get install redis-server` brings it"
 
 
@@ -43,6 +46,53 @@ def redis_server(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@contextmanager
+def rabbitmq_server(folder: Path) -> Iterator[str]:
+    """The address of a RabbitMQ of Debian's package, with all that it keeps in a folder; it is stopped at the end."""
+    why = install()
+    program = next((one for one in RABBITMQ if Path(one).exists()), None)
+    epmd = find("epmd")
+    if program is None or epmd is None:
+        pytest.skip(f"{NO_RABBITMQ}: {why}")
+    names, port, between = free_ports(3)
+    (folder / "plugins").write_text("[].\n")
+    environ = os.environ | {
+        "HOME": str(folder),  # Erlang's cookie lies there
+        "ERL_EPMD_PORT": str(names),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODENAME": "spec@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(between),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+    }
+    started = list[subprocess.Popen[bytes]]()
+    try:
+        for command in ([epmd, "-port", str(names), "-address", "127.0.0.1"], [program]):
+            started.append(subprocess.Popen(command, env=environ, cwd=folder, stdout=subprocess.DEVNULL))
+        address = f"amqp://guest:guest@127.0.0.1:{port}//"
+        wait_for(lambda: _takes(address), 120)
+        yield address
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(60)
+
+
+def _takes(address: str) -> bool:
+    try:
+        with Connection(address, connect_timeout=2) as connection:
+            connection.connect()
+            return True
+    except OSError:
+        return False
 
 
 def _answers(redis: "Redis") -> bool:
@@ -88,7 +138,8 @@ class HoldingNode(HandNode):
 @contextmanager
 def worker(queue: Queue, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A worker in a process of its own that has begun; it is ended at the end, if it still lives."""
-    arguments = [queue.broker, str(queue.shared or ""), str(queue.patience), str(queue.seconds), str(folder)]
+    arguments = [queue.broker, queue.backend, str(queue.shared or ""), str(queue.patience), str(queue.seconds)]
+    arguments.append(str(folder))
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-u", "-m", "spec.support.broker", *arguments]
     process = subprocess.Popen(command, env=environ, cwd=folder, stdout=subprocess.PIPE)
@@ -102,11 +153,12 @@ def worker(queue: Queue, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate(timeout=30)
 
 
-def main(broker: str, shared: str, patience: str, seconds: str, folder: str) -> None:
+def main(broker: str, backend: str, shared: str, patience: str, seconds: str, folder: str) -> None:
     """Work until SIGTERM."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    queue = Queue(broker, broker, shared=Path(shared) if shared else None, seconds=int(seconds), patience=int(patience))
+    kept = Path(shared) if shared else None
+    queue = Queue(broker, backend, shared=kept, seconds=int(seconds), patience=int(patience))
     work(queue, HoldingNode(Path(folder)), stopping, 2, print)
 
 

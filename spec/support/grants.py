@@ -94,6 +94,13 @@ def _needs(call: Mapping[str, Any]) -> Iterator[Need]:
         for entry in given["Entries"]:
             bus = entry.get("EventBusName", "default")
             yield Need("events:PutEvents", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}")
+    elif service == "ecs" and operation in ("RunTask", "DescribeTasks", "StopTask"):
+        definition = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{given.get('taskDefinition')}:1"
+        for resource in given.get("tasks") or [given.get("task", definition)]:
+            yield Need(f"ecs:{operation}", resource)
+    elif service == "logs" and operation == "GetLogEvents":
+        stream = f"log-group:{given['logGroupName']}:log-stream:{given['logStreamName']}"
+        yield Need("logs:GetLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:{stream}")
     else:
         yield Need(f"{PREFIXES.get(service, service)}:{operation}", "*")
 
@@ -144,8 +151,12 @@ class Grants:
             for template in filter(None, (self.core, self.api))
             for one in template.all("AWS::Lambda::Function").values()
         }
-        (worker,) = (name for name in self.workers.all("AWS::IAM::Role") if name.startswith("WorkerRole"))
-        return found | {"worker": tuple(self._statements(self.workers, worker))}
+        return found | {"worker": self.of("WorkerRole")}
+
+    def of(self, role: str) -> tuple[Statement, ...]:
+        """Those of the role of the workers stack whose logical id begins so."""
+        (name,) = (name for name in self.workers.all("AWS::IAM::Role") if name.startswith(role))
+        return tuple(self._statements(self.workers, name))
 
     def _statements(self, template: Template, role: str) -> Iterator[Statement]:
         for policy in template.policies.values():

@@ -49,10 +49,10 @@ def netcdf(*numbers: float) -> bytes:
     return bytes(body)
 
 
-def numbers(body: bytes) -> list[float]:
-    """Return what `netcdf` was given."""
+def numbers(body: bytes, variable: str = "a") -> list[float]:
+    """Return what `netcdf` was given, or the values of another variable."""
     with xarray.open_dataset(io.BytesIO(body), engine="h5netcdf") as data:
-        return [float(one) for one in data["a"].values]
+        return [float(one) for one in data[variable].values.ravel()]
 
 
 def uploaded(edges: Edges, body: bytes) -> str:

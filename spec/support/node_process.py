@@ -18,7 +18,7 @@ class NodeProcess:
     def __init__(self, folder: Path, name: str, section: str) -> None:
         """`section`: the nodes behind it, in ini."""
         self.name, self.folder = name, folder / name
-        self._settings, self._section, self._port = folder / f"{name}.ini", section, 0
+        self._settings, self.section, self._port = folder / f"{name}.ini", section, 0
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
         self.folder.mkdir()
@@ -29,7 +29,7 @@ class NodeProcess:
         """Start it, and return when it listens."""
         self._settings.write_text(
             f"[stratus]\ntype = rest\nport = {self._port}\nfolder = {self.folder}\nfiles = {self.folder.parent}\n\n"
-            f"{self._section}"
+            f"{self.section}"
         )
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pileus", "node", "start", str(self._settings)],

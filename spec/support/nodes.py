@@ -38,7 +38,7 @@ class HandNode:
         self.name, self.asked = name, list[str]()
         self._epas, self._dies, self._error, self._lock = epas, dies, error, threading.Lock()
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """See Node."""
         return tuple(Capability(f"{epa}:{op}", inputs=(1, None)) for epa in self._epas for op in OPS)
 

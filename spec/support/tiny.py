@@ -19,13 +19,13 @@ SQUARE = {"type": "Polygon", "coordinates": [[[1, 1], [5, 1], [5, 5], [1, 5], [1
 ZONE = {"type": "Feature", "id": "square", "properties": {}, "geometry": SQUARE}
 
 
-def raster(values: Any = None, size: float = 1) -> bytes:
-    """A GeoTIFF of ones, or of other values; its upper left corner is (0, 8)."""
+def raster(values: Any = None, size: float = 1, west: float = 0) -> bytes:
+    """A GeoTIFF of ones, or of other values; its upper left corner is (`west`, 8)."""
     values = np.ones((8, 8), "float32") if values is None else values
     height, width = values.shape
     profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "width": width, "height": height, "crs": "EPSG:4326"}
     with MemoryFile() as memory:
-        with memory.open(**profile, transform=from_origin(0, 8, size, size)) as dataset:
+        with memory.open(**profile, transform=from_origin(west, 8, size, size)) as dataset:
             dataset.write(values, 1)
         return bytes(memory.read())
 

@@ -63,6 +63,7 @@ REFUSED = {
     "ReplayLimitExceeded",
     "SubscriptionLimitExceeded",
     "BatchRequestTooLong",
+    "BlockedException",
     "BatchEntryIdsNotDistinct",
     "BucketAlreadyExists",
     "BucketAlreadyOwnedByYou",

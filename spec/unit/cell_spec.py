@@ -25,7 +25,7 @@ from pileus.cell.cell import Cell
 from pileus.cell.channel import SAID, Channel, sealed
 from pileus.cell.confine import DENIED, Limits
 from pileus.cell.inside import Here, Inside
-from pileus.cell.results import BadAnswer, facts_of, measured_from_numbers, measured_to_numbers
+from pileus.cell.results import BadAnswer, facts_of, grid_from, measured_from_numbers, measured_to_numbers
 from pileus.cell.room import MAGIC, Room
 from pileus.cell.servant import Child, lacking
 from pileus.cell.settings import limits_of
@@ -374,13 +374,13 @@ GRID = [3, 3, 0.0, 3.0, 1.0, -1.0, "EPSG:4326"]
 
 
 def test_only_grids_that_rasters_have_are_compiled() -> None:
-    assert room._grid(GRID) == Grid(*GRID)  # type: ignore[arg-type]
+    assert grid_from(GRID) == Grid(*GRID)  # type: ignore[arg-type]
     for at, value in ((0, 0), (0, 1 << 40), (1, 2.5), (2, float("inf")), (4, 0.0), (5, 0), (6, 7), (6, "x" * 200_000)):
         with pytest.raises(BadAnswer):
-            room._grid([*GRID[:at], value, *GRID[at + 1 :]])
+            grid_from([*GRID[:at], value, *GRID[at + 1 :]])
     for odd in (None, {}, GRID[:-1], [*GRID, 1]):
         with pytest.raises(BadAnswer):
-            room._grid(odd)
+            grid_from(odd)
 
 
 def test_only_outputs_of_their_format_and_name_are_taken() -> None:

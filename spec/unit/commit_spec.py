@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from pileus.backfills.recover import recorded
-from pileus.errors import Conflict, Unavailable
+from pileus.errors import Conflict
 from pileus.models import Manifest, Output, Partition
-from pileus.outputs.commit import clean, fence, unfenced
+from pileus.outputs.commit import fence
 from pileus.wiring import Edges, wire_folder
 
 PARTITION = Partition("viirs", "001", "2015-01", "20150101")
@@ -44,34 +44,6 @@ def test_of_two_claims_the_later_one_alone_can_commit(edges: Edges) -> None:
     with pytest.raises(Conflict):
         early.commit(manifest(edges, "old"))
     late.commit(manifest(edges, "new"))
-
-
-def test_the_first_claim_of_a_partition_commits_and_publishes_without_a_fence(edges: Edges) -> None:
-    held, wanted = unfenced(edges.place(PARTITION), "first"), manifest(edges, "f", "clips/1")
-    staged = held.stage(wanted.outputs[0].url)
-    edges.store.put(staged, b"f")
-    assert list(edges.store.list(edges.protected("manifests/"))) == []
-    held.publish(held.commit(wanted), [staged])
-    assert seen(edges) == {"1": b"f"}
-
-
-def test_a_first_claim_that_is_lost_cannot_commit_after_a_later_one_has_fenced(edges: Edges) -> None:
-    place = edges.place(PARTITION)
-    first, late = unfenced(place, "first"), fence(place, "late")
-    with pytest.raises(Unavailable):
-        first.commit(manifest(edges, "old"))
-    late.commit(manifest(edges, "new"))
-
-
-def test_what_a_first_claim_has_staged_stays_until_a_later_claim_has_fenced(edges: Edges) -> None:
-    place = edges.place(PARTITION)
-    first, wanted = unfenced(place, "first"), manifest(edges, "f", "clips/1")
-    edges.store.put(first.stage(wanted.outputs[0].url), b"f")
-    clean(place, "first")
-    assert len(list(edges.store.list(edges.internal("staged/")))) == 1
-    fence(place, "late")
-    clean(place, "first")
-    assert list(edges.store.list(edges.internal("staged/"))) == []
 
 
 def test_what_is_staged_is_seen_only_after_the_commit_and_then_whole(edges: Edges) -> None:

@@ -8,7 +8,8 @@ import xarray
 
 from pileus import keys
 from pileus.errors import DocumentError
-from pileus.graphs.statistics import Statistics, check_statistics, write_statistics
+from pileus.graphs.collection import OfCollection
+from pileus.graphs.statistics import check_statistics, write_statistics
 from pileus.models import Partition
 from pileus.outputs.tables import to_parquet, with_time
 from pileus.wiring import Edges, wire_folder
@@ -34,7 +35,7 @@ def edges(folder: Path, *bands: str, versions: tuple[str, ...] = ("001",)) -> Ed
 
 
 def read(made: Edges, uri: str, path: Path) -> xarray.Dataset:
-    wanted = Statistics.of(uri)
+    wanted = OfCollection.of(uri)
     assert wanted is not None
     write_statistics(made, wanted, path)
     return xarray.load_dataset(path, engine="h5netcdf")
@@ -58,7 +59,7 @@ def test_of_several_bands_one_is_named_and_of_versions_the_last_is_read(tmp_path
 
 def test_a_collection_that_there_is_not_is_refused_before_the_start(tmp_path: Path) -> None:
     made = edges(tmp_path, "rad")
-    wanted = Statistics.of("collection:light")
+    wanted = OfCollection.of("collection:light")
     assert wanted is not None
     with pytest.raises(DocumentError, match="lights"):
         check_statistics(made, wanted)
@@ -67,8 +68,8 @@ def test_a_collection_that_there_is_not_is_refused_before_the_start(tmp_path: Pa
 @pytest.mark.parametrize("uri", ["collection:", "collection://a/b", "collection:a?band", "collection:a?color=red"])
 def test_a_wrong_address_is_refused(uri: str) -> None:
     with pytest.raises(DocumentError):
-        Statistics.of(uri)
+        OfCollection.of(uri)
 
 
 def test_other_addresses_are_none_of_a_collection() -> None:
-    assert Statistics.of("https://example.org/a.nc") is None
+    assert OfCollection.of("https://example.org/a.nc") is None

@@ -1,10 +1,7 @@
 """Outputs of one group, through the real hops: each at a key of its own, and valid whatever the pixels hold."""
 
 import io
-import itertools
 import json
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pileus.errors import Conflict, UsageError
+from pileus.errors import UsageError
 from pileus.outputs.export import export
 from pileus.outputs.writers import Written
 from pileus.strict_json import parse_json
-from pileus.tasks.process_group import TaskControl, WorkerState, process_group
+from pileus.tasks.process_group import WorkerState, process_group
 from pileus.wiring import Edges
 from spec.support.tiny import archive, folder_edges, group_event, raster
 from spec.support.zonal_reference import tgz
@@ -69,23 +66,3 @@ def test_an_infinite_pixel_is_told_and_every_document_stays_valid(tmp_path: Path
     assert table["mean"].to_pylist() == [np.inf]
     (feature,) = parse_json(export(table, "geojson"))["features"]
     assert (feature["properties"]["mean"], feature["properties"]["min"]) == (None, 1)
-
-
-@pytest.mark.parametrize(("step", "claims"), [(1, 0), (200, 1)], ids=["quick", "longer than a lease"])
-def test_a_first_claim_that_took_long_asks_whether_it_still_is_before_its_commit(
-    tmp_path: Path, step: int, claims: int
-) -> None:
-    """Its worker may have slept, and the partition may be removed since: then nothing is written."""
-    times, asked = itertools.count(0, step), list[str]()
-    edges, path = replace(folder_edges(tmp_path), now=lambda: next(times)), tmp_path / "tiny_201501.tgz"
-    path.write_bytes(archive())
-    event = group_event(path, "201501", {"process": {"zones": "s3://internal/zones/tiny.geojson", "band": "light"}})
-    worker = WorkerState(tmp_path / "scratch")
-    control = TaskControl(claimed=lambda: bool(asked.append("claim")), first=True)
-    try:
-        with pytest.raises(Conflict) if claims else nullcontext():
-            process_group(edges, event, worker, control)
-    finally:
-        worker.close()
-    assert len(asked) == claims
-    assert len(list(edges.store.list("s3://protected/manifests/"))) == 1 - claims

@@ -54,18 +54,6 @@ def test_no_order_or_repetition_of_events_moves_it_backwards(order: tuple[str, .
         entry = following
 
 
-def test_only_the_first_claim_of_what_nobody_has_made_is_the_first() -> None:
-    assert lifecycle.is_first(running())
-    released = lifecycle.release(running(), "w1", now=5)
-    again = lifecycle.claim(released, "b/1", "w2", "w2", lease=30, now=5)
-    lost = lifecycle.claim(running("w1", lease=1), "b/1", "w2", "w2", lease=30, now=5)
-    assert again is not None
-    assert lost is not None
-    assert not lifecycle.is_first(again)
-    assert not lifecycle.is_first(lost)
-    assert not lifecycle.is_first(replace(running(), manifest="s3://protected/manifest.json"))
-
-
 def test_only_one_of_two_workers_gets_it() -> None:
     assert lifecycle.claim(running("w1"), "b/1", "w2", "w2", lease=30, now=5) is None
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pileus.errors import DocumentError, HandedBack
 from pileus.nodes.node import NodeLost
-from pileus.nodes.plan import part_id
+from pileus.nodes.plan import part_id, plan_of
 from pileus.nodes.route import Patience, Route
 from pileus.stratus.graph import graph_of
 from pileus.stratus.request import StratusRequest
@@ -135,7 +135,7 @@ def test_a_request_that_is_stopped_ends_soon(tmp_path: Path) -> None:
 class Silent(HandNode):
     """Does not answer."""
 
-    def capabilities(self) -> tuple[()]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[()]:
         """See Node."""
         raise NodeLost("gone")
 
@@ -150,10 +150,29 @@ def test_nobody_who_can_is_said_with_those_who_do_not_answer(tmp_path: Path) -> 
 
 def test_what_can_be_known_is_checked_before() -> None:
     wrong = StratusRequest.from_json({"operation": [{"name": "a:sum", "result": "r1"}]})
-    with pytest.raises(DocumentError, match=r"operation\[0\].input: a:sum takes at least 1, not 0"):
+    with pytest.raises(DocumentError, match=r"operation\[0\].input: a:sum takes at least 1 input, not 0"):
         Route([HandNode("one", ["a"])]).check(wrong)
 
 
 def test_the_id_of_a_part_is_short_enough() -> None:
     assert len(part_id("r" * 64, 9999)) <= 40
     assert part_id("r" * 64, 1) != part_id("r" * 63 + "s", 1)
+
+
+def test_many_parts_of_one_kind_are_few_with_several_operations_each(tmp_path: Path) -> None:
+    """Twenty operations by one node, then twenty by another: eight parts each."""
+    waves = [
+        {"name": f"{epa}:twice", "input": f"a{one}" if epa == "b" else "v0", "result": f"{epa}{one}"}
+        for epa in ("a", "b")
+        for one in range(20)
+    ]
+    last = {"name": "b:sum", "input": [f"b{one}" for one in range(20)], "result": "all"}
+    request = StratusRequest.from_json(
+        {"rid": "many", "input": [{"name": "v0", "uri": "given:v0"}], "operation": [*waves, last]}
+    )
+    one, two = HandNode("one", ["a"]), HandNode("two", ["b"])
+    parts = plan_of(graph_of(request), {each.name: each.capabilities() for each in (one, two)})[1].parts
+    made = Route([one, two]).run(request, {"v0": values(tmp_path / "v0.nc", 1)}, tmp_path / "work", threading.Event())
+    assert read(made["all"]) == [80]
+    assert [len(part.request.operations) for part in parts if part.node == "one"] == [3, 3, 3, 3, 2, 2, 2, 2]
+    assert (len(one.asked), len(two.asked)) == (8, 1)

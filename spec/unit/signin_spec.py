@@ -23,7 +23,7 @@ import paramiko
 import pytest
 
 from pileus.documents import Credentials, Provider, SecretRef
-from pileus.download.fetch import download, granule_of
+from pileus.download.fetch import download, granule_of, open_stream
 from pileus.edges.providers import ProviderEdge, connect, ftp, http_connection, s3, sftp
 from pileus.edges.providers.faults import translate
 from pileus.edges.secrets import Secret, Secrets
@@ -370,6 +370,33 @@ def test_a_custom_authority_is_trusted_when_named_and_only_then(
         pytest.raises(Refused, match="certificate is not trusted"),
     ):
         edge.open(f"{site.url}/a.bin")
+
+
+def test_small_files_come_over_tls_too(nginx: Any, authority: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    bodies = {f"{number}.bin": bytes([number]) * 40_000 for number in range(40)}
+    for name, body in bodies.items():
+        (tmp_path / "site" / name).write_bytes(body)
+    site = nginx(tmp_path / "site", tls=authority)
+    named = Provider(id="x", protocol="https", host=site.host, ca_file=str(authority[0]))
+    with closing(connect(named, secrets=Secrets(environ={}))) as edge:
+        download([granule_of(f"{site.url}/{name}") for name in bodies], tmp_path / "out", edge, parallel=3)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == bodies
+
+
+def test_a_connection_goes_on_with_the_tls_session_of_an_earlier_one(
+    nginx: Any, authority: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "site").mkdir()
+    site = nginx(tmp_path / "site", tls=authority, location='return 200 "$ssl_session_reused";')
+    named = Provider(id="x", protocol="https", host=site.host, ca_file=str(authority[0]))
+    with closing(connect(named, secrets=Secrets(environ={}))) as edge:
+        told = []
+        for _ in range(3):
+            with open_stream(f"{site.url}/a.bin", edge) as stream:
+                told.append(stream.read())
+            edge.rest()
+    assert told == [b".", b"r", b"r"]
 
 
 def test_a_server_that_does_not_speak_tls_is_unreachable(nginx: Any, tmp_path: Path) -> None:

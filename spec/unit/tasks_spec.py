@@ -20,6 +20,7 @@ from pileus.project.workflow_tasks import with_tasks
 from pileus.task_folder import TaskFolder
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.container_payloads import ContainerPayloads
+from pileus.worker.docker_containers import DockerContainers
 from pileus.worker.task_process import TaskProcess
 from spec.support.own_project import write_tasks, write_workflow
 
@@ -77,7 +78,7 @@ def test_an_image_without_pileus_needs_docker_and_says_so_in_a_sentence(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     task = parse_value(TaskDefinition, FOREIGN, "task.json")
-    does = ContainerPayloads("stranger", task, tmp_path / "scratch", memory=100)
+    does = ContainerPayloads("stranger", DockerContainers("stranger", task, tmp_path / "scratch", memory=100))
     with closing(does), pytest.raises(UsageError) as told:
         does.run({"features": []}, threading.Event())
     assert str(told.value) == "stranger: runs in an image, which needs Docker: install it first"

@@ -11,10 +11,13 @@ from pileus import lifecycle
 from pileus.backfills.record import ended_in
 from pileus.edges.index import change_backfill
 from pileus.edges.queues import Message
+from pileus.errors import Corrupt, NoSpace, PileusError
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask
 from pileus.models import Group, Partition, State
+from pileus.tasks.process_group import TaskControl
+from pileus.timing import Hop, Timing
 from pileus.wiring import Edges, wire_folder
 from pileus.worker.loop import Worker
 from spec.support.handed import Queues
@@ -31,10 +34,17 @@ class Desk:
         self.edges: Edges = replace(wire_folder(folder, {}), now=lambda: self.time)
         self.edges.index.put_backfill(Backfill("b", "viirs", "001", "2015-01", "2015-12", "month"))
         self.queued = self.edges.index.put(QUEUED)
-        self.worker = Worker(self.edges, self.queues, self.task, name="me")
+        self.ended: list[Entry] = []
+        self.broken: PileusError | None = None
+        self.worker = Worker(self.edges, self.queues, self.task, name="me", ended=self.ended.append)
 
-    def task(self, *_: object) -> Mapping[str, Any]:
+    def task(self, _: object, control: TaskControl) -> Mapping[str, Any]:
         self.worked += 1
+        with control.timing.hop("download"):
+            self.time += 3
+            control.timing.moved("download", 7)
+        if self.broken:
+            raise self.broken
         return {"manifest": "s3://protected/manifest.json", "downloaded": 0}
 
     def handle(self, *, run: int = 1, said: bool = True) -> list[str]:
@@ -83,6 +93,26 @@ both = pytest.mark.parametrize("said", [True, False], ids=["as the message says"
 def test_a_queued_partition_is_worked_on_and_answered_for(desk: Desk, said: bool) -> None:
     assert desk.handle(said=said) == ["succeed", "delete"]
     assert (desk.state, desk.worked) == (State.succeeded, 1)
+
+
+@pytest.mark.parametrize("broken", [None, Corrupt("its size differs", where="a.tgz")], ids=["succeeded", "failed"])
+def test_the_entry_of_what_has_ended_says_where_its_time_went(desk: Desk, broken: Corrupt | None) -> None:
+    desk.change(lambda entry: lifecycle.queue(None, replace(QUEUED, tag=entry.tag), now=desk.time - 9, live=False))
+    desk.broken = broken
+    desk.handle(said=False)
+    stored = desk.edges.index.entry(PARTITION)
+    assert stored
+    timing = Timing.from_json(stored.timing)
+    assert timing
+    assert (timing.began, timing.hops["queue"]) == (1_700_000_000.0, Hop(-9, 9))
+    assert timing.hops["download"].bytes == 7
+    assert desk.ended == [stored], "who counts is told it as it was stored"
+
+
+def test_what_is_handed_back_is_not_told_as_ended(desk: Desk) -> None:
+    desk.broken = NoSpace("the volume is full")
+    desk.handle()
+    assert (desk.state, desk.ended) == (State.queued, [])
 
 
 @both

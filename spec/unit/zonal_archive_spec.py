@@ -15,7 +15,7 @@ import shapely
 from pileus.documents import Process
 from pileus.errors import ArchiveError, RasterError
 from pileus.raster import member_layers
-from pileus.zonal import Measured, MemoryCache, Source, archive, measure
+from pileus.zonal import Measured, MemoryCache, Source, context, measure
 from spec.support.zonal_reference import tgz, write, zones_of
 
 RNG = np.random.default_rng(11)
@@ -67,11 +67,11 @@ def test_several_bands_share_a_mask_that_comes_between_them(tmp_path: Path, tifs
 def test_pixels_that_wait_for_their_mask_beyond_the_limit_wait_on_disk(
     tmp_path: Path, tifs: dict[str, bytes], truth: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "HOLD", 10_000)
+    monkeypatch.setattr(context, "HOLD", 100)
     ours = measured(tgz(tifs), tmp_path)
     assert ours.table == truth.table
     assert ours.engine == "scratch+stream"
-    assert ours.scratch_bytes > 10_000
+    assert ours.scratch_bytes > 100
     assert ours.notes[0].endswith("bytes of light waited for their mask on disk")
 
 

@@ -4,6 +4,7 @@ import { bytes, fill, h, say } from "./dom.js";
 import { Grid } from "./grid.js";
 import { address, Panel } from "./partition.js";
 import { Happenings, Partitions } from "./partitions.js";
+import { Timing } from "./timing.js";
 import { badge, duration, legend, progress, told } from "./states.js";
 
 const LIST_EVERY = 5000;
@@ -24,11 +25,12 @@ export class Backfills {
     this.grid = new Grid({ onopen: (period) => (location.hash = address(this.id, period)), ontell: (text) => (this.about.textContent = text) });
     this.partitions = new Partitions(source);
     this.happenings = new Happenings(source);
+    this.timing = new Timing(source);
     this.head = h("div", { class: "head" });
     this.facts = h("div", { class: "facts-of" });
     this.about = h("p", { class: "about" });
     this.sent = h("p", { class: "sent", role: "status" });
-    fill(this.body, this.head, this.sent, this.facts, this.grid.element, this.about, (this.signs = legend()), this.partitions.element, this.happenings.element);
+    fill(this.body, this.head, this.sent, this.facts, this.grid.element, this.about, (this.signs = legend()), this.partitions.element, this.timing.element, this.happenings.element);
     this.element = h("div", { class: "backfills" }, this.lost,
       h("section", { class: "left", "aria-label": "All backfills" }, h("div", { class: "title" }, h("h1", {}, "Backfills"), h("span", { class: "space" }), start), this.cards, this.older),
       h("div", { class: "main" }, this.none, this.body));
@@ -144,7 +146,7 @@ export class Backfills {
     this.grid.show(points, one.unit);
     this.signs.classList.toggle("day", one.unit === "day");
     this.body.hidden = false;
-    await Promise.all([this.partitions.of(id), this.happenings.of(id)]);
+    await Promise.all([this.partitions.of(id), this.timing.of(id), this.happenings.of(id)]);
   }
 
   show(one) {

@@ -41,6 +41,10 @@ export class Live {
     return fresh(this.path(id, `history?${query({ limit: 50, cursor })}`));
   }
 
+  timing(id, limit) {
+    return fresh(this.path(id, `timing?${query({ limit })}`));
+  }
+
   act(id, action, body) {
     return post(this.path(id, action), body);
   }
@@ -119,6 +123,10 @@ export class Exported {
   }
 
   async history() {
+    return null;
+  }
+
+  async timing() {
     return null;
   }
 

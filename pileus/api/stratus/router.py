@@ -55,6 +55,10 @@ FILE = {
 }
 Cid = Annotated[str, Query(max_length=64, description="Of whoever asked; empty: of all.")]
 Name = Annotated[str, Query(max_length=64, description="Of the result; empty: the only one.", examples=["r3"])]
+Via = Annotated[
+    str,
+    Query(max_length=2200, description="Ids of the nodes that a request has passed, with commas between."),
+]
 router = APIRouter(prefix="/stratus", tags=["stratus"])
 
 
@@ -129,11 +133,10 @@ def delete(graphs: Graphs, id: Id = None, rid: Id = None, sid: Id = None) -> dic
 
 
 @router.get("/core/capabilities", dependencies=READ, summary="List what can be asked for")
-def capabilities(graphs: Graphs) -> CapabilitiesAnswer:
+def capabilities(graphs: Graphs, via: Via = "") -> CapabilitiesAnswer:
     """Return each operation with the JSON Schema of its parameters."""
-    return CapabilitiesAnswer(
-        capabilities=[CapabilityAnswer.model_validate(one.to_json()) for one in graphs.capabilities()]
-    )
+    found = graphs.capabilities(tuple(filter(None, via.split(","))))
+    return CapabilitiesAnswer(capabilities=[CapabilityAnswer.model_validate(one.to_json()) for one in found])
 
 
 @router.get("/core/epas", dependencies=READ, summary="List endpoints")
@@ -158,7 +161,10 @@ def health(graphs: Graphs) -> dict[str, str]:
     openapi_extra=FILE,
 )
 async def upload(request: Request, graphs: Graphs) -> ValueAnswer:
-    """Keep a NetCDF4 file, and return the address by which inputs name it. The same file has the same address."""
+    """Keep a NetCDF4 file, and return the address by which inputs name it. The same file has the same address.
+
+    On a stack it is kept for ten days after it was wanted last, on a node for one.
+    """
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as kept:
         async for block in request.stream():
             await run_in_threadpool(kept.write, block)

@@ -14,9 +14,11 @@ from pileus.api.roles import Role
 from pileus.api.stream import current, of_backfill
 from pileus.api.v1.paging import Cursor, Limit
 from pileus.backfills.status import to_record
+from pileus.backfills.timing import SHOWN
 from pileus.client.answers import BackfillAnswer, Cell, Happening, Page, PlanAnswer
 from pileus.client.asked import Again, NewBackfill, Span
 from pileus.client.paging import page
+from pileus.client.timing_answers import TimingAnswer
 from pileus.lifecycle.backfill import Backfill, State
 
 router = APIRouter(prefix="/backfills", tags=["backfills"])
@@ -109,6 +111,16 @@ def history(reach: Reached, id: Id, limit: Limit = 100, cursor: Cursor = None) -
     """Return what happened last to each partition, newest first."""
     found = reach.backfills.history(id)
     return page(found, lambda one: f"{one.time} {one.period}/{one.group}", lambda one: one, limit=limit, cursor=cursor)
+
+
+@router.get("/{id}/timing", dependencies=READ, summary="Show where its time went")
+def timing(
+    reach: Reached,
+    id: Id,
+    limit: Annotated[int, Query(ge=0, le=1000, description="Most partitions that are told, the slowest.")] = SHOWN,
+) -> TimingAnswer:
+    """Return seconds and bytes by step, the slowest partitions with theirs, and how many were in which step when."""
+    return reach.backfills.timing(id, limit=limit)
 
 
 @router.post("/{id}/pause", dependencies=OPERATE, summary="Pause a backfill")

@@ -8,11 +8,13 @@ from pileus.backfills import control
 from pileus.backfills.begin import begin
 from pileus.backfills.plan import plan
 from pileus.backfills.status import Status, find, status, status_of
+from pileus.backfills.timing import SHOWN, where_time_went
 from pileus.client.answers import Happening, PartitionDetail
 from pileus.client.forecast import Forecast
 from pileus.client.local.partitions import logs_of, moment, partition_of
 from pileus.client.rules import BackfillRules, SpanRules
 from pileus.client.services import Services
+from pileus.client.timing_answers import TimingAnswer
 from pileus.deploy.cost import estimate
 from pileus.deploy.figures import latest_manifests, read_prices, spending, work_of
 from pileus.edges.logs import Line
@@ -78,6 +80,10 @@ class LocalBackfills:
         edges = self.services.edges
         settled = control.settle(edges, self.services.workflows, find(edges, id))
         return status_of(edges, settled, whole=whole, files=files)
+
+    def timing(self, id: str, *, limit: int = SHOWN) -> TimingAnswer:
+        """Return where its time went: by step, of its `limit` slowest partitions, and over time. Raises Unknown."""
+        return TimingAnswer.of(id, where_time_went(self.status(id, whole=True), limit=limit))
 
     def pause(self, id: str) -> Backfill:
         """Stop it so that `resume` can continue it. Raises NotNow when it is over."""

@@ -1,7 +1,7 @@
 """Requests of Stratus on the stack: start, look, stop, take results; see `stratus.service.Service`."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +12,7 @@ from pileus.edges.store import delete_all
 from pileus.errors import Conflict, DocumentError, NotFound, UsageError
 from pileus.graphs import record
 from pileus.graphs.progress import entry_of, error_of, latest, progress_of, subject_of
+from pileus.graphs.uploads import sweep, want
 from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.stratus.capability import Capability
@@ -32,7 +33,7 @@ class LocalGraphs:
     by: str = ""
     """Who asks: a request that is stopped says so."""
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, _via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """Return what workers can do."""
         return self.services.edges.endpoints().capabilities()
 
@@ -86,9 +87,10 @@ class LocalGraphs:
         for url in record.objects(edges, subject_of(rid)):  # the copy of the entry last: until then it can be repeated
             delete_all(edges.store, [url])
         edges.index.remove(entry)
+        sweep(edges)
 
     def upload(self, content: BinaryIO) -> str:
-        """Keep a NetCDF4 file, and return the address by which inputs name it, `value:SHA256`.
+        """Keep a NetCDF4 file for ten days, and return the address by which inputs name it, `value:SHA256`.
 
         Raises UsageError for any other file, and for one of more than a gigabyte.
         """
@@ -96,7 +98,9 @@ class LocalGraphs:
         with tempfile.NamedTemporaryFile(prefix="pileus-value-") as kept:
             sha256 = copy_netcdf(content, kept.file, LARGEST, too_long)
             kept.flush()
+            want(edges, [sha256])
             edges.archives.put(Path(kept.name), record.value_url(edges, sha256))
+        sweep(edges)
         return f"{SCHEME}{sha256}"
 
     def _settled(self, rid: str) -> Entry:

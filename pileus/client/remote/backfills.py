@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 from pileus.backfills.status import Status, from_record
+from pileus.backfills.timing import SHOWN
 from pileus.client.answers import BackfillAnswer, Happening, PartitionDetail
 from pileus.client.forecast import Forecast
 from pileus.client.remote.http import Http, segment
 from pileus.client.rules import BackfillRules, SpanRules
+from pileus.client.timing_answers import TimingAnswer
 from pileus.edges.logs import Line
 from pileus.lifecycle.backfill import Backfill, Select
 from pileus.lifecycle.backfill import State as BackfillState
@@ -40,6 +42,10 @@ class RemoteBackfills:
     def status(self, id: str, *, whole: bool = False, files: bool = False) -> Status:
         """Return a backfill with the outcome of each partition. Raises Unknown."""
         return from_record(self.http.read(f"{_at(id)}/status", whole=whole, files=files))
+
+    def timing(self, id: str, *, limit: int = SHOWN) -> TimingAnswer:
+        """Return where its time went: by step, of its `limit` slowest partitions, and over time. Raises Unknown."""
+        return TimingAnswer.model_validate(self.http.json(f"{_at(id)}/timing", limit=limit))
 
     def pause(self, id: str) -> Backfill:
         """Stop it so that `resume` can continue it. Raises NotNow when it is over."""

@@ -1,6 +1,6 @@
 """Requests of Stratus through the HTTP API; see `stratus.service.Service`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -19,9 +19,10 @@ class RemoteGraphs:
 
     http: Http
 
-    def capabilities(self) -> tuple[Capability, ...]:
+    def capabilities(self, via: Sequence[str] = (), /) -> tuple[Capability, ...]:
         """Return what it can do."""
-        return tuple(Capability.from_json(one) for one in self.http.json(f"{AT}/capabilities")["capabilities"])
+        found = self.http.json(f"{AT}/capabilities", via=",".join(via) or None)["capabilities"]
+        return tuple(Capability.from_json(one) for one in found)
 
     def start(self, request: StratusRequest) -> Progress:
         """Start a request, and return where it stands; with the rid of an equal one, that one."""

@@ -1,5 +1,6 @@
 """Addresses: from a provider's host and a collection's path to URLs, and what may be shown of them."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -12,6 +13,8 @@ from pileus.protocols import REGISTERED, usual_port
 LISTS = (".txt", ".lst", ".list", ".urls")
 """Endings of a provider path that is a list of URLs in place of a folder."""
 SAFE = "/%:@!$&'()*+,;=~-._"
+_PLAIN = re.compile(r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9/._~-]*)")
+"""A URL whose path stands in a request as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,13 @@ class Origin:
 
     @property
     def url(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as a request names them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" + ("" if self.port == usual_port(self.scheme) else f":{self.port}")
+        return host if self.port == usual_port(self.scheme) else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +89,20 @@ def base_of(provider: Provider) -> Base:
     return Base(Origin(split.scheme, split.hostname, port), split.path or "/")
 
 
-@lru_cache(256)
 def origin_of(url: str) -> Origin:
     """Raises UsageError for a URL without a host or of a scheme that has no port."""
+    mark = url.find("://")
+    end = url.find("/", mark + 3) if mark > 0 else -1
+    try:
+        return _origin(url[:end] if end > 0 else url)
+    except UsageError as exc:
+        exc.where = shown(url)
+        raise
+
+
+@lru_cache(256)
+def _origin(url: str) -> Origin:
+    """`url`: its beginning up to the path is enough."""
     try:
         split = urlsplit(url)
         port = split.port or usual_port(split.scheme)
@@ -93,6 +112,18 @@ def origin_of(url: str) -> Origin:
         with_ports = [name for name, protocol in REGISTERED.items() if protocol.port is not None]
         raise UsageError(f"expected a URL with one of {', '.join(with_ports)}", where=shown(url))
     return Origin(split.scheme, split.hostname or "", port)
+
+
+def target_of(url: str) -> str:
+    """Return what a request names of a URL: path and query.
+
+    >>> target_of("https://x.org/v1/a.tif"), target_of("https://x.org/a b?c=1#d"), target_of("https://x.org")
+    ('/v1/a.tif', '/a%20b?c=1', '/')
+    """
+    if plain := _PLAIN.fullmatch(url):
+        return plain[1]
+    split = urlsplit(url)
+    return quote(split.path or "/", safe=SAFE) + (f"?{split.query}" if split.query else "")
 
 
 def shown(url: str) -> str:

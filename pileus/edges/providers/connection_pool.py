@@ -41,10 +41,15 @@ class ConnectionPool(Generic[L]):
                 return self._idle.pop()
         return self._make(self._connections.acquire(self._provider, self._limit, pulse))
 
+    def take_idle(self, fits: Callable[[L], bool]) -> L | None:
+        """Return the connection that was given back last, None where there is none or it does not fit."""
+        with self._lock:
+            return self._idle.pop() if self._idle and fits(self._idle[-1]) else None
+
     @contextmanager
-    def lent(self, pulse: Pulse | None) -> Iterator[L]:
-        """Lend a connection; the caller returns it with `give_back`. It is closed if the block raises."""
-        connection = self.take(pulse)
+    def lent(self, pulse: Pulse | None, taken: L | None = None) -> Iterator[L]:
+        """Lend a connection, or `taken`; the caller returns it with `give_back`. It is closed if the block raises."""
+        connection = self.take(pulse) if taken is None else taken
         try:
             yield connection
         except BaseException:

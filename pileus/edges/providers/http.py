@@ -12,19 +12,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from http.cookiejar import CookieJar
 from typing import IO
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin
 from urllib.request import Request
 
 from pileus.documents import Provider
 from pileus.download.source import Limits
 from pileus.download.transfer import BLOCK, Transfer, persistently
 from pileus.edges.connections import Connections
-from pileus.edges.providers.address import SAFE, Origin, base_of, limits_of, origin_of, shown
+from pileus.edges.providers.address import Origin, base_of, limits_of, origin_of, shown, target_of
+from pileus.edges.providers.asked_file import AskedFile
 from pileus.edges.providers.connection_pool import ConnectionPool
 from pileus.edges.providers.faults import status_error, translated
-from pileus.edges.providers.http_answer import Answer
+from pileus.edges.providers.http_answer import Answer, fields_of, request
 from pileus.edges.providers.http_body import HttpResponse
 from pileus.edges.providers.http_connection import FAULTS, Dialler, HttpConnection
 from pileus.edges.providers.index_page import parse_index_page
@@ -57,6 +59,7 @@ class HttpEdge:
         self._dialler = Dialler(context, provider.connect_seconds, secrets.environ, reach)
         self._sign_in = sign_in(provider, secrets, self._to_sign_in(provider, context, secrets.environ), self.now)
         self._cookies: dict[Origin, CookieJar] = {}
+        self._usual: dict[Origin, tuple[Mapping[str, str], str]] = {}
         self._pool = ConnectionPool(
             provider.id,
             provider.globalConnectionLimit,
@@ -143,10 +146,42 @@ class HttpEdge:
         response.validator = response.version  # it is compared, and never sent
         return response
 
-    def open_with(self, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None) -> HttpResponse:
-        """`open`, with the headers that say from where and on what condition."""
+    def ask(self, url: str) -> AskedFile | None:
+        """See Asker. The first request over a connection is `open`'s, which waits: for a lease, the host and TLS."""
+        origin = origin_of(url)
+        if not self._sign_in.at_hand:
+            return None
+        connection = self._pool.take_idle(lambda idle: idle.leads_to(origin))
+        if connection is None:
+            return None
+        try:
+            sent = self._headers(url)
+            words = request("GET", self._dialler.target(origin, target_of(url)), self._fields(origin, sent))
+            return AskedFile(self._pool, connection, url, sent, words, self._open_asked)
+        except (OSError, HTTPException, UnicodeError):
+            self._pool.drop(connection)
+            return None  # `open` meets it again, and says what it is
+        except BaseException:
+            self._pool.drop(connection)
+            raise
+
+    def _fields(self, origin: Origin, sent: Mapping[str, str]) -> str:
+        """Return the header lines for a place; most requests to it have the same."""
+        if (known := self._usual.get(origin)) and known[0] == sent:
+            return known[1]
+        fields = fields_of({"Host": origin.authority, **HEADERS, **sent})
+        self._usual[origin] = sent, fields
+        return fields
+
+    def _open_asked(self, asked: AskedFile, pulse: Callable[[], None] | None) -> HttpResponse:
+        return self.open_with(asked.url, {}, pulse, asked)
+
+    def open_with(
+        self, url: str, headers: Mapping[str, str], pulse: Callable[[], None] | None, asked: AskedFile | None = None
+    ) -> HttpResponse:
+        """`open`, with the headers that say from where and on what condition; `asked`: what was sent already."""
         expect = (200, 206) if "Range" in headers else (200,)
-        connection, answer, final = self._exchange("GET", url, headers, pulse, expect=expect)
+        connection, answer, final = self._exchange("GET", url, headers, pulse, expect, asked)
         try:
             with translated(FAULTS, final):
                 return HttpResponse(connection, answer, final, self._pool.give_back)
@@ -169,14 +204,20 @@ class HttpEdge:
         headers: Mapping[str, str],
         pulse: Callable[[], None] | None,
         expect: tuple[int, ...],
+        asked: AskedFile | None = None,
     ) -> tuple[HttpConnection, Answer, str]:
         """Ask, sign in and follow redirects until an answer of an expected status comes."""
         renewed = False
-        with self._pool.lent(pulse) as connection:
+        with self._pool.lent(pulse, asked.connection if asked else None) as connection:
             for _ in range(MOST_REDIRECTS):
-                sent = self._headers(url)
+                sent = asked.sent if asked else self._headers(url)
                 with translated(FAULTS, url):
-                    answer = self._ask(connection, method, url, {**HEADERS, **headers, **sent}, pulse)
+                    if asked:
+                        answer = asked.answer(pulse)
+                    else:
+                        answer = self._ask(connection, method, url, {**HEADERS, **headers, **sent}, pulse)
+                    self._keep_cookies(answer, url)
+                asked = None
                 if answer.status in expect:
                     return connection, answer, url
                 _drain(connection, answer)
@@ -199,14 +240,14 @@ class HttpEdge:
         headers: Mapping[str, str],
         pulse: Callable[[], None] | None,
     ) -> Answer:
-        origin, split = origin_of(url), urlsplit(url)
-        target = quote(split.path or "/", safe=SAFE) + (f"?{split.query}" if split.query else "")
-        answer = connection.ask(origin, method, self._dialler.target(origin, target), headers, pulse)
+        origin = origin_of(url)
+        return connection.ask(origin, method, self._dialler.target(origin, target_of(url)), headers, pulse)
+
+    def _keep_cookies(self, answer: Answer, url: str) -> None:
         if "Set-Cookie" in answer.headers:
             # A jar for each scheme, host and port: cookies know no ports.
-            jar = self._cookies.setdefault(origin, CookieJar())
+            jar = self._cookies.setdefault(origin_of(url), CookieJar())
             jar.extract_cookies(answer, Request(url))  # type: ignore[arg-type]
-        return answer
 
     def _headers(self, url: str) -> dict[str, str]:
         """Credentials and cookies for a URL; none for a host that is not trusted with them."""

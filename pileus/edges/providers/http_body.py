@@ -5,6 +5,7 @@ import binascii
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -12,11 +13,13 @@ from functools import lru_cache
 from pileus.edges.providers.address import shown
 from pileus.edges.providers.faults import translate
 from pileus.edges.providers.http_answer import Answer, Headers
-from pileus.edges.providers.http_connection import BUFFER, FAULTS, HttpConnection, receive
+from pileus.edges.providers.http_connection import BUFFER, FAULTS, PATIENCE, HttpConnection, receive
 from pileus.edges.providers.kernel_copy import PLENTY, POURS
 from pileus.errors import Corrupt, Truncated, Unreachable
 
 _DIGEST = re.compile(r"(sha-256|md5)=:?([A-Za-z0-9+/]+=*)", re.IGNORECASE)
+_TELLING = frozenset({"content-md5", "repr-digest", "digest", "x-amz-request-id"})
+"""Fields without which a head tells no checksum."""
 WORTH = 1 << 19
 """Bytes to come that are worth a pipe."""
 MORE = "more bytes came than were announced"
@@ -47,7 +50,7 @@ class HttpResponse:
         """What tells one version of the file from another: Apache's tag of a file is weak for its first second."""
         self.checksum = None if partial else checksum_of(headers)
         self.content_type: str | None = headers.get("Content-Type") or None
-        self.modified = _modified(headers.get("Last-Modified"))
+        self.modified = modified_of(headers.get("Last-Modified"))
         self._ended = False
         self._chunk: int | None = None
         """Bytes of the chunk that are still to come; None before its head."""
@@ -197,18 +200,15 @@ class HttpResponse:
 
 
 def _read_tls(sock: ssl.SSLSocket, buffer: memoryview) -> int | None:
-    """Records hold 16 KiB at most: gather some, as long as they come without waiting."""
-    count = 0
-    while count < len(buffer):
-        try:
-            came = sock.recv_into(buffer[count:])
-        except (TimeoutError, ssl.SSLWantReadError):
-            return count or None
-        if came == 0:
-            break
-        count += came
-        if not sock.pending() and count >= len(buffer) // 4:
-            break
+    """Read until the buffer is full, for about a second: records hold 16 KiB at most, and each block has its price."""
+    count, latest = 0, time.monotonic() + PATIENCE
+    try:
+        while count < len(buffer) and (came := sock.recv_into(buffer[count:])):
+            count += came
+            if time.monotonic() > latest:
+                break
+    except (TimeoutError, ssl.SSLWantReadError):
+        return count or None
     return count
 
 
@@ -231,6 +231,8 @@ def checksum_of(headers: Headers) -> str | None:
     1. Content-MD5. 2. Repr-Digest or Digest with sha-256 or md5. 3. The ETag of S3 where it is the MD5: of an
     object that was put at once and is not encrypted with a key of KMS or the customer.
     """
+    if _TELLING.isdisjoint(headers.fields):
+        return None
     told = [("md5", headers.get("Content-MD5"))]
     digests = headers.get("Repr-Digest") or headers.get("Digest")
     for name, value in _DIGEST.findall(digests):
@@ -250,7 +252,7 @@ def checksum_of(headers: Headers) -> str | None:
 
 
 @lru_cache(1024)
-def _modified(text: str) -> float | None:
+def modified_of(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp() if text else None
     except (ValueError, OverflowError):

@@ -43,6 +43,11 @@ class SignIn(Protocol):
         """Take note that the provider refused `sent`. Return whether another try has other headers."""
         ...
 
+    @property
+    def at_hand(self) -> bool:
+        """Return whether `headers` has its answer without asking a service for it."""
+        ...
+
 
 class Anonymous:
     """No credentials."""
@@ -52,6 +57,10 @@ class Anonymous:
 
     def renew(self, sent: Mapping[str, str]) -> bool:  # noqa: ARG002
         return False
+
+    @property
+    def at_hand(self) -> bool:
+        return True
 
 
 class Fixed(Anonymous):
@@ -104,6 +113,10 @@ class OAuth2:
                 self._token = None
         return True
 
+    @property
+    def at_hand(self) -> bool:
+        return self._token is not None and self._now() < self._ends
+
     def _fetch(self) -> None:
         if self._refresh is not None:
             try:
@@ -145,6 +158,8 @@ def is_signed(url: str) -> bool:
     >>> is_signed("https://b.s3.amazonaws.com/k?X-Amz-Signature=ab"), is_signed("https://x.org/k")
     (True, False)
     """
+    if "?" not in url:
+        return False
     query = urlsplit(url).query.lower()
     return any(query.startswith(name) or f"&{name}" in query for name in SIGNATURES)
 
