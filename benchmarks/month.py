@@ -33,6 +33,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from isal import igzip
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.download import certificate
@@ -47,7 +49,9 @@ PLACES = {
 """West and north edge of each tile, in degrees."""
 LINE = 40_000_000
 """Bytes a second of the limited line."""
-HEAD = 1 << 16
+TIEPOINT = 33922
+"""Tag of a GeoTIFF: column, row, height; then west, north and height of that pixel's corner."""
+HEAD = 1 << 20
 """Bytes of a raster in which its place stands."""
 PEER = """
 import csv, json, sys
@@ -91,19 +95,27 @@ def tiles(tile: Path, folder: Path, names: list[str]) -> None:
             assert source is not None
             head = source.read(HEAD)
             packed = BytesIO()
-            with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=6, mtime=0) as zipped:
+            with igzip.IGzipFile(fileobj=packed, mode="wb", compresslevel=3, mtime=0) as zipped:
                 shutil.copyfileobj(source, zipped, 1 << 20)
                 zipped.write(bytes(-member.size % 512))
             parts.append((member.tobuf(), head, packed.getvalue()))
-    here = next(place for name, place in PLACES.items() if name in tile.name)
     for name in names:
         with (folder / f"{name}.tgz").open("wb") as out:
             for header, head, packed in parts:
-                told, wanted = (struct.pack("<3d", *place, 0.0) for place in (here, PLACES[name]))
-                assert head.count(told) == 1
-                out.write(gzip.compress(header + head.replace(told, wanted), 1))
+                out.write(gzip.compress(header + _moved(head, PLACES[name]), 1))
                 out.write(packed)
             out.write(gzip.compress(bytes(10240), 1))
+
+
+def _moved(head: bytes, place: tuple[float, float]) -> bytes:
+    """Return the head of a GeoTIFF with another west and north edge in its tie point."""
+    (directory,) = struct.unpack_from("<I", head, 4)
+    (count,) = struct.unpack_from("<H", head, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        tag, _, _, at = struct.unpack_from("<HHII", head, entry)
+        if tag == TIEPOINT:
+            return head[: at + 24] + struct.pack("<2d", *place) + head[at + 40 :]
+    raise SystemExit("the tile has no tie point in its head")
 
 
 @dataclass
