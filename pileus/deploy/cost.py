@@ -26,8 +26,9 @@ TRANSITIONS_OF_CHILD = 2
 """Start and end of a group's own execution, where a point has more than FEW groups."""
 DISCOVER = (5.0, 0.5)
 """Seconds of one listing, and the Lambda's gigabytes."""
-OBJECTS = 8
-"""Writes to S3 for one group: table, CSV and item, staged and published; its manifest; its point's list of groups."""
+OBJECTS = 9
+"""Writes to S3 for one group: its fence; table, CSV and item, staged and published; its manifest; its point's list of
+groups."""
 OBJECT_READS = 2
 """Reads from S3: whether the zones are still there, and its share of the run's documents."""
 CHANGES = 3
