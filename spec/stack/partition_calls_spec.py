@@ -25,7 +25,7 @@ EACH = {
     ("DiscoverGranules", "dynamodb", "PutItem"): 1,  # queued
     ("DiscoverGranules", "s3", "PutObject"): 1,  # the point's list of groups
     ("worker", "dynamodb", "PutItem"): 2,  # claimed, ended
-    ("worker", "s3", "PutObject"): 5,  # table, CSV and item staged; the manifest
+    ("worker", "s3", "PutObject"): 5,  # the fence; table, CSV and item staged; the manifest
     ("worker", "s3", "CopyObject"): 3,  # published
     ("worker", "stepfunctions", "SendTaskSuccess"): 1,
 }

@@ -41,7 +41,7 @@ def test_instances_are_paid_from_their_start_to_the_end_of_the_idle_minutes() ->
     made = estimate(YEAR, settings, PRICES)
     hours = (made.minutes * 60 + STARTING) / 3600 + 10 / 60
     assert lines(made, "EC2") == [pytest.approx(hours * 0.192)]
-    assert lines(made, "EBS") == [pytest.approx(hours * 180 / 730 * 0.08)]
+    assert lines(made, "EBS") == [pytest.approx(hours * (20 + 30) / 730 * 0.08)]
 
 
 def test_transitions_are_counted_by_point_and_group() -> None:
