@@ -137,11 +137,15 @@ def run(command: list[str], work: Path) -> Used:
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
     peaks = {"memory": 0, "disk": 0}
+    busy: dict[int, float] = {}
+    """CPU seconds of each process, as last seen: one that is killed may be reaped by nobody who is counted."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(0.2):
-            peaks["memory"] = max(peaks["memory"], sum(map(_memory, _family(process.pid))))
+            family = _family(process.pid)
+            busy.update((one, _cpu(one) or busy.get(one, 0.0)) for one in family)
+            peaks["memory"] = max(peaks["memory"], sum(map(_memory, family)))
             peaks["disk"] = max(peaks["disk"], _size(work))
 
     thread = threading.Thread(target=watch)
@@ -154,7 +158,7 @@ def run(command: list[str], work: Path) -> Used:
         raise SystemExit(f"{command[0]} failed with {code}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Used(wall, cpu, peaks["memory"], peaks["disk"])
+    return Used(wall, max(cpu, sum(busy.values())), peaks["memory"], peaks["disk"])
 
 
 def _family(process: int) -> list[int]:
@@ -166,6 +170,13 @@ def _family(process: int) -> list[int]:
                 for child in (task / "children").read_text().split():
                     found += _family(int(child))
     return found
+
+
+def _cpu(process: int) -> float:
+    with suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _memory(process: int) -> int:

@@ -5,6 +5,7 @@ different values. A block of 4,096 pixels becomes one or two bytes a pixel where
 stays as it is. That takes about as long as copying it.
 """
 
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from pileus.raster.jit import compiled
 BLOCK = 4096
 FACTORS = (1.0, 10.0, 100.0, 1000.0)
 """Parts that a number may be counted in."""
+SMALL = 1 << 17
+"""Bytes below which the allocator is asked for memory."""
 PROBE = 1024
 """Pixels by which the parts are chosen."""
 
@@ -41,7 +44,7 @@ class Short:
 
 
 def shorten(pixels: NDArray[Any]) -> Short:
-    """Return pixels (n), which are not used afterwards, in as few bytes as they can be.
+    """Return pixels (n) in as few bytes as they can be.
 
     >>> kept = shorten((np.arange(10_000) % 200 / 100).astype("float32"))
     >>> kept.body.nbytes, restore(kept)[:4].tolist()
@@ -51,20 +54,31 @@ def shorten(pixels: NDArray[Any]) -> Short:
     factor = _factor(pixels)
     widths, bases = np.zeros(blocks, np.uint8), np.zeros(blocks, np.int64)
     if not factor:
-        return Short(pixels.view(np.uint8), widths, bases, 0.0, pixels.dtype, pixels.size)
+        return Short(_kept(pixels.view(np.uint8)), widths, bases, 0.0, pixels.dtype, pixels.size)
     body = np.empty(pixels.nbytes, np.uint8)
     raw, plain, whole = pixels.view(f"i{pixels.itemsize}"), pixels.view(np.uint8), pixels.dtype.kind in "iu"
     size = _shorten(whole, pixels, raw, plain, pixels.dtype.type(factor), widths, bases, body)
-    return Short(body[:size].copy(), widths, bases, factor, pixels.dtype, pixels.size)
+    return Short(_kept(body[:size]), widths, bases, factor, pixels.dtype, pixels.size)
 
 
 def restore(short: Short) -> NDArray[Any]:
     """Return the pixels that were kept, bit for bit."""
     if not short.factor:
-        return short.body.view(short.dtype)
+        return short.body.view(short.dtype).copy()
     pixels = np.empty(short.size, short.dtype)
     _restore(short.body, short.widths, short.bases, short.dtype.type(short.factor), pixels, pixels.view(np.uint8))
     return pixels
+
+
+def _kept(body: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a copy in memory of its own, which goes back to the system when it is freed: the allocator would keep it
+    in pieces between what is short-lived.
+    """
+    if body.size < SMALL:
+        return body.copy()
+    kept = np.frombuffer(mmap.mmap(-1, body.size), np.uint8)
+    kept[:] = body
+    return kept
 
 
 def _factor(pixels: NDArray[Any]) -> float:

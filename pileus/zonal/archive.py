@@ -6,8 +6,10 @@ a scratch file.
 """
 
 import tempfile
+from collections import deque
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,11 +35,12 @@ from pileus.zonal.validity import all_of, lets_count
 
 
 class SpillBuffer:
-    """Packed pixels that are kept until their mask comes: in memory, and beyond the limit in a scratch file."""
+    """Packed pixels that are kept until their mask comes: in memory, and beyond its limit in a scratch file."""
 
     def __init__(self, scratch: Path, memory: Memory) -> None:
         self._scratch, self._memory = scratch, memory
-        self._kept: list[tuple[int, Short | tuple[int, int, str]]] = []
+        self._kept: deque[tuple[int, Short, tuple[int, int] | None]] = deque()
+        """Band of rows, its pixels, and place and size of their bytes in the file; None: in memory."""
         self._file: Any = None
         self.spilled = 0
         """Bytes in the scratch file."""
@@ -46,35 +49,29 @@ class SpillBuffer:
         """Keep the pixels of one band of rows."""
         short = shorten(packed)
         if self._memory.take(short.nbytes):
-            self._kept.append((band, short))
+            self._kept.append((band, short, None))
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115  (closed in `close`)
-        self._kept.append((band, (self.spilled, packed.size, packed.dtype.str)))
-        self._file.write(packed.view(np.uint8).data)
-        self.spilled += packed.nbytes
+        self._file.write(short.body.data)
+        self._kept.append((band, replace(short, body=short.body[:0].copy()), (self.spilled, short.body.size)))
+        self.spilled += short.body.size
 
     def take(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield all bands in the order of `put`, and free the memory of each."""
-        for position, (band, what) in enumerate(self._kept):
-            if isinstance(what, Short):
-                self._free(position)
-                yield band, restore(what)
+        while self._kept:
+            band, short, at = self._kept.popleft()
+            if at is None:
+                self._memory.give_back(short.nbytes)
             else:
-                start, count, dtype = what
-                self._file.seek(start)
-                yield band, np.fromfile(self._file, dtype, count)
-
-    def _free(self, position: int) -> None:
-        band, what = self._kept[position]
-        if isinstance(what, Short):
-            self._memory.give_back(what.nbytes)
-            self._kept[position] = (band, (0, 0, ""))
+                self._file.seek(at[0])
+                short = replace(short, body=np.fromfile(self._file, np.uint8, at[1]))
+            yield band, restore(short)
 
     def close(self) -> None:
         """Free what is left."""
-        for position in range(len(self._kept)):
-            self._free(position)
+        self._memory.give_back(sum(short.nbytes for _, short, at in self._kept if at is None))
+        self._kept.clear()
         if self._file is not None:
             self._file.close()
 

@@ -33,7 +33,7 @@ Fetch = Callable[[Grid], tuple[ZoneIndex, str]]
 """Returns the index of the zones on a grid, and its key."""
 
 
-HOLD = 384 << 20
+HOLD = 256 << 20
 """Bytes of pixels that all archives together keep in memory until their masks come."""
 
 
