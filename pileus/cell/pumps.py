@@ -15,8 +15,8 @@ CAPACITY = 1 << 20
 """Bytes that a pipe holds: the most that the kernel grants without rights."""
 BLOCK = 1 << 19
 """Bytes that are read and written at once."""
-FADE = 0.98
-"""What counts of earlier waiting after each block: about the last fifty count."""
+FADE = 0.8
+"""What counts of earlier waiting after each block: about the last five count."""
 LINGER = 1.5
 """Seconds that a thread gets to end when its bytes are wanted no more."""
 

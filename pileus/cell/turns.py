@@ -16,7 +16,7 @@ from pileus.cell.results import BadAnswer
 from pileus.stopping import Check
 from pileus.zonal import Source
 
-SETTLE = 1.0
+SETTLE = 0.3
 """Seconds for which those that are read must have waited for their provider before another begins."""
 
 
