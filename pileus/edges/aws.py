@@ -9,7 +9,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pileus.edges.aws_errors import guard, translate
-from pileus.edges.plain_http import PlainHttp, is_here
 from pileus.errors import DocumentError, UsageError
 from pileus.near import unknown
 from pileus.version import __version__
@@ -214,8 +213,6 @@ class Aws:
             made = self._session.create_client(service, endpoint_url=self.endpoint, config=config, **chosen)
         # Without `Expect: 100-continue`: it costs a round trip for every object.
         made.meta.events.unregister("before-call.s3", add_expect_header)
-        if self.endpoint and is_here(self.endpoint):
-            made.meta.events.register("before-send", PlainHttp(self.endpoint, self._patience))
         client: object = made
         return client
 
