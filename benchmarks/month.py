@@ -70,7 +70,8 @@ from pathlib import Path
 from pileus.cell.cell import Cell
 from pileus.cell.settings import limits_of
 from pileus.models import Partition
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import wire_folder
 if __name__ == "__main__":
     event, zones, work = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), Path(sys.argv[3])

@@ -114,10 +114,11 @@ def _tasks(folder: Path) -> dict[str, Step]:
     from pileus.tasks.discover_granules import discover_granules
     from pileus.tasks.generate_collections import generate_collections
     from pileus.tasks.move_granules import move_granules
-    from pileus.tasks.process_group import WorkerState, process_group
+    from pileus.tasks.process_group import process_group
     from pileus.tasks.queue_granules import queue_granules
     from pileus.tasks.report_status import report_status
     from pileus.tasks.sync_granule import sync_granule
+    from pileus.tasks.worker_state import WorkerState
     from pileus.wiring import wire_workflows
 
     def worked(edges: "Edges", event: Any) -> Any:

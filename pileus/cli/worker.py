@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import threading
 
     from pileus.lifecycle.partition import Entry
-    from pileus.tasks.process_group import WorkerState
+    from pileus.tasks.worker_state import WorkerState
 
 METRICS = "PILEUS_PROMETHEUS"
 """Variable that may name HOST:PORT of a worker's metrics."""
@@ -121,9 +121,10 @@ def work(*, until_idle: bool = False, metrics: str | None = None) -> None:
     from pileus.endpoint_folder import folder_of, modules_in
     from pileus.messages import PartTask, RequestTask
     from pileus.stratus.apart import Apart
-    from pileus.tasks.process_group import TaskControl, WorkerState, process_group
+    from pileus.tasks.process_group import process_group
     from pileus.tasks.process_operations import process_operations
     from pileus.tasks.process_request import process_request
+    from pileus.tasks.worker_state import TaskControl, WorkerState
     from pileus.wiring import wire, wire_queues
     from pileus.worker.cumulus_queues import CumulusQueues
     from pileus.worker.health_check import pulse_file

@@ -15,7 +15,7 @@ from pileus.stopping import unless
 from pileus.stratus.request import Input, StratusRequest
 from pileus.stratus.uploaded import value_of
 from pileus.tasks.addresses import Addresses
-from pileus.tasks.process_group import TaskControl, WorkerState
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.wiring import Edges
 
 

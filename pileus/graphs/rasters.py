@@ -27,7 +27,8 @@ from pileus.raster.grid import Grid
 from pileus.scratch.need import Need
 from pileus.stopping import Check, unless
 from pileus.tasks.pipeline import File, sources_of
-from pileus.tasks.process_group import PARALLEL, TaskControl
+from pileus.tasks.process_group import PARALLEL
+from pileus.tasks.worker_state import TaskControl
 from pileus.wiring import Edges
 from pileus.zonal.pixels import TOO_MUCH, Pixels, Within
 

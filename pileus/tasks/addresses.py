@@ -23,7 +23,7 @@ from pileus.edges.providers.reach import is_private_host
 from pileus.errors import Refused, TransferError, UsageError
 from pileus.public_url import public_url
 from pileus.raster.request import Place
-from pileus.tasks.process_group import TaskControl
+from pileus.tasks.worker_state import TaskControl
 from pileus.wiring import Edges
 from pileus.zonal import Source
 

@@ -18,7 +18,7 @@ from pileus.runs.record import input_url
 from pileus.stratus.addresses import GIVEN
 from pileus.stratus.graph import Graph, part_of
 from pileus.stratus.request import StratusRequest
-from pileus.tasks.process_group import TaskControl, WorkerState
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.wiring import Edges
 
 RESERVE = 2 << 30

@@ -14,7 +14,7 @@ from pileus.messages import Done, RequestTask
 from pileus.outputs.tables import parquet_of
 from pileus.processes import RegisteredProcess
 from pileus.runs.record import output_url, read_input
-from pileus.tasks.process_group import TaskControl, WorkerState
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.version import __version__
 from pileus.wiring import Edges
 

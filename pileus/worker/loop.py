@@ -35,7 +35,7 @@ from pileus.lifecycle.partition import Entry, Failure
 from pileus.messages import GroupTask, PartTask, RequestTask
 from pileus.models import State
 from pileus.pace import Pace, Threads
-from pileus.tasks.process_group import TaskControl
+from pileus.tasks.worker_state import TaskControl
 from pileus.wiring import Edges
 from pileus.worker.job import Job
 from pileus.worker.parts import Parts

@@ -22,7 +22,7 @@ from pileus.lifecycle.partition import Failure
 from pileus.messages import PartTask
 from pileus.pace import Pace
 from pileus.runs.end import fail
-from pileus.tasks.process_group import TaskControl
+from pileus.tasks.worker_state import TaskControl
 from pileus.wiring import Edges
 
 log = logging.getLogger("pileus.worker")

@@ -16,7 +16,7 @@ from pileus.messages import RequestTask
 from pileus.models import State
 from pileus.pace import Pace
 from pileus.runs.record import keep
-from pileus.tasks.process_group import TaskControl
+from pileus.tasks.worker_state import TaskControl
 from pileus.timing import Recorder
 from pileus.wiring import Edges
 from pileus.worker.heartbeat import Heartbeat

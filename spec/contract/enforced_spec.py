@@ -28,8 +28,9 @@ from pileus.project.folder import Project
 from pileus.project.populate import populate, validate
 from pileus.tasks.discover_granules import discover_granules
 from pileus.tasks.generate_collections import generate_collections
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
 from pileus.tasks.report_status import report_status
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import Edges, wire, wire_queues
 from pileus.worker.loop import Worker
 from spec.support import tiny

@@ -15,7 +15,8 @@ from pileus.project.example import example_of, write_example
 from pileus.project.folder import Project
 from pileus.project.populate import populate, validate
 from pileus.tasks.discover_granules import list_groups
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import wire_folder
 from spec.support.tiny import event_of
 

@@ -15,7 +15,8 @@ from pileus.cell.cell import Cell
 from pileus.cell.confine import Limits
 from pileus.errors import RasterError
 from pileus.stopping import go_on
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import wire_folder
 from pileus.worker.kernels import bring
 

@@ -13,8 +13,8 @@ from pileus.graphs.record import value_url
 from pileus.stratus.endpoints import Endpoints
 from pileus.stratus.operate import operate
 from pileus.tasks.advance_graph import advance_graph
-from pileus.tasks.process_group import TaskControl, WorkerState
 from pileus.tasks.process_operations import process_operations
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.wiring import Edges
 
 

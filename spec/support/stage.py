@@ -27,7 +27,8 @@ from pileus.outputs.tables import to_parquet, with_time
 from pileus.periods import Period, Periods, Unit, span
 from pileus.project.registry import Registry, key_of
 from pileus.tasks.discover_granules import list_groups
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import Edges, wire_folder
 from spec.support.tiny import event_of
 

@@ -17,7 +17,8 @@ from pileus.cell.confine import Limits
 from pileus.cell.results import BadAnswer
 from pileus.cell.room import _bring
 from pileus.errors import ArchiveError, HandedBack
-from pileus.tasks.process_group import TaskControl, WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.wiring import Edges
 from pileus.zonal import Source
 from spec.support.cell import sitecustomize

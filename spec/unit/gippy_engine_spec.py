@@ -21,7 +21,8 @@ from pileus.lifecycle.fingerprint import fingerprint
 from pileus.outputs.draw import measure_and_draw
 from pileus.outputs.gippy_rasters import paths_of
 from pileus.stopping import go_on
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import WorkerState
 from pileus.zonal import Source, Zones, make_zones
 from spec.support.stack import Project
 from spec.support.tiny import archive, collection, folder_edges, group_event

@@ -12,8 +12,8 @@ import xarray
 from pileus import runs
 from pileus.stratus.endpoints import Endpoints
 from pileus.stratus.operate import operate
-from pileus.tasks.process_group import TaskControl, WorkerState
 from pileus.tasks.process_operations import process_operations
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.wiring import wire_folder
 from spec.support.examples import example, run
 from spec.support.graphs import messages

@@ -24,8 +24,8 @@ from pileus.stratus import builtin
 from pileus.stratus.endpoints import Endpoints
 from pileus.stratus.operate import operate
 from pileus.subject import Request
-from pileus.tasks.process_group import TaskControl, WorkerState
 from pileus.tasks.process_operations import process_operations
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.wiring import Edges, wire_folder
 from spec.support.graphs import messages
 from spec.support.kept import keep

@@ -20,8 +20,8 @@ from pileus.outputs.tables import to_parquet, with_time
 from pileus.stratus.operate import operate
 from pileus.subject import Request
 from pileus.tasks.advance_graph import advance_graph
-from pileus.tasks.process_group import TaskControl, WorkerState
 from pileus.tasks.process_operations import process_operations
+from pileus.tasks.worker_state import TaskControl, WorkerState
 from pileus.wiring import Edges, wire_folder
 from spec.support.graphs import ENDPOINTS, done, messages, netcdf, numbers, three_steps, uploaded, work
 from spec.support.runs import Executions

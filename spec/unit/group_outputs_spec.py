@@ -13,7 +13,8 @@ from pileus.errors import UsageError
 from pileus.outputs.export import export
 from pileus.outputs.writers import Written
 from pileus.strict_json import parse_json
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import Edges
 from spec.support.tiny import archive, folder_edges, group_event, raster
 from spec.support.zonal_reference import tgz

@@ -16,7 +16,7 @@ from pileus.lifecycle.partition import Entry
 from pileus.models import State
 from pileus.runs import record
 from pileus.subject import Request
-from pileus.tasks.process_group import TaskControl
+from pileus.tasks.worker_state import TaskControl
 from pileus.wiring import Edges, wire_folder
 from pileus.worker import heartbeat
 from pileus.worker.loop import Worker

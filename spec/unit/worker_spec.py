@@ -16,7 +16,7 @@ from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
 from pileus.messages import GroupTask
 from pileus.models import Group, Partition, State
-from pileus.tasks.process_group import TaskControl
+from pileus.tasks.worker_state import TaskControl
 from pileus.timing import Hop, Timing
 from pileus.wiring import Edges, wire_folder
 from pileus.worker.loop import Worker

@@ -23,8 +23,8 @@ from pileus.project.registry import Registry
 from pileus.runs.record import input_url
 from pileus.subject import Request
 from pileus.tasks import addresses
-from pileus.tasks.process_group import WorkerState
 from pileus.tasks.process_request import process_request
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import Edges
 from spec.support.runs import Executions
 from spec.support.tiny import archive, folder_edges, raster

@@ -19,7 +19,8 @@ from pileus.edges.store import FolderStore
 from pileus.errors import NotFound
 from pileus.outputs import zone_sets
 from pileus.outputs.catalog import write_catalog
-from pileus.tasks.process_group import WorkerState, process_group
+from pileus.tasks.process_group import process_group
+from pileus.tasks.worker_state import WorkerState
 from pileus.wiring import Edges
 from pileus.zonal.zones import make_zones, read_zones
 from spec.support.tiny import ZONE, archive, folder_edges, group_event
