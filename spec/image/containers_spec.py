@@ -144,8 +144,8 @@ def tasks(stack: Project) -> list[Path]:
 
 
 def halfway(stack: Project) -> Path | None:
-    """The folder of a group that is in mid-download."""
-    return next((task for task in tasks(stack) if any(path.stat().st_size for path in task.rglob("*.*"))), None)
+    """The folder of a group that has been under way for a second; its tiles take several to arrive."""
+    return next((task for task in tasks(stack) if time.time() - task.stat().st_ctime > 1), None)
 
 
 def worker_of(stack: Project, task: Path) -> str:
