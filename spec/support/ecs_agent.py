@@ -76,6 +76,8 @@ class EcsAgent:
             assert not one["LinuxParameters"].keys() - LIMITED
         assert not any(volume.keys() - {"Name"} for volume in definition["Volumes"])
         self._definition, self._processes = definition, processes
+        self._label = f"{LABEL}={uuid4().hex}"
+        """Other agents run beside this one."""
         self._tasks = dict[str, _Task]()
         self.printed = dict[tuple[str, str], str]()
         """What containers have printed, by id of the task and name; of tasks that have ended."""
@@ -94,7 +96,7 @@ class EcsAgent:
 
     def left(self) -> list[str]:
         """What is left of tasks that have ended: containers and volumes."""
-        label = f"--filter=label={LABEL}"
+        label = f"--filter=label={self._label}"
         return docker("ps", "--all", "--quiet", label).split() + docker("volume", "ls", "--quiet", label).split()
 
     def _checked(self, operation: str, wanted: Mapping[str, Any]) -> None:
@@ -160,7 +162,7 @@ class EcsAgent:
     def _run(self, task: _Task) -> None:
         id = task.arn.rpartition("/")[2]
         for volume in self._definition["Volumes"]:
-            docker("volume", "create", f"--label={LABEL}", f"{id}-{volume['Name']}")
+            docker("volume", "create", f"--label={self._label}", f"{id}-{volume['Name']}")
         try:
             while not task.stopping.wait(0.1):
                 for one in task.containers.values():
@@ -192,7 +194,7 @@ class EcsAgent:
         told |= task.overrides.get(definition["Name"], {})
         memory = f"{definition['Memory']}m"
         options = [
-            f"--name={one.name}", f"--label={LABEL}", f"--user={definition['User']}", f"--memory={memory}",
+            f"--name={one.name}", f"--label={self._label}", f"--user={definition['User']}", f"--memory={memory}",
             f"--network={'none' if definition.get('DisableNetworking') else 'host'}", "--no-healthcheck",
             f"--pids-limit={self._processes}", f"--stop-timeout={definition['StopTimeout']}", "--pull=never",
         ]  # fmt: skip
