@@ -86,11 +86,9 @@ def write_tasks(folder: Path, **changes: dict[str, Any]) -> Path:
 def write_workflow(folder: Path, steps: dict[str, Any] = STEPS) -> Path:
     """Write the workflow TellToo: what a point in time usually goes through, and then the steps."""
     usual = (ROOT / "infra/workflows/DiscoverAndProcessGranules.asl.json").read_text()
-    ends = usual.count('"ResultPath": null,\n      "End": true')
-    assert ends == 2, "the two Maps"
-    text = usual.replace(
-        '"ResultPath": null,\n      "End": true', f'"ResultPath": null,\n      "Next": "{next(iter(steps))}"'
-    )
+    end = '\n      "End": true'
+    assert usual.count(end) == 4, "the two Maps, and one group with its report"
+    text = usual.replace(end, f'\n      "Next": "{next(iter(steps))}"')
     states = json.dumps(steps)[1:-1]
     path = folder / "workflows/TellToo.asl.json"
     path.parent.mkdir(exist_ok=True)
