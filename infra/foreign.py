@@ -15,7 +15,7 @@ from constructs import Construct
 
 from infra import access
 from infra.network import Network, log_group
-from infra.settings import FARGATE_MEMORY, INSTANCES, RESERVED_MIB, Settings
+from infra.settings import FARGATE_MEMORY, INSTANCES, RESERVED_MIB, Settings, asked_disk
 from infra.shape import Instances, wrong_task
 from infra.tasks import APP, OwnTask, repository_of
 from pileus.documents.task import INPUT, OUTPUT, WORKDIR
@@ -73,7 +73,7 @@ class ForeignTask(Construct):
 
     def _definition(self, settings: Settings, task: OwnTask) -> ecs.CfnTaskDefinition:
         cpu, memory = size_of(settings, task)
-        fargate = settings.compute == "fargate"
+        fargate, disk = settings.compute == "fargate", asked_disk(settings.volume_size)
         return ecs.CfnTaskDefinition(
             self,
             "Definition",
@@ -82,7 +82,7 @@ class ForeignTask(Construct):
             network_mode="awsvpc" if fargate else "bridge",
             cpu=str(cpu) if fargate else None,
             memory=str(memory) if fargate else None,
-            ephemeral_storage={"sizeInGiB": settings.volume_size} if fargate else None,
+            ephemeral_storage={"sizeInGiB": disk} if fargate and disk else None,
             runtime_platform={"cpuArchitecture": settings.architecture.upper(), "operatingSystemFamily": "LINUX"}
             if fargate
             else None,

@@ -285,6 +285,11 @@ class Settings(BaseModel):
             raise wrong("volume_size", f"Fargate has {low} to {high} GB")
 
 
+def asked_disk(gigabytes: int) -> int | None:
+    """Return the GiB of ephemeral storage to ask Fargate for; None where a task has as much unasked."""
+    return gigabytes if gigabytes > FARGATE_DISK[0] else None
+
+
 def wrong(setting: str, why: str) -> PydanticCustomError:
     """A setting that contradicts another."""
     return PydanticCustomError("settings", "{setting}: {why}", {"setting": setting, "why": why})

@@ -14,7 +14,7 @@ from infra.alarms import NAMESPACE
 from infra.core import Core
 from infra.machines import SCRATCH
 from infra.network import log_group
-from infra.settings import FARGATE_DISK, Settings
+from infra.settings import Settings, asked_disk
 from infra.shape import Shape
 from infra.tasks import repository_of
 
@@ -48,7 +48,7 @@ class Worker(Construct):
             network_mode=ecs.NetworkMode.BRIDGE if ec2_ else ecs.NetworkMode.AWS_VPC,
             cpu=None if ec2_ else str(shape.cpu),
             memory_mib=None if ec2_ else str(shape.memory),
-            ephemeral_storage_gib=None if ec2_ or shape.disk <= FARGATE_DISK[0] else shape.disk,
+            ephemeral_storage_gib=None if ec2_ else asked_disk(shape.disk),
             runtime_platform=None
             if ec2_
             else ecs.RuntimePlatform(

@@ -152,7 +152,7 @@ def making(folder: Path, settings: dict[str, Any], **more: Any) -> None:
 
 
 def test_on_fargate_its_task_has_the_smallest_size_that_holds_it_and_ours(tmp_path: Path) -> None:
-    found = definition(made(tmp_path, FARGATE, **NETWORK, cpu=512, memory=4096).workers)
+    found = definition(made(tmp_path, FARGATE | {"volume_size": 150}, **NETWORK, cpu=512, memory=4096).workers)
     assert (found["Cpu"], found["Memory"]) == ("1024", "5120")  # with 512 units there are 4096 MiB at most
     assert found["EphemeralStorage"] == {"SizeInGiB": 150}
     assert found["NetworkMode"] == "awsvpc"
@@ -187,7 +187,7 @@ def test_on_ec2_its_containers_are_never_beside_a_worker(tmp_path: Path) -> None
     assert templates.keys() == {"pileus-workers", "pileus-images"}
     mine = templates["pileus-images"]
     assert [(one["DeviceName"], one["Ebs"]["VolumeSize"]) for one in mine["BlockDeviceMappings"]] == [
-        ("/dev/xvda", 180),
+        ("/dev/xvda", 50),
     ]  # fmt: skip
     assert mine["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
     script = mine["UserData"]["Fn::Base64"]

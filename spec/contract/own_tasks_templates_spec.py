@@ -192,7 +192,7 @@ def test_on_fargate_a_task_has_its_own_disk(tmp_path: Path) -> None:
         (FARGATE, {"gpu": 1, "instance_type": "g5.xlarge"}, "gpu and instance_type need compute ec2"),
         (FARGATE, {"cpu": 3000}, "cpu: Fargate has 256, 512, 1024, 2048, 4096, 8192, 16384, not 3000"),
         (FARGATE, {"memory": 2500}, "memory: with cpu 1024, Fargate has 2048 to 8192 in steps of 1024"),
-        (FARGATE, {"volume": 300}, "volume: Fargate has 21 to 200 GB"),
+        (FARGATE, {"volume": 300}, "volume: Fargate has 20 to 200 GB"),
         (EC2, {"memory": 20_000}, "cpu 1024 and memory 20000 do not fit on m6i.xlarge"),
     ],
 )

@@ -45,7 +45,7 @@ class Bench:
     indexes: Any = None
 
     def __post_init__(self) -> None:
-        self.needs = {site.NAME: SimpleNamespace(of=lambda group: 0, saw=lambda *_: None)}
+        self.needs = {site.NAME: SimpleNamespace(of=lambda group, files: 0, saw=lambda *_: None)}
         self.volume = self
 
     def inside(self, purpose: str) -> None:
@@ -110,7 +110,8 @@ def fill(outputs: Any, written: Any, measured: Any) -> None:
     partition, body = outputs.task.partition, measured.body
     zones = ZONES["/1/" in measured.zones]
     url = outputs.edges.protected(keys.zones_key(partition.collection, zone_sets.name_of(zones)))
-    written.note(zone_sets.publish(outputs.edges.store, url, zones, outputs.worker.zone_sets), "zones")
+    known = outputs.worker.zone_sets
+    written.note(zone_sets.publish(outputs.edges.store, url, zones, known, now=outputs.edges.now()), "zones")
     written.add(keys.table_key(partition), b"table " + body, "", "table", "statistics")
     written.add(keys.csv_key(partition), b"csv " + body, "", "csv", "statistics")
     if "/1/" in measured.zones:
@@ -164,6 +165,7 @@ def replaced(schedule: Schedule, bench: Bench, few: int, inline: int) -> Iterato
         (process_group, "_zones", lambda *_: "zones"),
         (process_group.Outputs, "_fill", fill),
         (parallel_put, "_threads", InTurn),
+        (parallel_put, "PATIENCE", 0),  # no real second passes here
         (record, "ThreadPoolExecutor", InTurn),
         (heartbeat, "HEARD_SECONDS", 6),
         (os, "urandom", schedule.dice.randbytes),
