@@ -72,7 +72,7 @@ def test_zones_that_a_partition_deletes_from_under_others_are_found(monkeypatch:
 
 
 def test_zones_that_are_named_before_they_are_there_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def publish(store: Any, url: str, zones: Any, known: Any) -> Output:
+    def publish(store: Any, url: str, zones: Any, known: Any, *, now: float) -> Output:
         body = zone_sets.to_parquet(zones)
         return Output(url, len(body), sha256(body).hexdigest(), "zones")
 

@@ -69,7 +69,7 @@ def test_the_quotas_asked_for_are_those_of_the_settings(account: Aws) -> None:
     assert [check.found for check in checks] == [
         "1000 allowed, 8 wanted at most",
         "1000 allowed, 40 wanted at most",
-        "1000 allowed, 0.351562 wanted at most",
+        "1000 allowed, 0.0976562 wanted at most",
     ]
     client.asked.clear()
     quotas(account, Settings(compute="fargate", spot=True))
