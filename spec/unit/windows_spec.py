@@ -14,7 +14,7 @@ import shapely
 from pileus.documents import Process, Valid
 from pileus.errors import RasterError
 from pileus.outputs.windows import Mosaic, Window
-from pileus.zonal import Measured, Source, archive, measure
+from pileus.zonal import Measured, Source, context, measure
 from spec.support.zonal_reference import write, zones_of
 
 ROWS, COLUMNS = 100, 70
@@ -93,7 +93,7 @@ WAYS: dict[str, tuple[tuple[str, ...], Callable[..., None] | None, dict[str, Any
 
 @pytest.mark.parametrize("way", WAYS)
 def test_windows_are_the_pixels_of_the_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    monkeypatch.setattr(archive, "HOLD", 10_000)  # some values wait for their mask in a scratch file
+    monkeypatch.setattr(context, "HOLD", 5_000)  # some values wait for their mask in a scratch file
     order, pack, profile = WAYS[way]
     tiles = sources(tmp_path, order, pack, **profile)
     _, windows = taken(tiles, tmp_path)
