@@ -54,12 +54,14 @@ def test_the_rows_and_notes_do_not_depend_on_how_many_are_read_at_once(overlap: 
 
 def test_so_many_are_read_at_once_and_no_more() -> None:
     lanes, running, most = Lanes(3), list[int](), list[int]()
+    three = threading.Barrier(3, timeout=30)
 
     def work(place: int) -> int:
         running.append(place)
         most.append(len(running))
-        time.sleep(0.05)
+        three.wait()
         running.remove(place)
+        three.wait()
         return place * 10
 
     assert lanes.do([str(number) for number in range(9)], work) == [number * 10 for number in range(9)]
