@@ -85,9 +85,14 @@ class Lanes:
         results: dict[int, T] = {}
 
         def lane() -> None:
-            while (place := self._next(names)) is not None:
-                with self._at(place, names[place]):
-                    results[place] = work(place)
+            try:
+                while (place := self._next(names)) is not None:
+                    with self._at(place, names[place]):
+                        results[place] = work(place)
+            except _Stopped:
+                pass
+            except BaseException as exc:  # noqa: BLE001  (it is raised again below, in the thread that waits)
+                self._failed = self._failed or exc
 
         if self.most == 1 or len(names) < 2:
             lane()
@@ -116,16 +121,12 @@ class Lanes:
         self._here.place = place
         try:
             yield
-        except _Stopped:
-            pass
-        except BaseException as exc:  # noqa: BLE001  (it is raised again by `do`)
-            self._failed = self._failed or exc
         finally:
             del self._here.place
-            self._gate.end(name)
             with self._changed:
                 self._ended.add(place)
                 self._changed.notify_all()
+            self._gate.end(name)
 
     def say(self, key: Any, value: Any) -> None:
         """Note what the source of this thread has of `key`."""

@@ -19,7 +19,7 @@ from pileus.cell.cores import Cores, usable
 from pileus.cell.results import BadAnswer
 from pileus.cell.turns import SETTLE, Turns
 from pileus.documents import Process
-from pileus.errors import ArchiveError
+from pileus.errors import ArchiveError, HandedBack
 from pileus.stopping import go_on
 from pileus.zonal import Measured, Source, measure
 from pileus.zonal.lanes import Lanes
@@ -82,6 +82,24 @@ def test_a_source_that_fails_ends_the_others_and_no_other_begins() -> None:
     with pytest.raises(ArchiveError, match="is damaged"):
         lanes.do(["a", "b", "c"], work)
     assert sorted(begun) == [0, 1]
+
+
+class Shut:
+    """A gate that lets the first in alone, and fails as its worker does when asked for another."""
+
+    def begin(self, name: str) -> bool:
+        if name != "a":
+            raise HandedBack("told to stop")
+        return True
+
+    def end(self, name: str) -> None:
+        pass
+
+
+def test_what_ends_a_lane_while_it_waits_ends_the_work() -> None:
+    lanes = Lanes(2, Shut())
+    with pytest.raises(HandedBack):
+        lanes.do(["a", "b"], lambda place: place)
 
 
 def test_a_source_waits_for_what_those_before_it_have_said_or_for_their_end() -> None:
