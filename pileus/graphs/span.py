@@ -10,7 +10,7 @@ from pileus.errors import DocumentError, UsageError
 from pileus.expand import Point, expand
 from pileus.graphs.collection import OfCollection
 from pileus.near import unknown
-from pileus.stratus.domain import moment
+from pileus.stratus.moments import moment
 from pileus.stratus.request import Domain
 from pileus.wiring import Edges
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from xarray import Dataset
 
 from pileus.errors import DocumentError
-from pileus.stratus.domain import cut, moment, nearest
+from pileus.stratus.domain import cut, nearest
+from pileus.stratus.moments import moment
 from pileus.stratus.request import StratusRequest
 from spec.support.stratus import grid
 
