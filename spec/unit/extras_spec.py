@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("celery", "cftime", "h5netcdf", "h5py", "jsonpath_ng", "message_adapter", "opentelemetry.exporter", "opentelemetry.sdk",
-            "prometheus_client", "pystac_client", "redis", "stactask", "xarray", "zmq")  # fmt: skip
+PACKAGES = (
+    "celery", "cftime", "h5netcdf", "h5py", "jsonpath_ng", "message_adapter", "opentelemetry.exporter",
+    "opentelemetry.sdk", "prometheus_client", "pystac_client", "redis", "stactask", "xarray", "zmq",
+)  # fmt: skip
 """What the extras bring that `embedded` and `infra` do not."""
 
 
