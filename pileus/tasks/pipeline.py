@@ -79,7 +79,6 @@ def process(
     first that comes need not be looked at. `arrives`: whether the group is measured while it arrives, and nothing is
     downloaded. `timing`: what records the hops. Raises what the hops raise; HandedBack soon after `cancelled` is set.
     """
-
     timing = timing or Recorder()
 
     def measured(files: Sequence[File]) -> tuple[Measured, Drawing]:
@@ -97,7 +96,7 @@ def process(
         )
 
     if arrives:
-        return while_arriving(group, edge, measured, progress=progress, cancelled=cancelled, timing=timing)
+        return _while_arriving(group, edge, measured, progress=progress, cancelled=cancelled, timing=timing)
     started, folder = time.perf_counter(), scratch / ARCHIVES
     archives: list[Archive] = []
     if meta.process and zones and meta.process.read == "ranges":
@@ -138,7 +137,7 @@ def process(
     return Processed(tuple(archives), found, took, size, most, drawing)
 
 
-def while_arriving(
+def _while_arriving(
     group: Group,
     edge: ProviderEdge,
     measured: Callable[[Sequence["File"]], tuple[Measured, Drawing]],

@@ -14,7 +14,7 @@ from pileus.cell.inside import Inside
 from pileus.documents import Collection, Process, Provider
 from pileus.edges.connections import TimedConnections
 from pileus.edges.parallel_put import Batch
-from pileus.edges.providers import ProviderEdge, connect
+from pileus.edges.providers import connect
 from pileus.edges.store import load
 from pileus.edges.zone_index_cache import StoreZoneIndexCache
 from pileus.messages import Done, GroupTask, RunDocuments
@@ -68,30 +68,15 @@ def _make(
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Download, measure and stage. Return the manifest to commit, and the addresses of the staged objects."""
     collection, provider = task.documents()
-    if rules := collection.meta.process:
+    rules, need = collection.meta.process, _need(edges, task.partition, worker)
+    if rules:
         check_engine(rules)
+    files = needs_files(task.group, collection.meta)
     inside = worker.inside(f"{task.partition.collection} {task.partition.version} from {provider.id}")
+    room = worker.volume.reserved(need.of(task.group, files=files), name=task.name, cancelled=control.cancelled)
     connections = TimedConnections(edges.connections, control.timing)
     edge = connect(_whole(edges, task, provider), secrets=edges.secrets, connections=connections)
-    with closing(edge):
-        return _made(edges, task, collection, edge, inside, held, worker, control)
-
-
-def _made(
-    edges: Edges,
-    task: GroupTask,
-    collection: Collection,
-    edge: ProviderEdge,
-    inside: Inside,
-    held: Fence,
-    worker: WorkerState,
-    control: TaskControl,
-) -> tuple[Manifest, tuple[str, ...]]:
-    """Do as `_make`, over a connected provider."""
-    rules, need = collection.meta.process, _need(edges, task.partition, worker)
-    files = needs_files(task.group, collection.meta)
-    room = worker.volume.reserved(need.of(task.group, files=files), name=task.name, cancelled=control.cancelled)
-    with control.timing.entering("space", room) as scratch:
+    with closing(edge), control.timing.entering("space", room) as scratch:
         with control.timing.hop("zones"):
             zones = _zones(edges, rules, worker) if rules else None
         processed = process(
