@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 from pileus.download.checksum import Checksum
 from pileus.download.dispatch import Dispatch
 from pileus.download.partial_file import blocks, open_partial, partial_path
-from pileus.download.small_files import Announced, Inspect, Progress, SmallFiles
-from pileus.download.source import Cancellation, Opener
+from pileus.download.small_files import SmallFiles
+from pileus.download.source import Announced, Cancellation, Inspect, Opener, Progress
 from pileus.download.streams import Stream
 from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import NoSpace, PileusError, UnsafeName, UsageError

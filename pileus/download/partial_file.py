@@ -22,19 +22,24 @@ _KEEP_SIZE = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
+def partial_name(name: str) -> str:
+    """Return what the file `name` is called while it is not whole."""
+    return f".{name}.part"
+
+
 def partial_path(target: Path) -> Path:
-    return target.with_name(f".{target.name}.part")
+    return target.with_name(partial_name(target.name))
 
 
 @contextmanager
 def open_partial(target: Path) -> Iterator["PartialFile"]:
     """Open the partial file of `target`, and yield it. After an error it stays, if a note says how to continue it."""
-    path = f"{target.parent}/.{target.name}.part"
+    path = f"{target.parent}/{partial_name(target.name)}"
     fd = _create(path)
     if not _is_ours(fd, path):
         # Another process downloads the same file. Both become whole, and the later rename wins.
         os.close(fd)
-        path = f"{target.parent}/.{target.name}.{uuid.uuid4().hex[:8]}.part"
+        path = f"{target.parent}/{partial_name(f'{target.name}.{uuid.uuid4().hex[:8]}')}"
         fd = _create(path)
     partial = PartialFile(path, str(target), fd)
     try:

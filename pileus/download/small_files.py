@@ -2,22 +2,16 @@
 
 import os
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from pileus.download.checksum import Checksum, is_page, looks_wrong
-from pileus.download.source import SmallFile
+from pileus.download.partial_file import partial_name
+from pileus.download.source import Announced, Inspect, Progress, SmallFile
 from pileus.download.transfer import BLOCK
 from pileus.errors import PileusError
 from pileus.models import Archive, Granule
 
-Progress = Callable[[str, int], None]
-"""Called with the name of a file and the bytes that have arrived; from several threads, about once a block."""
-Inspect = Callable[[str, bytes], None]
-"""Called with the name of a file and its first bytes, as soon as they are here; what it raises fails the file."""
-Announced = Callable[[str, int | None], None]
-"""Called with the name of a file and its size in bytes, None if unknown, when it begins or continues."""
 MOST = BLOCK
 """Bytes of the largest small file, with the head of its answer."""
 
@@ -35,7 +29,7 @@ class SmallFiles:
         self._present = set(os.listdir(folder))  # noqa: PTH208 - names alone
         # Strings: making a Path would take as long as writing a small file. One name: what a killed process leaves
         # behind is one file.
-        self._place, self._partial = str(folder), f"{folder}/.{uuid.uuid4().hex}.part"
+        self._place, self._partial = str(folder), f"{folder}/{partial_name(uuid.uuid4().hex)}"
 
     def may_be(self, granule: Granule) -> bool:
         """Return whether a file can be small, and nothing of it is here."""
@@ -44,7 +38,7 @@ class SmallFiles:
             file.sidecar is None
             and (file.size is None or file.size < MOST)
             and file.name not in self._present
-            and f".{file.name}.part" not in self._present
+            and partial_name(file.name) not in self._present
         )
 
     def is_right(self, granule: Granule, small: SmallFile) -> bool:

@@ -8,6 +8,13 @@ from typing import Protocol, runtime_checkable
 
 from pileus.errors import HandedBack, PileusError
 
+Progress = Callable[[str, int], None]
+"""Called with the name of a file and the bytes that have arrived; from several threads, about once a block."""
+Inspect = Callable[[str, bytes], None]
+"""Called with the name of a file and its first bytes, as soon as they are here; what it raises fails the file."""
+Announced = Callable[[str, int | None], None]
+"""Called with the name of a file and its size in bytes, None if unknown, when it begins or continues."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -7,15 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-from pileus.download.source import Cancellation, Opener
+from pileus.download.source import Cancellation, Inspect, Opener, Progress
 from pileus.download.transfer import BLOCK, Transfer
 from pileus.errors import Corrupt
 from pileus.models import Granule
-
-Progress = Callable[[str, int], None]
-"""Called with the name of a file and the bytes that have arrived; from several threads."""
-Inspect = Callable[[str, bytes], None]
-"""Called with the name of a file and its first bytes; what it raises ends the stream."""
 
 
 class Streams:
