@@ -1,18 +1,15 @@
 """Pumps: the bytes of files that arrive, from the worker's connections into pipes that a child reads."""
 
-import fcntl
 import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import BinaryIO
 
+from pileus.pipes import large_pipe
 from pileus.stopping import Check
 from pileus.unpack.streams import Whole
 
-CAPACITY = 1 << 20
-"""Bytes that a pipe holds: the most that the kernel grants without rights."""
 BLOCK = 1 << 19
 """Bytes that are read and written at once."""
 FADE = 0.8
@@ -40,9 +37,7 @@ class Pumps:
 
     def begin(self, name: str, open_stream: Callable[[], BinaryIO]) -> int:
         """Return the end of a new pipe from which a file can be read. The caller closes it."""
-        reader, writer = os.pipe()
-        with suppress(OSError):  # the user's share of large pipes is used up: a small one does
-            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, CAPACITY)
+        reader, writer = large_pipe()
         thread = threading.Thread(target=self._run, args=(name, open_stream, writer), name=f"pump {name}", daemon=True)
         self._threads.append(thread)
         thread.start()

@@ -5,13 +5,11 @@ Copying into this process and out of it costs more than the rest of a download; 
 """
 
 import errno
-import fcntl
 import os
 import socket
-from contextlib import suppress
 
-CAPACITY = 1 << 20
-"""Bytes that the pipe holds: the most that the kernel grants without rights."""
+from pileus.pipes import CAPACITY, large_pipe
+
 PLENTY = 1 << 16
 """While at least so many bytes come at once, more are waiting."""
 POURS = hasattr(os, "splice")
@@ -22,9 +20,7 @@ class KernelPipe:
     """The pipe that leads from a socket to a file. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._out, self._in = os.pipe()
-        with suppress(OSError):  # the user's share of large pipes is used up: a small one does
-            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, CAPACITY)
+        self._out, self._in = large_pipe()
 
     def take(self, sock: socket.socket, most: int) -> int:
         """Bytes, at most `most`, that came from the socket; 0 at the end. Raises what recv would."""
