@@ -1,6 +1,5 @@
 """Pixels on their way out of a cell: a grid and numbers alone; the worker adds the names of bands, which it knows."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from datetime import datetime
@@ -8,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pileus.cell.results import TIME_TEXT, BadAnswer, grid_from
+from pileus.cell.results import BadAnswer, grid_from, time_from, units_from
 from pileus.documents import Process
-from pileus.names import one_line
-from pileus.raster.request import LONGEST_UNIT
 from pileus.raster.times_layer import MOST_TIMES
 from pileus.zonal.pixels import Field, Pixels
 
@@ -33,11 +30,9 @@ def pixels_from_numbers(facts: Mapping[str, Any], body: bytes, process: Process)
     """Return the pixels. Raises BadAnswer."""
     if not isinstance(facts, dict) or set(facts) != {"grid", "fields", "units"}:
         raise BadAnswer("no pixels")
-    grid, told, units = grid_from(facts["grid"]), facts["fields"], facts["units"]
+    grid, told, units = grid_from(facts["grid"]), facts["fields"], units_from(facts["units"], process)
     if not isinstance(told, list) or len(told) > MOST_TIMES * len(process.bands):
         raise BadAnswer("no fields")
-    if not isinstance(units, list) or len(units) != len(process.bands) or not all(isinstance(u, str) for u in units):
-        raise BadAnswer("units of other bands")
     fields, at = list[Field](), 0
     for one in told:
         number, time, kind = _field(one, len(process.bands))
@@ -49,8 +44,7 @@ def pixels_from_numbers(facts: Mapping[str, Any], body: bytes, process: Process)
         at += size
     if at != len(body) or not fields:
         raise BadAnswer("numbers of another length")
-    named = {band: one_line(unit, LONGEST_UNIT) for band, unit in zip(process.bands, units, strict=True)}
-    return Pixels(grid, tuple(fields), named)
+    return Pixels(grid, tuple(fields), units)
 
 
 def _field(value: Any, bands: int) -> tuple[int, datetime | None, str]:
@@ -59,11 +53,4 @@ def _field(value: Any, bands: int) -> tuple[int, datetime | None, str]:
     number, time, kind = value
     if type(number) is not int or not 0 <= number < bands or kind not in KINDS:
         raise BadAnswer("a field of nothing that was asked for")
-    if time is None:
-        return number, None, kind
-    if not isinstance(time, str) or not re.fullmatch(TIME_TEXT, time):
-        raise BadAnswer("no times")
-    try:
-        return number, datetime.fromisoformat(time), kind
-    except ValueError as exc:
-        raise BadAnswer("no times") from exc
+    return number, None if time is None else time_from(time), kind

@@ -117,7 +117,7 @@ def measured_from_numbers(
         (*zones.notes, *notes_of(facts.get("notes"))),
         _seconds(facts.get("seconds")),
         number_of(facts.get("scratch")),
-        _units(facts.get("units"), process),
+        units_from(facts.get("units"), process),
     )
 
 
@@ -164,18 +164,26 @@ def _times(value: Any, process: Process) -> list[list[datetime | None]]:
 
 def _in_order(texts: Sequence[str]) -> list[datetime]:
     """Return times without a zone, each later than the one before. Raises BadAnswer."""
-    if len(texts) > MOST_TIMES or not all(TIME_TEXT.fullmatch(text) for text in texts):
+    if len(texts) > MOST_TIMES:
         raise BadAnswer("no times")
-    try:
-        times = [datetime.fromisoformat(text) for text in texts]
-    except ValueError as exc:
-        raise BadAnswer("no times") from exc
+    times = [time_from(text) for text in texts]
     if sorted(set(times)) != times:
         raise BadAnswer("times that are not in order")
     return times
 
 
-def _units(value: Any, process: Process) -> dict[str, str]:
+def time_from(value: Any) -> datetime:
+    """Return a time without a zone. Raises BadAnswer."""
+    if not isinstance(value, str) or not TIME_TEXT.fullmatch(value):
+        raise BadAnswer("no times")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError as exc:
+        raise BadAnswer("no times") from exc
+
+
+def units_from(value: Any, process: Process) -> dict[str, str]:
+    """Return the unit of each band. Raises BadAnswer."""
     found = [one_line(one, LONGEST_UNIT) for one in _texts(value)]
     if len(found) != len(process.bands):
         raise BadAnswer("units of other bands")

@@ -1,8 +1,7 @@
 """Pixels: bands of a group's files within a box, as values on one grid, where nothing is measured."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,18 +12,13 @@ from numpy.typing import NDArray
 
 from pileus.documents import Band, Process
 from pileus.errors import RasterError, UsageError
-from pileus.raster.band_names import may_hold, member_may_hold
-from pileus.raster.formats import open_rasters
 from pileus.raster.grid import BAND_ROWS, Box, Grid, Needed, covering
-from pileus.raster.member_layers import MemberLayers, read_packed
+from pileus.raster.member_layers import read_packed
 from pileus.raster.packed import float_of, spread
 from pileus.raster.stored import Stored, physical
 from pileus.raster.times_layer import by_time
 from pileus.stopping import Check
-from pileus.unpack.member import UnpackLimits
-from pileus.unpack.members import is_archive, members
-from pileus.zonal.archive import refuse_incomplete
-from pileus.zonal.requests import requests_of
+from pileus.zonal.look import wanted_layers
 from pileus.zonal.source import Source
 from pileus.zonal.validity import all_of, lets_count, validity_of
 
@@ -133,32 +127,13 @@ class _Reader:
     def read(self, source: Source) -> None:
         """Read one file."""
         self._files.append(source.name)
-        for band, layer in self._layers(source):
+        how: dict[str, Any] = {"scratch": self._scratch, "check": self._check}
+        for band, layer in wanted_layers(source, self._process, self._bands, **how):
             for time, one in by_time(layer):
                 box = self._within.box(one.grid)
                 if box.top < box.bottom and box.left < box.right:
                     numbers = self._numbers(one, box)
                     self._pieces[band, time].append(_Piece(one.grid, box, numbers, one.stored, source.name))
-
-    def _layers(self, source: Source) -> Iterator[tuple[str, Any]]:
-        """Yield the wanted bands of a file; each must be read before the next is asked for."""
-        assert source.path is not None
-        requests, named = requests_of(self._process, self._bands, source), self._process.bands
-        if not is_archive(source.path):
-            if wanted := may_hold(source.name, requests, named):
-                yield from open_rasters(source.path, wanted, source.name).items()
-            return
-        found, seen = set[str](), list[str]()
-        with ExitStack() as stack, source.path.open("rb", buffering=0) as file:
-            layers = MemberLayers(self._scratch, stack)
-            with members(file, source.name, limits=UnpackLimits(), check=self._check) as every:
-                for member in every:
-                    seen.append(member.name)
-                    if wanted := member_may_hold(member.name, requests, named):
-                        opened = layers.open(member, wanted)[0]
-                        found |= set(opened)
-                        yield from opened.items()
-        refuse_incomplete(requests, found, seen, source.name)
 
     def _numbers(self, layer: Any, box: Box) -> NDArray[Any]:
         """Return the pixels of a box of a layer, as they are stored."""
