@@ -7,25 +7,22 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from pileus import keys
 from pileus.documents import Collection
 from pileus.edges.connections import LocalConnections
-from pileus.edges.providers import connect
 from pileus.errors import DamagedObject, DocumentError, NotFound, PileusError
 from pileus.expand import Point
 from pileus.graphs.span import Span
 from pileus.models import Group, Output, safe
 from pileus.outputs.commit import read_manifest
-from pileus.point_groups import list_point, of_group
+from pileus.point_groups import of_group
+from pileus.tasks.discover_granules import list_groups
 from pileus.wiring import Edges
 
 LOOKS = 6
 """Points in time of a span that is looked for before a request is accepted, at most."""
-PARALLEL = 6
-"""Folders that are listed at once; the provider's budget may allow fewer."""
 log = logging.getLogger("pileus.graphs")
 
 
@@ -92,9 +89,7 @@ def _kept(edges: Edges, span: Span, point: Point, by_id: dict[str, Collection]) 
 def _published(edges: Edges, span: Span, point: Point, by_id: dict[str, Collection]) -> Iterator[Files]:
     """Yield the whole groups that the provider has of a point."""
     try:
-        with closing(connect(span.provider, secrets=edges.secrets, connections=edges.connections)) as edge:
-            parallel = min(PARALLEL, span.provider.globalConnectionLimit)
-            grouped = list_point(edge, by_id, own_folder=point.own_folder, parallel=parallel)
+        grouped = list_groups(edges, by_id, span.provider, own_folder=point.own_folder)
     except NotFound:  # no folder: nothing is published
         return
     for group in grouped.groups:
