@@ -13,14 +13,13 @@ import pytest
 from pileus.documents import parse_value
 from pileus.documents.task import TaskDefinition
 from pileus.errors import HandedBack, UsageError
-from pileus.worker.child_process import TaskFailed
 from pileus.worker.container_payloads import ContainerPayloads
 from pileus.worker.docker_containers import LABEL, DockerContainers, remove_left
 from pileus.worker.watched import KEPT
 from spec.support.cirrus_tasks import PAYLOAD
 from spec.support.engine import docker, engine
 from spec.support.stack import Project, project_of
-from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, defined
+from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, defined, failure, run
 
 __all__ = ["built", "engine"]
 
@@ -53,16 +52,6 @@ def containers(built: None, tmp_path: Path) -> Iterator[Containers]:
     for one in made.made:
         one.close()
     assert list(made.scratch.iterdir()) == []
-
-
-def run(does: ContainerPayloads, payload: Any) -> Any:
-    return json.loads(does.run(payload, threading.Event()))
-
-
-def failure(does: ContainerPayloads, payload: Any) -> TaskFailed:
-    with pytest.raises(TaskFailed) as told:
-        run(does, payload)
-    return told.value
 
 
 def test_the_command_line_of_stac_task_does_a_payload(containers: Containers) -> None:

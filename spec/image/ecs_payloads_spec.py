@@ -4,19 +4,16 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pileus.edges.aws import Aws
 from pileus.errors import HandedBack, UsageError
-from pileus.worker.child_process import TaskFailed
-from pileus.worker.container_payloads import ContainerPayloads
 from spec.servers import Site
 from spec.support.cirrus_tasks import PAYLOAD
 from spec.support.ecs_payloads import BUCKET, Ecs
 from spec.support.engine import engine, image
-from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built
+from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, failure, run
 
 __all__ = ["built", "engine", "image"]
 
@@ -30,16 +27,6 @@ def ecs(built: None, image: str, aws: Site, tmp_path: Path) -> Iterator[Ecs]:
     for agent in made.agents:
         agent.close()
         assert agent.left() == []
-
-
-def run(does: ContainerPayloads, payload: Any) -> Any:
-    return json.loads(does.run(payload, threading.Event()))
-
-
-def failure(does: ContainerPayloads, payload: Any) -> TaskFailed:
-    with pytest.raises(TaskFailed) as told:
-        run(does, payload)
-    return told.value
 
 
 def test_the_command_line_of_stac_task_does_a_payload(ecs: Ecs) -> None:

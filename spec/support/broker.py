@@ -29,6 +29,16 @@ NO_RABBITMQ = "no rabbitmq-server here: `apt-get install rabbitmq-server` brings
 MISSING = "no redis-server here: `apt-get install redis-server` brings it"
 
 
+class Harm:
+    """Makes a folder when it is read as a pickle."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (self._path,)
+
+
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
     """The address of a Redis that keeps nothing on the disk, and is stopped at the end."""

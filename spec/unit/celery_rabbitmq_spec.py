@@ -16,7 +16,7 @@ from pileus.nodes.celery_queue import Queue
 from pileus.nodes.node import NodeLost
 from pileus.nodes.settings import read_settings
 from pileus.stratus.request import StratusRequest
-from spec.support.broker import rabbitmq_server, redis_server, wait_for, worker
+from spec.support.broker import Harm, rabbitmq_server, redis_server, wait_for, worker
 from spec.support.nodes import read, values
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(200)]
@@ -106,16 +106,6 @@ def test_a_pickle_is_not_read_and_the_worker_goes_on(node: CeleryNode, queue: Qu
             )
         assert do(node, twice("after"), values(tmp_path / "a.nc", 4), tmp_path / "here") == [8]
     assert not ran.exists()
-
-
-class Harm:
-    """Makes a file when it is read as a pickle."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.mkdir, (self._path,)
 
 
 def test_a_broker_that_is_not_there_is_a_lost_node_without_its_password(node: CeleryNode, queue: Queue) -> None:

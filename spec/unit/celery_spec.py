@@ -22,7 +22,7 @@ from pileus.nodes.celery_queue import INLINE, Queue, brought, task_id
 from pileus.nodes.node import NodeLost
 from pileus.nodes.settings import read_settings
 from pileus.stratus.request import StratusRequest
-from spec.support.broker import MISSING, ROOT, redis_server, wait_for, worker
+from spec.support.broker import MISSING, ROOT, Harm, redis_server, wait_for, worker
 from spec.support.nodes import read, values
 
 pytestmark = [pytest.mark.unit, pytest.mark.timeout(120)]
@@ -194,16 +194,6 @@ def test_a_pickle_is_not_read_and_the_worker_goes_on(node: CeleryNode, queue: Qu
         alive(node)
         assert do(node, twice(), values(tmp_path / "a.nc", 4), tmp_path / "here") == [8]
     assert not ran.exists()
-
-
-class Harm:
-    """Makes a file when it is read as a pickle."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.mkdir, (self._path,)
 
 
 def test_a_message_names_no_file_outside_of_the_shared_folder(tmp_path: Path) -> None:
