@@ -82,8 +82,8 @@ class Stream(io.RawIOBase):
     ) -> None:
         self.name, self.transfer, self._progress, self._now = name, transfer, progress, now
         self._turn = threading.Lock()
-        self.last = 0.0
-        """When its last bytes came."""
+        self.last = now()
+        """When it was read last; or opened, before that."""
 
     def readable(self) -> bool:
         return True
@@ -91,8 +91,10 @@ class Stream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read some bytes, and return their number; 0 at the end, after all is verified. Raises what Transfer does."""
         with self._turn:
-            count = self.transfer.readinto(memoryview(buffer).cast("B"))
-            self.last = self._now()
+            try:
+                count = self.transfer.readinto(memoryview(buffer).cast("B"))
+            finally:
+                self.last = self._now()
         if count and self._progress:
             self._progress(self.name, self.transfer.position)
         return count

@@ -263,7 +263,8 @@ def payloads(own: Project) -> None:
     url = own.edges.stack.process
     steps = [{"workflow": "Sent"}, [{"workflow": name} for name in ("Sent", "IngestGranules")]]
     good = {"type": "FeatureCollection", "features": features, "process": steps, "id": "first/workflow-Sent/a"}
-    for one in (good, good | {"process": []}):
+    bad = good | {"process": [], "id": "bad/workflow-Sent/a"}  # not the same: whichever comes first would decide
+    for one in (good, bad):
         own.aws.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(one))
     for key in ("payload:viirs/workflow-Sent/a", "payload:viirs/workflow-IngestGranules/a"):
         own.wait_for(lambda key=key: own.edges.index.entry(parse_subject(key)))

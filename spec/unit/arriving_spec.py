@@ -113,6 +113,14 @@ def test_its_times_say_that_it_downloads_and_measures_at_once(inside: Inside, sc
     assert found["measure"].end <= timing.now()
 
 
+def test_the_time_of_what_is_refused_at_its_first_bytes_is_told_too(inside: Inside, scratch: Path) -> None:
+    timing = Recorder()
+    with faulty({"/a.tgz": b"no archive"}, lambda path: None) as site, closing(edge_to(site)) as edge:
+        with pytest.raises(Corrupt, match="begins with b'no arc'"):
+            measured([listed(site, "/a.tgz")], edge, inside, scratch, timing=timing)
+    assert 0 < timing.told().hops["download"].seconds < timing.now()
+
+
 def test_it_gives_the_rows_of_downloaded_files(inside: Inside, scratch: Path) -> None:
     files = {f"/{n}.tgz": noise(n) for n in range(6)}
     with faulty(files, lambda path: None) as site, closing(edge_to(site)) as edge:
