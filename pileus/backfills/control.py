@@ -275,7 +275,7 @@ def _again(
         if select is not None:  # a resumed run goes on with what it was limited to
             begun = replace(begun, only=only)
         if select is not None and now.spending is not None:  # a resumed run goes on with what it has spent
-            begun = replace(begun, spending=now.spending.fresh())
+            begun = replace(begun, spending=now.spending.fresh(begun.run))
         return replace(begun, select=select or now.select, execution=None, closed=False, untold=False)
 
     before = find(edges, id)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from pileus.backfills import record
 from pileus.backfills.end import iso, keep, report_stop
 from pileus.edges.index import change_backfill
 from pileus.lifecycle.backfill import Backfill, backfill_of
@@ -23,12 +24,14 @@ def count_failure(edges: Edges, run: str) -> None:
     _limited(edges, run, step)
 
 
-def admit(edges: Edges, run: str) -> Backfill | None:
+def admit(edges: Edges, backfill: Backfill, run: str, claim: str) -> Backfill | None:
     """Count one more group of the run that starts, and return the backfill as it is then; None when there is none.
 
     Stop the backfill when its groups would cost more than `--max-dollars`. Raises StoreError, also when too many
-    workers begin at once.
+    workers begin at once. `claim`: of the group; S3 has it before it counts, for an index that is lost and rebuilt.
     """
+    if backfill.spending is not None:
+        record.note_admitted(edges, backfill.id, backfill.spending, claim)
 
     def step(now: Backfill) -> Backfill | None:
         if now.spending is None or not now.runs(run):

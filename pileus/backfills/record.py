@@ -8,6 +8,7 @@ Below `backfills/ID/run-N/` in the bucket `internal`:
     aside/PERIOD.json         the groups that were not: up to date, not published, another run's
     files/PERIOD.json         the files that grouping set aside, if any
     ended/PERIOD/GROUP.json   the end of a partition that another run has taken since, or made for this one
+    admitted/CLAIM            empty: a group that was started, where `--max-dollars` counts them
     record.json               everything, once, when the run has ended
 
 While a run goes on, the end of each of its partitions is in the index, and for a success in the manifest.
@@ -26,6 +27,7 @@ from pileus.edges.store import Store, load
 from pileus.errors import Conflict, NotFound
 from pileus.lifecycle.backfill import Backfill, backfill_of
 from pileus.lifecycle.partition import Entry
+from pileus.lifecycle.spending import Spending
 from pileus.models import Partition, Problem, State, safe
 from pileus.wiring import Edges
 
@@ -96,6 +98,16 @@ def note_ended(edges: Edges, entry: Entry, state: State | None = None, why: str 
     ended = replace(entry, state=state or entry.state, reason=why or entry.reason, **facts)
     body = json.dumps(ended.to_json()).encode()
     edges.store.put(_ended_url(edges, entry), body, "application/json")
+
+
+def note_admitted(edges: Edges, id: str, spending: Spending, claim: str) -> None:
+    """Write down that a group is about to start whose dollars count."""
+    edges.store.put(run_url(edges, id, spending.since, f"admitted/{claim}"), b"", "text/plain")
+
+
+def admitted(edges: Edges, id: str, spending: Spending) -> int:
+    """Return how many groups have started since the spending began."""
+    return sum(1 for _ in edges.store.list(run_url(edges, id, spending.since, "admitted/")))
 
 
 def displaced(edges: Edges, entry: Entry) -> None:

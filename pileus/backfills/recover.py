@@ -44,6 +44,9 @@ def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> 
 
 def _recover_backfill(edges: Edges, workflows: Workflows, url: str, tell: Callable[[str], None]) -> None:
     backfill = load(edges.store, url, lambda body: Backfill.from_json(json.loads(body)))
+    if backfill.spending is not None:
+        known = backfill.spending.recall(record.admitted(edges, backfill.id, backfill.spending))
+        backfill = replace(backfill, spending=known)
     try:
         edges.index.put_backfill(replace(backfill, tag=""))
     except Conflict:

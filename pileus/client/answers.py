@@ -47,6 +47,7 @@ class SpendingAnswer(Answer):
     admitted: int
     measured: int
     dollars: float
+    since: Annotated[int, Field(description="The first run whose groups it counts.")] = 1
 
 
 class ProgressAnswer(Answer):

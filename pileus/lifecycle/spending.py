@@ -26,6 +26,8 @@ class Spending:
     """Groups whose work has ended."""
     dollars: float = 0.0
     """Of the groups that were measured."""
+    since: int = 1
+    """The first run whose groups it counts."""
 
     @property
     def group(self) -> float:
@@ -60,9 +62,17 @@ class Spending:
         dollars = self.dollars + self.requests + seconds * self.second
         return replace(self, measured=self.measured + 1, dollars=dollars)
 
-    def fresh(self) -> "Spending":
+    def recall(self, admitted: int) -> "Spending":
+        """Return the spending where `admitted` groups are known to have started: what was counted since may be lost.
+
+        >>> Spending(5, 0.01, 0, guess=2, admitted=1, measured=1, dollars=3).recall(2).used
+        6.0
+        """
+        return replace(self, admitted=max(self.admitted, admitted))
+
+    def fresh(self, run: int) -> "Spending":
         """Return the limit of a run that has spent nothing."""
-        return replace(self, admitted=0, measured=0, dollars=0.0)
+        return replace(self, admitted=0, measured=0, dollars=0.0, since=run)
 
     def __str__(self) -> str:
         return f"{self.used:.4g} dollars of --max-dollars {self.most:g} used"

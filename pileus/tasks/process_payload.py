@@ -176,7 +176,7 @@ class _Group:
             )
             return None
         if backfill.spending is not None:
-            admitted = admit(edges, run)
+            admitted = admit(edges, backfill, run, claimed.claim or "")
             if admitted is None or not admitted.runs(run):
                 return _finish(edges, claimed, State.cancelled, reason="its backfill was stopped") or claimed
         return claimed

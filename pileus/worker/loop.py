@@ -177,10 +177,11 @@ class Worker:
 
     def _do(self, job: Job) -> None:
         """Work on a claimed partition, unless its run was stopped just before the claim, or may not cost more."""
-        job.priced = self._known is not None and self._known.spending is not None
-        if job.priced:
+        known = self._known
+        job.priced = known is not None and known.spending is not None
+        if known is not None and job.priced:
             try:
-                self._known = admit(self._edges, job.task.run_name)
+                self._known = admit(self._edges, known, job.task.run_name, job.claim)
             except StoreError:  # so many workers begin at once that this one never came to write
                 job.stop("later")
         else:

@@ -12,6 +12,7 @@ from pileus.backfills.status import NEVER, WHOLE_POINT
 from pileus.documents import Collection
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.lifecycle.spending import Spending
 from pileus.messages import RunDocuments
 from pileus.models import SHARED, State
 from pileus.outputs import commit
@@ -62,10 +63,10 @@ class Invariants:
         """Addresses of the staged objects of each partition and claim."""
         self.owed: set[str] = set()
         """Ids of the reports of every run that has ended, was stopped or was paused, as S3 says."""
-        self.most: dict[str, float] = {}
-        """Groups of a run that `--max-dollars` lets start: one costs a dollar here."""
-        self.starts: Counter[str] = Counter()
-        """Groups that were started, by run."""
+        self.spending: dict[str, Spending] = {}
+        """How many groups `--max-dollars` lets start, and since which run: one costs a dollar here."""
+        self.starts: Counter[tuple[str, int]] = Counter()
+        """Groups that were started, by backfill and the first run that counts with theirs."""
         self.working: dict[str, list[Process]] = defaultdict(list)
         self.has_place: Callable[[Process, str], bool] = lambda _process, _budget: True
         """Whether a process has a lease of a budget in force."""
@@ -220,7 +221,7 @@ class Invariants:
             if after.max_running:
                 self.limits[after.id] = after.max_running
             if after.spending:
-                self.most[after.id] = after.spending.most
+                self.spending[after.id] = after.spending
         if after.state == "succeeded" and (before is None or before.state != "succeeded"):
             for problem in self.unkept(after):
                 self.broken("promise", f"{after.id}/{after.run} is succeeded, but {problem}")
@@ -276,15 +277,21 @@ class Invariants:
 
     # work
 
+    def _spends(self, id: str, run: str) -> None:
+        """One more group was started. After the loss of an engine, revived runs go on with what was spent."""
+        if (limit := self.spending.get(id)) is None:
+            return
+        self.starts[id, limit.since] += 1
+        if (count := self.starts[id, limit.since]) > limit.most:
+            self.broken("budget", f"{count} groups of {run} and the runs before it were started, {limit.most:g} may")
+
     def begins(self, process: Process, run: str, id: str) -> None:
         """A worker begins to work on something it claimed."""
         number = int(run.rpartition("/")[2])
         stopped = self.stopped.get(id)
         if stopped and number <= stopped[0] and self.claimed.get(process.name, 0) > stopped[1]:
             self.broken("stop", f"{process.name} begins work of {run}, which was stopped before")
-        self.starts[run] += 1
-        if id in self.most and self.starts[run] > self.most[id]:
-            self.broken("budget", f"{self.starts[run]} groups of {run} were started, {self.most[id]:g} may")
+        self._spends(id, run)
         working = self.working[id]
         working[:] = [other for other in working if other.alive]
         working.append(process)

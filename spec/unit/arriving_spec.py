@@ -115,9 +115,9 @@ def test_its_times_say_that_it_downloads_and_measures_at_once(inside: Inside, sc
 
 def test_the_time_of_what_is_refused_at_its_first_bytes_is_told_too(inside: Inside, scratch: Path) -> None:
     timing = Recorder()
-    with faulty({"/a.tgz": b"no archive"}, lambda path: None) as site, closing(edge_to(site)) as edge:
-        with pytest.raises(Corrupt, match="begins with b'no arc'"):
-            measured([listed(site, "/a.tgz")], edge, inside, scratch, timing=timing)
+    refused = pytest.raises(Corrupt, match="begins with b'no arc'")
+    with faulty({"/a.tgz": b"no archive"}, lambda path: None) as site, closing(edge_to(site)) as edge, refused:
+        measured([listed(site, "/a.tgz")], edge, inside, scratch, timing=timing)
     assert 0 < timing.told().hops["download"].seconds < timing.now()
 
 

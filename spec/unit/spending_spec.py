@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings
+from pileus.backfills import record
 from pileus.backfills.control import pause, resume, retry
+from pileus.backfills.end import keep
 from pileus.backfills.limits import admit, measure
+from pileus.backfills.recover import recover
 from pileus.backfills.status import find
 from pileus.deploy.cost import Work, estimate, group_price
 from pileus.deploy.figures import read_prices, spending, work_of
+from pileus.edges.index import MemoryIndex
 from pileus.edges.queues import Message
 from pileus.edges.reports import KeptReports
 from pileus.errors import StoreError, UsageError
@@ -79,12 +83,12 @@ def test_nothing_starts_once_what_was_measured_leaves_no_room_for_one_more(tmp_p
 
 def test_groups_that_run_at_once_count_as_much_as_those_measured(tmp_path: Path) -> None:
     desk = Desk(tmp_path, FIVE)
-    assert [admit(desk.edges, "b/1") is not None for _ in range(2)] == [True, True]
+    assert [admit(desk.edges, desk.backfill, "b/1", claim) is not None for claim in "xy"] == [True, True]
     measure(desk.edges, "b/1", 200)  # two dollars, and so is the other's guess
     limit = desk.backfill.spending
     assert limit is not None
     assert (limit.dollars, limit.used, limit.group) == (2, 4, 2)
-    admit(desk.edges, "b/1")
+    admit(desk.edges, desk.backfill, "b/1", "z")
     assert desk.backfill.over, "four are used, and two more would be six"
 
 
@@ -105,7 +109,9 @@ def test_a_resumed_run_goes_on_with_what_it_has_spent_and_a_retried_one_begins_a
     measure(desk.edges, "b/1", 1e6)
     assert desk.backfill.spending == resumed.spending, "what an older run still does is not counted"
     desk.edges.index.put_backfill(replace(desk.backfill, state="failed", ended="now"))
-    assert retry(desk.edges, workflows, "b").spending == FIVE
+    assert retry(desk.edges, workflows, "b").spending == replace(FIVE, since=3), (
+        "it is the third run, after the resumed one"
+    )
 
 
 def test_a_group_that_could_not_be_counted_is_handed_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,3 +170,18 @@ def test_a_limit_that_is_no_amount_is_refused(most: float) -> None:
 def test_where_nothing_was_measured_whole_tiles_stand_for_a_group() -> None:
     work = work_of([], points=1, groups=2, connections=None)
     assert (work.groups, work.connections, work.group_bytes) == (2, 10, 6 * 470e6)
+
+
+def test_what_was_started_is_known_after_the_index_was_lost(tmp_path: Path) -> None:
+    """Two groups of a dollar are started after the backfill was last written to S3; then everything else is lost."""
+    desk, (workflows, _) = Desk(tmp_path, FIVE), alone_workflows()
+    keep(desk.edges, desk.backfill)
+    desk.hand("a")
+    desk.hand("b")
+    desk.edges = replace(desk.edges, index=MemoryIndex())
+    recover(desk.edges, workflows, print)
+    limit = desk.backfill.spending
+    assert limit is not None
+    assert (desk.backfill.run, limit.admitted, limit.used) == (2, 2, 2)
+    admit(desk.edges, desk.backfill, "b/2", "of the run that goes on")
+    assert record.admitted(desk.edges, "b", limit) == 3
