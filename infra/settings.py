@@ -122,6 +122,9 @@ class Settings(BaseModel):
     """CPU units of one worker; 1024 are one vCPU. Example: `2048`."""
     worker_memory: int = Field(7168, ge=512, le=122880)
     """MiB of memory of one worker. Example: `7168`."""
+    worker_environment: dict[Annotated[str, Field(pattern=r"^OTEL_[A-Z0-9_]+$")], str] = {}
+    """Variables of OpenTelemetry for the workers of groups, above all their collector. The account's users can read
+    them: no secrets. Example: `{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.internal:4318"}`."""
     volume_size: int = Field(20, ge=1, le=16384)
     """GB of scratch: of the volume that the workers of one instance share, or of one Fargate task (20 to 200). Groups
     of archives are measured while they arrive; more is needed where files are kept or cannot be read so. Example:

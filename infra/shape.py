@@ -68,7 +68,7 @@ def shape_of_groups(settings: Settings, core: Core) -> Shape:
         memory=settings.worker_memory,
         gpu=0,
         disk=settings.volume_size,
-        environment={FOLDER: IN_IMAGE} if core.has_tasks else {},
+        environment=settings.worker_environment | ({FOLDER: IN_IMAGE} if core.has_tasks else {}),
         command=(),
         queues={"ingest": core.ingest, "backfill": core.backfill},
         max_workers=settings.max_workers,

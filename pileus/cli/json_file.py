@@ -14,7 +14,7 @@ def read_file(path: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
     except OSError as exc:
-        raise DocumentError(f"cannot be read as JSON: {exc}", where=str(path)) from exc
+        raise DocumentError(f"cannot be read: {exc.strerror or exc}", where=str(path)) from exc
 
 
 def parsed(text: str | bytes, path: Path) -> Any:

@@ -1,8 +1,9 @@
 """What a backfill costs on AWS, and how long it takes, from a dated table of prices.
 
 The model, in words: workers download at the speed that was measured until the provider's connections are used up;
-each then spends the measured seconds on its group. Instances run for that time, plus what they take to start and the
-idle minutes before they are let go. Requests are counted as the code makes them, rounded up.
+each then spends the measured seconds on its group: of what is measured while it arrives, those after the last byte.
+Instances run for that time, plus what they take to start and the idle minutes before they are let go. Requests are
+counted as the code makes them, rounded up.
 """
 
 import math
@@ -57,7 +58,7 @@ class Work:
     bytes_per_second: float
     """Of one worker that has all the connections it wants."""
     seconds: float
-    """Of one group, downloads not counted."""
+    """Of one group, after its last byte has come."""
     output_bytes: float
     """Written for one group."""
     connections: int

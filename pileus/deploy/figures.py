@@ -24,7 +24,9 @@ GROUP_BYTES = TILES * 470e6
 BYTES_PER_SECOND = 30e6
 """The speed where nothing was measured: six connections of 5 MB a second."""
 SECONDS_PER_BYTE = 2.7 / 628e6
-"""Time of the work after the download, on two processors, measured with whole tiles."""
+"""Time of measuring, on two processors, measured with whole tiles, which are measured while they arrive."""
+WRITING = 1.0
+"""Least seconds of a group after its last byte, where nothing was measured."""
 OUTPUT_BYTES = 200e3
 CONNECTIONS = 10
 """The limit where the provider's document sets none."""
@@ -63,12 +65,14 @@ def work_of(
     rest = [sum(one.seconds.values()) - one.seconds["download"] for one in done]
     written = [sum(output.size for output in one.outputs) for one in done]
     speeds = [one.bytes_downloaded / one.seconds["download"] for one in done]
+    fast = speed or (median(speeds) if done else BYTES_PER_SECOND)
+    guess = max(WRITING, size * SECONDS_PER_BYTE - size / fast)
     return Work(
         points=points,
         groups=groups,
         group_bytes=size,
-        bytes_per_second=speed or (median(speeds) if done else BYTES_PER_SECOND),
-        seconds=median(rest) if done else size * SECONDS_PER_BYTE,
+        bytes_per_second=fast,
+        seconds=median(rest) if done else guess,
         output_bytes=median(written) if done else OUTPUT_BYTES,
         connections=connections or CONNECTIONS,
     )

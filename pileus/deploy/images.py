@@ -25,11 +25,11 @@ DEBIAN = "pileus-debian:bookworm"
 SECONDS = 5.0
 """How long the engine may take to answer."""
 ONLY_IN_IMAGE = (
-    "awslambdaric", "fastapi", "h5netcdf", "h5py", "joserfc", "jsonpath-ng", "jsonschema", "mangum", "pystac-client",
-    "xarray",
+    "awslambdaric", "fastapi", "h5netcdf", "h5py", "joserfc", "jsonpath-ng", "jsonschema", "mangum",
+    "opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk", "prometheus-client", "pystac-client", "xarray",
 )  # fmt: skip
 """Make the worker's image a Lambda container as well, which may be that of the HTTP API; what Cumulus's Message Adapter
-needs; and what operations of requests are done with.
+needs; what operations of requests are done with; and traces and metrics for those who collect them.
 """
 NOT_CODE = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", CARRIED)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from infra.settings import Settings
 from pileus.worker.metrics import UNITS
 from spec.support.synthesized import (
     IMAGE,
@@ -428,3 +429,17 @@ def test_workers_may_keep_archives_in_the_users_own_buckets_and_no_more() -> Non
     task = made.workers.one("AWS::ECS::TaskDefinition")
     environ = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
     assert json.loads(environ["PILEUS_BUCKETS"])["shared"] == {"name": "archive-public", "type": "private"}
+
+
+@pytest.mark.parametrize("settings", EVERY)
+def test_workers_of_groups_know_the_collector_of_their_traces(settings: dict[str, Any]) -> None:
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.internal:4318", "OTEL_SERVICE_NAME": "nights"}
+    task = synthesize(settings | {"worker_environment": told}).workers.one("AWS::ECS::TaskDefinition")
+    environ = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+    assert environ.items() >= told.items()
+
+
+@pytest.mark.parametrize("name", ["PATH", "PILEUS_SCRATCH", "AWS_ENDPOINT_URL", "otel_x"])
+def test_no_other_variable_of_a_worker_can_be_set(name: str) -> None:
+    with pytest.raises(ValueError, match="worker_environment"):
+        Settings(worker_environment={name: "x"})

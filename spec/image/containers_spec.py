@@ -270,6 +270,14 @@ def test_the_image_holds_no_secret_and_nothing_to_build_with(image: str) -> None
     assert docker("run", "--rm", "--network=none", image, "sh", "-c", look).split() == ["10001", "no"]
 
 
+def test_the_image_has_what_traces_and_metrics_need(image: str) -> None:
+    """A worker whose environment names a collector finds the package, and serves its metrics."""
+    code = "from pileus.worker import prometheus, traces; import os; print(traces.traces_of(os.environ) is not None)"
+    collector = "--env=OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9"
+    asked = ("run", "--rm", "--network=none", collector, image, "python", "-c", f"import prometheus_client; {code}")
+    assert docker(*asked).split()[-1] == "True"
+
+
 def test_the_same_image_is_a_lambda_container(stack: Project, image: str) -> None:
     """Lambda's side of the runtime API is played here: one event, then nothing."""
     event = {
