@@ -1,10 +1,13 @@
 """Records that come as JSON: whether each field has the type that the record says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
+from functools import cache
+from operator import attrgetter
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+Check = Callable[[Any], bool]
 
 
 def check_types(record: Any) -> None:
@@ -16,45 +19,58 @@ def check_types(record: Any) -> None:
     TypeError: period is of the wrong type: int
     """
     kind: Any = type(record)
-    for name, hint in _hints(kind).items():
-        value = getattr(record, name)
-        if not _fits(value, hint):
+    for name, value_of, fits in _fields(kind):
+        value = value_of(record)
+        if not fits(value):
             raise TypeError(f"{name} is of the wrong type: {type(value).__name__}")
 
 
-@lru_cache(64)
-def _hints(kind: Any) -> dict[str, Any]:
+@cache
+def _fields(kind: Any) -> list[tuple[str, Callable[[Any], Any], Check]]:
+    """Return the fields of a dataclass: the name, what reads it, and what says whether a value fits."""
     hints = get_type_hints(kind)
-    return {field.name: _ANY_RECORD if _is_protocol(hints[field.name]) else hints[field.name] for field in fields(kind)}
+    return [(field.name, attrgetter(field.name), _check(hints[field.name])) for field in fields(kind)]
 
 
-_ANY_RECORD = object()
-"""Stands for a protocol of records, such as Subject: a dataclass, whose own fields are checked."""
-
-
-def _is_protocol(hint: Any) -> bool:
-    return bool(getattr(hint, "_is_protocol", False))
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    origin, args = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return True
-    if kind is _ANY_RECORD:
-        check_types(value)
-        return True
+def _check(hint: Any) -> Check:
+    """Return what says whether a value is of the type. It raises TypeError for a record in which something is not."""
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return lambda _: True
+    if getattr(hint, "_is_protocol", False):  # of records, such as Subject: a dataclass, whose own fields are checked
+        return _record
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in args)
+        return _any_of([_check(one) for one in args])
     if origin is Literal:
-        return value in args
+        return args.__contains__
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, args[0]) for item in value)
+        return _items_of(_check(args[0]))
     if origin is not None and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and all(_fits(k, args[0]) and _fits(v, args[1]) for k, v in value.items())
-    if kind in (int, float):
-        return isinstance(value, int | kind) and not isinstance(value, bool)
-    if kind is None or kind is type(None):
-        return value is None
-    if is_dataclass(kind) and isinstance(value, kind):  # type: ignore[arg-type]
-        check_types(value)
-    return isinstance(value, kind)
+        return _pairs_of(_check(args[0]), _check(args[1]))
+    if hint in (int, float):
+        wanted = int | hint
+        return lambda value: isinstance(value, wanted) and not isinstance(value, bool)
+    if hint is None or hint is type(None):
+        return lambda value: value is None
+    if is_dataclass(hint):
+        return lambda value: isinstance(value, hint) and _record(value)  # type: ignore[arg-type]
+    return lambda value: isinstance(value, hint)
+
+
+def _record(value: Any) -> bool:
+    check_types(value)
+    return True
+
+
+def _any_of(checks: list[Check]) -> Check:
+    return lambda value: any(fits(value) for fits in checks)
+
+
+def _items_of(fits: Check) -> Check:
+    return lambda value: isinstance(value, tuple) and all(map(fits, value))
+
+
+def _pairs_of(key_fits: Check, item_fits: Check) -> Check:
+    return lambda value: (
+        isinstance(value, Mapping) and all(map(key_fits, value)) and all(map(item_fits, value.values()))
+    )
