@@ -112,6 +112,7 @@ def test_the_rasters_of_a_collection_are_read_by_workers(project: Project, graph
         graphs.find("refused")
 
 
+@pytest.mark.timeout(1200)  # a minute alone, several beside other work
 def test_a_thousand_operations_in_ten_waves(graphs: LocalGraphs, uri: str) -> None:
     operations: list[dict[str, Any]] = []
     for wave in range(10):
@@ -121,7 +122,7 @@ def test_a_thousand_operations_in_ten_waves(graphs: LocalGraphs, uri: str) -> No
     asked = {"input": [{"name": "a:v0", "uri": uri}], "operation": operations, "outputs": ["w9-0", "w9-99"]}
     asked["outputs"] = [f"w9-{number}" for number in range(100)]
     graphs.start(request("thousand", asked))
-    found = graphs.wait("thousand", seconds=400)
+    found = graphs.wait("thousand", seconds=1100)
     assert (found.state, found.done) == (State.succeeded, 1000), found.why
     assert result(graphs, "thousand", "w9-50") == [512, 1024]
 
