@@ -112,14 +112,16 @@ def entry_of(manifest: Manifest, url: str) -> Entry:
 
 
 def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
-    """Yield the partitions that did not succeed, from the last record of the backfill. The others have manifests."""
-    runs = range(backfill.run, 0, -1)
-    kept = (record.closed(edges, backfill.id, run) for run in runs)
-    found = next((one.outcomes for one in kept if one is not None), [])
-    for one in found:
-        if one.state in (State.failed, State.waiting, State.cancelled):
-            value = {"partition": one.key(backfill), "state": one.state, "run": backfill.run_name, "size": one.size}
-            yield Entry.from_json(value | {"reason": one.why} | dict(one.details))
+    """Yield the partitions that did not succeed, from the last record of the backfill, as those of that record's run:
+    the present one may have queued them since. The others have manifests.
+    """
+    for run in range(backfill.run, 0, -1):
+        if (kept := record.closed(edges, backfill.id, run)) is not None:
+            for one in kept.outcomes:
+                if one.state in (State.failed, State.waiting, State.cancelled):
+                    of = {"run": f"{backfill.id}/{run}", "size": one.size, "reason": one.why}
+                    yield Entry.from_json({"partition": one.key(backfill), "state": one.state} | of | dict(one.details))
+            return
 
 
 def _queue_again(edges: Edges, backfill: Backfill) -> None:
