@@ -15,7 +15,7 @@ import pytest
 from pileus.deploy.images import build, debootstrap
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.container_payloads import ContainerPayloads
-from spec.support.cache import made_once
+from spec.support.cache import locked, made_once
 from spec.support.cirrus_tasks import GOOD
 from spec.support.engine import docker
 
@@ -141,7 +141,8 @@ WORKDIR /app
 def built(engine: None) -> Iterator[None]:
     """The image; those that it replaces are removed at the end."""
     bundle = os.environ.get("SSL_CERT_FILE")  # a proxy's certificates, where the machine has one
-    stranger(Path(bundle) if bundle and Path(bundle).exists() else None)
+    with locked("stranger-image"):  # one process at a time: what is packed must not change meanwhile
+        stranger(Path(bundle) if bundle and Path(bundle).exists() else None)
     yield
     docker("image", "prune", "--force", "--filter", f"label=org.opencontainers.image.title={TITLE}")
 
@@ -175,8 +176,8 @@ def stranger(ca: Path | None) -> None:
             env={"DOCKER_BUILDKIT": "0", "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"},
             timeout=300,
         )
-        assert packed.wait() == 0
         assert built.returncode == 0, built.stdout + built.stderr
+        assert packed.wait() == 0
     assert docker("run", "--rm", IMAGE, "python3", "-c", "import stactask; print('there')") == "there"
 
 
