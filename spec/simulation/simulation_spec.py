@@ -103,4 +103,9 @@ def test_a_failure_that_only_its_writer_tells_is_found(monkeypatch: pytest.Monke
 
 def test_a_limit_of_dollars_that_counts_only_what_has_ended_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Spending, "used", property(lambda limit: limit.dollars))
-    assert "groups of one/1 were started, 3 may" in found(range(1000))
+    assert "groups of one/1 and the runs before it were started, 3 may" in found(range(1000))
+
+
+def test_a_limit_of_dollars_that_is_forgotten_with_the_index_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Spending, "recall", lambda limit, _: limit)
+    assert "and the runs before it were started" in found(range(1150, 1200))
