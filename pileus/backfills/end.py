@@ -159,14 +159,18 @@ def close_stopped(edges: Edges, backfill: Backfill) -> Backfill:
 
 
 def _take_back(edges: Edges, backfill: Backfill) -> None:
-    """Fence the dead workers of a stopped run, and publish what they committed.
+    """Fence the dead and the silent workers of a stopped run, and publish what they committed.
 
     To fence a worker is to claim its partition, so that it cannot commit any more.
     """
     place = (backfill.collection, backfill.version, backfill.first, backfill.last)
-    for one in list(edges.index.briefs(*place)):
-        if one.state is PartitionState.running and one.run == backfill.run_name:
-            fenced(edges, Partition(backfill.collection, backfill.version, one.period, one.group), one.run, None)
+    for one in list(edges.index.entries(*place)):
+        if one.run != backfill.run_name:
+            continue
+        if one.state is PartitionState.running:
+            fenced(edges, one.partition, one.run, None)
+        elif one.has_silent_claims:
+            fence(edges.place(one.partition), uuid4().hex)
     _publish_left(edges, backfill)
 
 

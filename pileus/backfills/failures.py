@@ -31,7 +31,7 @@ def fail_point(edges: Edges, backfill: Backfill, period: str, failure: Failure) 
     wanted = Entry(whole_point(backfill, period), PartitionState.failed, backfill.run_name)
 
     def step(stored: Entry | None) -> Entry | None:
-        return lifecycle.fail(stored, wanted, failure, now=edges.now(), live=False)
+        return record.replacing(edges, stored, lifecycle.fail(stored, wanted, failure, now=edges.now(), live=False))
 
     if failed := change(edges.index, wanted.partition, step):
         note_failure(edges, failed)

@@ -118,6 +118,15 @@ def displaced(edges: Edges, entry: Entry) -> None:
         note_ended(edges, entry, cancelled)
 
 
+def replacing(edges: Edges, stored: Entry | None, made: Entry | None) -> Entry | None:
+    """Return `made`, which is about to replace `stored` in the index. The end of another run's entry is written down
+    first. None: nothing is replaced.
+    """
+    if made is not None and stored is not None and stored.run != made.run:
+        displaced(edges, stored)
+    return made
+
+
 def ended_in(edges: Edges, id: str, run: int, partition: Partition) -> Entry | None:
     """Return the end of a partition that a run wrote as an object of its own; None where there is none."""
     url = run_url(edges, id, run, f"ended/{partition.period}/{safe(partition.group)}.json")

@@ -120,6 +120,13 @@ class Entry:
         """Of the run, within its backfill."""
         return int(self.run.rpartition("/")[2])
 
+    @property
+    def has_silent_claims(self) -> bool:
+        """Whether a worker that fell silent may still hold the right to commit: more have taken it in this run than
+        its state tells of.
+        """
+        return self.state is not State.succeeded and self.attempt > (1 if self.state.ended else 0)
+
     def to_json(self) -> dict[str, Any]:
         value = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, (), {})}
         subject = value.pop("subject")

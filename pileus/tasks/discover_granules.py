@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from pileus import lifecycle
 from pileus.backfills.end import is_live
 from pileus.backfills.failures import fail_behind, fail_point, note_failure
-from pileus.backfills.record import Outcome, displaced, note_aside, note_files, run_url
+from pileus.backfills.record import Outcome, displaced, note_aside, note_files, replacing, run_url
 from pileus.backfills.status import WHOLE_POINT, whole_point
 from pileus.documents import Collection, Provider, parse_value
 from pileus.edges.index import change
@@ -143,7 +143,11 @@ class OnePoint:
         others = f" ({len(self.grouped.problems)} other files)" if self.grouped.problems else ""
         place = whole_point(self.backfill, self.task.period)
         wanted = Entry(place, State.waiting, self.backfill.run_name, reason=f"nothing published{others}")
-        change(self.edges.index, place, lambda stored: lifecycle.wait(stored, wanted, now=self.edges.now(), live=False))
+
+        def step(stored: Entry | None) -> Entry | None:
+            return replacing(self.edges, stored, lifecycle.wait(stored, wanted, now=self.edges.now(), live=False))
+
+        change(self.edges.index, place, step)
         self._put_aside(WHOLE_POINT, State.waiting, wanted.reason)
 
     def _forget(self, whole: Entry) -> None:
@@ -200,11 +204,9 @@ class OnePoint:
 
         def step(stored: Entry | None) -> Entry | None:
             now, live = self.edges.now(), is_live(self.edges, stored)
-            if stored is not None and stored.run != wanted.run:
-                displaced(self.edges, stored)
             if failure:
-                return lifecycle.fail(stored, wanted, failure, now=now, live=live)
-            return lifecycle.wait(stored, wanted, now=now, live=live)
+                return replacing(self.edges, stored, lifecycle.fail(stored, wanted, failure, now=now, live=live))
+            return replacing(self.edges, stored, lifecycle.wait(stored, wanted, now=now, live=live))
 
         noted = change(self.edges.index, wanted.partition, step, known=entry)
         if failure and noted:
@@ -220,10 +222,8 @@ class OnePoint:
         """
 
         def step(stored: Entry | None) -> Entry | None:
-            following = lifecycle.queue(stored, wanted, now=self.edges.now(), live=is_live(self.edges, stored))
-            if following and stored and stored.run != wanted.run:
-                displaced(self.edges, stored)
-            return following
+            live = is_live(self.edges, stored)
+            return replacing(self.edges, stored, lifecycle.queue(stored, wanted, now=self.edges.now(), live=live))
 
         following = change(self.edges.index, wanted.partition, step, known=entry)
         if following is None:

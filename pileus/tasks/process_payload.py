@@ -25,7 +25,7 @@ from pileus import keys, lifecycle, runs
 from pileus.backfills.end import is_live
 from pileus.backfills.failures import note_failure
 from pileus.backfills.limits import admit, measure
-from pileus.backfills.record import displaced, ended_in, note_ended
+from pileus.backfills.record import ended_in, note_ended, replacing
 from pileus.cirrus.payload import read_payload
 from pileus.edges.index import change
 from pileus.edges.store import load
@@ -146,9 +146,7 @@ class _Group:
         if stored and stored.state is State.succeeded and stored.fingerprint == task.entry.fingerprint:
             note_ended(edges, task.entry, State.skipped, f"{stored.run} made it", manifest=stored.manifest)
             return _answer(State.skipped)
-        if stored:
-            displaced(edges, stored)
-        if queued := lifecycle.queue(stored, task.entry, now=edges.now(), live=False):
+        if queued := replacing(edges, stored, lifecycle.queue(stored, task.entry, now=edges.now(), live=False)):
             with suppress(Conflict):  # somebody was quicker: the next look sees it
                 edges.index.put(queued)
         return _answer(State.queued, SHORTEST)

@@ -26,7 +26,7 @@ from pileus import lifecycle
 from pileus.backfills.end import is_live
 from pileus.backfills.failures import give_up
 from pileus.backfills.limits import admit
-from pileus.backfills.record import displaced, ended_in, note_ended
+from pileus.backfills.record import ended_in, note_ended, replacing
 from pileus.edges.connections import Lease
 from pileus.edges.queues import QUEUES, Message, Queues
 from pileus.errors import Busy, Conflict, StoreError, UsageError
@@ -207,10 +207,8 @@ class Worker:
             note_ended(self._edges, task.entry, State.skipped, f"{stored.run} made it", manifest=stored.manifest)
             self._queues.succeed(message, {"manifest": stored.manifest})
             return True
-        if stored:
-            displaced(self._edges, stored)
-        queued = lifecycle.queue(stored, task.entry, now=self._edges.now(), live=False)
-        if queued:
+        queue = lifecycle.queue(stored, task.entry, now=self._edges.now(), live=False)
+        if queued := replacing(self._edges, stored, queue):
             self._edges.index.put(queued)
         return False
 

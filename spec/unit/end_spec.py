@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ class Left:
         return [url for url, _ in self.edges.store.list(self.url)] == [self.url]
 
     @property
+    def entry(self) -> Entry:
+        stored = self.edges.index.entry(PARTITION)
+        assert stored is not None
+        return stored
+
+    @property
     def failures(self) -> int:
         stored = self.edges.index.backfill("b")
         assert stored is not None
@@ -103,6 +110,19 @@ def test_closing_a_stopped_run_publishes_what_was_committed(left: Left) -> None:
 
 
 def test_nothing_of_a_stopped_run_is_committed_once_it_is_closed(left: Left) -> None:
+    assert stopped(left).closed
+    with pytest.raises(Conflict):
+        left.commit()
+
+
+@pytest.mark.parametrize("end", [lifecycle.release, partial(lifecycle.finish, state=State.cancelled)])
+def test_nor_by_a_silent_worker_whose_follower_gave_the_partition_back_before_it_fenced(left: Left, end: Any) -> None:
+    stored = replace(left.entry, attempt=1)
+    taken = lifecycle.claim(stored, "b/1", "other", "new", lease=9, now=2)
+    assert taken is not None
+    given_back = end(taken, "new", now=3)
+    left.edges.index.put(given_back)
+    assert given_back.has_silent_claims
     assert stopped(left).closed
     with pytest.raises(Conflict):
         left.commit()

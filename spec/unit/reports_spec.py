@@ -234,6 +234,17 @@ def test_a_point_that_cannot_be_listed_is_told(desk: Desk) -> None:
     assert [(one.id, one.attempt) for one in desk.topic.told] == [("b/1/2015-01/*", 0)]
 
 
+def test_a_point_that_another_backfill_cannot_list_either_is_told_for_both(tmp_path: Path) -> None:
+    """The topic cannot be reached at first, and the other backfill's failure takes the place of the entry."""
+    desk = Desk(tmp_path, Unavailable("no answer"))
+    desk.edges.index.put_backfill(replace(desk.backfill, id="other", tag="", run=1))
+    for id in ("b", "other"):
+        fail_point(desk.edges, find(desk.edges, id), "2015-01", Failure("NotFound", "404"))
+    assert desk.topic.ids == ["other/1/2015-01/*"]
+    end(desk.edges, "b", 1)
+    assert "b/1/2015-01/*" in desk.topic.ids
+
+
 def test_a_failure_behind_another_run_is_told_once(desk: Desk) -> None:
     """The entry in the index is the other run's: the end of this one is an object in S3."""
     other = replace(desk.entry, run="other/1")
