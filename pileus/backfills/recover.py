@@ -117,11 +117,19 @@ def _unfinished(edges: Edges, backfill: Backfill) -> Iterator[Entry]:
     """
     for run in range(backfill.run, 0, -1):
         if (kept := record.closed(edges, backfill.id, run)) is not None:
-            for one in kept.outcomes:
-                if one.state in (State.failed, State.waiting, State.cancelled):
-                    of = {"run": f"{backfill.id}/{run}", "size": one.size, "reason": one.why}
-                    yield Entry.from_json({"partition": one.key(backfill), "state": one.state} | of | dict(one.details))
+            yield from (
+                _entry(one, backfill, run)
+                for one in kept.outcomes
+                if one.state in (State.failed, State.waiting, State.cancelled)
+            )
             return
+
+
+def _entry(one: record.Outcome, backfill: Backfill, run: int) -> Entry:
+    """Return the index entry of an outcome. What has no failure says why it did not succeed, and not why it began."""
+    facts = {"partition": one.key(backfill), "state": one.state, "run": f"{backfill.id}/{run}", "size": one.size}
+    reason = {} if "failure" in one.details else {"reason": one.why}
+    return Entry.from_json(facts | dict(one.details) | reason)
 
 
 def _queue_again(edges: Edges, backfill: Backfill) -> None:

@@ -15,7 +15,7 @@ from pileus.backfills.end import close_stopped, end, keep
 from pileus.backfills.failures import give_up
 from pileus.backfills.record import Outcome, close
 from pileus.backfills.recover import recover
-from pileus.backfills.status import find, outcomes
+from pileus.backfills.status import NEVER, find, outcomes
 from pileus.edges.index import MemoryIndex, change_backfill
 from pileus.edges.reports import KeptReports
 from pileus.errors import Conflict, StoreError
@@ -225,15 +225,17 @@ def test_what_an_unfinished_run_had_queued_is_not_forgotten_with_the_index(left:
 def test_what_an_earlier_run_failed_and_the_present_has_queued_again_has_not_failed_in_it(left: Left) -> None:
     edges, index = left.edges, MemoryIndex()
     first = Backfill("b", "viirs", "001", "2015-01", "2015-01", "month", state="cancelled")
-    close(edges, first, [Outcome("2015-01", "a", State.failed, "new"), Outcome("2015-01", "b", State.failed, "new")])
+    never = [Outcome("2015-01", group, State.failed, NEVER, details={"reason": "new"}) for group in ("a", "b")]
+    close(edges, first, never)
     second = replace(first, run=2)
     edges.store.put(edges.internal("backfills/b/backfill.json"), json.dumps(second.to_json()).encode())
     task = GroupTask("b", 2, Entry(PARTITION, State.queued, "b/2", fingerprint="f.f.f.f"), {}, {}, Group("a", ()))
     items = json.dumps([{"queue": "", "task": task.to_json()}]).encode()
     edges.store.put(edges.internal("backfills/b/run-2/groups/2015-01.json"), items)
     recover(replace(edges, index=index), alone_workflows()[0], lambda line: None)
-    found = {one.partition.group: (one.state, one.run) for one in index.entries("viirs", "001", "2015-01", "2015-01")}
-    assert found == {"a": (State.queued, "b/2"), "b": (State.failed, "b/1")}
+    a, b = index.entries("viirs", "001", "2015-01", "2015-01")
+    assert (a.state, a.run) == (State.queued, "b/2")
+    assert (b.state, b.run, b.reason) == (State.failed, "b/1", NEVER)
 
 
 def test_a_retry_finds_the_points_that_a_stopped_run_never_listed(left: Left) -> None:
