@@ -11,10 +11,11 @@ from pileus.backfills.rules import backfill_id
 from pileus.backfills.status import DONE
 from pileus.documents import Collection
 from pileus.edges.store import load, split
-from pileus.errors import UsageError
+from pileus.errors import Conflict, UsageError
 from pileus.expand import Point, expand
 from pileus.lifecycle.backfill import Backfill
 from pileus.messages import PointTask, RunDocuments, part, text, text_or_none
+from pileus.project.registry import Registry
 from pileus.wiring import Edges
 
 
@@ -51,12 +52,10 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
             provider=text_or_none(wanted, "provider"),
         )
         backfill = record_started(edges, backfill)
-    template = registry.collection(backfill.collection, backfill.version)
-    provider = registry.provider_of(template, backfill.provider or None)
-    points, owed = _points(edges, template, backfill), _owed(edges, backfill)
     place = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}")
     documents = f"{place}/documents.json"
-    edges.store.put(documents, RunDocuments(template, provider).to_bytes(), "application/json")
+    template = _template(edges, documents, registry, backfill)
+    points, owed = _points(edges, template, backfill), _owed(edges, backfill)
     items = (
         _item(edges, backfill, point, documents, rank=rank, owed=owed.get(point.period.iso, {}))
         for rank, point in enumerate(points)
@@ -70,6 +69,19 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
         "count": len(points),
         "points": {"bucket": bucket, "key": key},
     }
+
+
+def _template(edges: Edges, url: str, registry: Registry, backfill: Backfill) -> Collection:
+    """Write the documents of a run to `url`, and return its template. A run whose execution was lost, and is started
+    again, has the documents that it began with: Lambdas and workers have read them.
+    """
+    template = registry.collection(backfill.collection, backfill.version)
+    documents = RunDocuments(template, registry.provider_of(template, backfill.provider or None))
+    try:
+        edges.store.swap(url, documents.to_bytes(), None, "application/json")
+    except Conflict:
+        return load(edges.store, url, RunDocuments.from_bytes).template
+    return template
 
 
 def _array(items: Iterable[Mapping[str, Any]]) -> bytes:

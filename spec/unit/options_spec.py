@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from pileus.errors import DocumentError, PileusError, UsageError
 from pileus.expand import expand
 from pileus.lifecycle.backfill import Backfill
 from pileus.lifecycle.partition import Entry
+from pileus.messages import RunDocuments
 from pileus.models import Partition, State
 from pileus.outputs import athena, stac
 from pileus.outputs.reasons import LEFT_OUT, explained
@@ -291,3 +293,25 @@ def test_the_lambda_of_a_rule_lists_the_points_that_are_left(tmp_path: Path) -> 
     assert periods == ["2015-S2-MAM", "2015-S4-SON", "2016-S1-DJF"]
     assert [item["config"]["name"] for item in listed] == ["x_2015MAM", "x_2015SON", "x_2016DJF"]
     assert all(one < other for one, other in pairwise(periods))
+
+
+def test_a_run_that_is_started_again_goes_on_with_the_documents_that_it_began_with(tmp_path: Path) -> None:
+    """Its execution was lost, and somebody has populated another template meanwhile. The next run takes that."""
+    edges, provider = wire_folder(tmp_path, {}), Provider(id="folder", protocol="file")
+
+    def populate(path: str) -> None:
+        months = template({"spanUnit": "month", "spanStart": "201501", "spanEnd": "201501"}, provider_path=path)
+        edges.store.put("s3://internal/registry.json", Registry({"x___001": months}, {"folder": provider}).to_json())
+
+    def begun(run: int) -> str:
+        generate_collections(edges, {"input": {"backfill": "b"}, "config": {}})
+        body = edges.store.get(f"s3://internal/backfills/b/run-{run}/documents.json")
+        return RunDocuments.from_bytes(body).template.provider_path
+
+    populate("/first")
+    backfill = edges.index.put_backfill(Backfill("b", "x", "001", "2015-01", "2015-01", "month"))
+    assert begun(1) == "/first"
+    populate("/second")
+    assert begun(1) == "/first"
+    edges.index.put_backfill(replace(backfill, run=2))
+    assert begun(2) == "/second"
