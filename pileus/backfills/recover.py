@@ -44,7 +44,7 @@ def recover(edges: Edges, workflows: Workflows, tell: Callable[[str], None]) -> 
 
 def _recover_backfill(edges: Edges, workflows: Workflows, url: str, tell: Callable[[str], None]) -> None:
     backfill = load(edges.store, url, lambda body: Backfill.from_json(json.loads(body)))
-    if backfill.spending is not None:
+    if backfill.spending is not None and not backfill.closed:  # what a closed one has spent was kept with it
         known = backfill.spending.recall(record.admitted(edges, backfill.id, backfill.spending))
         backfill = replace(backfill, spending=known)
     try:

@@ -205,8 +205,10 @@ class OnePoint:
         def step(stored: Entry | None) -> Entry | None:
             now, live = self.edges.now(), is_live(self.edges, stored)
             if failure:
-                return replacing(self.edges, stored, lifecycle.fail(stored, wanted, failure, now=now, live=live))
-            return replacing(self.edges, stored, lifecycle.wait(stored, wanted, now=now, live=live))
+                made = lifecycle.fail(stored, wanted, failure, now=now, live=live)
+            else:
+                made = lifecycle.wait(stored, wanted, now=now, live=live)
+            return replacing(self.edges, stored, made)
 
         noted = change(self.edges.index, wanted.partition, step, known=entry)
         if failure and noted:

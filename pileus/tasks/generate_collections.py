@@ -52,15 +52,14 @@ def generate_collections(edges: Edges, event: Mapping[str, Any]) -> dict[str, An
             provider=text_or_none(wanted, "provider"),
         )
         backfill = record_started(edges, backfill)
-    place = edges.internal(f"backfills/{backfill.id}/run-{backfill.run}")
-    documents = f"{place}/documents.json"
+    documents = record.run_url(edges, backfill.id, backfill.run, "documents.json")
     template = _template(edges, documents, registry, backfill)
     points, owed = _points(edges, template, backfill), _owed(edges, backfill)
     items = (
         _item(edges, backfill, point, documents, rank=rank, owed=owed.get(point.period.iso, {}))
         for rank, point in enumerate(points)
     )
-    url = f"{place}/points.json"
+    url = record.run_url(edges, backfill.id, backfill.run, "points.json")
     edges.store.put(url, _array(items), "application/json")
     bucket, key = split(url)
     return {

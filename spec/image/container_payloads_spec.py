@@ -16,10 +16,10 @@ from pileus.errors import HandedBack, UsageError
 from pileus.worker.container_payloads import ContainerPayloads
 from pileus.worker.docker_containers import LABEL, DockerContainers, remove_left
 from pileus.worker.watched import KEPT
-from spec.support.cirrus_tasks import PAYLOAD
+from spec.support.cirrus_tasks import PAYLOAD, failure, run
 from spec.support.engine import docker, engine
 from spec.support.stack import Project, project_of
-from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, defined, failure, run
+from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, defined
 
 __all__ = ["built", "engine"]
 

@@ -10,10 +10,10 @@ import pytest
 from pileus.edges.aws import Aws
 from pileus.errors import HandedBack, UsageError
 from spec.servers import Site
-from spec.support.cirrus_tasks import PAYLOAD
+from spec.support.cirrus_tasks import PAYLOAD, failure, run
 from spec.support.ecs_payloads import BUCKET, Ecs
 from spec.support.engine import engine, image
-from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built, failure, run
+from spec.support.stranger import COMMAND, DERIVED, HARMS, IMAGE, RUN_HARM, built
 
 __all__ = ["built", "engine", "image"]
 

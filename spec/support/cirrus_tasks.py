@@ -1,8 +1,13 @@
 """Tasks of Cirrus: classes of stac-task as their authors write them, and tasks that do harm."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from pileus.worker.child_process import DoesEvents, TaskFailed
 
 GOOD = '''"""Two tasks as stac-task's own documentation has them, and one that fails."""
 
@@ -201,3 +206,15 @@ def write_task(folder: Path, name: str, definition: dict[str, Any], code: str) -
     (task / "definition.yml").write_text(json.dumps(definition))
     (task / "task.py").write_text(code)
     return task
+
+
+def run(does: DoesEvents, payload: Any) -> Any:
+    """What a task makes of a payload."""
+    return json.loads(does.run(payload, threading.Event()))
+
+
+def failure(does: DoesEvents, payload: Any) -> TaskFailed:
+    """How a task fails with a payload."""
+    with pytest.raises(TaskFailed) as told:
+        run(does, payload)
+    return told.value

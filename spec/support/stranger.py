@@ -1,10 +1,8 @@
 """Images of strangers: stac-task and a task of its authors' kind, or a task that does harm, and nothing of Pileus."""
 
-import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +11,6 @@ from typing import Any
 import pytest
 
 from pileus.deploy.images import build, debootstrap
-from pileus.worker.child_process import TaskFailed
-from pileus.worker.container_payloads import ContainerPayloads
 from spec.support.cache import locked, made_once
 from spec.support.cirrus_tasks import GOOD
 from spec.support.engine import docker
@@ -179,15 +175,3 @@ def stranger(ca: Path | None) -> None:
         assert built.returncode == 0, built.stdout + built.stderr
         assert packed.wait() == 0
     assert docker("run", "--rm", IMAGE, "python3", "-c", "import stactask; print('there')") == "there"
-
-
-def run(does: ContainerPayloads, payload: Any) -> Any:
-    """What a task makes of a payload."""
-    return json.loads(does.run(payload, threading.Event()))
-
-
-def failure(does: ContainerPayloads, payload: Any) -> TaskFailed:
-    """How a task fails with a payload."""
-    with pytest.raises(TaskFailed) as told:
-        run(does, payload)
-    return told.value

@@ -15,7 +15,7 @@ from pileus.errors import HandedBack
 from pileus.worker.child_process import TaskFailed
 from pileus.worker.payload_process import PayloadProcess
 from pileus.worker.watched import KEPT
-from spec.support.cirrus_tasks import GOOD, HARM, PAYLOAD
+from spec.support.cirrus_tasks import GOOD, HARM, PAYLOAD, failure, run
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -49,16 +49,6 @@ def tasks(tmp_path: Path) -> Iterator[Tasks]:
     for process in made.made:
         process.close()
     assert list(made.scratch.iterdir()) == []
-
-
-def run(process: PayloadProcess, payload: Any) -> Any:
-    return json.loads(process.run(payload, threading.Event()))
-
-
-def failure(process: PayloadProcess, payload: Any) -> TaskFailed:
-    with pytest.raises(TaskFailed) as told:
-        run(process, payload)
-    return told.value
 
 
 def test_classes_of_stac_task_run_as_they_are(tasks: Tasks) -> None:

@@ -109,9 +109,7 @@ def test_a_resumed_run_goes_on_with_what_it_has_spent_and_a_retried_one_begins_a
     measure(desk.edges, "b/1", 1e6)
     assert desk.backfill.spending == resumed.spending, "what an older run still does is not counted"
     desk.edges.index.put_backfill(replace(desk.backfill, state="failed", ended="now"))
-    assert retry(desk.edges, workflows, "b").spending == replace(FIVE, since=3), (
-        "it is the third run, after the resumed one"
-    )
+    assert retry(desk.edges, workflows, "b").spending == replace(FIVE, since=3)
 
 
 def test_a_group_that_could_not_be_counted_is_handed_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
